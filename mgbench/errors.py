@@ -1,0 +1,33 @@
+"""What can go wrong, by who can mend it: the user (`UserError`), nobody (`Unfit`), the training itself (`Diverged`)."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """Something that was asked for cannot be; the message says what to do. The command line shows it and exits with 2."""
+
+
+class Unfit(Exception):
+    """Two components that cannot work together; the recipe becomes a `skipped` row with this sentence as its reason."""
+
+
+class Diverged(Exception):
+    """The loss stopped being a number; the trial becomes `diverged` rows."""
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Say what could have been meant by an unknown `name`: the nearest of `known`, or all of them.
+
+    Case, dashes and underscores do not count as differences.
+    """
+    names = sorted(known)
+    by_plain = {_plain(candidate): candidate for candidate in names}
+    near = get_close_matches(_plain(name), by_plain, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean {by_plain[near[0]]!r}?"
+    return f"there are {', '.join(names)}" if names else "there are none"

@@ -1,0 +1,88 @@
+"""The hooks, one per kind: the table of contents of the project.
+
+A plugin is a module whose functions carry these names and `@hookimpl`. Each returns what the module offers, by name:
+a component is a frozen dataclass whose fields are its options (signatures in `mgbench.kinds`). Nothing is registered at
+import and nothing is changed; a name offered twice is an error that names both plugins.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from mgbench import kinds
+    from mgbench.recipe import Recipe
+
+hookspec = pluggy.HookspecMarker("mgbench")
+hookimpl = pluggy.HookimplMarker("mgbench")
+
+
+@hookspec
+def mgbench_recipes() -> "Mapping[str, Recipe]":  # type: ignore[empty-body]
+    """Methods: whole recipes under the names by which results call them."""
+
+
+@hookspec
+def mgbench_processes() -> "Mapping[str, type[kinds.Process]]":  # type: ignore[empty-body]
+    """How does an unfinished image become a finished one?"""
+
+
+@hookspec
+def mgbench_datasets() -> "Mapping[str, type[kinds.Dataset]]":  # type: ignore[empty-body]
+    """What are the images?"""
+
+
+@hookspec
+def mgbench_tokenizers() -> "Mapping[str, type[kinds.Tokenizer]]":  # type: ignore[empty-body]
+    """What is a token?"""
+
+
+@hookspec
+def mgbench_networks() -> "Mapping[str, type[kinds.Network]]":  # type: ignore[empty-body]
+    """What does the model see around a token?"""
+
+
+@hookspec
+def mgbench_heads() -> "Mapping[str, type[kinds.Head]]":  # type: ignore[empty-body]
+    """What value does a masked token take?"""
+
+
+@hookspec
+def mgbench_mask_schedules() -> "Mapping[str, type[kinds.MaskSchedule]]":  # type: ignore[empty-body]
+    """What share of the tokens is masked at time t?"""
+
+
+@hookspec
+def mgbench_maskings() -> "Mapping[str, type[kinds.Masking]]":  # type: ignore[empty-body]
+    """How many tokens of a training image are masked, and which?"""
+
+
+@hookspec
+def mgbench_loss_weightings() -> "Mapping[str, type[kinds.LossWeighting]]":  # type: ignore[empty-body]
+    """How much does time t count in the loss?"""
+
+
+@hookspec
+def mgbench_samplers() -> "Mapping[str, type[kinds.Sampler]]":  # type: ignore[empty-body]
+    """Which tokens are revealed next?"""
+
+
+@hookspec
+def mgbench_guidance_schedules() -> "Mapping[str, type[kinds.GuidanceSchedule]]":  # type: ignore[empty-body]
+    """How hard do we push towards the label at this step?"""
+
+
+@hookspec
+def mgbench_solvers() -> "Mapping[str, type[kinds.Solver]]":  # type: ignore[empty-body]
+    """How does the diffusion head go from noise to a value?"""
+
+
+@hookspec
+def mgbench_extractors() -> "Mapping[str, type[kinds.Extractor]]":  # type: ignore[empty-body]
+    """What does an image look like to a metric?"""
+
+
+@hookspec
+def mgbench_metrics() -> "Mapping[str, type[kinds.Metric]]":  # type: ignore[empty-body]
+    """How far are the images from the real ones?"""

@@ -1,0 +1,67 @@
+"""One random stream for every image, step and token, so that a sample does not depend on the batch it was drawn in.
+
+A stream is a 64-bit key. `fold` derives new streams from a key and a number (the index of an image, a step, a position);
+drawing hashes the key with a running number. Nothing is consumed: the same stream always gives the same numbers, on every
+device, for any batch size, in any order. The hash is the SplitMix64 finaliser (Steele, Lea and Flood, OOPSLA 2014).
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_GOLDEN = -7046029254386353131  # 2^64 / golden ratio, odd, as a signed 64-bit number
+_MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
+_MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
+
+
+def _shift(x: Tensor, bits: int) -> Tensor:
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _mix(x: Tensor) -> Tensor:
+    x = (x ^ _shift(x, 30)) * _MIX_1
+    x = (x ^ _shift(x, 27)) * _MIX_2
+    return x ^ _shift(x, 31)
+
+
+def derive(seed: int, purpose: str) -> int:
+    """A 63-bit seed for one purpose, so that no two purposes share random numbers."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{purpose}".encode()).digest()[:8]) >> 1
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Random streams of any shape: `keys` int64 [...]."""
+
+    keys: Tensor
+
+    @classmethod
+    def root(cls, seed: int, purpose: str, device: torch.device | str = "cpu") -> "Streams":
+        """The one stream of a seed and a purpose, shape []."""
+        return cls(torch.tensor(derive(seed, purpose), dtype=torch.int64, device=device))
+
+    def fold(self, number: int | Tensor) -> "Streams":
+        """The streams derived from these by a number; shapes broadcast."""
+        return Streams(_mix(_mix(self.keys) + number * _GOLDEN + 1))
+
+    def __getitem__(self, rows: Tensor) -> "Streams":
+        return Streams(self.keys[rows])
+
+    def uniform(self, count: int) -> Tensor:
+        """`count` uniform numbers from each stream, float64 [..., count], never 0 or 1."""
+        numbers = torch.arange(1, count + 1, device=self.keys.device)
+        bits = _mix(_mix(self.keys)[..., None] + numbers * _GOLDEN)
+        return (_shift(bits, 11).double() + 0.5) * 2.0**-53
+
+    def normal(self, count: int) -> Tensor:
+        """`count` standard normal numbers from each stream, float64 [..., count]."""
+        return torch.special.ndtri(self.uniform(count))
+
+    def gumbel(self, count: int) -> Tensor:
+        """`count` standard Gumbel numbers from each stream, float64 [..., count].
+
+        In float64, because lower precision cuts off the tail and so acts as a lower temperature (Zheng et al., arXiv:2409.02908).
+        """
+        return -torch.log(-torch.log(self.uniform(count)))
