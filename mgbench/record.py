@@ -1,0 +1,134 @@
+"""One row of the results: what a recipe left behind, whatever happened; and where it lies on disk."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from mgbench.errors import UserError
+
+SCHEMA = 1
+
+Status = Literal["done", "skipped", "failed", "diverged", "interrupted"]
+
+
+class Corrupt(Exception):
+    """A stored file that is not what was written: cut short, changed, or not ours."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one recipe left behind.
+
+    `recipe` holds every field spelled out (None where nothing asks the kind); `scores` and `floors` are metrics by name, the
+    floor being the same metric of as many held-out real images; `costs` are counts and seconds by name; `protocol` says how
+    the scores were obtained; `origin` says where, when and with which versions.
+    """
+
+    key: str
+    training_key: str
+    method: str
+    status: Status
+    recipe: dict[str, Any]
+    reason: str = ""
+    scores: dict[str, float] = field(default_factory=dict)
+    floors: dict[str, float] = field(default_factory=dict)
+    costs: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    protocol: str = ""
+    data: str = ""
+    origin: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StudyView:
+    """Which records make up a study, in order: pairs of key and method."""
+
+    name: str
+    rows: tuple[tuple[str, str], ...]
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things lie under a results folder."""
+
+    root: Path
+
+    def run(self, key: str) -> Path:
+        """The folder of one recipe: `record.json` and, when done, `images.npz` (images uint8 [n,C,H,W], labels int64 [n])."""
+        return self.root / "runs" / key
+
+    def model(self, training_key: str) -> Path:
+        """The folder of one trained model: `model.safetensors`, `training.csv` (step, loss, learning_rate, seconds)."""
+        return self.root / "models" / training_key
+
+    def tokenizer(self, tokenizer_key: str) -> Path:
+        """The folder of one fitted tokenizer: `tokenizer.safetensors`."""
+        return self.root / "tokenizers" / tokenizer_key
+
+    def real(self, fingerprint: str) -> Path:
+        """Real images of a dataset to show beside samples: arrays `images` and `labels`, as in a run's `images.npz`."""
+        return self.root / "real" / f"{fingerprint}.npz"
+
+    def study(self, name: str) -> Path:
+        """The rows that make up a study."""
+        return self.root / "studies" / f"{name}.json"
+
+    def log(self, training_key: str) -> Path:
+        """What the trial of one trained model printed."""
+        return self.root / "logs" / f"{training_key}.log"
+
+
+def seal(content: Any) -> str:
+    """Content as JSON text that carries its schema version and its checksum."""
+    body = json.dumps(content, indent=1, sort_keys=True)
+    return json.dumps({"schema": SCHEMA, "sha256": hashlib.sha256(body.encode()).hexdigest(), "content": content}, indent=1)
+
+
+def unseal(text: str) -> Any:
+    """The content of a sealed text.
+
+    Raises:
+        Corrupt: if it is not what was sealed.
+        UserError: if a newer version of mgbench wrote it.
+    """
+    try:
+        envelope = json.loads(text)
+        schema, checksum, content = envelope["schema"], envelope["sha256"], envelope["content"]
+    except (ValueError, KeyError, TypeError):
+        raise Corrupt("it is cut short or is no record") from None
+    if schema > SCHEMA:
+        raise UserError(f"these results were written by a newer mgbench (schema {schema}, this one reads {SCHEMA}); update mgbench")
+    body = json.dumps(content, indent=1, sort_keys=True)
+    if hashlib.sha256(body.encode()).hexdigest() != checksum:
+        raise Corrupt("its checksum does not match")
+    return content
+
+
+def load_record(path: Path) -> Record:
+    """Read one record.
+
+    Raises:
+        Corrupt: if the file is not what was written.
+        FileNotFoundError: if there is none.
+        UserError: if a newer version of mgbench wrote it.
+    """
+    content = unseal(path.read_text(encoding="utf-8", errors="replace"))
+    try:
+        return Record(**content)
+    except TypeError:
+        raise Corrupt("it does not hold a record") from None
+
+
+def load_study(path: Path) -> StudyView:
+    """Read which records make up a study; raises as `load_record`."""
+    content = unseal(path.read_text(encoding="utf-8", errors="replace"))
+    return StudyView(content["name"], tuple((key, method) for key, method in content["rows"]), content["command"])
+
+
+def as_content(value: Record | StudyView) -> dict[str, Any]:
+    """The plain values to seal."""
+    return dataclasses.asdict(value)
