@@ -1,10 +1,9 @@
-"""Everything that decides one run (`Recipe`), what varies between runs (`Study`), and the keys under which results live."""
+"""Everything that decides one run, and the keys under which its results live."""
 
 import dataclasses
 import hashlib
-import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_type_hints
 
@@ -150,28 +149,6 @@ def decides(name: str) -> Decides:
     """What a field of a recipe decides first: the tokens, the model, the images or only the scores."""
     stage: Decides = KINDS[name].decides if name in KINDS else FIELDS[name].metadata["decides"]
     return stage
-
-
-@dataclass(frozen=True)
-class Study:
-    """Base recipes by method name, the values to vary, and the seeds."""
-
-    name: str
-    recipes: Mapping[str, Recipe]
-    vary: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    seeds: tuple[int, ...] = (0,)
-
-    def expand(self) -> Iterator[tuple[str, Recipe]]:
-        """Every (method, recipe) of the grid; the seed varies slowest, so that a stopped study has whole seeds.
-
-        Raises:
-            UserError: if `vary` names no field or a value does not fit its field.
-        """
-        for name in self.vary:
-            check_field(name)
-        for seed, (method, base) in itertools.product(self.seeds, self.recipes.items()):
-            for values in itertools.product(*self.vary.values()):
-                yield method, base.change(**{"seed": seed, **dict(zip(self.vary, values, strict=True))})
 
 
 @dataclass(frozen=True)

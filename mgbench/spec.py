@@ -153,27 +153,15 @@ def checked(hint: Any, value: Any, where: str) -> Any:
 
 
 def make(maker: type[T], options: Mapping[str, Any], where: str) -> T:
-    """Make a component from named options after checking each against its type.
+    """Make a component from options that were checked.
 
     Raises:
-        UserError: if a value does not fit its option, or the component refuses the combination.
+        UserError: if one is missing, or the component refuses the combination.
     """
-    types = hints(maker)
-    values = {}
-    for name, value in options.items():
-        plain = part_kind(types[name]) is None
-        values[name] = checked(types[name], value, f"{where}: option {name!r}") if plain else value
-    missing = [
-        field.name
-        for field in dataclasses.fields(maker)  # type: ignore[arg-type]
-        if field.init
-        and field.name not in values
-        and field.default is dataclasses.MISSING
-        and field.default_factory is dataclasses.MISSING
-    ]
+    missing = [name for name in hints(maker) if name not in options and not hasattr(maker, name)]
     if missing:
         raise UserError(f"{where}: needs {', '.join(missing)}")
     try:
-        return maker(**values)
+        return maker(**options)
     except ValueError as error:
         raise UserError(f"{where}: {error}") from None

@@ -44,7 +44,9 @@ class Streams:
 
     def fold(self, number: int | Tensor) -> "Streams":
         """The streams derived from these by a number; shapes broadcast."""
-        return Streams(_mix(_mix(self.keys) + number * _GOLDEN + 1))
+        # As a tensor, because 64-bit products must wrap around and Python's do not.
+        at = torch.as_tensor(number, dtype=torch.int64, device=self.keys.device)
+        return Streams(_mix(_mix(self.keys) + at * _GOLDEN + 1))
 
     def __getitem__(self, rows: Tensor) -> "Streams":
         return Streams(self.keys[rows])

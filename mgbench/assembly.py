@@ -1,0 +1,152 @@
+"""From a recipe to its parts: look every spec up, find what is asked, build it, and say why where it cannot be."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from mgbench.errors import Unfit, UserError
+from mgbench.kinds import ImageData, Parts, TokenSpace
+from mgbench.plugins import Offer, Registry
+from mgbench.recipe import ALWAYS_ASKED, KINDS, Answer, Keys, Recipe, make_keys
+from mgbench.source import fingerprint
+from mgbench.spec import Spec, hints, part_kind
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A recipe looked up: what it amounts to (`answers`), its keys, every field spelled out, and its parts.
+
+    `unfit` is the reason why the parts cannot work together, if they cannot; `parts` is then incomplete.
+    """
+
+    recipe: Recipe
+    keys: Keys
+    spelled: dict[str, Any]
+    parts: Parts
+    data: ImageData
+    unfit: str = ""
+
+    @property
+    def classes(self) -> int:
+        """How many classes the model knows; 0 without labels."""
+        return len(self.data.class_names) if self.recipe.labels else 0
+
+    @property
+    def samples(self) -> int:
+        """How many images to draw: as many as are held out, unless the recipe says otherwise."""
+        return self.recipe.samples or len(self.data.test)
+
+
+def assemble(registry: Registry, recipe: Recipe) -> Assembly:
+    """Look up and build all that a recipe asks for.
+
+    Raises:
+        UserError: if a component or option does not exist, or the recipe sets a kind that nothing could ask for.
+    """
+    specs = _asked(registry, recipe)
+    data = load_data(registry, specs["dataset"])
+    answers = {kind: _answer(registry, kind, spec) for kind, spec in specs.items()}
+    answers["metrics"] = _metrics_answer(registry, recipe)
+    parts = Parts(labels=recipe.labels)
+    for kind, spec in specs.items():
+        setattr(parts, kind, registry.build(kind, spec))
+    parts.metrics = tuple(registry.build("metric", spec) for spec in recipe.metrics)
+    spelled = {**recipe.spelled(), **{kind: None for kind in KINDS}}
+    spelled |= {kind: str(registry.spell(kind, spec)) for kind, spec in specs.items()}
+    reason = _unfit(registry, recipe, specs, parts, data)
+    return Assembly(recipe, make_keys(recipe, answers, data.fingerprint), spelled, parts, data, reason)
+
+
+def token_space(parts: Parts, data: ImageData) -> TokenSpace:
+    """What the tokens of these images are.
+
+    Raises:
+        Unfit: if the tokenizer cannot cut them.
+    """
+    space: TokenSpace = parts.tokenizer.build(data.shape).space
+    return space
+
+
+@cache
+def _load(dataset: Any) -> ImageData:
+    data: ImageData = dataset.load()
+    return data
+
+
+def load_data(registry: Registry, spec: Spec) -> ImageData:
+    """The images of a dataset, read once a process."""
+    return _load(registry.build("dataset", spec))
+
+
+def _asked(registry: Registry, recipe: Recipe) -> dict[str, Spec]:
+    """The spec of every kind that is asked, in the order of the kinds."""
+    specs: dict[str, Spec] = {}
+    waiting = list(ALWAYS_ASKED)
+    while waiting:
+        kind = waiting.pop(0)
+        if kind not in specs:
+            specs[kind] = getattr(recipe, kind) or _default(registry, recipe, kind)
+            waiting += _asks(registry.offer(kind, specs[kind]))
+    return {kind: specs[kind] for kind in KINDS if kind in specs}
+
+
+def _asks(offer: Offer) -> tuple[str, ...]:
+    return tuple(getattr(offer.maker, "asks", ()))
+
+
+def _default(registry: Registry, recipe: Recipe, kind: str) -> Spec:
+    if kind == "sampling_schedule":
+        return recipe.mask_schedule or _default(registry, recipe, "mask_schedule")
+    if kind == "extractor":
+        dataset = recipe.dataset or _default(registry, recipe, "dataset")
+        return Spec.parse(registry.offer("dataset", dataset).maker.extractor)  # type: ignore[attr-defined]
+    default = KINDS[kind].default
+    assert default is not None
+    return default
+
+
+def _answer(registry: Registry, kind: str, spec: Spec) -> Answer:
+    sources = [fingerprint(maker) for maker in _makers(registry, kind, spec)]
+    return Answer(str(registry.resolve(kind, spec)), "+".join(sources))
+
+
+def _makers(registry: Registry, kind: str, spec: Spec) -> Iterator[type]:
+    """The maker of a component and of the components among its options."""
+    maker = registry.offer(kind, spec).maker
+    yield maker
+    types = hints(maker)
+    for name, value in registry.resolve(kind, spec).options:
+        inner = part_kind(types[name])
+        if inner:
+            yield from _makers(registry, inner, value)
+
+
+def _metrics_answer(registry: Registry, recipe: Recipe) -> Answer:
+    answers = [_answer(registry, "metric", spec) for spec in recipe.metrics]
+    return Answer(", ".join(answer.spelling for answer in answers), "+".join(answer.source for answer in answers))
+
+
+def _unfit(registry: Registry, recipe: Recipe, specs: Mapping[str, Spec], parts: Parts, data: ImageData) -> str:
+    try:
+        _check_unasked(registry, recipe, specs)
+        if recipe.labels and data.train_labels is None:
+            raise Unfit(f"{specs['dataset']} has no labels; set labels=False")
+        space = token_space(parts, data)
+        for part in vars(parts).values():
+            if hasattr(part, "check"):
+                part.check(parts, space)
+    except Unfit as reason:
+        return str(reason)
+    return ""
+
+
+def _check_unasked(registry: Registry, recipe: Recipe, specs: Mapping[str, Spec]) -> None:
+    for kind in KINDS:
+        given = getattr(recipe, kind)
+        if given is None or kind in specs:
+            continue
+        said = f"{kind}={given} is set, but nothing in this recipe asks for a {kind.replace('_', ' ')}"
+        if any(kind in _asks(offer) for asked in specs for offer in registry.names(asked).values() if asked != "process"):
+            raise Unfit(said)
+        raise UserError(f"{said} (the process {specs['process']} does not); leave it out")

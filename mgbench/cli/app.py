@@ -1,0 +1,33 @@
+"""The commands, put together."""
+
+from typing import Annotated
+
+import typer
+
+import mgbench
+from mgbench.cli import listing, plan, plugins, report, run, show
+
+app = typer.Typer(
+    name="mgbench",
+    help="Compare masked image generation models: train, sample, evaluate and report every combination of components.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for command in (run.run, plan.plan, report.report, listing.list_, show.show, plugins.plugins):
+    app.command(command.__name__.strip("_"))(command)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"mgbench {mgbench.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    return

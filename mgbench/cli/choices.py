@@ -1,0 +1,113 @@
+"""The options that several commands share, and what they amount to."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mgbench.errors import UserError
+
+if TYPE_CHECKING:
+    from mgbench.plan import Row
+    from mgbench.plugins import Registry, Source
+    from mgbench.store import Store
+    from mgbench.study import Outline, Study
+
+StudyFile = Annotated[
+    Path | None, typer.Argument(metavar="[STUDY.toml]", help="A study file; the options below add to it.", show_default=False)
+]
+Plugins = Annotated[
+    str, typer.Option(help="Whose methods to run: names of installed plugins, files (.py) or modules, separated by commas.")
+]
+Set = Annotated[list[str] | None, typer.Option(metavar="FIELD=VALUE", help="Set a field in every recipe; may be repeated.")]
+Vary = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FIELD=VALUE,…", help="Run every combination with each of these values; may be repeated."),
+]
+Seeds = Annotated[str, typer.Option(help="Seeds to repeat everything with, separated by commas; each trains anew.")]
+Methods = Annotated[str, typer.Option(help="Only these methods of the plugins, separated by commas.")]
+Name = Annotated[str, typer.Option(help="What to call the study, and its report.")]
+Results = Annotated[Path, typer.Option(help="Where results are kept and found again.")]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a command is about: the plugins loaded, the study, and its rows."""
+
+    sources: "tuple[Source, ...]"
+    registry: "Registry"
+    study: "Study"
+    store: "Store"
+    rows: "list[Row]"
+
+
+def choose(outline: "Outline", results: Path) -> Chosen:
+    """Load the plugins and look every recipe of the study up.
+
+    Raises:
+        UserError: if a plugin, field or component does not exist.
+    """
+    from mgbench.plan import plan_rows
+    from mgbench.plugins import find, load
+    from mgbench.store import Store
+
+    sources = tuple(find(name) for name in outline.plugins)
+    registry = load(sources)
+    for plugin, problem in registry.problems.items():
+        typer.secho(f"mgbench: left out: {problem}", err=True, fg="yellow") if plugin else None
+    names = tuple(source.name for source in sources)
+    study = _renamed(outline, names).study(registry.recipes)
+    store = Store(results)
+    rows = plan_rows(registry, study, store)
+    for note in store.notes:
+        typer.secho(f"mgbench: {note}", err=True, fg="yellow")
+    return Chosen(sources, registry, study, store, rows)
+
+
+def _renamed(outline: "Outline", names: tuple[str, ...]) -> "Outline":
+    from dataclasses import replace
+
+    return replace(outline, plugins=names)
+
+
+def outline(
+    study_file: Path | None, plugins: str, set_: list[str] | None, vary: list[str] | None, seeds: str, methods: str, name: str
+) -> "Outline":
+    """What the options and the study file ask for together.
+
+    Raises:
+        UserError: if one of them cannot be read.
+    """
+    from mgbench.spec import parse_value, parse_values
+    from mgbench.study import Outline, read_study
+
+    given = Outline(
+        name,
+        _names(plugins),
+        _names(methods),
+        _seeds(seeds),
+        {field: parse_value(value) for field, value in _pairs(set_, "--set")},
+        {field: parse_values(values) for field, values in _pairs(vary, "--vary")},
+    )
+    return given if study_file is None else given.over(read_study(study_file))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(seed) for seed in _names(text))
+    except ValueError:
+        raise UserError(f"--seeds {text} is not a list of whole numbers; write for example --seeds 0,1,2") from None
+
+
+def _pairs(items: Iterable[str] | None, option: str) -> list[tuple[str, Any]]:
+    pairs = [item.partition("=") for item in items or ()]
+    for name, equals, value in pairs:
+        if not equals or not value:
+            raise UserError(f"{option} {name} needs a value; write for example {option} sampling_steps=8")
+    return [(name.strip(), value) for name, _, value in pairs]

@@ -1,0 +1,86 @@
+"""Progress of all trials at once: a live display in a terminal, plain lines elsewhere."""
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from mgbench.engines.local import Event
+
+
+class Live:
+    """Shows events as they come; `rows` is how many rows the whole study has to compute."""
+
+    def __init__(self, rows: int) -> None:
+        self._console = Console()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(compact=True),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._rows = self._progress.add_task("[bold]rows", total=rows, note="")
+        self._tasks: dict[str, TaskID] = {}
+        self._stages: dict[str, str] = {}
+        self._done = 0
+        self._total = rows
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._progress.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line above the display."""
+        self._progress.console.print(text)
+
+    def show(self, event: "Event") -> None:
+        """Bring the display up to date with an event."""
+        if event.exit_code is not None:
+            self._end(event)
+        elif "row" in event.values:
+            self._row(event)
+        else:
+            self._stage(event.job.name, event.values)
+
+    def _row(self, event: "Event") -> None:
+        self._done += 1
+        self._progress.advance(self._rows)
+        if event.values["status"] != "done":
+            self.say(f"{event.job.name}: {event.values['status']}: {event.values.get('reason', '')}")
+
+    def _stage(self, name: str, values: dict[str, Any]) -> None:
+        task = self._tasks.get(name)
+        if task is None:
+            task = self._tasks[name] = self._progress.add_task(name, total=values["total"], note="")
+        label = _label(values)
+        if self._stages.get(name) != label:
+            self._stages[name] = label
+            self._progress.reset(task, total=values["total"])
+            if not self._console.is_terminal:
+                self._console.print(f"{name}: {label} ({self._done} of {self._total} rows done)")
+        self._progress.update(task, completed=values["done"], total=values["total"], note=_note(values), description=f"{name}: {label}")
+
+    def _end(self, event: "Event") -> None:
+        task = self._tasks.pop(event.job.name, None)
+        if task is not None:
+            self._progress.remove_task(task)
+        if event.exit_code:
+            self.say(f"{event.job.name}: ended early; see {event.job.log}")
+
+
+def _label(values: dict[str, Any]) -> str:
+    return f"{values['stage']} at {values['steps']} steps" if "steps" in values else str(values["stage"])
+
+
+def _note(values: dict[str, Any]) -> str:
+    if "loss" in values:
+        return f"loss {values['loss']:.3f}, {values['images_per_second']:.0f} images/s"
+    return ""

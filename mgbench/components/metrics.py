@@ -1,0 +1,147 @@
+"""How far generated images are from real ones: a Fréchet and a kernel distance, and whether they show what was asked.
+
+All take features of one extractor. The numbers are comparable between rows that share the extractor (its id), the
+reference and the number of images, and between no others.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mgbench.components.frechet import at_least_two, comparable, finite, frechet_distance
+from mgbench.errors import UserError
+from mgbench.hookspecs import hookimpl
+from mgbench.kinds import Features, Metric
+from mgbench.spec import Count, Index
+from mgbench.streams import Streams
+
+# Below this many images a feature, the bias of a Fréchet distance is of the size of the differences people look for.
+IMAGES_PER_FEATURE = 10
+# Rows of a kernel matrix that are held at a time.
+_BLOCK = 2048
+
+
+@dataclass(frozen=True)
+class Fid:
+    """The Fréchet distance between the features (Heusel et al., arXiv:1706.08500); lower is better.
+
+    Biased upward with few images, and differently for different models (Chong and Forsyth, arXiv:1911.07023): compare
+    only equal numbers of images, and see `small_sample_warning`.
+    """
+
+    def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
+        """`fid` of features [M,F] and [L,F].
+
+        Raises:
+            UserError: with fewer than 2 images in a set, features that are not finite, or of different extractors.
+        """
+        return {"fid": frechet_distance(generated.features, reference.features)}
+
+
+@dataclass(frozen=True)
+class Kid:
+    """The squared maximum mean discrepancy, kernel (x·y/F + 1)³ (Bińkowski et al., arXiv:1801.01401); lower is better.
+
+    Unbiased: sets of one distribution scatter about zero, and somewhat below it where their classes are balanced. Over
+    all images at once by default; with `subsets`, the mean over that many random subsets of `subset_size` images of
+    each set, as in torch-fidelity.
+    """
+
+    subsets: Index = 0
+    subset_size: Count = 1000
+    seed: Index = 0
+
+    def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
+        """`kid` of features [M,F] and [L,F].
+
+        Raises:
+            UserError: with fewer than 2 images (or than `subset_size`) in a set, features that are not finite, or of
+                different extractors.
+        """
+        first, second = comparable(generated.features, reference.features)
+        if not self.subsets:
+            return {"kid": kernel_distance(first, second)}
+        return {"kid": sum(self._subset_distances(first, second)) / self.subsets}
+
+    def _subset_distances(self, first: Tensor, second: Tensor) -> list[float]:
+        size, least = self.subset_size, min(len(first), len(second))
+        if not 2 <= size <= least:
+            raise UserError(
+                f"kid: subset_size is {size}, and should be from 2 to {least}, the images of the smaller set"
+            )
+        streams = Streams.root(self.seed, "kid")
+        draws = [(streams.fold(2 * subset), streams.fold(2 * subset + 1)) for subset in range(self.subsets)]
+        return [kernel_distance(_some(first, one, size), _some(second, two, size)) for one, two in draws]
+
+
+def _some(features: Tensor, draws: Streams, count: int) -> Tensor:
+    return features[draws.uniform(len(features)).argsort()[:count]]
+
+
+def kernel_distance(first: Tensor, second: Tensor) -> float:
+    """The unbiased squared maximum mean discrepancy of features float64 [M,F] and [L,F], with kernel (x·y/F + 1)³."""
+    between = _kernel_sum(first, second) / (len(first) * len(second))
+    return _mean_of_pairs(first) + _mean_of_pairs(second) - 2 * between
+
+
+def _mean_of_pairs(features: Tensor) -> float:
+    count, dim = features.shape
+    with_itself = float(_kernel(features.square().sum(1), dim).sum())
+    return (_kernel_sum(features, features) - with_itself) / (count * (count - 1))
+
+
+def _kernel_sum(first: Tensor, second: Tensor) -> float:
+    # In blocks, because a kernel matrix of 50,000 images would fill 20 GB.
+    blocks = torch.split(first, _BLOCK)
+    return sum((float(_kernel(rows @ second.T, first.shape[1]).sum()) for rows in blocks), 0.0)
+
+
+def _kernel(products: Tensor, dim: int) -> Tensor:
+    return (products / dim + 1) ** 3
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """The share of generated images that the extractor takes for the class that was asked for; higher is better.
+
+    A model that always draws the same image of a class is perfect by it: read it next to a distance.
+    """
+
+    def __call__(self, generated: Features, reference: Features) -> dict[str, float]:  # noqa: ARG002
+        """`accuracy` of logits [M,K] and labels [M]; nothing where there are no logits or no labels (None, or all -1).
+
+        Raises:
+            UserError: with fewer than 2 labelled images, or logits that are not finite.
+        """
+        if generated.logits is None or generated.labels is None:
+            return {}
+        labels = generated.labels.to("cpu")
+        asked = labels >= 0
+        if len(labels) and not bool(asked.any()):
+            return {}
+        logits = finite(generated.logits)[asked]
+        at_least_two(len(logits))
+        return {"accuracy": float((logits.argmax(1) == labels[asked]).double().mean())}
+
+
+def small_sample_warning(count: int, dim: int) -> str | None:
+    """What to say next to a Fréchet distance of `count` images by `dim` features; None if there are enough of them."""
+    enough = IMAGES_PER_FEATURE * dim
+    if count <= dim:
+        return (
+            f"{count} images for {dim} features: the covariance is singular, and the Fréchet distance says more about "
+            f"the number of images than about the images; use at least {enough}, or read kid instead"
+        )
+    if count < enough:
+        return (
+            f"{count} images for {dim} features: the Fréchet distance is biased upward; use at least {enough}, "
+            "and compare equal numbers only"
+        )
+    return None
+
+
+@hookimpl
+def mgbench_metrics() -> Mapping[str, type[Metric]]:
+    return {"fid": Fid, "kid": Kid, "accuracy": Accuracy}

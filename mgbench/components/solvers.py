@@ -1,0 +1,108 @@
+"""How does the diffusion head go from noise to a value?"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from mgbench.components.noise import Table, learned_log_variance, respaced
+from mgbench.hookspecs import hookimpl
+from mgbench.spec import Count, NotNegative, Share
+from mgbench.streams import Streams
+
+# Where eMIGM's solver starts too.
+LEAST_LOG_RATIO = -5.1
+Denoise = Callable[[Tensor, float], tuple[Tensor, Tensor]]
+
+
+def _normal(draws: Streams, number: int, dim: int) -> Tensor:
+    return draws.fold(number).normal(dim).float()
+
+
+@dataclass(frozen=True)
+class DDPM:
+    """Ancestral sampling over `steps` of the table's times with the learned variance; `temperature` multiplies the noise.
+
+    Written out here because the scheduler of diffusers draws its own noise, which would tie an image to its batch, and has no
+    temperature; a test holds it to that scheduler. MAR samples so, with 100 steps (arXiv:2406.11838).
+    """
+
+    steps: Count = 100
+    temperature: NotNegative = 1.0
+
+    def solve(self, denoise: Denoise, betas: Tensor, dim: int, draws: Streams) -> Tensor:
+        times, table = respaced(betas, self.steps)
+        x = _normal(draws, 0, dim)
+        for index in reversed(range(len(times))):
+            mean, deviation = ancestral_step(table, index, x, *denoise(x, float(times[index])))
+            noise = _normal(draws, len(times) - index, dim) if index else 0.0
+            x = mean + self.temperature * deviation * noise
+        return x
+
+
+def ancestral_step(table: Table, index: int, x: Tensor, eps: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of p(x_{i−1} | x_i) at an index of a (respaced) table; x_0 is not clipped."""
+    kept = table.kept[index]
+    start = x / kept.sqrt().float() - (1 / kept - 1).sqrt().float() * eps
+    of_start, of_now = (weight[index].float() for weight in table.posterior_weights)
+    low, high = table.posterior_log_variance[index].float(), table.betas[index].log().float()
+    return of_start * start + of_now * x, (0.5 * learned_log_variance(value, low, high)).exp()
+
+
+@dataclass(frozen=True)
+class DDIM:
+    """DDIM over `steps` of the table's times (arXiv:2010.02502), by diffusers; `eta` 0 is deterministic, 1 ancestral."""
+
+    steps: Count = 50
+    eta: Share = 0.0
+
+    def solve(self, denoise: Denoise, betas: Tensor, dim: int, draws: Streams) -> Tensor:
+        from diffusers import DDIMScheduler
+
+        times, table = respaced(betas, self.steps)
+        # A table of just these times, so that each step leads exactly to the next one whatever their spacing.
+        scheduler = DDIMScheduler(len(times), trained_betas=table.betas.cpu().numpy(), clip_sample=False)
+        scheduler.set_timesteps(len(times))
+        x = _normal(draws, 0, dim)
+        for number, index in enumerate(scheduler.timesteps.tolist()):
+            eps, _ = denoise(x, float(times[index]))
+            noise = _normal(draws, number + 1, dim) if self.eta else None
+            x = scheduler.step(eps, index, x, eta=self.eta, variance_noise=noise).prev_sample
+        return x
+
+
+@dataclass(frozen=True)
+class DPMSolver:
+    """DPM-Solver++ in `steps` evaluations, uniform in the log signal-to-noise ratio (arXiv:2211.01095), by diffusers.
+
+    The multistep form, which reuses earlier evaluations. It has no temperature.
+    """
+
+    steps: Count = 8
+    order: Literal[1, 2, 3] = 2
+
+    def solve(self, denoise: Denoise, betas: Tensor, dim: int, draws: Streams) -> Tensor:
+        from diffusers import DPMSolverMultistepScheduler
+
+        known = _above_noise(betas).cpu().numpy()
+        scheduler = DPMSolverMultistepScheduler(
+            len(known), trained_betas=known, solver_order=self.order, algorithm_type="dpmsolver++", use_lu_lambdas=True
+        )
+        scheduler.set_timesteps(self.steps, device=draws.keys.device)
+        x = _normal(draws, 0, dim)
+        for time in scheduler.timesteps:
+            eps, _ = denoise(x, float(time))
+            x = scheduler.step(eps, time, x).prev_sample
+        return x
+
+
+def _above_noise(betas: Tensor) -> Tensor:
+    """The table without its end of almost pure noise, where log(√ᾱ/√(1−ᾱ)) is below −5.1 and steps would be wasted."""
+    kept = Table(betas).kept
+    return betas[0.5 * (kept.log() - (1 - kept).log()) > LEAST_LOG_RATIO]
+
+
+@hookimpl
+def mgbench_solvers() -> dict[str, type]:
+    return {"ddpm": DDPM, "ddim": DDIM, "dpmpp": DPMSolver}

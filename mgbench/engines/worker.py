@@ -1,0 +1,83 @@
+"""What runs inside the process of one trial: load the plugins again, compute the rows, tell the parent."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from mgbench.assembly import assemble
+from mgbench.plan import Row, Trial
+from mgbench.plugins import Source, load
+from mgbench.progress import Interrupted, Progress
+from mgbench.recipe import Recipe
+from mgbench.store import Store
+from mgbench.trial import run_trial
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Job:
+    """One trial as plain values that cross to another process."""
+
+    name: str
+    training_key: str
+    rows: tuple[tuple[str, Recipe], ...]
+    sources: tuple[Source, ...]
+    root: Path
+    device: str
+    batch: int
+    log: Path
+
+
+def work(job: Job, parent: Connection) -> None:
+    """Run one job in this process, telling the parent how far it is; exits with 130 if it was asked to stop."""
+    stop = _listen()
+    _to_log(job.log)
+    torch.set_num_threads(1)
+    try:
+        registry = load(job.sources)
+        rows = tuple(Row(method, assemble(registry, recipe)) for method, recipe in job.rows)
+        trial = Trial(job.training_key, rows)
+        run_trial(Store(job.root), trial, torch.device(job.device), Progress(_emitter(parent), stop), job.batch)
+    except Interrupted:
+        sys.exit(INTERRUPTED)
+    finally:
+        parent.close()
+
+
+def _listen() -> Callable[[], bool]:
+    """Both a Ctrl-C in the terminal and a stop from the parent only set a flag: what is being written is finished first."""
+    asked: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, note)
+    return lambda: bool(asked)
+
+
+def _to_log(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("a", buffering=1)
+    for stream in (1, 2):
+        os.dup2(file.fileno(), stream)
+
+
+def _emitter(parent: Connection) -> Callable[[dict[str, Any]], None]:
+    def emit(event: dict[str, Any]) -> None:
+        try:
+            parent.send(event)
+        except OSError:
+            # The parent is gone; the work is worth finishing all the same.
+            return
+
+    return emit

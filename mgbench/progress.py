@@ -1,0 +1,27 @@
+"""How a trial is told to the outside, and how the outside tells it to stop."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class Interrupted(Exception):
+    """The user asked to stop; what was done is kept."""
+
+
+@dataclass
+class Progress:
+    """`emit` gets plain values; `stop` says whether the user asked to stop."""
+
+    emit: Callable[[dict[str, Any]], None] = field(default=lambda event: None)
+    stop: Callable[[], bool] = field(default=lambda: False)
+
+    def __call__(self, stage: str, done: int, total: int, **rest: Any) -> None:
+        """Tell how far a stage is.
+
+        Raises:
+            Interrupted: if the user asked to stop.
+        """
+        self.emit({"stage": stage, "done": done, "total": total, **rest})
+        if self.stop():
+            raise Interrupted

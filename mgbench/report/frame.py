@@ -1,0 +1,136 @@
+"""What do the stored records say? One tidy frame: a row per record, a column per field, score and cost."""
+
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mgbench.errors import UserError, suggestion
+from mgbench.recipe import FIELDS
+from mgbench.record import Corrupt, Layout, Record, StudyView, load_record, load_study
+
+HEAD = ("key", "training_key", "method", "series", "status", "reason")
+TAIL = ("protocol", "data", "warnings")
+# A series is a line of a figure: its points differ in the first, and the second is what its interval is taken over.
+POINT, REPEAT = "sampling_steps", "seed"
+FLOOR = "floor "
+
+
+def read_results(path: Path | str, study: str | None = None) -> pd.DataFrame:
+    """One row per stored record; with a study, its rows only, under its method names and in its order.
+
+    Columns: key, training_key, method, series, status, reason; every field of a recipe; scores and costs by name; the
+    floor of a score as "floor <score>"; protocol, data, warnings; and where and with which versions it was made. A
+    `series` is the method with the fields that vary within it besides the seed and the sampling steps:
+    "maskgit, sampler=halton". `frame.attrs` lists the names of the `scores`, `costs` and `origin` columns, the
+    `corrupt` files, how many rows of the study have no record yet (`missing`), and the study's `command`.
+
+    Records that cannot be read are left out, with a warning that names the file.
+
+    Raises:
+        UserError: if there are no results, no such study, or a newer mgbench wrote them.
+    """
+    layout = Layout(Path(path))
+    if not (layout.root / "runs").is_dir():
+        raise UserError(f"there are no results in {layout.root}; 'mgbench run' makes some, or name another folder")
+    view = _study_view(layout, study) if study is not None else None
+    corrupt: list[str] = []
+    wanted = view.rows if view else [(key, None) for key in sorted(_keys(layout))]
+    found = list(_records(layout, dict.fromkeys(key for key, _ in wanted), corrupt))
+    by_key = {record.key: record for record in found}
+    rows = [(by_key[key], method or by_key[key].method) for key, method in wanted if key in by_key]
+    if view is None:
+        rows.sort(key=lambda row: _natural(*row))
+    frame = _frame(rows)
+    missing = len(wanted) - len(rows) - sum(Path(name).parent.name in {key for key, _ in wanted} for name in corrupt)
+    frame.attrs.update(corrupt=corrupt, missing=missing, study=study or "", command=view.command if view else "")
+    return frame
+
+
+def score_names(frame: pd.DataFrame) -> list[str]:
+    """The columns that hold scores, in the order in which the recipes ask for them."""
+    return list(frame.attrs.get("scores", ()))
+
+
+def _keys(layout: Layout) -> Iterator[str]:
+    return (path.parent.name for path in (layout.root / "runs").glob("*/record.json"))
+
+
+def _study_view(layout: Layout, name: str) -> StudyView:
+    try:
+        return load_study(layout.study(name))
+    except FileNotFoundError:
+        known = [path.stem for path in layout.study(name).parent.glob("*.json")]
+        raise UserError(f"{layout.root} holds no study {name!r}; {suggestion(name, known)}") from None
+    except (Corrupt, KeyError, TypeError) as problem:
+        raise UserError(f"the study {layout.study(name)} cannot be read ({problem}); run it again") from None
+
+
+def _records(layout: Layout, keys: Iterable[str], corrupt: list[str]) -> Iterator[Record]:
+    for key in keys:
+        path = layout.run(key) / "record.json"
+        try:
+            yield load_record(path)
+        except FileNotFoundError:
+            continue
+        except Corrupt as problem:
+            corrupt.append(str(path))
+            warnings.warn(f"left out {path}: {problem}", stacklevel=3)
+
+
+def _natural(record: Record, method: str) -> tuple[Any, ...]:
+    settings = [str(value) for name, value in record.recipe.items() if name not in (POINT, REPEAT)]
+    return method, settings, record.recipe.get(REPEAT, 0), record.recipe.get(POINT, 0), record.key
+
+
+def _frame(rows: list[tuple[Record, str]]) -> pd.DataFrame:
+    records = [record for record, _ in rows]
+    fields = _union(FIELDS, *(record.recipe for record in records))
+    scores = sorted(_union(*(record.scores for record in records)), key=_asked(records))
+    costs = _union(*(record.costs for record in records))
+    floors = [FLOOR + name for name in _union(*(record.floors for record in records))]
+    origin = _union(*(record.origin for record in records))
+    columns = _union(HEAD, fields, scores, costs, floors, TAIL, origin)
+    frame = pd.DataFrame([_row(record, method) for record, method in rows], columns=columns)
+    frame["series"] = _series(frame, fields)
+    frame.attrs.update(scores=scores, costs=costs, origin=origin)
+    return frame
+
+
+def _union(*parts: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(name for part in parts for name in part))
+
+
+def _asked(records: list[Record]) -> Any:
+    """Sort key: a score's place among the metrics that the recipes name, then its name."""
+    metrics = _union(*(map(str, record.recipe.get("metrics") or ()) for record in records))
+    order = {name.partition("(")[0]: place for place, name in reversed(list(enumerate(metrics)))}
+    return lambda score: (order.get(score.partition("[")[0], len(order)), score)
+
+
+def _row(record: Record, method: str) -> dict[str, Any]:
+    floors = {FLOOR + name: value for name, value in record.floors.items()}
+    own = {name: getattr(record, name) for name in (*HEAD, *TAIL) if name not in ("series", "method")}
+    return {**record.origin, **record.costs, **record.scores, **floors, **record.recipe, **own, "method": method}
+
+
+def _series(frame: pd.DataFrame, fields: list[str]) -> list[str]:
+    names = [name for name in fields if name not in (POINT, REPEAT)]
+    spelled = pd.DataFrame({name: [spell(value) for value in frame[name]] for name in names}, index=frame.index)
+    varies = spelled.groupby(frame["method"]).nunique() > 1
+    varying = {method: [name for name in names if varies.at[method, name]] for method in varies.index}
+    return [
+        ", ".join([str(method), *(f"{name}={values[name]}" for name in varying[method])])
+        for method, values in zip(frame["method"], spelled.to_dict("records"), strict=True)
+    ]
+
+
+def spell(value: Any) -> str:
+    """A field's value as it is written in a legend."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if value is None or value != value:
+        return "none"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

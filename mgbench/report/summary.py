@@ -1,0 +1,87 @@
+"""How good is each series at each number of steps, and how sure are we? The mean over seeds and its 95 % interval."""
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit  # type: ignore[import-untyped]  # scipy ships no annotations
+
+from mgbench.errors import UserError, suggestion
+from mgbench.report.frame import FLOOR, POINT
+
+CONFIDENCE = 0.95
+MARK = "mark"
+
+
+def mark_protocols(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with the series of every protocol but the first marked "†1", "†2", …, lest one is taken for another."""
+    if MARK in frame:
+        return frame
+    protocols = [name for name in frame["protocol"].unique() if name]
+    marks = {name: f" †{place}" if place else "" for place, name in enumerate(protocols)}
+    mark = [marks.get(name, "") for name in frame["protocol"]]
+    series = [f"{name}{sign}" for name, sign in zip(frame["series"], mark, strict=True)]
+    return frame.assign(**{"series": series, MARK: mark})
+
+
+def comparable(frame: pd.DataFrame, metric: str, allow_mismatch: bool = False) -> pd.DataFrame:
+    """The finished rows that have a metric, which must have been obtained under one protocol.
+
+    Raises:
+        UserError: if there is no such metric, or if there are several protocols and `allow_mismatch` is false.
+    """
+    if metric not in frame:
+        raise UserError(f"no row has a score {metric!r}; {suggestion(metric, frame.attrs.get('scores', ()))}")
+    values = pd.to_numeric(frame[metric], errors="coerce")
+    rows = frame[(frame["status"] == "done") & np.isfinite(values)]
+    protocols = rows["protocol"].unique()
+    if len(protocols) > 1 and not allow_mismatch:
+        shown = " and ".join(repr(name) for name in protocols[:2])
+        more = f" (and {len(protocols) - 2} more)" if len(protocols) > 2 else ""
+        raise UserError(
+            f"rows of {metric} are not comparable: they were obtained under {shown}{more}; "
+            "name one study, or pass --allow-mismatch to see them marked"
+        )
+    return mark_protocols(rows) if allow_mismatch else rows
+
+
+def summarise(frame: pd.DataFrame, metric: str, cost: str | None = None, allow_mismatch: bool = False) -> pd.DataFrame:
+    """The mean of a metric over seeds per (series, sampling_steps), with its 95 % interval (Student's t).
+
+    Columns: series, sampling_steps, count, mean, low, high (the last two missing where there is one seed), and `cost`,
+    the mean of the cost, if one is named. Series stand in the order of the frame.
+
+    Raises:
+        UserError: if there is no such metric or cost, or the rows are not comparable.
+    """
+    rows = comparable(frame, metric, allow_mismatch)
+    if cost is not None and cost not in frame:
+        raise UserError(f"no row has a cost {cost!r}; {suggestion(cost, frame.attrs.get('costs', ()))}")
+    groups = rows.assign(**{metric: pd.to_numeric(rows[metric])}).groupby(["series", POINT], sort=False)
+    result = groups[metric].agg(count="count", mean="mean", deviation="std")
+    half = half_width(result["deviation"].to_numpy(), result["count"].to_numpy())
+    result = result.assign(low=result["mean"] - half, high=result["mean"] + half).drop(columns="deviation")
+    if cost is not None:
+        result["cost"] = groups[cost].mean()
+    return _in_order(result.reset_index(), rows)
+
+
+def half_width(deviation: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Half of the interval of a mean of `count` values; not a number where there is only one."""
+    freedom = np.where(count > 1, count - 1, np.nan)
+    half: np.ndarray = stdtrit(freedom, 0.5 + CONFIDENCE / 2) * deviation / np.sqrt(count)
+    return half
+
+
+def _in_order(result: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    order = {name: place for place, name in enumerate(rows["series"].unique())}
+    return result.sort_values(
+        ["series", POINT], key=lambda column: column.map(order) if column.name == "series" else column
+    )
+
+
+def floor_of(frame: pd.DataFrame, metric: str) -> float | None:
+    """What as many real images score (the mean over the finished rows), or None where that was not measured."""
+    name = FLOOR + metric
+    if name not in frame:
+        return None
+    values = pd.to_numeric(frame.loc[frame["status"] == "done", name], errors="coerce").dropna()
+    return float(values.mean()) if len(values) else None

@@ -1,0 +1,107 @@
+"""Which numbers stand behind the figures? A row per series and step count, and why the other rows came to nothing."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from mgbench.report.frame import POINT, score_names, spell
+from mgbench.report.measures import cost_short, higher_is_better, number, score_name, with_interval
+from mgbench.report.summary import summarise
+
+TABLE_COSTS = ("nfe", "seconds_per_image")
+
+
+def summary_table(frame: pd.DataFrame, allow_mismatch: bool = False) -> pd.DataFrame:
+    """One row per (series, sampling_steps), finished or not.
+
+    Columns: series, sampling_steps; nfe and seconds_per_image where known; for every score its mean, "<score> low" and
+    "<score> high" (the 95 % interval over seeds); seeds (how many finished) and status ("done", or "2 done, 1 failed").
+    """
+    keys = ["series", POINT]
+    statuses = frame.groupby([*keys, "status"], sort=False).size().unstack(fill_value=0)
+    done = statuses["done"] if "done" in statuses else pd.Series(0, statuses.index)
+    table = pd.DataFrame(index=statuses.index)
+    finished = frame[frame["status"] == "done"].groupby(keys, sort=False)
+    for cost in (name for name in TABLE_COSTS if name in frame):
+        table[cost] = finished[cost].mean()
+    for metric in score_names(frame):
+        summary = summarise(frame, metric, allow_mismatch=allow_mismatch).set_index(keys)
+        table[metric], table[f"{metric} low"], table[f"{metric} high"] = (
+            summary["mean"],
+            summary["low"],
+            summary["high"],
+        )
+    table["seeds"] = done
+    table["status"] = [_status(row[row > 0]) for _, row in statuses.iterrows()]
+    order = {name: place for place, name in enumerate(frame["series"].unique())}
+    return table.reset_index().sort_values(
+        keys, key=lambda c: c.map(order) if c.name == "series" else c, ignore_index=True
+    )
+
+
+def _status(counts: pd.Series) -> str:
+    if len(counts) == 1:
+        return str(counts.index[0])
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def printable(table: pd.DataFrame) -> pd.DataFrame:
+    """A summary table in words for a terminal or a page: means with intervals, short heads, a dash where nothing is."""
+    shown = pd.DataFrame({"series": table["series"], "steps": table[POINT].map(lambda value: f"{value:.0f}")})
+    for cost in (name for name in TABLE_COSTS if name in table):
+        shown[cost_short(cost)] = table[cost].map(number)
+    for metric in metrics_of(table):
+        columns = zip(table[metric], table[f"{metric} low"], table[f"{metric} high"], strict=True)
+        shown[score_name(metric)] = [with_interval(*values) for values in columns]
+    return shown.assign(seeds=table["seeds"].astype(str), status=table["status"])
+
+
+def metrics_of(table: pd.DataFrame) -> list[str]:
+    """The scores of a summary table."""
+    return [name.removesuffix(" low") for name in map(str, table) if name.endswith(" low")]
+
+
+def best_per_series(frame: pd.DataFrame, table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The row of each series whose mean is best, in the order of the table."""
+    return _best(frame, table, metric, "series")
+
+
+def best_per_step(frame: pd.DataFrame, table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The row of each number of steps whose mean is best."""
+    return _best(frame, table, metric, POINT)
+
+
+def _best(frame: pd.DataFrame, table: pd.DataFrame, metric: str, by: str) -> pd.DataFrame:
+    scored = table.dropna(subset=[metric])
+    order = scored.sort_values(metric, ascending=not higher_is_better(frame, metric), kind="stable")
+    return order.drop_duplicates(by).sort_index()
+
+
+def problems(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows that are not done, gathered where status, series and reason agree."""
+    rows = frame[frame["status"] != "done"]
+    groups = rows.groupby(["status", "series", "reason"], sort=False)
+    listed = [
+        {
+            "status": status,
+            "series": series,
+            "steps": _list(part[POINT]),
+            "seeds": _list(part["seed"]),
+            "reason": reason,
+        }
+        for (status, series, reason), part in groups
+    ]
+    return pd.DataFrame(listed, columns=["status", "series", "steps", "seeds", "reason"])
+
+
+def _list(values: pd.Series) -> str:
+    known = sorted({int(value) for value in values.dropna()})
+    return ", ".join(map(str, known)) if len(known) <= 12 else f"{known[0]} … {known[-1]} ({len(known)} values)"
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Every row and every column, for a spreadsheet or another program."""
+    plain = frame.copy()
+    for name in ("metrics", "warnings"):
+        plain[name] = [spell(value) if isinstance(value, list | tuple) else value for value in plain[name]]
+    plain.to_csv(path, index=False)

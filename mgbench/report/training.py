@@ -1,0 +1,107 @@
+"""Did training settle? The smoothed loss of each model against its training steps."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mgbench.record import Layout
+from mgbench.report.axes import scale_height
+from mgbench.report.figures import PANEL, below
+from mgbench.report.frame import spell
+from mgbench.report.style import MOST_SERIES, Look, legend_label, looks, theme
+
+POINTS = 300
+MOST_PANELS = 4
+
+
+def read_curves(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
+    """The smoothed loss per series; columns series, head, step, loss; empty where no model has a curve.
+
+    Series that share their models (they differ in sampling only) share one curve, under the name of the first. A curve
+    is the mean over seeds, as far as all of them got, and its moving average over a fortieth of the training.
+    """
+    models = frame[frame["training_key"].astype(bool)].drop_duplicates("training_key")
+    parts = []
+    for series, rows in models.groupby("series", sort=False):
+        curves = [curve for key in rows["training_key"] if (curve := _curve(layout, key)) is not None]
+        if curves:
+            loss = pd.concat(curves, axis=1).dropna().mean(axis=1)
+            parts.append(_smooth(loss).assign(series=series, head=spell(rows["head"].iloc[0])))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["step", "loss", "series", "head"])
+
+
+def _curve(layout: Layout, training_key: str) -> pd.Series | None:
+    """One model's loss by step; None where there is none that can be read."""
+    try:
+        table = pd.read_csv(layout.model(training_key) / "training.csv", usecols=["step", "loss"])
+    except (FileNotFoundError, ValueError):
+        return None
+    table = table.apply(pd.to_numeric, errors="coerce").replace([np.inf, -np.inf], np.nan).dropna()
+    return table.groupby("step")["loss"].last() if len(table) else None
+
+
+def _smooth(loss: pd.Series) -> pd.DataFrame:
+    smooth = loss.rolling(max(1, len(loss) // 40), center=True, min_periods=1).mean()
+    keep = np.unique(np.linspace(0, len(smooth) - 1, min(POINTS, len(smooth))).astype(int))
+    return smooth.iloc[keep].rename_axis("step").rename("loss").reset_index()
+
+
+def training_curves(
+    frame: pd.DataFrame,
+    layout: Layout,
+    ax: Axes | None = None,
+    *,
+    styles: Mapping[str, Look] | None = None,
+    dark: bool = False,
+) -> Axes:
+    """Draw the smoothed training loss of every series against the training step."""
+    with theme(dark, bare=ax is not None):
+        axes = ax if ax is not None else Figure(figsize=PANEL, layout="constrained").subplots()
+        curves = read_curves(frame, layout)
+        styles = {**looks(frame, dark), **(styles or {})}
+        _draw(axes, curves, styles)
+        names = list(curves["series"].unique())
+        if names:
+            axes.legend([styles[name].handle(marker=False) for name in names], [legend_label(name) for name in names])
+    return axes
+
+
+def training_panels(
+    frame: pd.DataFrame, layout: Layout, *, styles: Mapping[str, Look] | None = None, dark: bool = False
+) -> Figure | None:
+    """A whole figure of training curves, a panel per head, since losses of different heads measure different things.
+
+    None where no model has a curve.
+    """
+    curves = read_curves(frame, layout)
+    first = curves["series"].unique()[:MOST_SERIES]
+    curves = curves[curves["series"].isin(first)]
+    heads = list(curves["head"].unique())[:MOST_PANELS]
+    if not heads:
+        return None
+    styles = {**looks(frame, dark), **(styles or {})}
+    with theme(dark):
+        figure = Figure(figsize=(PANEL[0], 0.75 * PANEL[1] * len(heads) + 0.6), layout="constrained")
+        for axes, head in zip(np.ravel(figure.subplots(len(heads), squeeze=False)), heads, strict=True):
+            _draw(axes, curves[curves["head"] == head], styles)
+            axes.set_title(f"Head: {legend_label(head, 56)}" if len(heads) > 1 else "")
+        shown = curves[curves["head"].isin(heads)]
+        below(figure, list(shown["series"].unique()), styles, marker=False)
+    return figure
+
+
+def _draw(axes: Axes, curves: pd.DataFrame, styles: Mapping[str, Look]) -> None:
+    names = list(curves["series"].unique())
+    if names:
+        sns.lineplot(
+            curves, x="step", y="loss", hue="series", style="series", hue_order=names, style_order=names,
+            palette={name: styles[name].colour for name in names}, dashes={name: styles[name].dashes for name in names},
+            estimator=None, legend=False, linewidth=1.8, ax=axes,
+        )  # fmt: skip
+        scale_height(axes, curves["loss"], None)
+    axes.set_xlabel("Training step")
+    axes.set_ylabel("Training loss (smoothed)")

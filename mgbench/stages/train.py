@@ -1,0 +1,159 @@
+"""Train a model: one loop, a generator; the caller decides what to do with each step.
+
+All that is random in step k is derived from (seed, k), so that a training that was stopped and goes on from a checkpoint is
+the training that was never stopped.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
+
+from mgbench.errors import Diverged
+from mgbench.kinds import Parts
+from mgbench.recipe import Recipe
+from mgbench.streams import derive
+
+REPORT_EVERY = 20
+
+
+@dataclass(frozen=True)
+class TrainStep:
+    """Steps done, the mean loss since the last report, the learning rate, and seconds of training so far."""
+
+    step: int
+    loss: float
+    learning_rate: float
+    seconds: float
+
+
+class LossModule(nn.Module):
+    """The loss as the forward of a module, which is what accelerate wraps for several devices and mixed precision."""
+
+    def __init__(self, parts: Parts, model: nn.Module) -> None:
+        super().__init__()
+        self.parts, self.model = parts, model
+
+    def forward(self, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
+        return self.parts.process.loss(self.model, self.parts, tokens, labels, generator)
+
+
+class Training:
+    """A model in training: online weights, their moving average, optimizer, and how far it got."""
+
+    def __init__(self, recipe: Recipe, parts: Parts, model: nn.Module, device: torch.device) -> None:
+        from accelerate import Accelerator
+
+        self.recipe, self.device = recipe, device
+        self.accelerator = Accelerator(mixed_precision=_precision(recipe, device), cpu=device.type == "cpu")
+        self.model = model.to(device)
+        self.average = AveragedModel(self.model, multi_avg_fn=self._average)
+        optimizer = AdamW(_groups(model, recipe), lr=recipe.learning_rate, betas=(0.9, 0.95), fused=True)
+        self.rate = LambdaLR(optimizer, lambda step: _rate(step, recipe))
+        self.loss, self.optimizer = self.accelerator.prepare(LossModule(parts, self.model), optimizer)
+        self.step, self.seconds = 0, 0.0
+
+    def state(self) -> dict[str, Any]:
+        """All that going on needs, as `torch.save` takes it."""
+        return {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rate": self.rate.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.rate.load_state_dict(state["rate"])
+        self.step, self.seconds = state["step"], state["seconds"]
+
+    def run(self, tokens: Tensor, labels: Tensor) -> Iterator[TrainStep]:
+        """Train on tokens [M,N] or [M,N,D] and labels int64 [M] until the recipe's last step.
+
+        Raises:
+            Diverged: if the loss is no longer a number.
+        """
+        generator = Generator(self.device)
+        self.model.train()
+        total, count, started = torch.zeros((), device=self.device), 0, time.perf_counter()
+        while self.step < self.recipe.train_steps:
+            total += self._advance(tokens, labels, generator)
+            count += 1
+            if self.step % REPORT_EVERY == 0 or self.step == self.recipe.train_steps:
+                loss, now = total.item() / count, time.perf_counter()
+                if not math.isfinite(loss):
+                    raise Diverged(f"the loss became {loss} by step {self.step}")
+                self.seconds, started = self.seconds + now - started, now
+                yield TrainStep(self.step, loss, self.rate.get_last_lr()[0], self.seconds)
+                total.zero_()
+                count, started = 0, time.perf_counter()
+
+    def _advance(self, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
+        recipe = self.recipe
+        rows = batch_rows(recipe.seed, self.step, recipe.batch_size, len(tokens)).to(self.device)
+        seed = derive(recipe.seed, f"train/{self.step}")
+        generator.manual_seed(seed)
+        torch.manual_seed(seed)  # dropout draws from the global generator
+        with self.accelerator.autocast():
+            loss: Tensor = self.loss(tokens[rows], labels[rows], generator)
+        self.accelerator.backward(loss)
+        self.accelerator.clip_grad_norm_(self.loss.parameters(), recipe.clip)
+        self.optimizer.step()
+        self.rate.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.average.update_parameters(self.model)
+        self.step += 1
+        return loss.detach().float()
+
+    def _average(self, averaged: Any, current: Any, _: Any) -> None:
+        # A young average forgets its start faster: short trainings would otherwise keep their random weights in it.
+        decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(list(averaged), list(current), 1 - decay)
+
+
+def batch_rows(seed: int, step: int, batch: int, count: int) -> Tensor:
+    """Rows int64 [batch] of one step: a new permutation of all `count` rows every epoch, batches running across epochs."""
+    first, last = step * batch, (step + 1) * batch
+    epochs = range(first // count, (last - 1) // count + 1)
+    rows = torch.cat([_permutation(seed, epoch, count) for epoch in epochs])
+    return rows[first - epochs[0] * count :][:batch]
+
+
+@lru_cache(maxsize=4)
+def _permutation(seed: int, epoch: int, count: int) -> Tensor:
+    return torch.randperm(count, generator=Generator().manual_seed(derive(seed, f"order/{epoch}")))
+
+
+def _precision(recipe: Recipe, device: torch.device) -> str:
+    automatic = "bf16" if device.type == "cuda" else "no"
+    return {"auto": automatic, "float32": "no", "bfloat16": "bf16"}[recipe.precision]
+
+
+def _groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """Weight decay for matrices only: biases, norms and single vectors go without, as in MAR and eMIGM."""
+    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
+    return [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def _rate(step: int, recipe: Recipe) -> float:
+    """The share of the learning rate at a step: a linear warm-up, then constant or half a cosine down to 0."""
+    if step < recipe.warmup_steps:
+        return (step + 1) / recipe.warmup_steps
+    if recipe.lr_decay == "constant":
+        return 1.0
+    done = (step - recipe.warmup_steps) / max(1, recipe.train_steps - recipe.warmup_steps)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))

@@ -1,0 +1,120 @@
+"""eMIGM: effective and efficient masked image generation models (You et al., arXiv:2503.07197).
+
+The choices the paper ends with: exponential mask schedule, weight 1, an encoder of the visible tokens only, times below 0.2
+left out of training, guidance inside an interval with the mask token as "no label", and a DPM-Solver++ for the head.
+The official code (github.com/ML-GSAI/eMIGM) differs from the paper in places; options named `clamp` and `shared` are its way.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from mgbench.components.maskings import Truncation, draw_times
+from mgbench.components.selection import lowest
+from mgbench.hookspecs import hookimpl
+from mgbench.kinds import MaskSchedule, Step
+from mgbench.recipe import Recipe
+from mgbench.spec import Positive, Share
+from mgbench.streams import Streams
+
+
+@dataclass(frozen=True)
+class Exp:
+    """γ(t) = 1 − exp(−rate·t), which keeps most of the time axis nearly all masked (Table 4); γ(1) is 0.993 for rate 5."""
+
+    rate: Positive = 5.0
+
+    def __call__(self, t: Tensor) -> Tensor:
+        return -torch.expm1(-self.rate * t)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """One time and one count for the whole batch, at positions of each image's own: the official code's draw.
+
+    The count is how many of N tokens were masked independently with probability γ((1 − ε)·t + ε), ε = 0.001, drawn again
+    until it is at least 2. A time below `t_min` becomes t_min (`clamp`, the code) or is drawn again (`truncate`, the paper).
+    """
+
+    t_min: Share = 0.2
+    truncation: Truncation = "clamp"
+    EPSILON: ClassVar[float] = 1e-3
+
+    def draw(self, schedule: MaskSchedule, batch: int, tokens: int, generator: Generator) -> tuple[Tensor, Tensor]:
+        count = torch.zeros((), dtype=torch.int64)
+        while count < min(2, tokens):
+            t = self.EPSILON + (1 - self.EPSILON) * draw_times(1, self.t_min, self.truncation, generator)
+            count = (torch.rand(tokens, generator=generator, device=generator.device) < schedule(t)).sum()
+        scores = torch.rand(batch, tokens, generator=generator, device=generator.device)
+        return lowest(scores, torch.ones_like(scores, dtype=torch.bool), count.expand(batch)), t.expand(batch)
+
+
+@dataclass(frozen=True)
+class AncestralShared:
+    """Masked diffusion's reverse process with one count for all images: each step reveals Binomial(masked, 1 − γ(s)/γ(t)) tokens.
+
+    At least one a step, and in the last step all that are left, as the official `sample_tokens` does. The counts are drawn
+    once for a whole run (the official code: once a batch), so that an image does not depend on its batch.
+    """
+
+    needs_confidence: ClassVar[bool] = False
+    LAST: ClassVar[float] = 1e-5
+
+    def plan(self, schedule: MaskSchedule, tokens: int, steps: int, shared: Streams) -> Iterable[Step]:
+        times = torch.linspace(1, self.LAST, steps + 1, dtype=torch.float64)
+        gamma = schedule(times)
+        masked = tokens
+        for index in range(steps):
+            last = index == steps - 1
+            odds = 1.0 if last else 1 - float(gamma[index + 1] / gamma[index])
+            drawn = int((shared.fold(index).uniform(tokens)[:masked] < odds).sum())
+            reveal = masked if last else max(1, drawn)
+            then = masked - reveal
+            yield Step(index, steps, times[index].item(), times[index + 1].item(), masked / tokens, then / tokens, reveal)
+            if not then:
+                return
+            masked = then
+
+    def choose(self, mask: Tensor, confidence: Tensor | None, step: Step, draws: Streams) -> Tensor:
+        order = draws.uniform(mask.shape[1])
+        return mask & ~lowest(order, mask, step.reveal or 0)
+
+
+EMIGM = Recipe(
+    tokenizer="patch(size=2)",
+    network="mae",
+    head="diffusion",
+    mask_schedule="exp(rate=5.0)",
+    masking="shared(t_min=0.2)",
+    loss_weighting="uniform",
+    sampler="ancestral_shared",
+    guidance_schedule="interval(low=0.1, high=0.5, inner=constant(scale=2.0))",
+    solver="dpmpp(steps=8)",
+)
+
+
+@hookimpl
+def mgbench_mask_schedules() -> dict[str, type]:
+    return {"exp": Exp}
+
+
+@hookimpl
+def mgbench_maskings() -> dict[str, type]:
+    return {"shared": Shared}
+
+
+@hookimpl
+def mgbench_samplers() -> dict[str, type]:
+    return {"ancestral_shared": AncestralShared}
+
+
+@hookimpl
+def mgbench_recipes() -> dict[str, Recipe]:
+    return {
+        "emigm": EMIGM,
+        "emigm-unguided": EMIGM.change(guidance_schedule="none"),
+        "emigm-unlabelled": EMIGM.change(guidance_schedule="none", labels=False),
+    }

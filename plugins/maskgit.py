@@ -1,0 +1,65 @@
+"""MaskGIT: masked generative image transformer (Chang et al., arXiv:2202.04200).
+
+Codes of a tokenizer, a single transformer, the cosine schedule, and parallel decoding that keeps the most confident tokens.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from mgbench.components.selection import lowest, planned
+from mgbench.errors import Unfit
+from mgbench.hookspecs import hookimpl
+from mgbench.kinds import MaskSchedule, Parts, Step, TokenSpace
+from mgbench.recipe import Recipe
+from mgbench.spec import NotNegative
+from mgbench.streams import Streams
+
+
+@dataclass(frozen=True)
+class MaskGIT:
+    """Keep the tokens of highest log-probability plus Gumbel noise, whose strength falls from `temperature` to 0.
+
+    Counts as in the official `parallel_decode`: floor(N·γ) stay masked, at least one and at least one fewer than before.
+    """
+
+    temperature: NotNegative = 4.5
+    needs_confidence: ClassVar[bool] = True
+
+    def check(self, parts: Parts, space: TokenSpace) -> None:
+        if not space.codes:
+            raise Unfit("maskgit ranks codes by their probability, and this tokenizer has none; take sampler=random_order or tokenizer=kmeans")
+
+    def plan(self, schedule: MaskSchedule, tokens: int, steps: int, shared: Streams) -> Iterable[Step]:
+        return planned(schedule, tokens, steps)
+
+    def choose(self, mask: Tensor, confidence: Tensor | None, step: Step, draws: Streams) -> Tensor:
+        if confidence is None:
+            raise ValueError("maskgit needs the log-probabilities of the values")
+        annealed = self.temperature * (1 - (step.index + 1) / step.total)
+        noise = draws.fold(2).fold(step.index).gumbel(mask.shape[1])
+        return mask & ~lowest(-(confidence + annealed * noise), mask, step.reveal or 0)
+
+
+MASKGIT = Recipe(
+    tokenizer="kmeans(codes=64, size=2)",
+    network="transformer",
+    head="categorical(label_smoothing=0.1)",
+    mask_schedule="cosine",
+    masking="exact(rounding=ceil)",
+    loss_weighting="uniform",
+    sampler="maskgit(temperature=4.5)",
+    guidance_schedule="none",
+)
+
+
+@hookimpl
+def mgbench_samplers() -> dict[str, type]:
+    return {"maskgit": MaskGIT}
+
+
+@hookimpl
+def mgbench_recipes() -> dict[str, Recipe]:
+    return {"maskgit": MASKGIT, "maskgit-unlabelled": MASKGIT.change(labels=False)}

@@ -1,0 +1,224 @@
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from mgbench.components.datasets import Digits
+from mgbench.components.extractors import DigitsCnn
+from mgbench.components.metrics import Accuracy, Fid, Kid, kernel_distance, small_sample_warning
+from mgbench.errors import UserError
+from mgbench.kinds import Features, Metric
+
+DISTANCES = pytest.mark.parametrize(
+    "metric", [Fid(), Kid(), Kid(subsets=3, subset_size=50)], ids=["fid", "kid", "kid_subsets"]
+)
+
+
+def normal(count: int, dim: int = 8, seed: int = 0, offset: float = 0.0) -> Tensor:
+    return torch.randn(count, dim, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + offset
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[Tensor, Tensor]:
+    """Images uint8 [M,3,8,8]: held-out digits with some noise on them, and the digits to train on."""
+    data = Digits().load()
+    noise = torch.randn(data.test.shape, generator=torch.Generator().manual_seed(0))
+    noisy = (data.test + 20 * noise).round().clamp(0, 255).to(torch.uint8)
+    return noisy.expand(-1, 3, -1, -1).contiguous(), data.train.expand(-1, 3, -1, -1).contiguous()
+
+
+@pytest.fixture(scope="module")
+def features(digits: tuple[Tensor, Tensor]) -> tuple[Features, Features]:
+    network = DigitsCnn().build()
+    return network(digits[0]), network(digits[1])
+
+
+class BareImages(torch.utils.data.Dataset[Tensor]):
+    """torch-fidelity wants images alone, not tuples of one."""
+
+    def __init__(self, images: Tensor) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.images[index]
+
+
+def by_torch_fidelity(digits: tuple[Tensor, Tensor], **options: Any) -> dict[str, float]:
+    """What torch-fidelity says of the same images through the same extractor."""
+    base = pytest.importorskip("torch_fidelity.feature_extractor_base", reason="torch-fidelity is the second opinion")
+    import torch_fidelity
+
+    class Adapter(base.FeatureExtractorBase):  # type: ignore[misc, name-defined]
+        def __init__(self, name: str, features_list: list[str], **_: Any) -> None:
+            super().__init__(name, features_list)
+            self.network = DigitsCnn().build()
+
+        @staticmethod
+        def get_provided_features_list() -> tuple[str, ...]:
+            return ("48",)
+
+        @staticmethod
+        def get_default_feature_layer_for_metric(metric: str) -> str:
+            return "48"
+
+        @staticmethod
+        def can_be_compiled() -> bool:
+            return False
+
+        @staticmethod
+        def get_dummy_input_for_compile() -> Tensor:
+            return torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+
+        def forward(self, images: Tensor) -> tuple[Tensor]:
+            return (self.network(images).features,)
+
+    registered = torch_fidelity.utils.FEATURE_EXTRACTORS_REGISTRY
+    if "digits-cnn" not in registered:
+        torch_fidelity.register_feature_extractor("digits-cnn", Adapter)
+    said: dict[str, float] = torch_fidelity.calculate_metrics(
+        input1=BareImages(digits[0]),
+        input2=BareImages(digits[1]),
+        feature_extractor="digits-cnn",
+        cuda=False,
+        cache=False,
+        save_cpu_ram=True,
+        verbose=False,
+        **options,
+    )
+    return said
+
+
+def test_torch_fidelity_agrees_on_fid(digits: tuple[Tensor, Tensor], features: tuple[Features, Features]) -> None:
+    theirs = by_torch_fidelity(digits, fid=True)["frechet_inception_distance"]
+    assert Fid()(*features)["fid"] == pytest.approx(theirs, rel=1e-4)
+
+
+def test_torch_fidelity_agrees_on_kid(digits: tuple[Tensor, Tensor]) -> None:
+    # One subset that holds every image: the only draw that does not depend on whose random numbers it uses.
+    equal = digits[0], digits[1][:500]
+    theirs = by_torch_fidelity(equal, kid=True, kid_subsets=1, kid_subset_size=500)["kernel_inception_distance_mean"]
+    network = DigitsCnn().build()
+    ours = [metric(network(equal[0]), network(equal[1]))["kid"] for metric in (Kid(), Kid(subsets=1, subset_size=500))]
+    assert ours == pytest.approx([theirs, theirs], rel=1e-4)
+
+
+def test_torch_fidelity_agrees_on_kid_of_subsets(
+    digits: tuple[Tensor, Tensor], features: tuple[Features, Features]
+) -> None:
+    theirs = by_torch_fidelity(digits, kid=True, kid_subsets=200, kid_subset_size=200)
+    # The subsets differ, so the means agree as far as means of 200 draws do.
+    tolerance = 5 * theirs["kernel_inception_distance_std"] * (2 / 200) ** 0.5
+    ours = Kid(subsets=200, subset_size=200)(*features)["kid"]
+    assert ours == pytest.approx(theirs["kernel_inception_distance_mean"], abs=tolerance)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_clean_fid_agrees(features: tuple[Features, Features]) -> None:
+    fid = pytest.importorskip("cleanfid.fid", reason="clean-fid is the third opinion")
+    import numpy as np
+
+    statistics = []
+    for one in features:
+        numbers = one.features.double().numpy()
+        statistics += [numbers.mean(0), np.cov(numbers, rowvar=False)]
+    assert Fid()(*features)["fid"] == pytest.approx(float(fid.frechet_distance(*statistics)), rel=1e-6)
+
+
+@pytest.mark.parametrize(("first", "second"), [(50, 70), (2, 2), (2500, 2100)])
+def test_kid_is_the_mean_over_pairs(first: int, second: int) -> None:
+    one, two = normal(first, seed=0), normal(second, seed=1, offset=0.3)
+
+    def kernel(x: Tensor, y: Tensor) -> Tensor:
+        return (x @ y.T / 8 + 1) ** 3
+
+    inside = [(kernel(x, x).sum() - kernel(x, x).diagonal().sum()) / (len(x) * (len(x) - 1)) for x in (one, two)]
+    expected = float(inside[0] + inside[1] - 2 * kernel(one, two).mean())
+    assert kernel_distance(one, two) == pytest.approx(expected, rel=1e-9)
+
+
+def test_kid_of_equal_distributions_is_zero_on_average() -> None:
+    values = torch.tensor([kernel_distance(normal(60, seed=2 * i), normal(60, seed=2 * i + 1)) for i in range(200)])
+    assert abs(float(values.mean())) < 3 * float(values.std()) / 200**0.5
+    assert 0.2 < float((values < 0).double().mean()) < 0.8
+
+
+def test_kid_of_subsets_is_seeded() -> None:
+    sets = Features(normal(100)), Features(normal(90, seed=1))
+    first, again, other = (Kid(subsets=4, subset_size=40, seed=seed)(*sets)["kid"] for seed in (0, 0, 1))
+    assert first == again != other
+
+
+@pytest.mark.parametrize("size", [1, 91])
+def test_kid_refuses_subsets_larger_than_the_sets(size: int) -> None:
+    with pytest.raises(UserError, match=r"subset_size is .* from 2 to 90"):
+        Kid(subsets=4, subset_size=size)(Features(normal(100)), Features(normal(90)))
+
+
+@DISTANCES
+def test_a_distance_grows_with_the_difference(metric: Metric) -> None:
+    reference = Features(normal(400))
+    values = [
+        next(iter(metric(Features(normal(400, seed=1, offset=by)), reference).values())) for by in (0.0, 0.5, 1.0, 2.0)
+    ]
+    assert values == sorted(values)
+
+
+@DISTANCES
+@pytest.mark.parametrize(
+    ("bad", "sentence"),
+    [
+        (torch.ones(1, 8), "at least 2 images"),
+        (torch.empty(0, 8), "at least 2 images"),
+        (torch.full((60, 8), float("nan")), "60 of 60 images"),
+        (torch.ones(60, 9), "one extractor for both"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(metric: Metric, bad: Tensor, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        metric(Features(bad), Features(normal(60)))
+    with pytest.raises(UserError, match=sentence):
+        metric(Features(normal(60)), Features(bad))
+
+
+LOGITS = torch.tensor([[2.0, 1.0, 0.0], [0.0, 3.0, 1.0], [0.0, 1.0, 5.0], [4.0, 0.0, 0.0]])
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (torch.tensor([0, 1, 2, 0]), {"accuracy": 1.0}),
+        (torch.tensor([1, 1, 2, 0]), {"accuracy": 0.75}),
+        (torch.tensor([1, 0, 0, 2]), {"accuracy": 0.0}),
+        (torch.tensor([0, 0, -1, -1]), {"accuracy": 0.5}),
+        (torch.tensor([-1, -1, -1, -1]), {}),
+        (None, {}),
+    ],
+)
+def test_accuracy_of_hand_made_logits(labels: Tensor | None, expected: dict[str, float]) -> None:
+    assert Accuracy()(Features(normal(4), LOGITS, labels), Features(normal(4))) == expected
+
+
+def test_accuracy_needs_logits() -> None:
+    assert Accuracy()(Features(normal(4), None, torch.zeros(4, dtype=torch.int64)), Features(normal(4))) == {}
+
+
+@pytest.mark.parametrize(
+    ("logits", "sentence"),
+    [(LOGITS[:1], "at least 2 images"), (LOGITS[:0], "at least 2 images"), (LOGITS * float("nan"), "not finite")],
+)
+def test_accuracy_refuses_what_it_cannot_judge(logits: Tensor, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        Accuracy()(Features(normal(4), logits, torch.zeros(len(logits), dtype=torch.int64)), Features(normal(4)))
+
+
+@pytest.mark.parametrize(
+    ("count", "says"),
+    [(500, None), (480, None), (479, "biased upward"), (49, "biased upward"), (48, "singular"), (2, "singular")],
+)
+def test_few_images_are_warned_about(count: int, says: str | None) -> None:
+    warning = small_sample_warning(count, 48)
+    assert warning is None if says is None else says in str(warning)

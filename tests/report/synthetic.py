@@ -1,0 +1,105 @@
+"""Results folders that look like real ones: what the runner would have stored, made up without training anything."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mgbench.recipe import Recipe, digest
+from mgbench.record import Layout, Record, StudyView, as_content, seal
+
+EXTRACTOR = "digits_cnn"
+PROTOCOL = "digits@ab12cd34/train/n500/balanced/uint8/digits_cnn@3f2a"
+ORIGIN = {
+    "device": "cpu (2 cores)", "mgbench": "0.1.0", "torch": "2.11.0", "python": "3.11.7", "threads": 1,
+    "started": "2026-01-05T10:00:00", "finished": "2026-01-05T10:02:00", "command": "mgbench run --plugins emigm",
+}  # fmt: skip
+STEPS = (1, 2, 4, 8, 16, 32)
+# Where a method's FID ends, how steeply it gets there, network forwards per step, whether it knows labels, its head.
+METHODS = {
+    "emigm": (24.0, 0.9, 1.6, True, "diffusion(width=256)"),
+    "emigm-unguided": (33.0, 1.0, 1.0, True, "diffusion(width=256)"),
+    "maskgit": (29.0, 0.6, 1.0, True, "categorical"),
+    "emigm-unlabelled": (190.0, 1.3, 1.0, False, "diffusion(width=256)"),
+    "maskgit-unlabelled": (215.0, 1.0, 1.0, False, "categorical"),
+}
+
+
+def record(method: str = "emigm", steps: int = 8, seed: int = 0, **changes: Any) -> Record:
+    """One finished row; `recipe` among the changes adds to the recipe, every other one replaces a field."""
+    end, slope, forwards, labels, head = METHODS.get(method, METHODS["emigm"])
+    fields = {"mask_schedule": "exp(rate=5.0)", "head": head, "labels": labels, "sampling_steps": steps, "seed": seed}
+    recipe = {**Recipe().spelled(), **fields, **changes.pop("recipe", {})}
+    random = np.random.default_rng([seed, steps, len(method)])
+    fid = end * (1 + slope / steps) * (1 + 0.03 * random.standard_normal())
+    made = Record(
+        key=digest([method, recipe]),
+        training_key=digest([method, seed]),
+        method=method,
+        status="done",
+        recipe=recipe,
+        scores={
+            f"accuracy[{EXTRACTOR}]": (0.97 - 0.3 / steps if labels else 0.1) + 0.004 * random.standard_normal(),
+            f"fid[{EXTRACTOR}]": fid,
+            f"kid[{EXTRACTOR}]": fid / 2500,
+        },
+        floors={f"accuracy[{EXTRACTOR}]": 0.985, f"fid[{EXTRACTOR}]": 6.3, f"kid[{EXTRACTOR}]": 0.0002},
+        costs={
+            "nfe": max(1.0, forwards * steps),
+            "head_evaluations": 10.2,
+            "seconds_per_image": 0.0004 * forwards * steps * (1 + 0.05 * random.random()) + 0.0003,
+            "train_seconds": 50.0,
+            "parameters": 300000.0,
+        },
+        protocol=PROTOCOL,
+        data="ab12cd34",
+        origin=dict(ORIGIN),
+    )
+    return replace(made, **changes)
+
+
+def unfinished(method: str, steps: int, seed: int, status: Any, reason: str) -> Record:
+    """A row that came to nothing."""
+    return record(method, steps, seed, status=status, reason=reason, scores={}, floors={}, costs={}, protocol="")
+
+
+def store(root: Path, *records: Record) -> Path:
+    """Write records as the runner does."""
+    for item in records:
+        path = Layout(root).run(item.key) / "record.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(seal(as_content(item)))
+    return root
+
+
+def store_study(root: Path, name: str, rows: list[tuple[str, str]], command: str = "mgbench run study.toml") -> None:
+    """Write which rows make up a study."""
+    path = Layout(root).study(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(seal(as_content(StudyView(name, tuple(rows), command))))
+
+
+def store_images(root: Path, item: Record, count: int = 20, size: int = 8) -> None:
+    """Random images for a row and for its dataset, with the labels 0 … 9 in turn."""
+    labels = np.arange(count) % 10 if item.recipe["labels"] else np.full(count, -1)
+    noise = np.random.default_rng(0).integers(0, 256, (count, 1, size, size), np.uint8)
+    np.savez(Layout(root).run(item.key) / "images.npz", images=noise, labels=labels)
+    real = Layout(root).real(item.data)
+    real.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(real, images=255 - noise, labels=np.arange(count) % 10)
+
+
+def store_curve(root: Path, item: Record, steps: int = 1000) -> None:
+    """The training curve of a row's model."""
+    folder = Layout(root).model(item.training_key)
+    folder.mkdir(parents=True, exist_ok=True)
+    noise = 0.1 * np.random.default_rng(item.recipe["seed"]).standard_normal(steps)
+    noise += 0.2 * (len(item.method) % 5)
+    rows = [f"{step},{0.4 + 2 * np.exp(-step / 150) + noise[step]:.5f},0.001,{step / 20}" for step in range(steps)]
+    (folder / "training.csv").write_text("\n".join(["step,loss,learning_rate,seconds", *rows]))
+
+
+def grid(methods: Any = METHODS, steps: Any = STEPS, seeds: Any = range(3)) -> list[Record]:
+    """Every method at every step count and seed; seeds vary slowest, as a study expands."""
+    return [record(method, count, seed) for seed in seeds for method in methods for count in steps]

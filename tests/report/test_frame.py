@@ -1,0 +1,121 @@
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mgbench.errors import UserError
+from mgbench.record import Layout
+from mgbench.report.frame import read_results
+from mgbench.report.summary import summarise
+from mgbench.report.table import printable, problems, summary_table, write_csv
+from tests.report.synthetic import grid, record, store, store_study, unfinished
+
+FID = "fid[digits_cnn]"
+
+
+def test_a_frame_has_a_row_per_record_and_a_column_per_field_score_and_cost(tmp_path):
+    frame = read_results(store(tmp_path, record("emigm", 8, 0), record("maskgit", 4, 1)))
+    assert len(frame) == 2
+    assert {"key", "method", "mask_schedule", "seed", FID, f"floor {FID}", "nfe", "protocol", "device"} <= set(frame)
+    assert frame.attrs["scores"] == [FID, "kid[digits_cnn]", "accuracy[digits_cnn]"], "as the recipe asks for them"
+
+
+def test_a_study_shows_its_rows_only_under_its_names_and_in_its_order(tmp_path):
+    records = [record("emigm", steps) for steps in (1, 2, 4)]
+    store(tmp_path, *records)
+    store_study(tmp_path, "mine", [(records[2].key, "renamed"), (records[0].key, "emigm"), ("unknown", "emigm")])
+    frame = read_results(tmp_path, "mine")
+    assert list(zip(frame["method"], frame["sampling_steps"], strict=True)) == [("renamed", 4), ("emigm", 1)]
+    assert frame.attrs["missing"] == 1
+    assert frame.attrs["command"] == "mgbench run study.toml"
+
+
+def test_an_unknown_study_is_refused_with_the_nearest_name(tmp_path):
+    store_study(store(tmp_path, record()), "mine", [])
+    with pytest.raises(UserError, match="did you mean 'mine'"):
+        read_results(tmp_path, "mien")
+
+
+def test_a_folder_without_results_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no results"):
+        read_results(tmp_path / "nowhere")
+
+
+def test_a_corrupt_record_is_left_out_and_said_and_not_touched(tmp_path):
+    good, bad = record("emigm", 1), record("emigm", 2)
+    store(tmp_path, good, bad)
+    path = Layout(tmp_path).run(bad.key) / "record.json"
+    path.write_text(path.read_text()[:200])
+    with pytest.warns(UserWarning, match=bad.key):
+        frame = read_results(tmp_path)
+    assert list(frame["key"]) == [good.key]
+    assert path.exists()
+
+
+def test_a_series_names_what_varies_within_its_method(tmp_path):
+    rows = [record("maskgit", recipe={"sampler": name}) for name in ("halton", "random_order")] + [record("emigm")]
+    assert set(read_results(store(tmp_path, *rows))["series"]) == {
+        "maskgit, sampler=halton", "maskgit, sampler=random_order", "emigm",
+    }  # fmt: skip
+
+
+def test_the_interval_is_students_t_over_seeds(tmp_path):
+    rows = [record("emigm", 8, seed, scores={FID: value}) for seed, value in enumerate((10.0, 12.0, 14.0))]
+    row = summarise(read_results(store(tmp_path, *rows)), FID, "nfe").iloc[0]
+    assert (row["count"], row["mean"]) == (3, 12.0)
+    assert row["high"] - row["mean"] == pytest.approx(4.302653 * 2 / np.sqrt(3), rel=1e-6)
+    assert row["cost"] == pytest.approx(8 * 1.6)
+
+
+def test_one_seed_has_no_interval(tmp_path):
+    row = summarise(read_results(store(tmp_path, record())), FID).iloc[0]
+    assert np.isnan(row["low"])
+    assert np.isnan(row["high"])
+
+
+def test_rows_of_two_protocols_are_refused_by_name_or_marked(tmp_path):
+    rows = [record("emigm", 8, 0), replace(record("emigm", 8, 1), protocol="digits/test/n50")]
+    frame = read_results(store(tmp_path, *rows))
+    with pytest.raises(UserError, match=r"not comparable.*n500.*n50'"):
+        summarise(frame, FID)
+    assert list(summarise(frame, FID, allow_mismatch=True)["series"]) == ["emigm", "emigm †1"]
+
+
+def test_an_unknown_score_or_cost_is_refused_with_the_nearest_name(tmp_path):
+    frame = read_results(store(tmp_path, record()))
+    with pytest.raises(UserError, match="fid"):
+        summarise(frame, "fid[digits_cn]")
+    with pytest.raises(UserError, match="nfe"):
+        summarise(frame, FID, "nfes")
+
+
+def test_the_table_has_a_row_per_series_and_step_count_with_what_became_of_it(tmp_path):
+    rows = [record("emigm", 8, 0), record("emigm", 8, 1), unfinished("emigm", 8, 2, "failed", "no memory")]
+    frame = read_results(store(tmp_path, *rows, unfinished("halton", 4, 0, "skipped", "no codes")))
+    table = summary_table(frame).set_index(["series", "sampling_steps"])
+    assert table.loc[("emigm", 8), ["seeds", "status"]].tolist() == [2, "2 done, 1 failed"]
+    assert table.loc[("halton", 4), "status"] == "skipped"
+    shown = printable(summary_table(frame))
+    assert "±" in shown.loc[shown["series"] == "emigm", "FID[digits_cnn]"].iloc[0]
+    assert problems(frame)["reason"].tolist() == ["no memory", "no codes"]
+
+
+def test_all_columns_of_all_rows_go_to_the_csv(tmp_path):
+    frame = read_results(store(tmp_path / "results", *grid(steps=(1, 2), seeds=range(1))))
+    write_csv(frame, tmp_path / "table.csv")
+    lines = (tmp_path / "table.csv").read_text().splitlines()
+    assert len(lines) == 1 + len(frame)
+    assert "fid, kid, accuracy" in lines[1]
+
+
+def test_reading_and_reporting_import_neither_torch_nor_pluggy(tmp_path):
+    store(tmp_path / "results", record())
+    code = (
+        "import sys; from pathlib import Path; import mgbench.report; assert 'pandas' not in sys.modules;"
+        "mgbench.report.write_report(Path(sys.argv[1]), Path(sys.argv[2]));"
+        "assert not {'torch', 'pluggy'} & set(sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "results"), str(tmp_path / "out")]
+    subprocess.run(command, check=True, timeout=60)
