@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 
 import mgbench
+from mgbench.components.metrics import small_sample_warning
 from mgbench.errors import Diverged
 from mgbench.fitting import fitted_model
 from mgbench.kinds import Dataset, Extractor, Features
 from mgbench.plan import Row, Trial
 from mgbench.progress import Interrupted, Progress
 from mgbench.record import Status
-from mgbench.stages.evaluate import extract, judge, small_sample_warning
+from mgbench.stages.evaluate import extract, judge
 from mgbench.stages.sample import Meter, Model, labels_for, sample_images
 from mgbench.stages.train import TrainStep
 from mgbench.store import Store, write
@@ -152,8 +153,7 @@ def _warnings(row: Row, generated: Features, reference: Reference) -> list[str]:
 
 def _protocol(row: Row, reference: Reference, count: int) -> str:
     dataset = row.assembly.spelled["dataset"]
-    labels = "balanced" if row.assembly.classes else "unlabelled"
-    return f"{dataset}@{row.assembly.data.fingerprint[:8]}/train/n{count}/{labels}/uint8/{reference.extractor.id}"
+    return f"{dataset}@{row.assembly.data.fingerprint[:8]}/train/n{count}/balanced/uint8/{reference.extractor.id}"
 
 
 def _save_real(store: Store, row: Row, classes: int) -> None:

@@ -25,14 +25,16 @@ class DDPM:
     """Ancestral sampling over `steps` of the table's times with the learned variance; `temperature` multiplies the noise.
 
     Written out here because the scheduler of diffusers draws its own noise, which would tie an image to its batch, and has no
-    temperature; a test holds it to that scheduler. MAR samples so, with 100 steps (arXiv:2406.11838).
+    temperature; a test holds it to that scheduler. MAR samples so, with 100 steps (arXiv:2406.11838) and `trim` off: from
+    almost pure noise, where the first step multiplies an error of the head by about 300.
     """
 
     steps: Count = 100
     temperature: NotNegative = 1.0
+    trim: bool = True
 
     def solve(self, denoise: Denoise, betas: Tensor, dim: int, draws: Streams) -> Tensor:
-        times, table = respaced(betas, self.steps)
+        times, table = respaced(_above_noise(betas) if self.trim else betas, self.steps)
         x = _normal(draws, 0, dim)
         for index in reversed(range(len(times))):
             mean, deviation = ancestral_step(table, index, x, *denoise(x, float(times[index])))
@@ -52,15 +54,19 @@ def ancestral_step(table: Table, index: int, x: Tensor, eps: Tensor, value: Tens
 
 @dataclass(frozen=True)
 class DDIM:
-    """DDIM over `steps` of the table's times (arXiv:2010.02502), by diffusers; `eta` 0 is deterministic, 1 ancestral."""
+    """DDIM over `steps` of the table's times (arXiv:2010.02502), by diffusers; `eta` 0 is deterministic, 1 ancestral.
+
+    `trim` as in `ddpm`.
+    """
 
     steps: Count = 50
     eta: Share = 0.0
+    trim: bool = True
 
     def solve(self, denoise: Denoise, betas: Tensor, dim: int, draws: Streams) -> Tensor:
         from diffusers import DDIMScheduler
 
-        times, table = respaced(betas, self.steps)
+        times, table = respaced(_above_noise(betas) if self.trim else betas, self.steps)
         # A table of just these times, so that each step leads exactly to the next one whatever their spacing.
         scheduler = DDIMScheduler(len(times), trained_betas=table.betas.cpu().numpy(), clip_sample=False)
         scheduler.set_timesteps(len(times))

@@ -27,7 +27,9 @@ def scale_width(axes: Axes, values: pd.Series) -> None:
     axes.xaxis.set_major_locator(LogLocator(base=2) if whole else LogLocator(base=10, subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(_plainly))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlim(values.min() / 2**0.35, values.max() * 2**0.35)
+    low, high = float(values.min()) / 2**0.35, float(values.max()) * 2**0.35
+    wider = max(1.0, BIG_RATIO / (high / low)) ** 0.5  # so that at least two ticks fall inside
+    axes.set_xlim(low / wider, high * wider)
 
 
 def scale_height(axes: Axes, values: pd.Series, floor: float | None) -> None:
@@ -62,9 +64,9 @@ def limit_height(axes: Axes, shown: pd.DataFrame, floor: float | None) -> None:
         )
     if floor is not None and (floor > 0 or not logarithmic):
         wide_low, wide_high = min(low, to(floor)), max(high, to(floor))
-        if high - low >= LINES_SHARE * (wide_high - wide_low):
+        if shown["mean"].nunique() == 1 or high - low >= LINES_SHARE * (wide_high - wide_low):
             low, high = wide_low, wide_high
-    margin = max(high - low, 1e-9) * 0.07
+    margin = max((high - low) * 0.07, 0.02 * abs(high), 1e-9)
     axes.set_ylim(float(back(low - margin)), float(back(high + margin)))
 
 
@@ -117,8 +119,8 @@ def _span(values: pd.Series, floor: float | None) -> tuple[float, float]:
     if floor is None or floor <= 0 or low <= 0:
         return low, high
     wide_low, wide_high = min(low, floor), max(high, floor)
-    near = np.log(high / low) >= LINES_SHARE * np.log(wide_high / wide_low) if wide_high > wide_low else True
-    return (wide_low, wide_high) if near else (low, high)
+    near = np.log(high / low) >= LINES_SHARE * np.log(wide_high / wide_low)
+    return (wide_low, wide_high) if near or low == high else (low, high)
 
 
 def _same(value: float) -> float:

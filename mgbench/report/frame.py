@@ -81,7 +81,8 @@ def _records(layout: Layout, keys: Iterable[str], corrupt: list[str]) -> Iterato
 
 
 def _natural(record: Record, method: str) -> tuple[Any, ...]:
-    settings = [str(value) for name, value in record.recipe.items() if name not in (POINT, REPEAT)]
+    fields = [value for name, value in record.recipe.items() if name not in (POINT, REPEAT)]
+    settings = [(0, value, "") if isinstance(value, int | float) else (1, 0, str(value)) for value in fields]
     return method, settings, record.recipe.get(REPEAT, 0), record.recipe.get(POINT, 0), record.key
 
 

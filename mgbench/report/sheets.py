@@ -165,7 +165,7 @@ def _frame(
     board: np.ndarray, names: list[str], labels: np.ndarray, tops: np.ndarray, cell: tuple[int, int], dark: bool
 ) -> Figure:
     """The board with names at its left and classes on top, every pixel of it one pixel of the figure."""
-    names = ["\n".join(legend_label(line, 26) for line in name.splitlines()) for name in names]
+    names = ["\n".join(legend_label(line, 36, 4) for line in name.splitlines()) for name in names]
     left = 24 + 7 * max(len(line) for name in names for line in name.splitlines())
     top, edge = 40, 8
     width, height = left + board.shape[1] + edge, top + board.shape[0] + edge

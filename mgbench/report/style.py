@@ -97,8 +97,8 @@ def theme(dark: bool = False, bare: bool = False) -> Iterator[None]:
         yield
 
 
-def legend_label(name: str, width: int = 44) -> str:
+def legend_label(name: str, width: int = 48, most: int = 5) -> str:
     """A series' name for a legend: wrapped where long; "_" at the front, which matplotlib would hide, is kept."""
     lines = textwrap.wrap(name, width, break_long_words=True) or [" "]
-    shown = "\n".join(lines[:3]) + (" …" if len(lines) > 3 else "")
+    shown = "\n".join(lines[:most]) + (" …" if len(lines) > most else "")
     return " " + shown if shown.startswith("_") else shown

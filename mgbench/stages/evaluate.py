@@ -46,11 +46,3 @@ def judge(metrics: Iterable[Metric], generated: Features, reference: Features, e
         for name, value in metric(generated, reference).items()
     }
 
-
-def small_sample_warning(count: int, dim: int) -> str | None:
-    """What to say of a Fréchet distance from `count` images in `dim` features: it is biased upwards when they are few."""
-    if count <= dim:
-        return f"only {count} images for {dim} features: the covariance is singular and the Fréchet distance means little"
-    if count < 10 * dim:
-        return f"{count} images are few for {dim} features (10 times as many are advised): the Fréchet distance is biased upwards"
-    return None
