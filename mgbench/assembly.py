@@ -52,7 +52,7 @@ def assemble(registry: Registry, recipe: Recipe) -> Assembly:
     for kind, spec in specs.items():
         setattr(parts, kind, registry.build(kind, spec))
     parts.metrics = tuple(registry.build("metric", spec) for spec in recipe.metrics)
-    spelled = {**recipe.spelled(), **{kind: None for kind in KINDS}}
+    spelled = {**recipe.spelled(), **dict.fromkeys(KINDS)}
     spelled |= {kind: str(registry.spell(kind, spec)) for kind, spec in specs.items()}
     reason = _unfit(registry, recipe, specs, parts, data)
     return Assembly(recipe, make_keys(recipe, answers, data.fingerprint), spelled, parts, data, reason)
@@ -147,6 +147,8 @@ def _check_unasked(registry: Registry, recipe: Recipe, specs: Mapping[str, Spec]
         if given is None or kind in specs:
             continue
         said = f"{kind}={given} is set, but nothing in this recipe asks for a {kind.replace('_', ' ')}"
-        if any(kind in _asks(offer) for asked in specs for offer in registry.names(asked).values() if asked != "process"):
+        if any(
+            kind in _asks(offer) for asked in specs for offer in registry.names(asked).values() if asked != "process"
+        ):
             raise Unfit(said)
         raise UserError(f"{said} (the process {specs['process']} does not); leave it out")

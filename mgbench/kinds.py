@@ -134,7 +134,9 @@ class Process(Protocol):
     def build(self, parts: Parts, space: TokenSpace, classes: int) -> "nn.Module":
         """The model to train. Calls of its child `network` are what NFE counts; its other children are counted beside it."""
 
-    def loss(self, model: "nn.Module", parts: Parts, tokens: "Tensor", labels: "Tensor", generator: "Generator") -> "Tensor":
+    def loss(
+        self, model: "nn.Module", parts: Parts, tokens: "Tensor", labels: "Tensor", generator: "Generator"
+    ) -> "Tensor":
         """The training loss (a scalar) of a batch of tokens [B,N] or [B,N,D] with labels int64 [B]."""
 
     def sample(self, model: "nn.Module", parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
@@ -261,7 +263,9 @@ class GuidanceSchedule(Protocol):
 class Solver(Protocol):
     """How does the diffusion head go from noise to a value?"""
 
-    def solve(self, denoise: "Callable[[Tensor, float], tuple[Tensor, Tensor]]", betas: "Tensor", dim: int, draws: "Streams") -> "Tensor":
+    def solve(
+        self, denoise: "Callable[[Tensor, float], tuple[Tensor, Tensor]]", betas: "Tensor", dim: int, draws: "Streams"
+    ) -> "Tensor":
         """Values float [R,D]. `denoise(x [R,D], time)` gives the noise prediction and the variance value, both [R,D];
         `betas` float64 [T] is the head's noise table; `draws` has one stream a row.
         """

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from mgbench.assembly import Assembly, assemble
 from mgbench.plugins import Registry
-from mgbench.study import Study
 from mgbench.record import Record
 from mgbench.store import Store
+from mgbench.study import Study
 
 
 @dataclass(frozen=True)
@@ -66,4 +66,3 @@ def plan_trials(rows: Iterable[Row]) -> list[Trial]:
         if not row.reused and not row.assembly.unfit:
             groups.setdefault(row.assembly.keys.training, []).append(row)
     return [Trial(key, tuple(group)) for key, group in groups.items()]
-

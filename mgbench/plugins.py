@@ -193,7 +193,9 @@ def _add(manager: pluggy.PluginManager, registry: Registry, source: Source) -> N
         if hook == RECIPE_HOOK:
             registry.recipes[source.name] = items
         else:
-            registry.offers.setdefault(hook, {}).update({name: Offer(maker, source.name) for name, maker in items.items()})
+            registry.offers.setdefault(hook, {}).update(
+                {name: Offer(maker, source.name) for name, maker in items.items()}
+            )
 
 
 def _collect(manager: pluggy.PluginManager, plugin: str) -> dict[str, dict[str, Any]]:
@@ -201,7 +203,7 @@ def _collect(manager: pluggy.PluginManager, plugin: str) -> dict[str, dict[str, 
     for hook in vars(manager.hook).values():
         for implementation in hook.get_hookimpls() if isinstance(hook, pluggy.HookCaller) else ():
             if implementation.plugin_name == plugin:
-                offers[hook.name] = dict(implementation.function())
+                offers[hook.name] = dict(implementation.function())  # type: ignore[call-overload]
     return offers
 
 

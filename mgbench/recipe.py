@@ -42,7 +42,13 @@ _KINDS = (
     Kind("mask_schedule", "what share of the tokens is masked at time t?", "model", Spec("cosine")),
     Kind("masking", "how many tokens of a training image are masked, and which?", "model", Spec("exact")),
     Kind("loss_weighting", "how much does time t count in the loss?", "model", Spec("uniform")),
-    Kind("sampling_schedule", "the mask schedule of sampling, if it is another than training's", "images", None, "mask_schedules"),
+    Kind(
+        "sampling_schedule",
+        "the mask schedule of sampling, if it is another than training's",
+        "images",
+        None,
+        "mask_schedules",
+    ),
     Kind("sampler", "which tokens are revealed next?", "images", Spec("random_order")),
     Kind("guidance_schedule", "how hard do we push towards the label at this step?", "images", Spec("none")),
     Kind("solver", "how does the diffusion head go from noise to a value?", "images", Spec("dpmpp")),
@@ -61,8 +67,6 @@ def _setting(decides: Decides, default: Any) -> Any:
 class Recipe:
     """A spec per kind (None: the default of the kind), the budget and the seed.
 
-    Text is read as a spec, so `Recipe(mask_schedule="exp(rate=3)")` works.
-
     Raises:
         UserError: if a value does not fit its field.
     """
@@ -80,7 +84,9 @@ class Recipe:
     guidance_schedule: Spec | None = None
     solver: Spec | None = None
     extractor: Spec | None = None
-    metrics: tuple[Spec, ...] = field(default=(Spec("fid"), Spec("kid"), Spec("accuracy")), metadata={"decides": "scores"})
+    metrics: tuple[Spec, ...] = field(
+        default=(Spec("fid"), Spec("kid"), Spec("accuracy")), metadata={"decides": "scores"}
+    )
 
     labels: bool = _setting("model", True)
     train_steps: Count = _setting("model", 1000)
@@ -101,6 +107,11 @@ class Recipe:
         for name in types:
             value = _read_field(name, getattr(self, name))
             object.__setattr__(self, name, checked(types[name], value, f"recipe: {name}"))
+
+    @classmethod
+    def of(cls, **fields: Any) -> "Recipe":
+        """A recipe with some fields given, specs as text: `Recipe.of(mask_schedule="exp(rate=3)")`; raises as `change`."""
+        return cls().change(**fields)
 
     def change(self, **fields: Any) -> "Recipe":
         """The same recipe with some fields replaced.

@@ -85,7 +85,9 @@ class Layout:
 def seal(content: Any) -> str:
     """Content as JSON text that carries its schema version and its checksum."""
     body = json.dumps(content, indent=1, sort_keys=True)
-    return json.dumps({"schema": SCHEMA, "sha256": hashlib.sha256(body.encode()).hexdigest(), "content": content}, indent=1)
+    return json.dumps(
+        {"schema": SCHEMA, "sha256": hashlib.sha256(body.encode()).hexdigest(), "content": content}, indent=1
+    )
 
 
 def unseal(text: str) -> Any:
@@ -101,7 +103,9 @@ def unseal(text: str) -> Any:
     except (ValueError, KeyError, TypeError):
         raise Corrupt("it is cut short or is no record") from None
     if schema > SCHEMA:
-        raise UserError(f"these results were written by a newer mgbench (schema {schema}, this one reads {SCHEMA}); update mgbench")
+        raise UserError(
+            f"these results were written by a newer mgbench (schema {schema}, this one reads {SCHEMA}); update mgbench"
+        )
     body = json.dumps(content, indent=1, sort_keys=True)
     if hashlib.sha256(body.encode()).hexdigest() != checksum:
         raise Corrupt("its checksum does not match")

@@ -26,7 +26,9 @@ def _sentences(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
-        raise UserError(f"cannot write {path}: {(error.strerror or str(error)).lower()}; choose another folder with --results") from None
+        raise UserError(
+            f"cannot write {path}: {(error.strerror or str(error)).lower()}; choose another folder with --results"
+        ) from None
 
 
 def write(path: Path, writer: Writer) -> None:

@@ -7,6 +7,7 @@ device, for any batch size, in any order. The hash is the SplitMix64 finaliser (
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,7 +49,7 @@ class Streams:
         at = torch.as_tensor(number, dtype=torch.int64, device=self.keys.device)
         return Streams(_mix(_mix(self.keys) + at * _GOLDEN + 1))
 
-    def __getitem__(self, rows: Tensor) -> "Streams":
+    def __getitem__(self, rows: Any) -> "Streams":
         return Streams(self.keys[rows])
 
     def uniform(self, count: int) -> Tensor:
@@ -59,11 +60,13 @@ class Streams:
 
     def normal(self, count: int) -> Tensor:
         """`count` standard normal numbers from each stream, float64 [..., count]."""
-        return torch.special.ndtri(self.uniform(count))
+        normal: Tensor = torch.special.ndtri(self.uniform(count))
+        return normal
 
     def gumbel(self, count: int) -> Tensor:
         """`count` standard Gumbel numbers from each stream, float64 [..., count].
 
         In float64, because lower precision cuts off the tail and so acts as a lower temperature (Zheng et al., arXiv:2409.02908).
         """
-        return -torch.log(-torch.log(self.uniform(count)))
+        gumbel: Tensor = -torch.log(-torch.log(self.uniform(count)))
+        return gumbel

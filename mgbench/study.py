@@ -65,7 +65,9 @@ class Outline:
         if self.methods:
             chosen = {method: _method(method, {**known, **own}) for method in self.methods}
         if not chosen:
-            raise UserError(f"{', '.join(self.plugins) or 'no plugin'} brings no recipes; name a plugin that does with --plugins")
+            raise UserError(
+                f"{', '.join(self.plugins) or 'no plugin'} brings no recipes; name a plugin that does with --plugins"
+            )
         recipes = {method: recipe.change(**self.changes) for method, recipe in chosen.items()}
         vary = dict(self.vary)
         if _STEPS not in vary and _STEPS not in self.changes:
@@ -133,7 +135,9 @@ def _check_keys(path: Path, text: str, table: Any, known: Iterable[str], where: 
         raise UserError(f"{path}: {where} should be a table of key = value lines")
     for key in table:
         if key not in known:
-            raise UserError(f"{path}, line {_line_of(key, text)}: no key {where}{' ' if where else ''}{key!r}; {suggestion(key, known)}")
+            raise UserError(
+                f"{path}, line {_line_of(key, text)}: no key {where}{' ' if where else ''}{key!r}; {suggestion(key, known)}"
+            )
 
 
 def _line_of(key: str, text: str) -> int:
@@ -146,7 +150,7 @@ def _line_of(key: str, text: str) -> int:
 def _texts(path: Path, content: Mapping[str, Any], key: str) -> tuple[str, ...]:
     values = content.get(key, [])
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise UserError(f"{path}: {key} should be a list of names, such as [\"emigm\", \"maskgit\"]")
+        raise UserError(f'{path}: {key} should be a list of names, such as ["emigm", "maskgit"]')
     return tuple(values)
 
 

@@ -17,7 +17,7 @@ import mgbench
 from mgbench.components.metrics import small_sample_warning
 from mgbench.errors import Diverged
 from mgbench.fitting import fitted_model
-from mgbench.kinds import Dataset, Extractor, Features
+from mgbench.kinds import Features
 from mgbench.plan import Row, Trial
 from mgbench.progress import Interrupted, Progress
 from mgbench.record import Status
@@ -78,7 +78,7 @@ class Reference:
 
 
 @lru_cache(maxsize=4)
-def _reference(dataset: Dataset, extractor: Extractor, device: torch.device) -> Reference:
+def _reference(dataset: Any, extractor: Any, device: torch.device) -> Reference:
     data, module = dataset.load(), extractor.build().to(device)
     train = extract(module, data.train, data.train_labels, device)
     return Reference(module, train, extract(module, data.test, data.test_labels, device))
@@ -91,7 +91,8 @@ def _record_row(store: Store, row: Row, model: Model, trained: TrainStep, progre
     # The rows of a trial share the trained weights, but each samples with its own parts.
     images, seconds = _draw(row, replace(model, parts=parts), meter, progress, batch)
     progress("judge", 0, 1)
-    reference = _reference(parts.dataset, parts.extractor, model.device)
+    scored_by: tuple[Any, Any] = (parts.dataset, parts.extractor)
+    reference = _reference(*scored_by, model.device)
     count = len(images)
     labels = labels_for(torch.arange(count), model.classes) if model.classes else None
     generated = extract(reference.extractor, images, labels, model.device)

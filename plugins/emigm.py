@@ -73,7 +73,9 @@ class AncestralShared:
             drawn = int((shared.fold(index).uniform(tokens)[:masked] < odds).sum())
             reveal = masked if last else max(1, drawn)
             then = masked - reveal
-            yield Step(index, steps, times[index].item(), times[index + 1].item(), masked / tokens, then / tokens, reveal)
+            yield Step(
+                index, steps, times[index].item(), times[index + 1].item(), masked / tokens, then / tokens, reveal
+            )
             if not then:
                 return
             masked = then
@@ -83,7 +85,7 @@ class AncestralShared:
         return mask & ~lowest(order, mask, step.reveal or 0)
 
 
-EMIGM = Recipe(
+EMIGM = Recipe.of(
     tokenizer="patch(size=2)",
     network="mae",
     head="diffusion",

@@ -30,7 +30,9 @@ class MaskGIT:
 
     def check(self, parts: Parts, space: TokenSpace) -> None:
         if not space.codes:
-            raise Unfit("maskgit ranks codes by their probability, and this tokenizer has none; take sampler=random_order or tokenizer=kmeans")
+            raise Unfit(
+                "maskgit ranks codes by their probability, and this tokenizer has none; take sampler=random_order or tokenizer=kmeans"
+            )
 
     def plan(self, schedule: MaskSchedule, tokens: int, steps: int, shared: Streams) -> Iterable[Step]:
         return planned(schedule, tokens, steps)
@@ -43,7 +45,7 @@ class MaskGIT:
         return mask & ~lowest(-(confidence + annealed * noise), mask, step.reveal or 0)
 
 
-MASKGIT = Recipe(
+MASKGIT = Recipe.of(
     tokenizer="kmeans(codes=64, size=2)",
     network="transformer",
     head="categorical(label_smoothing=0.1)",

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from mgbench.study import Outline, Study
 
 StudyFile = Annotated[
-    Path | None, typer.Argument(metavar="[STUDY.toml]", help="A study file; the options below add to it.", show_default=False)
+    Path | None,
+    typer.Argument(metavar="[STUDY.toml]", help="A study file; the options below add to it.", show_default=False),
 ]
 Plugins = Annotated[
-    str, typer.Option(help="Whose methods to run: names of installed plugins, files (.py) or modules, separated by commas.")
+    str,
+    typer.Option(help="Whose methods to run: names of installed plugins, files (.py) or modules, separated by commas."),
 ]
-Set = Annotated[list[str] | None, typer.Option(metavar="FIELD=VALUE", help="Set a field in every recipe; may be repeated.")]
+Set = Annotated[
+    list[str] | None, typer.Option(metavar="FIELD=VALUE", help="Set a field in every recipe; may be repeated.")
+]
 Vary = Annotated[
     list[str] | None,
     typer.Option(metavar="FIELD=VALUE,…", help="Run every combination with each of these values; may be repeated."),
@@ -73,7 +77,13 @@ def _renamed(outline: "Outline", names: tuple[str, ...]) -> "Outline":
 
 
 def outline(
-    study_file: Path | None, plugins: str, set_: list[str] | None, vary: list[str] | None, seeds: str, methods: str, name: str
+    study_file: Path | None,
+    plugins: str,
+    set_: list[str] | None,
+    vary: list[str] | None,
+    seeds: str,
+    methods: str,
+    name: str,
 ) -> "Outline":
     """What the options and the study file ask for together.
 

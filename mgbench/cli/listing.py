@@ -18,7 +18,10 @@ def list_(
     from mgbench.plugins import find, load
     from mgbench.recipe import KINDS
 
-    known = {**{name: item.question for name, item in KINDS.items()}, "metric": "how far are the images from the real ones?"}
+    known = {
+        **{name: item.question for name, item in KINDS.items()},
+        "metric": "how far are the images from the real ones?",
+    }
     if kind and kind not in known:
         raise UserError(f"no kind is called {kind!r}; {suggestion(kind, known)}")
     registry = load([find(name) for name in _names(plugins)])

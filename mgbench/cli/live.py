@@ -34,7 +34,9 @@ class Live:
         self._progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._progress.stop()
 
     def say(self, text: str) -> None:
@@ -66,7 +68,9 @@ class Live:
             self._progress.reset(task, total=values["total"])
             if not self._console.is_terminal:
                 self._console.print(f"{name}: {label} ({self._done} of {self._total} rows done)")
-        self._progress.update(task, completed=values["done"], total=values["total"], note=_note(values), description=f"{name}: {label}")
+        self._progress.update(
+            task, completed=values["done"], total=values["total"], note=_note(values), description=f"{name}: {label}"
+        )
 
     def _end(self, event: "Event") -> None:
         task = self._tasks.pop(event.job.name, None)

@@ -8,9 +8,13 @@ import typer
 
 def report(
     results: Annotated[Path, typer.Argument(help="A results folder.")] = Path("results"),
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the report; it gets a folder of its own there.")] = Path("reports"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Where to write the report; it gets a folder of its own there.")
+    ] = Path("reports"),
     study: Annotated[str, typer.Option(help="Only the rows of this study (default: everything).")] = "",
-    allow_mismatch: Annotated[bool, typer.Option(help="Put rows together that were scored under different protocols.")] = False,
+    allow_mismatch: Annotated[
+        bool, typer.Option(help="Put rows together that were scored under different protocols.")
+    ] = False,
 ) -> None:
     """Write the report of stored results: a page, figures (PNG) and the table (CSV)."""
     from mgbench.report import write_report

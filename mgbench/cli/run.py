@@ -30,7 +30,9 @@ def run(
     results: choices.Results = Path("results"),
     reports: Annotated[Path, typer.Option(help="Where to write the report.")] = Path("reports"),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, or one device such as cuda:1.")] = "auto",
-    jobs: Annotated[int, typer.Option(min=0, help="Trials at once on a CPU, one thread each (0: as many as cores).")] = 0,
+    jobs: Annotated[
+        int, typer.Option(min=0, help="Trials at once on a CPU, one thread each (0: as many as cores).")
+    ] = 0,
     batch: Annotated[int, typer.Option(min=1, help="Images drawn at once; the images do not depend on it.")] = 250,
 ) -> None:
     """Train, sample and evaluate every recipe of a study, then report; what is stored already is reused."""
@@ -103,7 +105,9 @@ def _stop_on_ctrl_c(engine: "LocalEngine", live: "Live") -> list[int]:
     def note(number: int, frame: FrameType | None) -> None:
         asked.append(number)
         engine.stop() if len(asked) == 1 else engine.kill()
-        live.say("stopping: checkpoints are being written; Ctrl-C again stops at once" if len(asked) == 1 else "stopped")
+        live.say(
+            "stopping: checkpoints are being written; Ctrl-C again stops at once" if len(asked) == 1 else "stopped"
+        )
 
     signal.signal(signal.SIGINT, note)
     return asked

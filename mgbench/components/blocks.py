@@ -44,8 +44,9 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         x = x + self.attn(self.norm1(x), valid)
-        y: Tensor = self.drop(functional.gelu(self.fc1(self.norm2(x))))
-        return x + self.drop(self.fc2(y))
+        hidden = self.drop(functional.gelu(self.fc1(self.norm2(x))))
+        out: Tensor = x + self.drop(self.fc2(hidden))
+        return out
 
 
 class LabelEmbedding(nn.Module):

@@ -56,7 +56,9 @@ class Categorical:
 
     def check(self, parts: Parts, space: TokenSpace) -> None:
         if not space.codes:
-            raise Unfit("the categorical head draws codes, and this tokenizer has none; take head=diffusion or a tokenizer such as kmeans")
+            raise Unfit(
+                "the categorical head draws codes, and this tokenizer has none; take head=diffusion or a tokenizer such as kmeans"
+            )
 
     def build(self, space: TokenSpace, width: int) -> CategoricalModule:
         if space.codes is None:

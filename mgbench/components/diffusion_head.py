@@ -42,7 +42,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, h: Tensor, condition: Tensor) -> Tensor:
         shift, scale, gate = self.modulation(condition).chunk(3, -1)
-        return h + gate * self.mlp(self.norm(h) * (1 + scale) + shift)
+        out: Tensor = h + gate * self.mlp(self.norm(h) * (1 + scale) + shift)
+        return out
 
 
 class DiffusionMLP(nn.Module):
@@ -69,7 +70,8 @@ class DiffusionMLP(nn.Module):
                 nn.init.xavier_uniform_(layer.weight)
                 nn.init.zeros_(layer.bias)
         # Every block starts as the identity and the whole as zero.
-        for closed in (*(block.modulation for block in self.blocks), self.exit_modulation, self.exit):
+        gates = [block.modulation for block in self.blocks if isinstance(block, ResidualBlock)]
+        for closed in (*gates, self.exit_modulation, self.exit):
             nn.init.zeros_(closed.weight)
 
     def forward(self, x: Tensor, t: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -119,7 +121,8 @@ class DiffusionMLP(nn.Module):
 
         def denoise(x: Tensor, time: float) -> tuple[Tensor, Tensor]:
             if z_uncond is None:
-                return self(x, torch.full((len(x),), time, device=x.device), z)
+                eps, value = self(x, torch.full((len(x),), time, device=x.device), z)
+                return eps, value
             both = torch.full((2 * len(x),), time, device=x.device)
             eps, value = self(torch.cat([x, x]), both, torch.cat([z, z_uncond]))
             with_label, without = eps.chunk(2)
@@ -139,7 +142,9 @@ class Diffusion:
 
     def check(self, parts: Parts, space: TokenSpace) -> None:
         if space.codes:
-            raise Unfit("the diffusion head draws vectors, and this tokenizer makes codes; take head=categorical or a tokenizer such as patch")
+            raise Unfit(
+                "the diffusion head draws vectors, and this tokenizer makes codes; take head=categorical or a tokenizer such as patch"
+            )
 
     def build(self, space: TokenSpace, width: int) -> DiffusionMLP:
         return DiffusionMLP(space.dim, width, self.width, self.depth, self.repeats)

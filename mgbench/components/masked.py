@@ -12,7 +12,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import UNLABELLED, Parts, Request, State, TokenSpace
+from mgbench.kinds import UNLABELLED, Parts, Request, Solver, State, TokenSpace
 from mgbench.spec import Share
 from mgbench.streams import Streams
 
@@ -46,30 +46,58 @@ class Masked:
         return MaskedModel(network, parts.head.build(space, network.width))
 
     def loss(self, model: Any, parts: Parts, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
-        mask, t = parts.masking.draw(parts.mask_schedule, *tokens.shape[:2], generator)
+        batch, length = tokens.shape[:2]
+        mask, t = parts.masking.draw(parts.mask_schedule, batch, length, generator)
         dropped = torch.rand(labels.shape, generator=generator, device=labels.device) < self.label_drop
         z = model.network(tokens, mask, labels.masked_fill(dropped, UNLABELLED))
         losses = model.head.loss(z[mask], tokens[mask], generator)
         weights = parts.loss_weighting(parts.mask_schedule, t)[:, None].expand_as(mask)[mask]
-        return (weights * losses).mean()
+        loss: Tensor = (weights * losses).mean()
+        return loss
 
     def sample(self, model: Any, parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
         state = _all_masked(space, request.labels)
-        values_at = request.images.fold(1)
+        solver = getattr(parts, "solver", None)
         for step in parts.sampler.plan(parts.sampling_schedule, space.length, request.steps, request.shared):
             scale = parts.guidance_schedule(step)
             z, z_uncond = _look(model, state, request.labels, scale)
-            draws = values_at.fold(step.index)
+            value = _Values(model.head, z, z_uncond, scale, request.images.fold(1).fold(step.index), solver)
             if parts.sampler.needs_confidence:
-                values, log_p = _draw(model, parts, z, z_uncond, scale, state.mask, draws)
-                confidence = torch.zeros(state.mask.shape, dtype=torch.float64, device=z.device)
-                then = parts.sampler.choose(state.mask, confidence.masked_scatter(state.mask, log_p), step, request.images)
+                values, log_p = value.at(state.mask)
+                then = parts.sampler.choose(state.mask, _spread(log_p, state.mask), step, request.images)
                 values = values[(state.mask & ~then)[state.mask]]
             else:
                 then = parts.sampler.choose(state.mask, None, step, request.images)
-                values, _ = _draw(model, parts, z, z_uncond, scale, state.mask & ~then, draws)
+                values, _ = value.at(state.mask & ~then)
             state = _reveal(state, then, values)
             yield state
+
+
+@dataclass(frozen=True)
+class _Values:
+    """Draws values at chosen positions of one step."""
+
+    head: Any
+    z: Tensor
+    z_uncond: Tensor | None
+    scale: float
+    draws: Streams
+    solver: Solver | None
+
+    def at(self, chosen: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Values and log-probabilities at `chosen` [B,N], each from the stream of its image and position."""
+        places = torch.arange(chosen.shape[1], device=chosen.device)
+        streams = self.draws[:, None].fold(places)[chosen]
+        without = None if self.z_uncond is None else self.z_uncond[chosen]
+        values, log_p = self.head.sample(self.z[chosen], without, self.scale, streams, self.solver)
+        return values, log_p
+
+
+def _spread(log_p: Tensor | None, mask: Tensor) -> Tensor | None:
+    """Log-probabilities of the masked tokens back at their places [B,N]."""
+    if log_p is None:
+        return None
+    return torch.zeros(mask.shape, dtype=log_p.dtype, device=mask.device).masked_scatter(mask, log_p)
 
 
 def _all_masked(space: TokenSpace, labels: Tensor) -> State:
@@ -81,23 +109,13 @@ def _all_masked(space: TokenSpace, labels: Tensor) -> State:
 
 
 def _look(model: Any, state: State, labels: Tensor, scale: float) -> tuple[Tensor, Tensor | None]:
-    """z with the labels, and without them where guidance needs it; both halves go through the network as one batch."""
+    """Z with the labels, and without them where guidance needs it; both halves go through the network as one batch."""
     if scale == 1:
         return model.network(state.tokens, state.mask, labels), None
     without = torch.full_like(labels, UNLABELLED)
     twice = torch.cat([state.tokens, state.tokens]), torch.cat([state.mask, state.mask]), torch.cat([labels, without])
     z, z_uncond = model.network(*twice).chunk(2)
     return z, z_uncond
-
-
-def _draw(
-    model: Any, parts: Parts, z: Tensor, z_uncond: Tensor | None, scale: float, at: Tensor, draws: Streams
-) -> tuple[Tensor, Tensor | None]:
-    """Values at the positions `at` [B,N], each from the stream of its image and position."""
-    streams = draws[:, None].fold(torch.arange(at.shape[1], device=at.device))[at]
-    solver = getattr(parts, "solver", None)
-    values, log_p = model.head.sample(z[at], None if z_uncond is None else z_uncond[at], scale, streams, solver)
-    return values, log_p
 
 
 def _reveal(state: State, then: Tensor, values: Tensor) -> State:

@@ -109,7 +109,7 @@ class Accuracy:
     A model that always draws the same image of a class is perfect by it: read it next to a distance.
     """
 
-    def __call__(self, generated: Features, reference: Features) -> dict[str, float]:  # noqa: ARG002
+    def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
         """`accuracy` of logits [M,K] and labels [M]; nothing where there are no logits or no labels (None, or all -1).
 
         Raises:

@@ -73,7 +73,8 @@ class MaskedAutoencoder(nn.Module):
         x = full.scatter(1, kept[..., None].expand(-1, -1, self.width), x) + self.decoder_positions
         for block in self.decoder:
             x = block(x)
-        return self.decoder_norm(x)[:, self.slots :] + self.head_positions
+        out: Tensor = self.decoder_norm(x)[:, self.slots :] + self.head_positions
+        return out
 
 
 class SingleStream(nn.Module):

@@ -78,7 +78,7 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor, other_mean: Tensor, other_lo
 
 
 def binned_log_likelihood(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
-    """log p of x in bins of width 2/255 under a Gaussian, the outermost bins open, elementwise in nats.
+    """Log p of x in bins of width 2/255 under a Gaussian, the outermost bins open, elementwise in nats.
 
     With the tanh approximation of the normal distribution function, as the published bound is computed with it.
     """

@@ -77,9 +77,11 @@ class KMeansModule(nn.Module):
         from sklearn.cluster import MiniBatchKMeans
 
         patches = cut(_to_unit(images), self.size).flatten(0, 1)
-        codes, different = len(self.codebook), len(patches.unique(dim=0))
+        codes, different = len(self.codebook), len(torch.unique(patches, dim=0))
         if different < codes:
-            raise UserError(f"kmeans: {codes} codes, but the images have only {different} different patches; take fewer codes")
+            raise UserError(
+                f"kmeans: {codes} codes, but the images have only {different} different patches; take fewer codes"
+            )
         kmeans = MiniBatchKMeans(codes, random_state=seed, n_init=3, batch_size=4096).fit(patches.cpu().numpy())
         self.codebook.copy_(torch.from_numpy(kmeans.cluster_centers_))
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit  # type: ignore[import-untyped]  # scipy ships no annotations
+from scipy.special import stdtrit
 
 from mgbench.errors import UserError, suggestion
 from mgbench.report.frame import FLOOR, POINT

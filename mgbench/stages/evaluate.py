@@ -30,7 +30,7 @@ def extract(extractor: Any, images: Tensor, labels: Tensor | None, device: torch
     """Features and logits float64 on the CPU of images uint8 [M,C,H,W'] (grey ones are shown in three equal channels)."""
     parts: list[Features] = []
     with exact_arithmetic():
-        for batch in images.split(BATCH):
+        for batch in torch.split(images, BATCH):
             shown = batch.expand(-1, 3, -1, -1) if batch.shape[1] == 1 else batch
             parts.append(extractor(shown.to(device)))
     features = torch.cat([part.features for part in parts]).double().cpu()
@@ -45,4 +45,3 @@ def judge(metrics: Iterable[Metric], generated: Features, reference: Features, e
         for metric in metrics
         for name, value in metric(generated, reference).items()
     }
-

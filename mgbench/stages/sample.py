@@ -85,7 +85,7 @@ def sample_images(model: Model, recipe: Recipe, count: int, batch: int, meter: M
     model.module.eval()
     for _ in sample_tokens(model, recipe, torch.arange(min(WARM_UP, count))):
         pass
-    for indices in torch.arange(count).split(batch):
+    for indices in torch.split(torch.arange(count), batch):
         started = _clock(model.device)
         with meter.watch(model.module):
             for state in sample_tokens(model, recipe, indices):

@@ -11,7 +11,7 @@ BATCH = 1024
 @torch.no_grad()
 def encode(tokenizer: Any, images: Tensor, device: torch.device) -> Tensor:
     """All images uint8 [M,C,H,W'] as tokens, int64 [M,N] or float [M,N,D], on the device."""
-    return torch.cat([tokenizer.encode(batch.to(device)) for batch in images.split(BATCH)])
+    return torch.cat([tokenizer.encode(batch.to(device)) for batch in torch.split(images, BATCH)])
 
 
 @torch.no_grad()

@@ -97,7 +97,7 @@ class Training:
                 if not math.isfinite(loss):
                     raise Diverged(f"the loss became {loss} by step {self.step}")
                 self.seconds, started = self.seconds + now - started, now
-                yield TrainStep(self.step, loss, self.rate.get_last_lr()[0], self.seconds)
+                yield TrainStep(self.step, loss, float(self.rate.get_last_lr()[0]), self.seconds)
                 total.zero_()
                 count, started = 0, time.perf_counter()
 
