@@ -250,7 +250,7 @@ class Sampler(Protocol):
         """The steps to take, at most `steps` of them; a step that would reveal nothing is left out."""
 
     def choose(self, mask: "Tensor", confidence: "Tensor | None", step: Step, draws: "Streams") -> "Tensor":
-        """The mask [B,N] after the step, given the log-probabilities [B,N] if they were asked for; `draws` has one stream an image."""
+        """The mask [B,N] after the step, given log-probabilities [B,N] if they were asked for; `draws` has a stream an image."""
 
 
 class GuidanceSchedule(Protocol):

@@ -1,7 +1,6 @@
 """The results folder: every write is whole or absent, every read is checked, and what is broken is set aside."""
 
 import contextlib
-import errno
 import hashlib
 import os
 import tempfile
@@ -16,7 +15,6 @@ Writer = Callable[[Path], None]
 MANIFEST = "manifest.json"
 RECORD = "record.json"
 CHECKPOINT = "checkpoint.pt"
-_NO_ROOM = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST}
 
 
 @contextlib.contextmanager
@@ -24,8 +22,6 @@ def _sentences(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _NO_ROOM:
-            raise
         raise UserError(
             f"cannot write {path}: {(error.strerror or str(error)).lower()}; choose another folder with --results"
         ) from None

@@ -31,7 +31,7 @@ class MaskGIT:
     def check(self, parts: Parts, space: TokenSpace) -> None:
         if not space.codes:
             raise Unfit(
-                "maskgit ranks codes by their probability, and this tokenizer has none; take sampler=random_order or tokenizer=kmeans"
+                "maskgit ranks codes by probability, and this tokenizer has none; take sampler=random_order or tokenizer=kmeans"
             )
 
     def plan(self, schedule: MaskSchedule, tokens: int, steps: int, shared: Streams) -> Iterable[Step]:

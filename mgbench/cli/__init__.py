@@ -14,3 +14,6 @@ def main() -> None:
     except UserError as error:
         print(f"mgbench: {error}", file=sys.stderr)
         sys.exit(2)
+    except PermissionError as error:
+        print(f"mgbench: cannot write {error.filename}: permission denied; choose another folder", file=sys.stderr)
+        sys.exit(2)

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 StudyFile = Annotated[
     Path | None,
-    typer.Argument(metavar="[STUDY.toml]", help="A study file; the options below add to it.", show_default=False),
+    typer.Argument(metavar="STUDY.toml", help="A study file; the options below add to it.", show_default=False),
 ]
 Plugins = Annotated[
     str,
     typer.Option(help="Whose methods to run: names of installed plugins, files (.py) or modules, separated by commas."),
 ]
 Set = Annotated[
-    list[str] | None, typer.Option(metavar="FIELD=VALUE", help="Set a field in every recipe; may be repeated.")
+    list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Set a field in every recipe; may be repeated.")
 ]
 Vary = Annotated[
     list[str] | None,

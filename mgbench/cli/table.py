@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+TEXT_COLUMNS = ("series", "status")
+WIDE = 160
+
 
 def print_table(results: Path, study: str | None, allow_mismatch: bool = False) -> None:
     """Print one line per method and number of steps, and why the rows that are not there came to nothing.
@@ -9,19 +12,27 @@ def print_table(results: Path, study: str | None, allow_mismatch: bool = False) 
     Raises:
         UserError: if there are no results, or they are not comparable.
     """
+    from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from mgbench.report import printable, problems, read_results, summary_table
 
     frame = read_results(results, study)
     shown = printable(summary_table(frame, allow_mismatch))
-    table = Table()
-    for name in shown:
-        table.add_column(str(name), justify="left" if name in ("series", "status") else "right")
+    if (shown["status"] == "done").all():
+        shown = shown.drop(columns="status")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in map(str, shown):
+        # As Text, because rich would read the brackets of fid[digits_cnn] as markup.
+        head = Text(name.replace("[", "\n["))
+        table.add_column(head, justify="left" if name in TEXT_COLUMNS else "right", no_wrap=True)
     for cells in shown.itertuples(index=False):
-        table.add_row(*map(str, cells))
+        table.add_row(*(Text(str(cell)) for cell in cells))
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDE)
     console.print(table)
     for problem in problems(frame).itertuples(index=False):
         console.print(f"{problem.status}: {problem.series} at steps {problem.steps}: {problem.reason}", markup=False)

@@ -47,7 +47,7 @@ class ResidualBlock(nn.Module):
 
 
 class DiffusionMLP(nn.Module):
-    """Noise prediction and variance value of noisy tokens x [R,D] at times t [R], given z [R,W]."""
+    """Noise prediction and variance value of noisy tokens x [R,D] at times t [R] (or [1], one for all), given z [R,W]."""
 
     betas: Tensor
 
@@ -75,13 +75,22 @@ class DiffusionMLP(nn.Module):
             nn.init.zeros_(closed.weight)
 
     def forward(self, x: Tensor, t: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        y = nn.functional.silu(self.time(_time_features(t).to(x.dtype)) + self.condition(z))
+        y = nn.functional.silu(self._embed(t, x.dtype) + self.condition(z))
         h = self.entry(x)
         for block in self.blocks:
             h = block(h, y)
         shift, scale = self.exit_modulation(y).chunk(2, -1)
         out: Tensor = self.exit(self.exit_norm(h) * (1 + scale) + shift)
         return out[:, : self.dim], out[:, self.dim :]
+
+    def _embed(self, t: Tensor, dtype: torch.dtype) -> Tensor:
+        if t.dtype == torch.int64 and len(t) > STEPS:
+            # More rows than there are times: embed every time once.
+            every = torch.arange(STEPS, device=t.device)
+            table: Tensor = self.time(_time_features(every).to(dtype))
+            return table[t]
+        embedded: Tensor = self.time(_time_features(t).to(dtype))
+        return embedded
 
     def loss(self, z: Tensor, values: Tensor, generator: Generator) -> Tensor:
         """Loss [R]: noise error plus the variational bound in bits, averaged over `repeats` noisy copies of each row."""
@@ -94,8 +103,9 @@ class DiffusionMLP(nn.Module):
     def loss_terms(self, z: Tensor, values: Tensor, t: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Squared noise error [R] and bound [R] at given times int64 [R] and noise [R,D]; the bound trains only the variance."""
         table = Table(self.betas)
-        kept = table.kept.float()[t, None]
-        x_t = kept.sqrt() * values + (1 - kept).sqrt() * noise
+        # Roots before rounding: in float32, 1 − ᾱ of the first times is off by a thousandth.
+        of_start, of_noise = (share.sqrt().float()[t, None] for share in (table.kept, 1 - table.kept))
+        x_t = of_start * values + of_noise * noise
         eps, value = self(x_t, t, z)
         eps, value = eps.float(), value.float()
         error = (noise - eps).square().mean(-1)
@@ -119,12 +129,14 @@ class DiffusionMLP(nn.Module):
         if solver is None:
             raise ValueError("the diffusion head needs a solver to sample")
 
+        def at(time: float) -> Tensor:
+            return torch.tensor([time], device=z.device)
+
         def denoise(x: Tensor, time: float) -> tuple[Tensor, Tensor]:
             if z_uncond is None:
-                eps, value = self(x, torch.full((len(x),), time, device=x.device), z)
+                eps, value = self(x, at(time), z)
                 return eps, value
-            both = torch.full((2 * len(x),), time, device=x.device)
-            eps, value = self(torch.cat([x, x]), both, torch.cat([z, z_uncond]))
+            eps, value = self(torch.cat([x, x]), at(time), torch.cat([z, z_uncond]))
             with_label, without = eps.chunk(2)
             return without + scale * (with_label - without), value.chunk(2)[0]
 
@@ -143,7 +155,7 @@ class Diffusion:
     def check(self, parts: Parts, space: TokenSpace) -> None:
         if space.codes:
             raise Unfit(
-                "the diffusion head draws vectors, and this tokenizer makes codes; take head=categorical or a tokenizer such as patch"
+                "the diffusion head draws vectors, and this tokenizer makes codes; take head=categorical or tokenizer=patch"
             )
 
     def build(self, space: TokenSpace, width: int) -> DiffusionMLP:

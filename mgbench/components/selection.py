@@ -8,6 +8,8 @@ from torch import Tensor
 
 from mgbench.kinds import MaskSchedule, Step
 
+SLACK = 1e-9
+
 
 def lowest(scores: Tensor, allowed: Tensor, count: Tensor | int) -> Tensor:
     """True at the `count` ([B], or one for all rows) lowest scores [B,N] among the allowed [B,N] of each row."""
@@ -22,7 +24,8 @@ def planned(schedule: MaskSchedule, tokens: int, steps: int) -> Iterator[Step]:
     The last step reveals all that is left. Where nothing can be revealed (more steps than tokens) the step is left out.
     """
     times = torch.linspace(1, 0, steps + 1, dtype=torch.float64)
-    shares = (schedule(times) * tokens).floor().long().tolist()
+    # N·γ may be a whole number, as with γ = 1/2, that floating point puts just below itself.
+    shares = (schedule(times) * tokens + SLACK).floor().long().tolist()
     masked = tokens
     for index in range(steps):
         last = index == steps - 1

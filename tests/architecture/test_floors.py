@@ -1,0 +1,206 @@
+"""The house keeps its shape: imports point down only, rooms do not know each other, nothing branches on a component's name."""
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from mgbench import hookspecs
+from mgbench.plugins import _HOOK_OF, load
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = [*(ROOT / "mgbench").rglob("*.py"), *(ROOT / "plugins").glob("*.py")]
+# Lowest first. The rooms of one floor never import each other; the modules of the other floors may.
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("errors",),
+    ("spec",),
+    ("recipe", "kinds", "streams"),
+    ("record", "hookspecs", "study", "progress", "source"),
+    ("components", "stages", "report", "store", "testing"),
+    ("plugins",),
+    ("assembly", "plan"),
+    ("fitting", "trial"),
+    ("engines",),
+    ("cli",),
+)
+ROOMS = FLOORS[4]
+LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}
+# The doors of the package: what is on them is imported on first use.
+DOORS = ("__init__", "__main__")
+
+
+def shown(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT / "mgbench").with_suffix("").parts[0]
+
+
+def imports(path: Path) -> Iterator[tuple[str, bool]]:
+    """Every module that a file imports, and whether at its top (not inside a function, nor for type checking only)."""
+    package = ("mgbench" if path.is_relative_to(ROOT / "mgbench") else "mgbench_plugins", *path.parent.relative_to(ROOT).parts[1:])
+    lazy = {id(inner) for node in ast.walk(tree(path)) if _is_lazy(node) for inner in ast.walk(node)}
+    for node in ast.walk(tree(path)):
+        top = id(node) not in lazy
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, top) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            base = ".".join(filter(None, (above, node.module)))
+            yield base, top
+            yield from ((f"{base}.{alias.name}", top) for alias in node.names)
+
+
+def _is_lazy(node: ast.AST) -> bool:
+    for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or for_types
+
+
+def own(module: str) -> str:
+    """The room that a module of ours lies in, or nothing."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "mgbench" and len(parts) > 1 and parts[1] in LEVEL else ""
+
+
+PACKAGE = [path for path in (ROOT / "mgbench").rglob("*.py") if room(path) not in DOORS]
+
+
+def test_every_file_has_a_floor() -> None:
+    assert {room(path) for path in PACKAGE} <= set(LEVEL)
+
+
+@pytest.mark.parametrize("path", PACKAGE, ids=shown)
+def test_imports_point_down_only(path: Path) -> None:
+    here = room(path)
+    for module, _ in imports(path):
+        there = own(module)
+        if there and there != here:
+            assert LEVEL[there] <= LEVEL[here], f"{here} imports {module}, which lies above it"
+            assert there not in ROOMS or here not in ROOMS, f"{here} imports {module}: the rooms of that floor do not know each other"
+
+
+@pytest.mark.parametrize("path", (ROOT / "plugins").glob("*.py"), ids=shown)
+def test_a_plugin_imports_what_a_stranger_s_could(path: Path) -> None:
+    for module, _ in imports(path):
+        assert LEVEL.get(own(module), 0) <= LEVEL["components"], f"{shown(path)} imports {module}"
+        assert own(module) not in ("stages", "store", "report"), f"{shown(path)} imports {module}"
+
+
+@pytest.mark.parametrize("path", [path for path in PACKAGE if room(path) == "stages"], ids=shown)
+def test_stages_know_neither_components_nor_plugins(path: Path) -> None:
+    assert not [module for module, _ in imports(path) if own(module) in ("components", "plugins", "hookspecs")]
+    assert not [module for module, _ in imports(path) if module.startswith("mgbench_plugins")]
+
+
+@pytest.mark.parametrize("path", [path for path in PACKAGE if room(path) == "report"], ids=shown)
+def test_the_report_reads_records_only(path: Path) -> None:
+    outside = {module.partition(".")[0] for module, _ in imports(path)}
+    assert not outside & {"torch", "pluggy", "accelerate", "diffusers", "sklearn"}
+    assert {own(module) for module, _ in imports(path)} <= {"", "errors", "spec", "recipe", "record", "report"}
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in PACKAGE if room(path) in ("cli", "recipe", "spec", "study", "record", "store", "plugins", "hookspecs", "kinds")], ids=shown
+)
+def test_what_help_and_planning_import_has_no_torch_at_its_top(path: Path) -> None:
+    assert "torch" not in {module.partition(".")[0] for module, top in imports(path) if top}
+
+
+@pytest.mark.parametrize("path", OURS, ids=shown)
+def test_no_file_is_over_300_lines(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
+
+
+@pytest.mark.parametrize("path", OURS, ids=shown)
+def test_every_file_says_what_it_is_for(path: Path) -> None:
+    assert path.stem not in ("utils", "util", "helpers", "common", "misc", "base")
+    assert ast.get_docstring(tree(path))
+
+
+@cache
+def registered() -> frozenset[str]:
+    """The names of all components and methods."""
+    registry = load()
+    components = {name for kind in _HOOK_OF for name in registry.names(kind)}
+    return frozenset(components | {method for recipes in registry.recipes.values() for method in recipes})
+
+
+def compared(path: Path) -> Iterator[tuple[int, str]]:
+    """Every text constant that a file compares with, matches on or looks up in a table of cases, and its line."""
+    for node in ast.walk(tree(path)):
+        parts: list[ast.expr] = []
+        if isinstance(node, ast.Compare):
+            parts = [node.left, *node.comparators]
+        elif isinstance(node, ast.MatchValue):
+            parts = [node.value]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("startswith", "endswith", "removeprefix"):
+            parts = list(node.args)
+        elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Dict):
+            parts = [key for key in node.value.keys if key]
+        for part in parts:
+            yield from ((part.lineno, inner.value) for inner in ast.walk(part) if isinstance(inner, ast.Constant) and isinstance(inner.value, str))
+
+
+# Values of options that happen to be called like a component: (file, value).
+OPTION_VALUES = {("mgbench/stages/train.py", "cosine"), ("mgbench/stages/train.py", "constant")}
+
+
+@pytest.mark.parametrize("path", [path for path in OURS if path.is_relative_to(ROOT / "mgbench")], ids=shown)
+def test_nothing_branches_on_the_name_of_a_component(path: Path) -> None:
+    found = [(line, text) for line, text in compared(path) if text in registered() and (shown(path), text) not in OPTION_VALUES]
+    assert not found, f"{shown(path)} branches on {found}"
+
+
+def test_the_walk_for_names_finds_them(tmp_path: Path) -> None:
+    """The test above would also pass if it saw nothing."""
+    file = tmp_path / "bad.py"
+    file.write_text(
+        "if name == 'emigm': pass\nif x in ('maskgit', 'y'): pass\nmatch name:\n    case 'patch' | 'kmeans': pass\n{'linear': f}[name]()\n"
+    )
+    assert {text for _, text in compared(file)} >= {"emigm", "maskgit", "patch", "kmeans", "linear"}
+    assert {"emigm", "maskgit", "patch", "kmeans", "linear", "masked", "fid", "digits"} <= registered()
+
+
+HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("mgbench_"))
+
+
+def test_there_is_one_hook_per_kind_and_one_for_methods() -> None:
+    assert set(HOOKS) == {*_HOOK_OF.values(), "mgbench_recipes"}
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_is_documented(hook: str) -> None:
+    assert vars(hookspecs)[hook].__doc__
+    assert re.search(rf"\b{hook}\b", (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8"))
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_every_package_is_packed() -> None:
+    folders = {path.parent.relative_to(ROOT) for path in (ROOT / "mgbench").rglob("*.py")}
+    assert set(PROJECT["tool"]["setuptools"]["packages"]) == {".".join(folder.parts) for folder in folders} | {"mgbench_plugins"}
+
+
+def test_the_types_and_the_data_of_the_package_are_packed() -> None:
+    assert (ROOT / "mgbench" / "py.typed").is_file()
+    patterns = PROJECT["tool"]["setuptools"]["package-data"]["mgbench"]
+    packed = {path for pattern in patterns for path in (ROOT / "mgbench").glob(pattern)}
+    data = {path for path in (ROOT / "mgbench").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert data <= packed
+
+
+def test_every_plugin_file_is_announced() -> None:
+    files = {path.stem for path in (ROOT / "plugins").glob("*.py")} - {"__init__"}
+    announced = PROJECT["project"]["entry-points"]["mgbench"]
+    assert announced == {name: f"mgbench_plugins.{name}" for name in files}

@@ -1,0 +1,74 @@
+import itertools
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from mgbench.components.selection import lowest, planned
+
+
+def test_lowest_picks_the_lowest_of_the_allowed() -> None:
+    scores = torch.tensor([[0.3, 0.1, 0.2, 0.0], [9.0, 8.0, 7.0, 6.0]])
+    allowed = torch.tensor([[True, True, True, False], [True, True, False, False]])
+    assert lowest(scores, allowed, 2).tolist() == [[False, True, True, False], [True, True, False, False]]
+
+
+def test_lowest_takes_one_count_for_each_row() -> None:
+    scores = torch.arange(4.0).expand(3, 4)
+    chosen = lowest(scores, torch.ones(3, 4, dtype=torch.bool), torch.tensor([0, 2, 4]))
+    assert chosen.sum(1).tolist() == [0, 2, 4]
+    assert chosen[1].tolist() == [True, True, False, False]
+
+
+def test_lowest_never_picks_what_is_not_allowed() -> None:
+    allowed = torch.tensor([[False, True, False]])
+    assert lowest(torch.zeros(1, 3), allowed, 3).tolist() == allowed.tolist()
+    assert not lowest(torch.zeros(1, 3), torch.zeros(1, 3, dtype=torch.bool), 3).any()
+
+
+def test_lowest_takes_the_first_of_equals() -> None:
+    assert lowest(torch.zeros(1, 5), torch.ones(1, 5, dtype=torch.bool), 2).tolist() == [[True, True, False, False, False]]
+
+
+def test_an_infinite_score_that_is_allowed_comes_before_what_is_not() -> None:
+    scores = torch.tensor([[0.0, math.inf, math.inf]])
+    assert lowest(scores, torch.tensor([[False, False, True]]), 1).sum() <= 1
+    assert lowest(-scores, torch.tensor([[True, True, False]]), 1).tolist() == [[False, True, False]]
+
+
+def cosine(t: Tensor) -> Tensor:
+    return torch.sin(math.pi / 2 * t)
+
+
+def line(t: Tensor) -> Tensor:
+    return t
+
+
+@pytest.mark.parametrize(("tokens", "steps"), [*itertools.product([1, 2, 7, 16, 256], [1, 2, 5, 16, 64, 300])])
+def test_a_plan_reveals_every_token_once(tokens: int, steps: int) -> None:
+    for schedule in (line, cosine):
+        plan = list(planned(schedule, tokens, steps))
+        reveals = [step.reveal or 0 for step in plan]
+        assert sum(reveals) == tokens
+        assert min(reveals) >= 1
+        assert plan[-1].share_then == 0
+        assert plan[-1].s == 0
+
+
+@pytest.mark.parametrize("steps", range(1, 101))
+def test_as_many_steps_as_tokens_reveal_one_each(steps: int) -> None:
+    # N·(1 − k/T) is a whole number here, which floating point must not round down.
+    assert [step.reveal for step in planned(line, steps, steps)] == [1] * steps
+
+
+@pytest.mark.parametrize("steps", [3, 6, 12, 24, 48, 96])
+def test_half_stays_masked_where_the_cosine_is_a_half(steps: int) -> None:
+    step = next(step for step in planned(cosine, 256, steps) if step.index + 1 == steps * 2 // 3)
+    assert step.share_then == 0.5
+
+
+def test_more_steps_than_tokens_leave_steps_out() -> None:
+    plan = list(planned(line, 4, 10))
+    assert len(plan) == 4
+    assert all(step.total == 10 for step in plan)

@@ -1,0 +1,163 @@
+"""Components for tests, as a plugin file of its own: a process of another kind, and parts that fail in known ways.
+
+Loaded the way a stranger's file is: `find(doubles.FILE)`.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Generator, Tensor, nn
+
+from mgbench.errors import Unfit
+from mgbench.hookspecs import hookimpl
+from mgbench.kinds import MaskSchedule, Parts, Request, State, Step, TokenSpace
+from mgbench.recipe import Recipe
+
+FILE = str(Path(__file__).resolve())
+
+# The least that trains and samples: a second on one core.
+TINY = Recipe(
+    tokenizer="patch(size=4)",
+    network="mae(width=16, depth=1, heads=2)",
+    head="diffusion(width=16, depth=1, repeats=1)",
+    mask_schedule="cosine",
+    sampler="random_order",
+    guidance_schedule="none",
+    solver="dpmpp(steps=2)",
+    train_steps=6,
+    batch_size=16,
+    warmup_steps=2,
+    sampling_steps=2,
+    samples=20,
+)
+
+
+class GaussianModel(nn.Module):
+    """A mean for every class (the last row: no label), and one standard deviation, of all tokens of an image."""
+
+    def __init__(self, space: TokenSpace, classes: int) -> None:
+        super().__init__()
+        self.network = nn.Embedding(classes + 1, space.length * space.dim)
+        self.log_std = nn.Parameter(torch.zeros(space.length * space.dim))
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Tokens of a class are one Gaussian: shares tokenizer, guidance, metrics and costs with `masked`, and nothing else."""
+
+    asks: ClassVar[tuple[str, ...]] = ("guidance_schedule",)
+
+    def check(self, parts: Parts, space: TokenSpace) -> None:
+        if space.codes:
+            raise Unfit("a Gaussian needs tokens that are vectors")
+
+    def build(self, parts: Parts, space: TokenSpace, classes: int) -> GaussianModel:
+        return GaussianModel(space, classes)
+
+    def loss(self, model: Any, parts: Parts, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
+        dropped = torch.rand(labels.shape, generator=generator) < 0.1
+        mean = model.network(_rows(model, labels.masked_fill(dropped, -1)))
+        error = (tokens.flatten(1) - mean) / model.log_std.exp()
+        return (0.5 * error.square() + model.log_std).mean()
+
+    def sample(self, model: Any, parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
+        batch = len(request.labels)
+        noise = request.images.normal(space.length * space.dim).float()
+        for index in range(request.steps):
+            t, s = 1 - index / request.steps, 1 - (index + 1) / request.steps
+            scale = parts.guidance_schedule(Step(index, request.steps, t, s, t, s))
+            mean = _mean(model, request.labels, scale)
+            tokens = (mean + (1 - s) * noise * model.log_std.exp()).reshape(batch, space.length, space.dim)
+            yield State(tokens, torch.full((batch, space.length), index + 1 < request.steps))
+
+
+def _rows(model: Any, labels: Tensor) -> Tensor:
+    return labels % model.network.num_embeddings
+
+
+def _mean(model: Any, labels: Tensor, scale: float) -> Tensor:
+    if scale == 1:
+        mean: Tensor = model.network(_rows(model, labels))
+        return mean
+    with_label, without = model.network(_rows(model, torch.cat([labels, torch.full_like(labels, -1)]))).chunk(2)
+    return without + scale * (with_label - without)
+
+
+@dataclass(frozen=True)
+class NotANumber:
+    """A weighting that makes every loss NaN."""
+
+    def __call__(self, schedule: MaskSchedule, t: Tensor) -> Tensor:
+        return torch.full_like(t, torch.nan)
+
+
+@dataclass(frozen=True)
+class Raises:
+    """A weighting that fails as code under development does."""
+
+    message: str = "two tensors disagree"
+
+    def __call__(self, schedule: MaskSchedule, t: Tensor) -> Tensor:
+        raise RuntimeError(self.message)
+
+
+@dataclass(frozen=True)
+class Kills:
+    """A weighting whose process is ended by the system in the middle of training."""
+
+    def __call__(self, schedule: MaskSchedule, t: Tensor) -> Tensor:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return t
+
+
+@dataclass(frozen=True)
+class Slow:
+    """Weight 1, after a while."""
+
+    seconds: float = 0.05
+
+    def __call__(self, schedule: MaskSchedule, t: Tensor) -> Tensor:
+        time.sleep(self.seconds)
+        return torch.ones_like(t)
+
+
+@dataclass(frozen=True)
+class LateFailure:
+    """A sampler that fails at its first step: what was trained is kept, its rows are not."""
+
+    needs_confidence: ClassVar[bool] = False
+
+    def plan(self, schedule: MaskSchedule, tokens: int, steps: int, shared: Any) -> Iterable[Step]:
+        raise ValueError("no plan")
+
+    def choose(self, mask: Tensor, confidence: Tensor | None, step: Step, draws: Any) -> Tensor:
+        return mask
+
+
+@hookimpl
+def mgbench_processes() -> dict[str, type]:
+    return {"gaussian": Gaussian}
+
+
+@hookimpl
+def mgbench_loss_weightings() -> dict[str, type]:
+    return {"not_a_number": NotANumber, "raises": Raises, "kills": Kills, "slow": Slow}
+
+
+@hookimpl
+def mgbench_samplers() -> dict[str, type]:
+    return {"late_failure": LateFailure}
+
+
+@hookimpl
+def mgbench_recipes() -> dict[str, Recipe]:
+    return {
+        "tiny": TINY,
+        "gaussian": Recipe(process="gaussian", tokenizer="patch(size=4)", train_steps=6, batch_size=16, samples=20, sampling_steps=2),
+    }

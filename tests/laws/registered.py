@@ -1,0 +1,37 @@
+"""Everything that is registered, made with its defaults."""
+
+from functools import cache
+from typing import Any
+
+import pytest
+
+from mgbench.plugins import Registry, load
+from mgbench.spec import Spec, hints
+
+# Options without a default, and sizes that keep a test short.
+OPTIONS = {
+    ("guidance_schedule", "interval"): "interval(low=0.1, high=0.5, inner=constant(scale=2))",
+    ("dataset", "shapes"): "shapes(train=48, test=16)",
+    ("tokenizer", "kmeans"): "kmeans(codes=16)",
+}
+
+
+@cache
+def registry() -> Registry:
+    loaded = load()
+    assert not loaded.problems
+    return loaded
+
+
+def every(kind: str) -> pytest.MarkDecorator:
+    """Run a test once for each component of a kind."""
+    return pytest.mark.parametrize("name", sorted(registry().names(kind)))
+
+
+def built(kind: str, name: str) -> Any:
+    return registry().build(kind, Spec.parse(OPTIONS.get((kind, name), name)))
+
+
+def has_all_defaults(kind: str, name: str) -> bool:
+    maker = registry().names(kind)[name].maker
+    return all(hasattr(maker, option) for option in hints(maker))

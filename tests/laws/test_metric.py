@@ -1,0 +1,46 @@
+import itertools
+import math
+
+import pytest
+import torch
+
+from mgbench import testing
+from mgbench.kinds import Features
+from tests.laws.registered import built, every
+
+COUNT = itertools.count()
+
+
+def spoil(generated: Features, reference: Features) -> dict[str, float]:
+    generated.features.add_(1)
+    return {"d": 0.0}
+
+
+BROKEN = {
+    "name its numbers": lambda generated, reference: [1.0],
+    "finite": lambda generated, reference: {"d": math.nan},
+    "same numbers": lambda generated, reference: {"d": float(next(COUNT))},
+    "some number": lambda generated, reference: {},
+    "leave the features": spoil,
+}
+
+
+@every("metric")
+def test_every_metric_keeps_the_laws(name: str) -> None:
+    testing.metric(built("metric", name))
+
+
+@pytest.mark.parametrize("law", BROKEN)
+def test_a_broken_metric_breaks_its_law(law: str) -> None:
+    with pytest.raises(AssertionError, match=law):
+        testing.metric(BROKEN[law])
+
+
+@pytest.mark.parametrize("name", ["fid", "kid"])
+def test_a_distance_grows_with_the_distance(name: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(400, 4, dtype=torch.float64, generator=generator)
+    other = torch.randn(400, 4, dtype=torch.float64, generator=generator)
+    near, far = (built("metric", name)(Features(other + shift), Features(features))[name] for shift in (0, 1))
+    assert abs(near) < 0.1
+    assert far > 1

@@ -1,0 +1,42 @@
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from mgbench import testing
+from mgbench.components.solvers import DDPM
+from mgbench.streams import Streams
+from tests.laws.registered import built, every
+
+
+class Broken:
+    def __init__(self, law: str) -> None:
+        self.law = law
+
+    def solve(self, denoise: Any, betas: Tensor, dim: int, draws: Streams) -> Tensor:
+        if self.law == "same streams":
+            draws = draws.fold(torch.randint(1000, ()))
+        if self.law == "depend on its batch":
+            draws = Streams.root(0, "all").fold(torch.arange(len(draws.keys)).flip(0))
+        temperature = 0.8 if self.law == "standard deviation" else 1.0
+        values = DDPM(steps=50, temperature=temperature).solve(denoise, betas, dim, draws)
+        return {"finite": values / 0, "R,D": values[:, :1], "the mean": values + 0.15}.get(self.law, values)
+
+
+@every("solver")
+def test_every_solver_keeps_the_laws(name: str) -> None:
+    testing.solver(built("solver", name))
+
+
+@pytest.mark.parametrize(
+    "law", ["finite", "R,D", "same streams", "depend on its batch", "the mean", "standard deviation"]
+)
+def test_a_broken_solver_breaks_its_law(law: str) -> None:
+    torch.manual_seed(0)
+    with pytest.raises(AssertionError, match=law):
+        testing.solver(Broken(law))
+
+
+def test_the_solver_that_is_broken_here_keeps_the_laws_as_it_is() -> None:
+    testing.solver(Broken(""))

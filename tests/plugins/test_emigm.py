@@ -1,0 +1,110 @@
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from mgbench.assembly import assemble
+from mgbench.kinds import Step
+from mgbench.streams import Streams
+from mgbench_plugins.emigm import EMIGM, AncestralShared, Exp, Shared, mgbench_recipes
+from tests.laws.registered import registry
+
+GENERATOR = torch.Generator().manual_seed(0)
+
+
+def test_exp_is_the_formula_of_the_paper() -> None:
+    t = torch.tensor([0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0], dtype=torch.float64)
+    expected = torch.tensor([0.0, 0.3935, 0.7135, 0.9179, 0.9765, 0.9889, 0.9933], dtype=torch.float64)
+    torch.testing.assert_close(Exp()(t), expected, atol=5e-5, rtol=0)
+    torch.testing.assert_close(Exp(rate=3.0)(t), 1 - torch.exp(-3 * t))
+
+
+def draws(masking: Shared, rounds: int, tokens: int = 16, batch: int = 3) -> tuple[Tensor, Tensor]:
+    drawn = [masking.draw(Exp(), batch, tokens, GENERATOR) for _ in range(rounds)]
+    return torch.stack([mask for mask, _ in drawn]), torch.stack([t for _, t in drawn])
+
+
+def test_a_batch_shares_its_time_and_its_count_but_not_its_positions() -> None:
+    masks, t = draws(Shared(), 200)
+    assert (t == t[:, :1]).all()
+    counts = masks.sum(2)
+    assert (counts == counts[:, :1]).all()
+    assert counts.min() >= 2
+    partly = counts[:, 0] < 16
+    assert (masks[partly, 0] != masks[partly, 1]).any(1).double().mean() > 0.5
+
+
+def test_small_times_are_clamped_as_in_the_code_or_left_out_as_in_the_paper() -> None:
+    least = 0.2 * 0.999 + 0.001
+    _, clamped = draws(Shared(), 2000, batch=1)
+    _, truncated = draws(Shared(truncation="truncate"), 2000, batch=1)
+    assert clamped.min().item() == pytest.approx(least)
+    assert (clamped < least + 1e-6).double().mean().item() == pytest.approx(0.2, abs=0.03)
+    assert truncated.min() > least
+    assert (truncated < least + 1e-3).double().mean() < 0.01
+
+
+def test_at_least_two_are_masked_unless_there_is_one() -> None:
+    masks, _ = draws(Shared(t_min=0.0), 300, tokens=4)
+    assert masks.sum(2).min() == 2
+    alone, _ = draws(Shared(t_min=0.0), 5, tokens=1)
+    assert alone.all()
+
+
+def plan(seed: int, steps: int, tokens: int = 256) -> list[Step]:
+    return list(AncestralShared().plan(Exp(), tokens, steps, Streams.root(seed, "shared")))
+
+
+def test_counts_are_binomial_about_the_expected_ones() -> None:
+    """The expected counts of the exponential schedule, N·(γ(t) − γ(s))/γ(1), over 300 runs."""
+    expected = [1.5, 2.8, 5.3, 9.8, 18.4, 34.3, 64.1, 119.8]
+    counts = torch.tensor([[step.reveal or 0 for step in plan(seed, 8)] for seed in range(300)], dtype=torch.float64)
+    mean, error = counts.mean(0), counts.std(0) / math.sqrt(300)
+    # A step that would reveal nothing reveals one token, which lifts the first by P(none) = e^-1.5 and lowers the last.
+    lifted = torch.tensor(expected) + torch.tensor([math.exp(-1.5), math.exp(-2.8), 0, 0, 0, 0, 0, -0.3])
+    assert ((mean - lifted).abs() < 5 * error + 0.1).all(), mean
+    assert (counts.std(0)[3:7] > 1).all()
+
+
+def test_every_step_reveals_and_the_last_one_all_that_is_left() -> None:
+    for seed in range(20):
+        counts = [step.reveal or 0 for step in plan(seed, 64)]
+        assert min(counts) >= 1
+        assert sum(counts) == 256
+
+
+def test_a_plan_ends_early_when_nothing_is_left() -> None:
+    steps = plan(0, 64, tokens=4)
+    assert len(steps) <= 4
+    assert steps[-1].share_then == 0
+
+
+def test_counts_are_drawn_for_the_run_and_not_for_the_batch() -> None:
+    step = plan(3, 8)[2]
+    mask = torch.ones(5, 256, dtype=torch.bool)
+    images = Streams.root(3, "images").fold(torch.arange(5))
+    then = AncestralShared().choose(mask, None, step, images)
+    assert ((mask & ~then).sum(1) == step.reveal).all()
+    assert not torch.equal(then[0], then[1])
+
+
+@pytest.mark.parametrize("name", sorted(mgbench_recipes()))
+def test_its_recipes_can_be_put_together(name: str) -> None:
+    assembly = assemble(registry(), registry().recipes["emigm"][name])
+    assert assembly.unfit == ""
+    assert type(assembly.parts.mask_schedule).__name__ == "Exp"
+    assert assembly.parts.sampling_schedule == assembly.parts.mask_schedule
+
+
+def test_its_recipes_share_what_they_can() -> None:
+    keys: Any = {name: assemble(registry(), recipe).keys for name, recipe in mgbench_recipes().items()}
+    assert keys["emigm"].training == keys["emigm-unguided"].training
+    assert keys["emigm"].run != keys["emigm-unguided"].run
+    assert keys["emigm"].training != keys["emigm-unlabelled"].training
+    assert keys["emigm"].tokenizer == keys["emigm-unlabelled"].tokenizer
+
+
+def test_guidance_without_labels_is_skipped_with_a_reason() -> None:
+    assert "labels=False" in assemble(registry(), EMIGM.change(labels=False)).unfit

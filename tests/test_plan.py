@@ -1,0 +1,96 @@
+"""What a study will do: every recipe once, skipped, reused or computed, grouped by the model they share."""
+
+from pathlib import Path
+
+import pytest
+
+from mgbench.errors import UserError
+from mgbench.plan import plan_rows, plan_trials
+from mgbench.plugins import Registry, find, load
+from mgbench.recipe import Recipe
+from mgbench.record import Status
+from mgbench.store import RECORD, Store
+from mgbench.study import Study
+from tests import doubles
+from tests.doubles import TINY
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return load([find(doubles.FILE)])
+
+
+def study(**recipes: Recipe) -> Study:
+    return Study("s", recipes, {"sampling_steps": (1, 2)})
+
+
+def test_rows_that_share_a_model_are_one_trial(registry: Registry, tmp_path: Path) -> None:
+    grid = Study(
+        "s",
+        {"a": TINY, "b": TINY.change(sampler="ancestral_shared"), "c": TINY.change(mask_schedule="linear")},
+        {"sampling_steps": (1, 2), "guidance_schedule": ("none", "constant")},
+        (0, 1),
+    )
+    rows = plan_rows(registry, grid, Store(tmp_path))
+    trials = plan_trials(rows)
+    assert len(rows) == 24
+    assert [(trial.name, len(trial.rows)) for trial in trials] == [
+        ("a + b (seed 0)", 8),
+        ("c (seed 0)", 4),
+        ("a + b (seed 1)", 8),
+        ("c (seed 1)", 4),
+    ]
+    assert all({row.assembly.keys.training for row in trial.rows} == {trial.training_key} for trial in trials)
+    assert len({row.key for row in rows}) == 24
+
+
+def test_a_recipe_comes_once(registry: Registry, tmp_path: Path) -> None:
+    assert len(plan_rows(registry, Study("s", {"a": TINY}, {"sampling_steps": (2, 2)}, (0, 0)), Store(tmp_path))) == 1
+
+
+def test_a_row_that_cannot_be_is_planned_with_its_reason_and_computed_nowhere(registry: Registry, tmp_path: Path) -> None:
+    rows = plan_rows(registry, study(a=TINY, b=TINY.change(sampler="maskgit")), Store(tmp_path))
+    assert [bool(row.assembly.unfit) for row in rows] == [False, False, True, True]
+    assert [row.method for trial in plan_trials(rows) for row in trial.rows] == ["a", "a"]
+    record = rows[2].record("skipped", rows[2].assembly.unfit)
+    assert (record.status, record.method, record.key) == ("skipped", "b", rows[2].key)
+    assert "ranks codes" in record.reason
+    assert record.recipe["sampler"] == "maskgit(temperature=4.5)"
+
+
+@pytest.mark.parametrize("status", ["done", "failed", "diverged", "interrupted", "skipped"])
+def test_only_what_is_done_is_reused(registry: Registry, tmp_path: Path, status: Status) -> None:
+    store = Store(tmp_path)
+    first, second = plan_rows(registry, study(a=TINY), store)
+    store.save_record(first.record(status))
+    rows = plan_rows(registry, study(a=TINY), store)
+    assert [row.reused for row in rows] == [status == "done", False]
+    assert [row.key for trial in plan_trials(rows) for row in trial.rows] == [row.key for row in (first, second)][status == "done" :]
+
+
+def test_a_broken_record_is_computed_again(registry: Registry, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    row = plan_rows(registry, study(a=TINY), store)[0]
+    store.save_record(row.record("done"))
+    path = store.layout.run(row.key) / RECORD
+    path.write_text(path.read_text()[:-9])
+    assert not plan_rows(registry, study(a=TINY), store)[0].reused
+    assert len(store.notes) == 1
+
+
+def test_planning_writes_nothing(registry: Registry, tmp_path: Path) -> None:
+    plan_rows(registry, study(a=TINY), Store(tmp_path / "results"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reordered_methods_and_axes_have_the_same_keys(registry: Registry, tmp_path: Path) -> None:
+    axes = {"sampling_steps": (1, 2), "guidance_schedule": ("none", "constant")}
+    one = Study("s", {"a": TINY, "b": TINY.change(mask_schedule="linear")}, axes)
+    other = Study("t", {"b": TINY.change(mask_schedule="linear"), "a": TINY}, dict(reversed(axes.items())))
+    keys = [{row.key for row in plan_rows(registry, each, Store(tmp_path))} for each in (one, other)]
+    assert keys[0] == keys[1]
+
+
+def test_what_does_not_exist_is_refused_before_anything_runs(registry: Registry, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="did you mean 'random_order'"):
+        plan_rows(registry, study(a=TINY, b=TINY.change(sampler="random_ordr")), Store(tmp_path))
