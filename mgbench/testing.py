@@ -7,6 +7,7 @@ that every probability is known: what is sampled with them can be held to the tr
 
 import math
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -149,8 +150,11 @@ def _plan(component: Any, length: int, steps: int) -> list[Step]:
     for step in plan:
         need(0 <= step.s < step.t <= 1, "a step must lead from t to an earlier s")
         need(0 <= step.share_then <= 1, "shares must lie in [0, 1]")
-    for before, after in zip(plan, plan[1:], strict=False):
-        need(before.index < after.index and after.t <= before.s + 1e-9, "a step must start where or after the last one ended")
+    for before, after in pairwise(plan):
+        need(
+            before.index < after.index and after.t <= before.s + 1e-9,
+            "a step must start where or after the last one ended",
+        )
         need(abs(before.share_then - after.share_now) < 1e-9, "a step must start with the share the last one left")
     return plan
 
@@ -161,12 +165,16 @@ def _drive(component: Any, plan: list[Step], log_p: Tensor, images: Streams) -> 
         confidence = log_p.masked_fill(~mask, 0) if component.needs_confidence else None
         then = component.choose(mask, confidence, step, images)
         need(then.shape == mask.shape and then.dtype == torch.bool, "the mask after a step must be bool [B,N]")
-        need(_same(then, component.choose(mask, confidence, step, images)), "the same streams must give the same choice")
+        need(
+            _same(then, component.choose(mask, confidence, step, images)), "the same streams must give the same choice"
+        )
         some = torch.tensor([3, 1])
         few = component.choose(mask[some], None if confidence is None else confidence[some], step, images[some])
         need(_same(then[some], few), "what an image reveals must not depend on its batch")
         if step.reveal is not None:
-            need(((mask & ~then).sum(1) == step.reveal).all(), "every image must reveal as many tokens as the step says")
+            need(
+                ((mask & ~then).sum(1) == step.reveal).all(), "every image must reveal as many tokens as the step says"
+            )
         mask = then
     need(not mask.any(), "after the last step nothing may be masked")
 
@@ -188,11 +196,20 @@ def tokenizer(component: Any, images: Tensor | None = None) -> None:
         need(tokens.is_floating_point() and tokens.isfinite().all(), "continuous tokens must be finite numbers")
     need(space.grid is None or math.prod(space.grid) == space.length, "the grid must hold all tokens")
     decoded = module.decode(tokens)
-    need(decoded.shape == images.shape and decoded.dtype == torch.uint8, "decoding must give uint8 images of the same shape")
+    need(
+        decoded.shape == images.shape and decoded.dtype == torch.uint8,
+        "decoding must give uint8 images of the same shape",
+    )
     lost = (decoded.double() - images.double()).abs().mean()
-    need(lost < (images.double() - images.double().mean(0)).abs().mean(), "a decoded image must be nearer than the mean image")
+    need(
+        lost < (images.double() - images.double().mean(0)).abs().mean(),
+        "a decoded image must be nearer than the mean image",
+    )
     twice = module.decode(module.encode(decoded))
-    need((twice.double() - decoded.double()).abs().mean() <= lost + 0.5, "a second round must not lose more than the first")
+    need(
+        (twice.double() - decoded.double()).abs().mean() <= lost + 0.5,
+        "a second round must not lose more than the first",
+    )
     need(_same(module.encode(images[3:5]), tokens[3:5], 1e-5), "the tokens of an image must not depend on its batch")
     loaded = component.build(shape)
     loaded.load_state_dict(module.state_dict())
@@ -215,7 +232,9 @@ def _look_at(module: Any, space: TokenSpace) -> None:
     batch, length = 5, space.length
     tokens, labels = _tokens(space, batch), torch.tensor([0, 1, 2, 3, UNLABELLED])
     # All masked, one visible, one masked, and in between: all in one batch.
-    mask = torch.rand(batch, length, generator=_seeded()).argsort(1) < torch.tensor([length, length - 1, 1, 2, 3])[:, None]
+    mask = (
+        torch.rand(batch, length, generator=_seeded()).argsort(1) < torch.tensor([length, length - 1, 1, 2, 3])[:, None]
+    )
     z = module(tokens, mask, labels)
     need(z.shape == (batch, length, module.width) and z.isfinite().all(), "z must be finite and [B,N,width]")
     other = (tokens + 1) % space.codes if space.codes else tokens + 1
@@ -240,7 +259,9 @@ def head(component: Any) -> None:
         need(loss.shape == (7,) and loss.isfinite().all(), "the loss must be finite and [R]")
         need(_same(loss, again), "the same generator must give the same loss")
         loss.mean().backward()
-        need(z.grad is not None and z.grad.isfinite().all() and (z.grad != 0).any(), "the loss must have a gradient in z")
+        need(
+            z.grad is not None and z.grad.isfinite().all() and (z.grad != 0).any(), "the loss must have a gradient in z"
+        )
         _draw_from(module, space, z.detach(), torch.randn(7, 8, generator=_seeded(1)))
 
 
@@ -254,7 +275,9 @@ def _draw_from(module: Any, space: TokenSpace, z: Tensor, without: Tensor) -> No
     else:
         need(values.shape == (rows, space.dim) and values.is_floating_point(), "values must be numbers [R,D]")
         need(values.isfinite().all(), "values must be finite")
-    need(log_p is None or (log_p.shape == (rows,) and (log_p <= 0).all()), "log-probabilities must be [R], never above 0")
+    need(
+        log_p is None or (log_p.shape == (rows,) and (log_p <= 0).all()), "log-probabilities must be [R], never above 0"
+    )
     near = 0 if space.codes else 1e-4
     again, _ = module.sample(z, None, 1.0, draws, solver)
     need(_same(values, again), "the same streams must give the same values")
@@ -288,7 +311,10 @@ def solver(component: Any, rows: int = 4096) -> None:
     few = component.solve(denoise, betas, 2, draws[torch.arange(2, 4)])
     need(_same(values[2:4], few, 1e-4), "the value of a token must not depend on its batch")
     # Four standard errors of either estimate, and a tenth for steps that are not infinitely small.
-    need(((values.mean(0) - mean).abs() < deviation * (4 / math.sqrt(rows) + 0.1)).all(), "the mean must be that of the data")
+    need(
+        ((values.mean(0) - mean).abs() < deviation * (4 / math.sqrt(rows) + 0.1)).all(),
+        "the mean must be that of the data",
+    )
     spread = (values.std(0) / deviation - 1).abs()
     need((spread < 4 / math.sqrt(2 * rows) + 0.1).all(), "the standard deviation must be that of the data")
 
@@ -320,7 +346,9 @@ def metric(component: Any) -> None:
     kept = one.features.clone()
     for pair in ((one, one), (one, two), (Features(first), Features(second))):
         said = component(*pair)
-        need(isinstance(said, Mapping) and all(isinstance(name, str) for name in said), "a metric must name its numbers")
+        need(
+            isinstance(said, Mapping) and all(isinstance(name, str) for name in said), "a metric must name its numbers"
+        )
         need(all(math.isfinite(value) for value in said.values()), "the numbers must be finite, also for equal sets")
         need(said == component(*pair), "the same features must give the same numbers")
     need(bool(component(one, two)), "features with logits and labels must give some number")
@@ -331,14 +359,19 @@ def dataset(component: Any) -> None:
     """The laws of a dataset."""
     data, again = component.load(), component.load()
     need(data.fingerprint == again.fingerprint, "the same options must give the same images")
-    need(isinstance(component.extractor, str) and bool(component.extractor), "a dataset must name an extractor for its images")
+    need(
+        isinstance(component.extractor, str) and bool(component.extractor),
+        "a dataset must name an extractor for its images",
+    )
     need(bool(data.licence), "a dataset must say what licence its images are under")
     for images, labels in ((data.train, data.train_labels), (data.test, data.test_labels)):
         need(images.dtype == torch.uint8 and images.ndim == 4 and len(images) > 0, "images must be uint8 [M,C,H,W]")
         need(tuple(images.shape[1:]) == data.shape, "training and held-out images must have one shape")
         if labels is not None:
             need(labels.dtype == torch.int64 and labels.shape == (len(images),), "labels must be int64 [M]")
-            need(((labels >= 0) & (labels < len(data.class_names))).all(), "labels must lie below the number of classes")
+            need(
+                ((labels >= 0) & (labels < len(data.class_names))).all(), "labels must lie below the number of classes"
+            )
 
 
 def process(component: Any, parts: Parts | None = None, space: TokenSpace | None = None) -> None:
@@ -347,7 +380,9 @@ def process(component: Any, parts: Parts | None = None, space: TokenSpace | None
     parts, space = parts or toy_parts(joint), space or joint.space
     torch.manual_seed(0)
     model = component.build(parts, space, joint.classes)
-    need("network" in dict(model.named_children()), "the model must have a child called network, by which NFE is counted")
+    need(
+        "network" in dict(model.named_children()), "the model must have a child called network, by which NFE is counted"
+    )
     tokens, labels = _tokens(space, 16), torch.arange(16) % joint.classes
     loss, again = (component.loss(model, parts, tokens, labels, _seeded()) for _ in range(2))
     need(loss.shape == () and loss.isfinite(), "the loss must be one finite number")

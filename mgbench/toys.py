@@ -51,7 +51,7 @@ class Joint:
         return chosen.flatten()
 
     def conditional(self, tokens: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
-        """log p of every code of every token, given the visible ones: float64 [B,N,K]."""
+        """Log p of every code of every token, given the visible ones: float64 [B,N,K]."""
         outcomes, codes = self.outcomes, self.probabilities.shape[-1]
         weights = torch.stack([self.of(label) for label in labels.tolist()])
         weights = weights * ((tokens[:, None] == outcomes) | mask[:, None]).all(-1)
@@ -89,7 +89,7 @@ class OracleNetwork:
 
     joint: Joint
 
-    def build(self, space: TokenSpace, classes: int) -> _Oracle:  # noqa: ARG002
+    def build(self, space: TokenSpace, classes: int) -> _Oracle:
         return _Oracle(self.joint)
 
 
@@ -103,7 +103,7 @@ class _OracleHead(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         return torch.log_softmax(z + self.shift, -1)
 
-    def loss(self, z: Tensor, values: Tensor, generator: Generator) -> Tensor:  # noqa: ARG002
+    def loss(self, z: Tensor, values: Tensor, generator: Generator) -> Tensor:
         log_p: Tensor = self(z)
         # A code that cannot be is no lesson, and its infinity would spread.
         return -log_p.clamp_min(-30).gather(-1, values[:, None]).squeeze(-1)
@@ -114,7 +114,7 @@ class _OracleHead(nn.Module):
         z_uncond: Tensor | None,
         scale: float,
         draws: Streams,
-        solver: Solver | None,  # noqa: ARG002
+        solver: Solver | None,
     ) -> tuple[Tensor, Tensor]:
         logits = self(z)
         if z_uncond is not None:
@@ -131,7 +131,7 @@ class OracleHead:
 
     asks: ClassVar[tuple[str, ...]] = ()
 
-    def build(self, space: TokenSpace, width: int) -> _OracleHead:  # noqa: ARG002
+    def build(self, space: TokenSpace, width: int) -> _OracleHead:
         return _OracleHead(width)
 
 
@@ -147,9 +147,7 @@ class Line:
 class Independent:
     """Each token masked with probability γ(t); one more where there would be none."""
 
-    def draw(
-        self, schedule: MaskSchedule, batch: int, tokens: int, generator: Generator
-    ) -> tuple[Tensor, Tensor]:
+    def draw(self, schedule: MaskSchedule, batch: int, tokens: int, generator: Generator) -> tuple[Tensor, Tensor]:
         t = torch.rand(batch, generator=generator)
         scores = torch.rand(batch, tokens, generator=generator)
         return (scores < schedule(t)[:, None]) | (scores == scores.amin(1, keepdim=True)), t
@@ -159,7 +157,7 @@ class Independent:
 class Equal:
     """Weight 1."""
 
-    def __call__(self, schedule: MaskSchedule, t: Tensor) -> Tensor:  # noqa: ARG002
+    def __call__(self, schedule: MaskSchedule, t: Tensor) -> Tensor:
         return torch.ones_like(t)
 
 
@@ -169,7 +167,7 @@ class OneByOne:
 
     needs_confidence: ClassVar[bool] = False
 
-    def plan(self, schedule: MaskSchedule, tokens: int, steps: int, shared: Streams) -> Iterable[Step]:  # noqa: ARG002
+    def plan(self, schedule: MaskSchedule, tokens: int, steps: int, shared: Streams) -> Iterable[Step]:
         total = min(tokens, steps)
         for index in range(total):
             left = tokens - index
@@ -177,7 +175,7 @@ class OneByOne:
             now, then = 1 - index / total, 1 - (index + 1) / total
             yield Step(index, total, now, then, left / tokens, (left - reveal) / tokens, reveal)
 
-    def choose(self, mask: Tensor, confidence: Tensor | None, step: Step, draws: Streams) -> Tensor:  # noqa: ARG002
+    def choose(self, mask: Tensor, confidence: Tensor | None, step: Step, draws: Streams) -> Tensor:
         scores = draws.fold(step.index).uniform(mask.shape[1]).masked_fill(~mask, 2)
         ranks = scores.argsort(1).argsort(1)
         return mask & (ranks >= (step.reveal or 0))
@@ -187,7 +185,7 @@ class OneByOne:
 class Unpushed:
     """Scale 1."""
 
-    def __call__(self, step: Step) -> float:  # noqa: ARG002
+    def __call__(self, step: Step) -> float:
         return 1.0
 
 

@@ -159,5 +159,7 @@ def mgbench_samplers() -> dict[str, type]:
 def mgbench_recipes() -> dict[str, Recipe]:
     return {
         "tiny": TINY,
-        "gaussian": Recipe(process="gaussian", tokenizer="patch(size=4)", train_steps=6, batch_size=16, samples=20, sampling_steps=2),
+        "gaussian": Recipe(
+            process="gaussian", tokenizer="patch(size=4)", train_steps=6, batch_size=16, samples=20, sampling_steps=2
+        ),
     }

@@ -12,7 +12,12 @@ from mgbench.recipe import Recipe
 from tests import doubles
 from tests.doubles import TINY
 
-CODES = TINY.change(tokenizer="kmeans(codes=8, size=4)", head="categorical", solver=None, network="transformer(width=16, depth=1, heads=2)")
+CODES = TINY.change(
+    tokenizer="kmeans(codes=8, size=4)",
+    head="categorical",
+    solver=None,
+    network="transformer(width=16, depth=1, heads=2)",
+)
 GAUSSIAN = Recipe(process="gaussian")  # type: ignore[arg-type]
 
 
@@ -23,7 +28,16 @@ def registry() -> Registry:
 
 def test_a_recipe_is_built_of_what_its_process_asks_and_nothing_else(registry: Registry) -> None:
     parts = vars(assemble(registry, TINY).parts)
-    assert {"network", "head", "mask_schedule", "masking", "sampling_schedule", "sampler", "solver", "extractor"} <= set(parts)
+    assert {
+        "network",
+        "head",
+        "mask_schedule",
+        "masking",
+        "sampling_schedule",
+        "sampler",
+        "solver",
+        "extractor",
+    } <= set(parts)
     without = vars(assemble(registry, CODES).parts)
     assert "solver" not in without
     assert set(vars(assemble(registry, GAUSSIAN).parts)) == {
@@ -53,10 +67,20 @@ def test_parts_that_can_have_no_reason(registry: Registry) -> None:
         assert assemble(registry, recipe).unfit == ""
 
 
-@pytest.mark.parametrize("field", ["mask_schedule", "sampler", "head", "network", "masking", "loss_weighting", "sampling_schedule"])
+@pytest.mark.parametrize(
+    "field", ["mask_schedule", "sampler", "head", "network", "masking", "loss_weighting", "sampling_schedule"]
+)
 def test_a_kind_that_nothing_could_ask_is_refused(registry: Registry, field: str) -> None:
-    value = {"head": "categorical", "network": "mae", "sampler": "random_order", "masking": "exact", "loss_weighting": "uniform"}
-    with pytest.raises(UserError, match=f"{field}=.* is set, but nothing in this recipe asks for a .*process gaussian does not"):
+    value = {
+        "head": "categorical",
+        "network": "mae",
+        "sampler": "random_order",
+        "masking": "exact",
+        "loss_weighting": "uniform",
+    }
+    with pytest.raises(
+        UserError, match=f"{field}=.* is set, but nothing in this recipe asks for a .*process gaussian does not"
+    ):
         assemble(registry, GAUSSIAN.change(**{field: value.get(field, "cosine")}))
 
 
@@ -142,7 +166,9 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("stage", "fields"), CHANGES)
-def test_a_change_moves_the_keys_from_the_stage_it_decides_on(registry: Registry, stage: str, fields: dict[str, Any]) -> None:
+def test_a_change_moves_the_keys_from_the_stage_it_decides_on(
+    registry: Registry, stage: str, fields: dict[str, Any]
+) -> None:
     before, after = assemble(registry, TINY).keys, assemble(registry, TINY.change(**fields)).keys
     moved = (before.tokenizer != after.tokenizer, before.training != after.training, before.run != after.run)
     expected = {"tokens": (True, True, True), "model": (False, True, True)}
@@ -153,7 +179,10 @@ def test_a_component_inside_another_counts_with_its_options(registry: Registry) 
     specs = ["interval(0, 1, constant(2))", "interval(0, 1, constant(3))", "interval(0, 1, linear(2))"]
     keys = [assemble(registry, TINY.change(guidance_schedule=spec)).keys.run for spec in specs]
     assert len(set(keys)) == 3
-    assert assemble(registry, TINY.change(guidance_schedule="interval(low=0.0, high=1.0, inner=constant)")).keys.run == keys[0]
+    assert (
+        assemble(registry, TINY.change(guidance_schedule="interval(low=0.0, high=1.0, inner=constant)")).keys.run
+        == keys[0]
+    )
 
 
 def test_how_many_images_and_classes_there_are(registry: Registry) -> None:

@@ -48,7 +48,9 @@ def test_a_recipe_comes_once(registry: Registry, tmp_path: Path) -> None:
     assert len(plan_rows(registry, Study("s", {"a": TINY}, {"sampling_steps": (2, 2)}, (0, 0)), Store(tmp_path))) == 1
 
 
-def test_a_row_that_cannot_be_is_planned_with_its_reason_and_computed_nowhere(registry: Registry, tmp_path: Path) -> None:
+def test_a_row_that_cannot_be_is_planned_with_its_reason_and_computed_nowhere(
+    registry: Registry, tmp_path: Path
+) -> None:
     rows = plan_rows(registry, study(a=TINY, b=TINY.change(sampler="maskgit")), Store(tmp_path))
     assert [bool(row.assembly.unfit) for row in rows] == [False, False, True, True]
     assert [row.method for trial in plan_trials(rows) for row in trial.rows] == ["a", "a"]
@@ -65,7 +67,9 @@ def test_only_what_is_done_is_reused(registry: Registry, tmp_path: Path, status:
     store.save_record(first.record(status))
     rows = plan_rows(registry, study(a=TINY), store)
     assert [row.reused for row in rows] == [status == "done", False]
-    assert [row.key for trial in plan_trials(rows) for row in trial.rows] == [row.key for row in (first, second)][status == "done" :]
+    assert [row.key for trial in plan_trials(rows) for row in trial.rows] == [row.key for row in (first, second)][
+        status == "done" :
+    ]
 
 
 def test_a_broken_record_is_computed_again(registry: Registry, tmp_path: Path) -> None:

@@ -59,18 +59,28 @@ class Power:
 BROKEN = {
     "syntax": ("def broken(:\n", "SyntaxError"),
     "import": ("import a_package_that_nobody_has\n", "a_package_that_nobody_has"),
-    "misspelt": (PART + "@hookimpl\ndef mgbench_mask_schedule():\n    return {'power': Power}\n", "mgbench_mask_schedule"),
+    "misspelt": (
+        PART + "@hookimpl\ndef mgbench_mask_schedule():\n    return {'power': Power}\n",
+        "mgbench_mask_schedule",
+    ),
     "argument": (PART + "@hookimpl\ndef mgbench_mask_schedules(registry):\n    return {'power': Power}\n", "registry"),
     "duplicate": (PART + "@hookimpl\ndef mgbench_mask_schedules():\n    return {'linear': Power}\n", "'linear'"),
     "raising": (PART + "@hookimpl\ndef mgbench_mask_schedules():\n    raise RuntimeError('no luck')\n", "no luck"),
     "nonsense": (PART + "@hookimpl\ndef mgbench_mask_schedules():\n    return 5\n", "mgbench_mask_schedules"),
     "nonsense_maker": (PART + "@hookimpl\ndef mgbench_mask_schedules():\n    return {'power': 5}\n", "power"),
-    "nonsense_class": (PART + "class Bare: ...\n@hookimpl\ndef mgbench_mask_schedules():\n    return {'power': Bare}\n", "power"),
+    "nonsense_class": (
+        PART + "class Bare: ...\n@hookimpl\ndef mgbench_mask_schedules():\n    return {'power': Bare}\n",
+        "power",
+    ),
     "nonsense_name": (PART + "@hookimpl\ndef mgbench_mask_schedules():\n    return {'my power': Power}\n", "my power"),
     "nonsense_recipe": (PART + "@hookimpl\ndef mgbench_recipes():\n    return {'mine': 5}\n", "mine"),
-    "method": (PART + "from mgbench import Recipe\n@hookimpl\ndef mgbench_recipes():\n    return {'emigm': Recipe()}\n", "emigm"),
+    "method": (
+        PART + "from mgbench import Recipe\n@hookimpl\ndef mgbench_recipes():\n    return {'emigm': Recipe()}\n",
+        "emigm",
+    ),
     "annotation": (
-        PART + "@dataclass(frozen=True)\nclass Odd:\n    x: 'Nowhere' = 1\n@hookimpl\ndef mgbench_mask_schedules():\n    return {'odd': Odd}\n",
+        PART + "@dataclass(frozen=True)\nclass Odd:\n    x: 'Nowhere' = 1\n"
+        "@hookimpl\ndef mgbench_mask_schedules():\n    return {'odd': Odd}\n",
         "Nowhere",
     ),
     "exit": ("import sys\nsys.exit(3)\n", "3"),
@@ -303,7 +313,9 @@ def test_a_spec_that_cannot_be_built_is_told(registry: Registry, kind: str, spec
         ("guidance_schedule", "interval(0, 1, constant)", "interval(high=1.0, low=0.0, inner=constant(scale=2))"),
     ],
 )
-def test_two_spellings_of_one_component_resolve_alike_and_spell_alike(registry: Registry, kind: str, one: str, other: str) -> None:
+def test_two_spellings_of_one_component_resolve_alike_and_spell_alike(
+    registry: Registry, kind: str, one: str, other: str
+) -> None:
     assert registry.resolve(kind, Spec.parse(one)) == registry.resolve(kind, Spec.parse(other))
     assert str(registry.spell(kind, Spec.parse(one))) == str(registry.spell(kind, Spec.parse(other)))
     assert registry.build(kind, Spec.parse(one)) == registry.build(kind, Spec.parse(other))

@@ -42,7 +42,12 @@ def changed(one: Keys, other: Keys) -> tuple[bool, bool, bool]:
     return one.tokenizer != other.tokenizer, one.training != other.training, one.run != other.run
 
 
-EXPECTED = {"tokens": (True, True, True), "model": (False, True, True), "images": (False, False, True), "scores": (False, False, True)}
+EXPECTED = {
+    "tokens": (True, True, True),
+    "model": (False, True, True),
+    "images": (False, False, True),
+    "scores": (False, False, True),
+}
 
 
 def test_text_is_read_as_specs() -> None:

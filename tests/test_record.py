@@ -118,7 +118,9 @@ def test_bytes_that_are_no_text_are_corrupt(tmp_path: Path) -> None:
 def test_a_newer_schema_is_refused_with_a_sentence(tmp_path: Path) -> None:
     envelope = json.loads(seal(as_content(RECORD)))
     text = json.dumps({**envelope, "schema": SCHEMA + 1, "more": 1})
-    with pytest.raises(UserError, match=rf"newer mgbench \(schema {SCHEMA + 1}, this one reads {SCHEMA}\); update mgbench"):
+    with pytest.raises(
+        UserError, match=rf"newer mgbench \(schema {SCHEMA + 1}, this one reads {SCHEMA}\); update mgbench"
+    ):
         load_record(write(tmp_path / "r.json", text))
 
 
@@ -129,6 +131,13 @@ def test_a_record_that_is_not_there_is_not_corrupt(tmp_path: Path) -> None:
 
 def test_everything_lies_under_the_root(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
-    places = [layout.run("k"), layout.model("k"), layout.tokenizer("k"), layout.real("k"), layout.study("k"), layout.log("k")]
+    places = [
+        layout.run("k"),
+        layout.model("k"),
+        layout.tokenizer("k"),
+        layout.real("k"),
+        layout.study("k"),
+        layout.log("k"),
+    ]
     assert len(set(places)) == len(places)
     assert all(place.is_relative_to(tmp_path) for place in places)

@@ -55,7 +55,9 @@ def fingerprinted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
     def make(changed: dict[str, str] | None = None, beside: dict[str, str] | None = None) -> str:
         forget()
         root = tmp_path / str(next(_numbers))
-        for name, text in {f"stranger/{name}": text for name, text in {**FILES, **(changed or {})}.items()}.items() | (beside or {}).items():
+        for name, text in {f"stranger/{name}": text for name, text in {**FILES, **(changed or {})}.items()}.items() | (
+            beside or {}
+        ).items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(text)
         monkeypatch.syspath_prepend(str(root))
@@ -95,10 +97,19 @@ def test_code_counts_wherever_the_package_has_it(fingerprinted: Callable[..., st
     assert fingerprinted(changed) != fingerprinted()
 
 
-@pytest.mark.parametrize("imported", ["from stranger.helper import double", "from stranger import helper\ndouble = helper.double", "import stranger.helper\ndouble = stranger.helper.double"])
+@pytest.mark.parametrize(
+    "imported",
+    [
+        "from stranger.helper import double",
+        "from stranger import helper\ndouble = helper.double",
+        "import stranger.helper\ndouble = stranger.helper.double",
+    ],
+)
 def test_a_helper_counts_however_it_is_imported(fingerprinted: Callable[..., str], imported: str) -> None:
     part = PART.replace("from .helper import double", imported)
-    assert fingerprinted({"part.py": part}) != fingerprinted({"part.py": part, "helper.py": HELPER.replace("* x", "* x * x")})
+    assert fingerprinted({"part.py": part}) != fingerprinted(
+        {"part.py": part, "helper.py": HELPER.replace("* x", "* x * x")}
+    )
 
 
 def test_a_file_that_nothing_imports_does_not_count(fingerprinted: Callable[..., str]) -> None:
@@ -117,7 +128,9 @@ def test_where_the_package_lies_does_not_count(fingerprinted: Callable[..., str]
 
 def test_a_helper_imported_inside_a_function_counts_before_it_is_first_used(fingerprinted: Callable[..., str]) -> None:
     """Otherwise rows of one study get other keys once their code has run."""
-    part = PART.replace("from .helper import double\n", "").replace("return double(t)", "from .helper import double\n        return double(t)")
+    part = PART.replace("from .helper import double\n", "").replace(
+        "return double(t)", "from .helper import double\n        return double(t)"
+    )
     before = fingerprinted({"part.py": part})
     maker: Any = sys.modules["stranger.part"].Part
     maker()(1)
@@ -125,7 +138,20 @@ def test_a_helper_imported_inside_a_function_counts_before_it_is_first_used(fing
 
 
 def test_a_loose_file_counts_with_our_components_that_it_imports(tmp_path: Path) -> None:
-    text = "from dataclasses import dataclass\nfrom mgbench import hookimpl\n{}\n@dataclass(frozen=True)\nclass Mine:\n    def __call__(self, t):\n        return t\n@hookimpl\ndef mgbench_mask_schedules():\n    return {{'mine': Mine}}\n"
+    text = "\n".join(
+        (
+            "from dataclasses import dataclass",
+            "from mgbench import hookimpl",
+            "{}",
+            "@dataclass(frozen=True)",
+            "class Mine:",
+            "    def __call__(self, t):",
+            "        return t",
+            "@hookimpl",
+            "def mgbench_mask_schedules():",
+            "    return {{'mine': Mine}}",
+        )
+    )
     made = []
     for folder, line in (("a", ""), ("b", ""), ("c", "x = 1"), ("d", "from mgbench.components import noise")):
         path = tmp_path / folder / "mine.py"

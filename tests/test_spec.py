@@ -6,7 +6,19 @@ from typing import Literal
 import pytest
 
 from mgbench.errors import UserError, suggestion
-from mgbench.spec import Count, Index, NotNegative, Positive, Share, Spec, bind, checked, make, parse_value, parse_values
+from mgbench.spec import (
+    Count,
+    Index,
+    NotNegative,
+    Positive,
+    Share,
+    Spec,
+    bind,
+    checked,
+    make,
+    parse_value,
+    parse_values,
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +72,28 @@ def test_a_spelling_is_read_and_its_own_spelling_reads_back_the_same(text: str, 
 
 @pytest.mark.parametrize(
     "value",
-    [0, -7, 1.0, -0.0, 1e-30, 1e22, True, False, None, "word", "two words", "it's", "", "a,b", "5", "1.5", "true", "True", "None", "class"],
+    [
+        0,
+        -7,
+        1.0,
+        -0.0,
+        1e-30,
+        1e22,
+        True,
+        False,
+        None,
+        "word",
+        "two words",
+        "it's",
+        "",
+        "a,b",
+        "5",
+        "1.5",
+        "true",
+        "True",
+        "None",
+        "class",
+    ],
 )
 def test_every_plain_value_survives_its_spelling_with_its_type(value: object) -> None:
     spec = Spec("f", options=(("x", value),))
@@ -130,7 +163,12 @@ def test_values_that_cannot_be_read_are_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "given"),
-    [("exp", {}), ("exp(3)", {"rate": 3}), ("exp(3, 4)", {"rate": 3, "steps": 4}), ("exp(3, steps=4)", {"rate": 3, "steps": 4})],
+    [
+        ("exp", {}),
+        ("exp(3)", {"rate": 3}),
+        ("exp(3, 4)", {"rate": 3, "steps": 4}),
+        ("exp(3, steps=4)", {"rate": 3, "steps": 4}),
+    ],
 )
 def test_arguments_get_the_names_of_their_options(text: str, given: dict[str, object]) -> None:
     assert bind(Exp, Spec.parse(text)) == given
@@ -177,7 +215,9 @@ def test_a_component_without_options_says_so() -> None:
         (int | None, None, None),
     ],
 )
-def test_a_value_that_fits_is_kept_and_a_whole_number_is_a_float_where_one_is_asked(hint: object, value: object, kept: object) -> None:
+def test_a_value_that_fits_is_kept_and_a_whole_number_is_a_float_where_one_is_asked(
+    hint: object, value: object, kept: object
+) -> None:
     read = checked(hint, value, "x")
     assert read == kept
     assert type(read) is type(kept)

@@ -141,7 +141,9 @@ def test_a_file_without_a_name_is_called_by_its_file(tmp_path: Path) -> None:
         ('[recipes.seed]\nbase = "b"\n[set]\nseeds = 1', 4, "seed"),
     ],
 )
-def test_a_misspelt_key_is_told_with_file_line_and_the_nearest_key(tmp_path: Path, text: str, line: int, near: str | None) -> None:
+def test_a_misspelt_key_is_told_with_file_line_and_the_nearest_key(
+    tmp_path: Path, text: str, line: int, near: str | None
+) -> None:
     path = write(tmp_path, text)
     with pytest.raises(UserError) as caught:
         read_study(path)

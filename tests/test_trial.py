@@ -35,7 +35,9 @@ def trials(registry: Registry, store: Store, **recipes: Recipe) -> list[Trial]:
     return plan_trials(plan_rows(registry, Study("s", recipes), store))
 
 
-def run(registry: Registry, root: Path, batch: int = 250, progress: Progress | None = None, **recipes: Recipe) -> dict[str, Record]:
+def run(
+    registry: Registry, root: Path, batch: int = 250, progress: Progress | None = None, **recipes: Recipe
+) -> dict[str, Record]:
     """Every trial of the recipes, one after the other; their records by method."""
     store = Store(root)
     for trial in trials(registry, store, **recipes):
@@ -89,7 +91,7 @@ def test_few_images_are_warned_about(done: tuple[Path, dict[str, Record]]) -> No
 
 
 def test_costs_are_counted_where_they_happen(done: tuple[Path, dict[str, Record]]) -> None:
-    """Two steps of four tokens: without guidance one pass a step, with it two; every token goes to the head in each solver step."""
+    """Two steps of four tokens: without guidance one pass a step, with it two; the head follows."""
     _, records = done
     plain, guided = records["plain"].costs, records["guided"].costs
     assert plain["nfe"] == 2
@@ -130,7 +132,9 @@ def test_a_second_run_reuses_everything(registry: Registry, done: tuple[Path, di
     assert run(registry, root, plain=TINY)["plain"] == records["plain"]
 
 
-def test_a_new_sampling_of_a_stored_model_trains_nothing(registry: Registry, done: tuple[Path, dict[str, Record]]) -> None:
+def test_a_new_sampling_of_a_stored_model_trains_nothing(
+    registry: Registry, done: tuple[Path, dict[str, Record]]
+) -> None:
     root, records = done
     stages: list[str] = []
     progress = Progress(lambda event: stages.append(event.get("stage", "")))
@@ -170,7 +174,9 @@ def test_images_do_not_depend_on_the_batch_they_are_drawn_in(
     assert found[0][1:] == found[1][1:]
 
 
-def test_a_process_of_another_kind_shares_tokenizer_guidance_metrics_and_costs(registry: Registry, tmp_path: Path) -> None:
+def test_a_process_of_another_kind_shares_tokenizer_guidance_metrics_and_costs(
+    registry: Registry, tmp_path: Path
+) -> None:
     base = registry.recipes["doubles"]["gaussian"].change(learning_rate=0.1, train_steps=100, batch_size=64)
     records = run(registry, tmp_path, plain=base, guided=base.change(guidance_schedule="constant(scale=2)"))
     plain, guided = records["plain"], records["guided"]
@@ -197,7 +203,11 @@ def test_two_methods_that_share_a_model_train_once(registry: Registry, tmp_path:
 
 def test_codes_are_sampled_by_their_probability(registry: Registry, tmp_path: Path) -> None:
     codes = TINY.change(
-        tokenizer="kmeans(codes=8, size=4)", network="transformer(width=16, depth=1, heads=2)", head="categorical", solver=None, sampler="maskgit"
+        tokenizer="kmeans(codes=8, size=4)",
+        network="transformer(width=16, depth=1, heads=2)",
+        head="categorical",
+        solver=None,
+        sampler="maskgit",
     )
     record = run(registry, tmp_path, m=codes)["m"]
     assert (record.status, record.costs["nfe"]) == ("done", 2), record.reason
@@ -212,8 +222,12 @@ def test_a_model_without_labels_is_scored_without_accuracy(registry: Registry, t
     assert (np.load(tmp_path / "runs" / record.key / "images.npz")["labels"] == -1).all()
 
 
-@pytest.mark.parametrize("fields", [{"loss_weighting": "not_a_number"}, {"learning_rate": 1e30, "clip": 1e30, "train_steps": 40}])
-def test_a_training_that_diverges_leaves_diverged_rows(registry: Registry, tmp_path: Path, fields: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "fields", [{"loss_weighting": "not_a_number"}, {"learning_rate": 1e30, "clip": 1e30, "train_steps": 40}]
+)
+def test_a_training_that_diverges_leaves_diverged_rows(
+    registry: Registry, tmp_path: Path, fields: dict[str, Any]
+) -> None:
     recipe = TINY.change(warmup_steps=0, **fields)
     records = run(registry, tmp_path, a=recipe, b=recipe.change(sampling_steps=1))
     assert {record.status for record in records.values()} == {"diverged"}
@@ -225,19 +239,27 @@ def test_a_training_that_diverges_leaves_diverged_rows(registry: Registry, tmp_p
 def test_a_component_that_raises_leaves_failed_rows_with_type_and_log(registry: Registry, tmp_path: Path) -> None:
     seen: list[dict[str, Any]] = []
     recipe = TINY.change(loss_weighting="raises('the shapes disagree')")
-    records = run(registry, tmp_path, progress=Progress(seen.append), a=recipe, b=recipe.change(sampling_steps=1), fine=TINY)
+    records = run(
+        registry, tmp_path, progress=Progress(seen.append), a=recipe, b=recipe.change(sampling_steps=1), fine=TINY
+    )
     assert [record.status for record in records.values()] == ["failed", "failed", "done"]
     assert records["a"].reason.startswith("RuntimeError: the shapes disagree (log: ")
     assert str(Store(tmp_path).layout.log(records["a"].training_key)) in records["a"].reason
     assert [event["status"] for event in seen if "row" in event] == ["failed", "failed", "done"]
 
 
-def test_a_row_that_fails_after_training_leaves_the_model_and_the_rows_before(registry: Registry, tmp_path: Path) -> None:
-    records = run(registry, tmp_path, before=TINY, broken=TINY.change(sampler="late_failure"), after=TINY.change(sampling_steps=1))
+def test_a_row_that_fails_after_training_leaves_the_model_and_the_rows_before(
+    registry: Registry, tmp_path: Path
+) -> None:
+    records = run(
+        registry, tmp_path, before=TINY, broken=TINY.change(sampler="late_failure"), after=TINY.change(sampling_steps=1)
+    )
     assert records["before"].status == "done"
     assert records["broken"].status == "failed"
     assert "ValueError: no plan" in records["broken"].reason
-    assert records["after"].status == "done", "the failure of one row is not the failure of the others: " + records["after"].reason
+    assert records["after"].status == "done", (
+        "the failure of one row is not the failure of the others: " + records["after"].reason
+    )
     assert Store(tmp_path).complete(tmp_path / "models" / records["before"].training_key)
 
 
@@ -289,7 +311,9 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(
     assert same(weights(tmp_path, record), weights(root, whole))
     assert (images(tmp_path, record) == images(root, whole)).all()
     assert record.scores == whole.scores
-    curves = [(each / "models" / record.training_key / "training.csv").read_text().splitlines() for each in (tmp_path, root)]
+    curves = [
+        (each / "models" / record.training_key / "training.csv").read_text().splitlines() for each in (tmp_path, root)
+    ]
     assert [line.split(",")[:3] for line in curves[0]] == [line.split(",")[:3] for line in curves[1]]
     assert not (store.layout.model(record.training_key) / CHECKPOINT).exists()
 
@@ -323,7 +347,9 @@ def test_a_broken_checkpoint_is_set_aside_and_training_starts_anew(
 
 def test_stopping_while_sampling_keeps_the_model_and_the_rows_that_are_done(registry: Registry, tmp_path: Path) -> None:
     rows_done: list[str] = []
-    progress = Progress(lambda event: rows_done.append(event["row"]) if "row" in event else None, lambda: bool(rows_done))
+    progress = Progress(
+        lambda event: rows_done.append(event["row"]) if "row" in event else None, lambda: bool(rows_done)
+    )
     with pytest.raises(Interrupted):
         run(registry, tmp_path, progress=progress, a=TINY, b=TINY.change(sampling_steps=1))
     records = run(registry, tmp_path, progress=Progress(stop=lambda: True), a=TINY)
@@ -352,7 +378,12 @@ def test_a_model_that_changed_on_disk_is_set_aside_and_trained_again(
 
 
 def test_a_tokenizer_that_changed_on_disk_is_set_aside_and_fitted_again(registry: Registry, tmp_path: Path) -> None:
-    codes = TINY.change(tokenizer="kmeans(codes=8, size=4)", network="transformer(width=16, depth=1, heads=2)", head="categorical", solver=None)
+    codes = TINY.change(
+        tokenizer="kmeans(codes=8, size=4)",
+        network="transformer(width=16, depth=1, heads=2)",
+        head="categorical",
+        solver=None,
+    )
     run(registry, tmp_path, m=codes)
     (path,) = (tmp_path / "tokenizers").glob("*/tokenizer.safetensors")
     whole = path.read_bytes()
@@ -363,11 +394,11 @@ def test_a_tokenizer_that_changed_on_disk_is_set_aside_and_fitted_again(registry
     assert path.read_bytes() == whole
 
 
-def test_a_progress_that_fails_to_be_told_is_the_caller_s(registry: Registry, tmp_path: Path) -> None:
+def test_every_stage_is_told_in_its_order(registry: Registry, tmp_path: Path) -> None:
     """`stop` is asked after every stage that is told, so that no stage goes on for long."""
     told: list[str] = []
     run(registry, tmp_path, progress=Progress(lambda event: told.append(event.get("stage", "row"))), m=TINY)
-    assert [stage for stage in dict.fromkeys(told)] == ["train", "sample", "judge", "row"]
+    assert list(dict.fromkeys(told)) == ["train", "sample", "judge", "row"]
 
 
 def test_a_trial_is_told_by_its_methods_and_seed(registry: Registry, tmp_path: Path) -> None:

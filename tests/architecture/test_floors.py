@@ -19,7 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("spec",),
     ("recipe", "kinds", "streams"),
-    ("record", "hookspecs", "study", "progress", "source"),
+    ("record", "hookspecs", "study", "progress", "source", "toys"),
     ("components", "stages", "report", "store", "testing"),
     ("plugins",),
     ("assembly", "plan"),
@@ -48,7 +48,10 @@ def room(path: Path) -> str:
 
 def imports(path: Path) -> Iterator[tuple[str, bool]]:
     """Every module that a file imports, and whether at its top (not inside a function, nor for type checking only)."""
-    package = ("mgbench" if path.is_relative_to(ROOT / "mgbench") else "mgbench_plugins", *path.parent.relative_to(ROOT).parts[1:])
+    package = (
+        "mgbench" if path.is_relative_to(ROOT / "mgbench") else "mgbench_plugins",
+        *path.parent.relative_to(ROOT).parts[1:],
+    )
     lazy = {id(inner) for node in ast.walk(tree(path)) if _is_lazy(node) for inner in ast.walk(node)}
     for node in ast.walk(tree(path)):
         top = id(node) not in lazy
@@ -86,7 +89,9 @@ def test_imports_point_down_only(path: Path) -> None:
         there = own(module)
         if there and there != here:
             assert LEVEL[there] <= LEVEL[here], f"{here} imports {module}, which lies above it"
-            assert there not in ROOMS or here not in ROOMS, f"{here} imports {module}: the rooms of that floor do not know each other"
+            assert there not in ROOMS or here not in ROOMS, (
+                f"{here} imports {module}: the rooms of that floor do not know each other"
+            )
 
 
 @pytest.mark.parametrize("path", (ROOT / "plugins").glob("*.py"), ids=shown)
@@ -110,7 +115,13 @@ def test_the_report_reads_records_only(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in PACKAGE if room(path) in ("cli", "recipe", "spec", "study", "record", "store", "plugins", "hookspecs", "kinds")], ids=shown
+    "path",
+    [
+        path
+        for path in PACKAGE
+        if room(path) in ("cli", "recipe", "spec", "study", "record", "store", "plugins", "hookspecs", "kinds")
+    ],
+    ids=shown,
 )
 def test_what_help_and_planning_import_has_no_torch_at_its_top(path: Path) -> None:
     assert "torch" not in {module.partition(".")[0] for module, top in imports(path) if top}
@@ -143,12 +154,20 @@ def compared(path: Path) -> Iterator[tuple[int, str]]:
             parts = [node.left, *node.comparators]
         elif isinstance(node, ast.MatchValue):
             parts = [node.value]
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("startswith", "endswith", "removeprefix"):
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in ("startswith", "endswith", "removeprefix")
+        ):
             parts = list(node.args)
         elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Dict):
             parts = [key for key in node.value.keys if key]
         for part in parts:
-            yield from ((part.lineno, inner.value) for inner in ast.walk(part) if isinstance(inner, ast.Constant) and isinstance(inner.value, str))
+            yield from (
+                (part.lineno, inner.value)
+                for inner in ast.walk(part)
+                if isinstance(inner, ast.Constant) and isinstance(inner.value, str)
+            )
 
 
 # Values of options that happen to be called like a component: (file, value).
@@ -157,16 +176,24 @@ OPTION_VALUES = {("mgbench/stages/train.py", "cosine"), ("mgbench/stages/train.p
 
 @pytest.mark.parametrize("path", [path for path in OURS if path.is_relative_to(ROOT / "mgbench")], ids=shown)
 def test_nothing_branches_on_the_name_of_a_component(path: Path) -> None:
-    found = [(line, text) for line, text in compared(path) if text in registered() and (shown(path), text) not in OPTION_VALUES]
+    found = [
+        (line, text)
+        for line, text in compared(path)
+        if text in registered() and (shown(path), text) not in OPTION_VALUES
+    ]
     assert not found, f"{shown(path)} branches on {found}"
 
 
 def test_the_walk_for_names_finds_them(tmp_path: Path) -> None:
     """The test above would also pass if it saw nothing."""
     file = tmp_path / "bad.py"
-    file.write_text(
-        "if name == 'emigm': pass\nif x in ('maskgit', 'y'): pass\nmatch name:\n    case 'patch' | 'kmeans': pass\n{'linear': f}[name]()\n"
+    branches = (
+        "if name == 'emigm': pass",
+        "if x in ('maskgit', 'y'): pass",
+        "match name:\n    case 'patch' | 'kmeans': pass",
+        "{'linear': f}[name]()",
     )
+    file.write_text("\n".join(branches))
     assert {text for _, text in compared(file)} >= {"emigm", "maskgit", "patch", "kmeans", "linear"}
     assert {"emigm", "maskgit", "patch", "kmeans", "linear", "masked", "fid", "digits"} <= registered()
 
@@ -189,7 +216,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 def test_every_package_is_packed() -> None:
     folders = {path.parent.relative_to(ROOT) for path in (ROOT / "mgbench").rglob("*.py")}
-    assert set(PROJECT["tool"]["setuptools"]["packages"]) == {".".join(folder.parts) for folder in folders} | {"mgbench_plugins"}
+    assert set(PROJECT["tool"]["setuptools"]["packages"]) == {".".join(folder.parts) for folder in folders} | {
+        "mgbench_plugins"
+    }
 
 
 def test_the_types_and_the_data_of_the_package_are_packed() -> None:

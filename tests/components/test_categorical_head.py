@@ -16,7 +16,7 @@ DRAWS = Streams.root(0, "rows").fold(torch.arange(COUNT))
 def made(**options: float) -> CategoricalModule:
     torch.manual_seed(0)
     module = Categorical(**options).build(SPACE, 8)
-    torch.nn.init.normal_(module.logits.weight)
+    torch.nn.init.normal_(module.logits.weight, std=0.3)
     return module
 
 

@@ -1,3 +1,4 @@
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -68,7 +69,9 @@ def test_both_halves_of_guidance_are_one_batch() -> None:
         seen.append(inputs[2].tolist())
 
     model.network.register_forward_hook(note)
-    request = Request(torch.tensor([0, 1]), 2, Streams.root(0, "images").fold(torch.arange(2)), Streams.root(0, "shared"))
+    request = Request(
+        torch.tensor([0, 1]), 2, Streams.root(0, "images").fold(torch.arange(2)), Streams.root(0, "shared")
+    )
     with torch.no_grad():
         list(process.sample(model, parts, JOINT.space, request))
     assert sizes == [4, 4]
@@ -78,7 +81,7 @@ def test_both_halves_of_guidance_are_one_batch() -> None:
 @pytest.mark.parametrize("sampler", sorted(registry().names("sampler")))
 def test_a_token_that_is_revealed_stays_as_it_is(sampler: str) -> None:
     states, _ = run(toy_parts(JOINT, sampler=built("sampler", sampler)), 5)
-    for before, after in zip(states, states[1:], strict=False):
+    for before, after in pairwise(states):
         visible = ~before.mask
         assert torch.equal(before.tokens[visible], after.tokens[visible])
         assert (after.mask & visible).sum() == 0

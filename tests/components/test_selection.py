@@ -28,7 +28,9 @@ def test_lowest_never_picks_what_is_not_allowed() -> None:
 
 
 def test_lowest_takes_the_first_of_equals() -> None:
-    assert lowest(torch.zeros(1, 5), torch.ones(1, 5, dtype=torch.bool), 2).tolist() == [[True, True, False, False, False]]
+    assert lowest(torch.zeros(1, 5), torch.ones(1, 5, dtype=torch.bool), 2).tolist() == [
+        [True, True, False, False, False]
+    ]
 
 
 def test_an_infinite_score_that_is_allowed_comes_before_what_is_not() -> None:

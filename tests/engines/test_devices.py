@@ -28,7 +28,9 @@ def test_a_cpu_has_a_slot_for_each_core_or_as_many_as_asked_for(monkeypatch: pyt
 
 
 @pytest.mark.parametrize("cores", [4, None])
-def test_a_system_that_cannot_tell_its_share_of_cores_counts_them(monkeypatch: pytest.MonkeyPatch, cores: int | None) -> None:
+def test_a_system_that_cannot_tell_its_share_of_cores_counts_them(
+    monkeypatch: pytest.MonkeyPatch, cores: int | None
+) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     assert cpu_slots() == ["cpu"] * (cores or 1)

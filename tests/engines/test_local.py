@@ -35,7 +35,9 @@ def jobs(root: Path, **recipes: Recipe) -> list[Job]:
     ]
 
 
-def run(engine: LocalEngine, waiting: list[Job], note: Callable[[Event], None] = lambda event: None) -> tuple[list[Event], dict[str, int]]:
+def run(
+    engine: LocalEngine, waiting: list[Job], note: Callable[[Event], None] = lambda event: None
+) -> tuple[list[Event], dict[str, int]]:
     """All events, and how every process ended."""
     events = []
     for event in engine.run(waiting):
@@ -50,7 +52,9 @@ def statuses(root: Path) -> list[str]:
 
 
 def test_a_process_that_is_killed_takes_no_other_along(tmp_path: Path) -> None:
-    waiting = jobs(tmp_path, killed=TINY.change(loss_weighting="kills"), fine=TINY, raising=TINY.change(loss_weighting="raises"))
+    waiting = jobs(
+        tmp_path, killed=TINY.change(loss_weighting="kills"), fine=TINY, raising=TINY.change(loss_weighting="raises")
+    )
     events, ended = run(LocalEngine(["cpu", "cpu"]), waiting)
     assert ended == {"killed": -9, "fine": 0, "raising": 0}
     assert why_it_died(ended["killed"]) == "its process was ended by SIGKILL"
@@ -110,7 +114,12 @@ def test_nothing_to_do_is_nothing_done() -> None:
 
 @pytest.mark.parametrize(
     ("code", "said"),
-    [(-9, "its process was ended by SIGKILL"), (-15, "its process was ended by SIGTERM"), (1, "its process ended with exit code 1"), (-62, "62")],
+    [
+        (-9, "its process was ended by SIGKILL"),
+        (-15, "its process was ended by SIGTERM"),
+        (1, "its process ended with exit code 1"),
+        (-62, "62"),
+    ],
 )
 def test_an_exit_code_is_told_in_words(code: int, said: str) -> None:
     assert said in why_it_died(code)

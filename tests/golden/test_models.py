@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mgbench_plugins.emigm import Exp
 from torch import Tensor
 
 from mgbench.components.diffusion_head import DiffusionMLP
@@ -10,7 +11,6 @@ from mgbench.components.masked import Masked, MaskedModel
 from mgbench.components.networks import MAE
 from mgbench.components.tokenizers import cut, join
 from mgbench.kinds import UNLABELLED, Parts
-from mgbench_plugins.emigm import Exp
 from tests.golden.official import EMIGM, LOSS, MODELS, SPACE, Z_AND_HEAD, assert_near, golden, head, load_head, network
 
 EVERY = pytest.mark.parametrize("name", MODELS)

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from mgbench_plugins.emigm import AncestralShared, Exp
+from mgbench_plugins.maskgit import MaskGIT
 from torch import Tensor
 
 from mgbench.components.guidance_schedules import Constant, Interval, Linear
@@ -16,8 +18,6 @@ from mgbench.components.samplers import RandomOrder
 from mgbench.components.solvers import DDPM, ancestral_step
 from mgbench.kinds import Step
 from mgbench.streams import Streams
-from mgbench_plugins.emigm import AncestralShared, Exp
-from mgbench_plugins.maskgit import MaskGIT
 from tests.golden.official import EMIGM, SAMPLING, Recorded, assert_near, golden, head
 
 SCHEDULES: dict[str, Any] = {"linear": LinearSchedule(), "cosine": Cosine(), "exp": Exp(5.0)}

@@ -43,7 +43,8 @@ def test_every_masking_keeps_the_laws(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "law", ["must be bool", "times must be", "a masked token", "same generator", "mean share", "no position", "only token"]
+    "law",
+    ["must be bool", "times must be", "a masked token", "same generator", "mean share", "no position", "only token"],
 )
 def test_a_broken_masking_breaks_its_law(law: str) -> None:
     torch.manual_seed(0)

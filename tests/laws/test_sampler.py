@@ -105,7 +105,9 @@ def one_at_a_time(name: str) -> tuple[Any, int]:
     """A sampler that chooses positions first, and a number of steps in which it reveals one token a step."""
     sampler = built("sampler", name)
     for steps in (JOINT.space.length, 10, 100, 1000):
-        plan = list(sampler.plan(toy_parts(JOINT).sampling_schedule, JOINT.space.length, steps, Streams.root(5, "shared")))
+        plan = list(
+            sampler.plan(toy_parts(JOINT).sampling_schedule, JOINT.space.length, steps, Streams.root(5, "shared"))
+        )
         if all(step.reveal == 1 for step in plan):
             return sampler, steps
     raise AssertionError(f"{name} never reveals one token a step")

@@ -61,7 +61,14 @@ def test_every_tokenizer_keeps_the_laws(name: str) -> None:
 
 @pytest.mark.parametrize(
     "law",
-    ["must be int64", "below the number", "uint8 images", "nearer than the mean", "depend on its batch", "state must hold"],
+    [
+        "must be int64",
+        "below the number",
+        "uint8 images",
+        "nearer than the mean",
+        "depend on its batch",
+        "state must hold",
+    ],
 )
 def test_broken_codes_break_their_law(law: str) -> None:
     with pytest.raises(AssertionError, match=law):

@@ -3,12 +3,12 @@ from typing import Any
 
 import pytest
 import torch
+from mgbench_plugins.emigm import EMIGM, AncestralShared, Exp, Shared, mgbench_recipes
 from torch import Tensor
 
 from mgbench.assembly import assemble
 from mgbench.kinds import Step
 from mgbench.streams import Streams
-from mgbench_plugins.emigm import EMIGM, AncestralShared, Exp, Shared, mgbench_recipes
 from tests.laws.registered import registry
 
 GENERATOR = torch.Generator().manual_seed(0)

@@ -1,11 +1,11 @@
 import pytest
 import torch
+from mgbench_plugins.maskgit import MASKGIT, MaskGIT, mgbench_recipes
 
 from mgbench.assembly import assemble
 from mgbench.errors import Unfit
 from mgbench.kinds import Parts, Step, TokenSpace
 from mgbench.streams import Streams
-from mgbench_plugins.maskgit import MASKGIT, MaskGIT, mgbench_recipes
 from tests.laws.registered import registry
 
 IMAGES = Streams.root(0, "images").fold(torch.arange(2000))

@@ -1,0 +1,79 @@
+"""`--help`, `--version`, `plugins` and `import mgbench` answer at once: they import neither torch nor what needs it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("torch", "accelerate", "diffusers", "sklearn", "scipy", "pandas", "matplotlib", "seaborn")
+SCRIPT = """
+import sys
+sys.argv = ["mgbench", *sys.argv[1:]]
+try:
+    {body}
+except SystemExit as end:
+    code = end.code or 0
+else:
+    code = 0
+loaded = [name for name in {heavy!r} if name in sys.modules]
+print("LOADED", *loaded)
+sys.exit(code)
+"""
+
+
+def loaded(body: str, *arguments: str) -> tuple[str, list[str]]:
+    """What was printed, and which heavy modules were imported."""
+    script = SCRIPT.format(body=body, heavy=HEAVY)
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=60, check=True
+    )
+    text, _, names = done.stdout.rpartition("LOADED")
+    return text, names.split()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--help"], "Usage: mgbench"),
+        (["-h"], "Usage: mgbench"),
+        (["run", "--help"], "--plugins"),
+        (["plan", "--help"], "--vary"),
+        (["report", "--help"], "--output"),
+        (["list", "--help"], "such as mask_schedule"),
+        (["--version"], "mgbench 0."),
+        (["plugins"], "maskgit"),
+        (["plugins", "--json"], '"emigm"'),
+    ],
+)
+def test_a_light_command_imports_nothing_heavy(arguments: list[str], said: str) -> None:
+    text, names = loaded("from mgbench.cli import main; main()", *arguments)
+    assert said in text
+    assert names == []
+
+
+@pytest.mark.parametrize(
+    "body", ["import mgbench", "import mgbench.report", "from mgbench import Recipe, Spec, hookimpl, Unfit, UserError"]
+)
+def test_importing_the_package_imports_nothing_heavy(body: str) -> None:
+    assert loaded(body)[1] == []
+
+
+@pytest.mark.parametrize(
+    "body", ["from mgbench.report import read_results, write_report", "from mgbench import read_results"]
+)
+def test_the_report_imports_no_torch(body: str) -> None:
+    assert not {"torch", "accelerate", "diffusers", "sklearn"} & set(loaded(body)[1])
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mgbench", "--version"], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.startswith("mgbench ")
+
+
+def test_the_types_come_with_the_package() -> None:
+    import mgbench
+
+    assert (Path(mgbench.__file__).parent / "py.typed").is_file()

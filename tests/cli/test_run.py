@@ -1,0 +1,208 @@
+"""`mgbench run` from the first command to the report: reuse, Ctrl-C and going on, broken files, failed trials."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from mgbench.record import Record, load_record
+from tests import doubles
+from tests.cli.conftest import Command
+
+pytestmark = pytest.mark.slow
+
+BOTH = [
+    *(
+        "run",
+        "--plugins",
+        "emigm,maskgit",
+        "--methods",
+        "emigm,maskgit",
+        "--device",
+        "cpu",
+        "--jobs",
+        "1",
+        "--vary",
+        "sampling_steps=1,2",
+    ),
+    *("--set", "train_steps=6", "--set", "batch_size=16", "--set", "samples=20", "--set", "warmup_steps=2"),
+]
+DOUBLES = [
+    "run",
+    "--plugins",
+    doubles.FILE,
+    "--methods",
+    "tiny",
+    "--device",
+    "cpu",
+    "--jobs",
+    "1",
+    "--vary",
+    "sampling_steps=1,2",
+]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "250"}
+
+
+def command(folder: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mgbench", *arguments],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def records(folder: Path) -> list[Record]:
+    return [load_record(path) for path in sorted((folder / "results" / "runs").glob("*/record.json"))]
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    folder = tmp_path_factory.mktemp("run")
+    return folder, command(folder, BOTH)
+
+
+def test_both_methods_run_to_a_report(first: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, done = first
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 recipes: 4 to compute in 2 trials" in done.stdout
+    assert "emigm (seed 0): train" in done.stdout
+    assert "FID" in done.stdout
+    assert sorted((record.method, record.recipe["sampling_steps"], record.status) for record in records(folder)) == [
+        *(("emigm", steps, "done") for steps in (1, 2)),
+        *(("maskgit", steps, "done") for steps in (1, 2)),
+    ]
+    page = folder / "reports" / "emigm-maskgit" / "index.html"
+    assert f"report: {page.relative_to(folder)}" in done.stdout
+    text = page.read_text(encoding="utf-8")
+    assert "emigm" in text
+    assert "maskgit" in text
+    assert not list(folder.rglob("*.corrupt"))
+    assert not list(folder.rglob(".*.tmp*"))
+
+
+@pytest.fixture
+def _no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first run has written one; it takes seconds."""
+    monkeypatch.setattr(
+        "mgbench.report.write_report", lambda results, output, *rest, **more: output / "index.html", raising=False
+    )
+
+
+@pytest.mark.usefixtures("_no_report")
+def test_run_again_everything_is_reused(first: tuple[Path, subprocess.CompletedProcess[str]], mgbench: Command) -> None:
+    folder, _ = first
+    before = records(folder)
+    again = mgbench(*BOTH[:1], "--plugins", "maskgit,emigm", *BOTH[3:], "--results", str(folder / "results"))
+    assert again.code == 0, again.out + again.err
+    assert "4 recipes: 0 to compute in 0 trials (one training each), 4 reused, 0 skipped" in again.out
+    assert ": train" not in again.out
+    assert records(folder) == before
+
+
+def test_the_table_is_shown_again_from_what_is_stored(
+    first: tuple[Path, subprocess.CompletedProcess[str]], mgbench: Command
+) -> None:
+    folder, _ = first
+    show = mgbench("show", "emigm-maskgit", "--results", str(folder / "results"))
+    assert show.code == 0, show.err
+    assert "maskgit" in show.out
+
+
+@pytest.mark.usefixtures("_no_report")
+def test_a_cut_record_and_a_cut_model_are_set_aside_said_and_computed_again(
+    first: tuple[Path, subprocess.CompletedProcess[str]], mgbench: Command
+) -> None:
+    folder, _ = first
+    before = {record.key: record for record in records(folder)}
+    broken = next(
+        record for record in before.values() if (record.method, record.recipe["sampling_steps"]) == ("maskgit", 2)
+    )
+    path = folder / "results" / "runs" / broken.key / "record.json"
+    model = folder / "results" / "models" / broken.training_key / "model.safetensors"
+    for file in (path, model):
+        file.write_bytes(file.read_bytes()[:200])
+    again = mgbench(*BOTH, "--results", str(folder / "results"))
+    assert again.code == 0, again.out + again.err
+    assert "record.json.corrupt" in again.err
+    assert "4 recipes: 1 to compute in 1 trials" in again.out
+    assert path.with_name("record.json.corrupt").is_file()
+    assert model.with_name("model.safetensors.corrupt").is_file()
+    after = {record.key: record for record in records(folder)}
+    assert after.keys() == before.keys()
+    assert after[broken.key].scores == broken.scores
+    assert "model.safetensors.corrupt" in again.err + again.out, "what is set aside is said"
+
+
+@pytest.mark.usefixtures("_no_report")
+def test_failed_rows_are_told_the_rest_runs_and_the_exit_code_is_1(tmp_path: Path, mgbench: Command) -> None:
+    done = mgbench(*DOUBLES, "--vary", "loss_weighting=kills,raises,not_a_number,uniform")
+    assert done.code == 1, done.out + done.err
+    assert "Traceback" not in done.err
+    by_weighting = {record.recipe["loss_weighting"].partition("(")[0]: record for record in records(tmp_path)}
+    assert {name: record.status for name, record in by_weighting.items()} == {
+        "kills": "failed",
+        "raises": "failed",
+        "not_a_number": "diverged",
+        "uniform": "done",
+    }
+    assert "its process was ended by SIGKILL (log: " in by_weighting["kills"].reason
+    assert "RuntimeError: two tensors disagree" in by_weighting["raises"].reason
+    assert "SIGKILL" in done.out
+    assert "two tensors disagree" in done.out
+
+
+def stop_in_training(folder: Path, arguments: Sequence[str]) -> tuple[int, str]:
+    """Run a command in a group of its own, press Ctrl-C once it trains, and tell how it ended."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mgbench", *arguments],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if ": train" in line:
+            time.sleep(0.5)
+            os.killpg(process.pid, signal.SIGINT)
+            break
+    rest, _ = process.communicate(timeout=60)
+    return process.returncode, "".join(lines) + rest
+
+
+@pytest.mark.usefixtures("_no_report")
+def test_ctrl_c_in_training_leaves_a_checkpoint_and_the_same_command_goes_on(tmp_path: Path, mgbench: Command) -> None:
+    arguments = [*DOUBLES, "--set", "loss_weighting=slow(0.02)", "--set", "train_steps=120"]
+    code, said = stop_in_training(tmp_path, arguments)
+    assert code == 130, said
+    assert "Traceback" not in said
+    assert "stopping: checkpoints are being written" in said
+    stopped = records(tmp_path)
+    assert [record.status for record in stopped] == ["interrupted"] * 2
+    (checkpoint,) = (tmp_path / "results" / "models").glob("*/checkpoint.pt")
+    assert not list((tmp_path / "results").rglob(".*"))
+
+    done = mgbench(*arguments)
+    assert done.code == 0, done.out + done.err
+    finished = records(tmp_path)
+    assert [record.status for record in finished] == ["done"] * 2
+    assert [record.key for record in finished] == [record.key for record in stopped]
+    assert not checkpoint.exists()
+    curve = (checkpoint.parent / "training.csv").read_text().splitlines()
+    assert [int(line.partition(",")[0]) for line in curve[1:]] == list(range(20, 121, 20))

@@ -1,0 +1,133 @@
+from functools import cache
+
+import pytest
+import torch
+from torch import nn
+
+from mgbench.assembly import Assembly, assemble
+from mgbench.kinds import UNLABELLED
+from mgbench.recipe import Recipe
+from mgbench.stages.sample import WARM_UP, Batch, Meter, Model, labels_for, sample_images
+from tests.laws.registered import registry
+
+COUNT = 64
+SMALL = {
+    "emigm": {"network": "mae(width=16, depth=1)", "head": "diffusion(width=16, depth=1)", "solver": "dpmpp(steps=4)"},
+    "maskgit": {"network": "transformer(width=16, depth=1)", "tokenizer": "kmeans(codes=16)"},
+}
+NAMES = pytest.mark.parametrize("name", SMALL)
+
+
+@cache
+def small(name: str) -> tuple[Assembly, Model]:
+    """A recipe with a small model, stirred so that everything depends on everything."""
+    recipe = registry().recipes[name][name].change(sampling_steps=5, **SMALL[name])
+    assembly = assemble(registry(), recipe)
+    parts, data = assembly.parts, assembly.data
+    tokenizer = parts.tokenizer.build(data.shape)
+    tokenizer.fit(data.train[:200], 0)
+    torch.manual_seed(0)
+    module = parts.process.build(parts, tokenizer.space, assembly.classes)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return assembly, Model(parts, module, tokenizer, tokenizer.space, assembly.classes, torch.device("cpu"))
+
+
+def drawn(name: str, batch: int, count: int = COUNT, **changes: int) -> tuple[list[Batch], Meter]:
+    assembly, model = small(name)
+    meter, recipe = Meter(), assembly.recipe.change(**changes)
+    return list(sample_images(model, recipe, count, batch, meter)), meter
+
+
+def images(name: str, batch: int, count: int = COUNT, **changes: int) -> torch.Tensor:
+    return torch.cat([part.images for part in drawn(name, batch, count, **changes)[0]])
+
+
+@NAMES
+def test_an_image_does_not_depend_on_the_size_of_the_batch(name: str) -> None:
+    one, seven, all_at_once = (images(name, batch).double() for batch in (1, 7, COUNT))
+    assert one.shape == (COUNT, 1, 8, 8)
+    # Of 255 grey levels: sums in another order may round a pixel to its neighbour.
+    assert (one - seven).abs().max() <= 1
+    assert (one - all_at_once).abs().max() <= 1
+    assert (one != all_at_once).double().mean() < 0.01
+
+
+@NAMES
+def test_fewer_images_are_the_first_of_more(name: str) -> None:
+    assert torch.equal(images(name, 8, 8), images(name, 8, 16)[:8])
+
+
+@NAMES
+def test_images_differ_from_each_other_and_between_seeds(name: str) -> None:
+    some = images(name, 16, 16)
+    assert len(some.flatten(1).unique(dim=0)) == 16
+    assert (images(name, 16, 16, seed=1) != some).any()
+
+
+@NAMES
+def test_more_steps_give_other_images(name: str) -> None:
+    assert (images(name, 16, 16, sampling_steps=8) != images(name, 16, 16)).any()
+
+
+def test_labels_are_balanced() -> None:
+    assert labels_for(torch.arange(25), 10).bincount().tolist() == [3] * 5 + [2] * 5
+    assert (labels_for(torch.arange(5), 0) == UNLABELLED).all()
+    batches, _ = drawn("maskgit", 7, 20)
+    assert torch.cat([part.labels for part in batches]).tolist() == [index % 10 for index in range(20)]
+    assert [len(part.images) for part in batches] == [7, 7, 6]
+    assert all(part.seconds > 0 for part in batches)
+
+
+@NAMES
+def test_the_cost_of_an_image_does_not_depend_on_the_batch(name: str) -> None:
+    (_, first), (_, second) = drawn(name, 7, 14), drawn(name, 14, 14)
+    assert first.rows == second.rows
+    assert first.rows["network"] % 14 == 0
+
+
+def test_the_warm_up_is_not_counted() -> None:
+    _, meter = drawn("maskgit", COUNT, 4)
+    assert WARM_UP > 0
+    assert meter.rows["network"] == 4 * 5
+
+
+def test_every_token_of_an_unguided_emigm_is_solved_once() -> None:
+    _, model = small("emigm")
+    recipe: Recipe = small("emigm")[0].recipe.change(guidance_schedule="none")
+    plain = assemble(registry(), recipe)
+    unguided = Model(plain.parts, model.module, model.tokenizer, model.space, model.classes, model.device)
+    meter = Meter()
+    list(sample_images(unguided, recipe, 4, 4, meter))
+    assert meter.rows["head"] == 4 * 16 * 4
+    _, guided = drawn("emigm", 4, 4)
+    assert guided.rows["head"] > meter.rows["head"]
+    assert guided.rows["network"] > meter.rows["network"]
+
+
+def test_sampling_is_in_evaluation_mode() -> None:
+    _, model = small("maskgit")
+    model.module.train()
+    images("maskgit", 4, 4)
+    assert not model.module.training
+
+
+def test_the_meter_counts_rows_by_child_while_it_watches() -> None:
+    model = nn.Sequential()
+    model.add_module("first", nn.Linear(2, 2))
+    model.add_module("second", nn.Linear(2, 2))
+    meter = Meter()
+    with meter.watch(model):
+        model(torch.zeros(5, 2))
+        model.get_submodule("first")(torch.zeros(3, 2))
+    model(torch.zeros(7, 2))
+    assert meter.rows == {"first": 8, "second": 5}
+
+
+def test_the_meter_stops_watching_after_an_error() -> None:
+    model, meter = nn.Sequential(nn.Linear(2, 2)), Meter()
+    with pytest.raises(RuntimeError, match="stop"), meter.watch(model):
+        raise RuntimeError("stop")
+    model(torch.zeros(7, 2))
+    assert not meter.rows
