@@ -1,16 +1,17 @@
 """From a recipe to its parts: look every spec up, find what is asked, build it, and say why where it cannot be."""
 
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from mgbench.errors import Unfit, UserError
 from mgbench.kinds import ImageData, Parts, TokenSpace
-from mgbench.plugins import Offer, Registry
 from mgbench.recipe import ALWAYS_ASKED, KINDS, Answer, Keys, Recipe, make_keys
+from mgbench.registry import Offer, Registry
 from mgbench.source import fingerprint
-from mgbench.spec import Spec, hints, part_kind
+from mgbench.spec import Spec
 
 
 @dataclass(frozen=True)
@@ -107,19 +108,8 @@ def _default(registry: Registry, recipe: Recipe, kind: str) -> Spec:
 
 
 def _answer(registry: Registry, kind: str, spec: Spec) -> Answer:
-    sources = [fingerprint(maker) for maker in _makers(registry, kind, spec)]
+    sources = [fingerprint(maker) for maker in registry.makers(kind, spec)]
     return Answer(str(registry.resolve(kind, spec)), "+".join(sources))
-
-
-def _makers(registry: Registry, kind: str, spec: Spec) -> Iterator[type]:
-    """The maker of a component and of the components among its options."""
-    maker = registry.offer(kind, spec).maker
-    yield maker
-    types = hints(maker)
-    for name, value in registry.resolve(kind, spec).options:
-        inner = part_kind(types[name])
-        if inner:
-            yield from _makers(registry, inner, value)
 
 
 def _metrics_answer(registry: Registry, recipe: Recipe) -> Answer:
@@ -133,12 +123,22 @@ def _unfit(registry: Registry, recipe: Recipe, specs: Mapping[str, Spec], parts:
         if recipe.labels and data.train_labels is None:
             raise Unfit(f"{specs['dataset']} has no labels; set labels=False")
         space = token_space(parts, data)
-        for part in vars(parts).values():
-            if hasattr(part, "check"):
-                part.check(parts, space)
+        for component in _components(list(vars(parts).values())):
+            if hasattr(component, "check"):
+                component.check(parts, space)
     except Unfit as reason:
         return str(reason)
     return ""
+
+
+def _components(values: Iterable[Any]) -> Iterator[Any]:
+    """All components among some values: lists of them, and those that others were made with."""
+    for value in values:
+        if isinstance(value, tuple | list):
+            yield from _components(value)
+        elif dataclasses.is_dataclass(value):
+            yield value
+            yield from _components(getattr(value, item.name) for item in dataclasses.fields(value))
 
 
 def _check_unasked(registry: Registry, recipe: Recipe, specs: Mapping[str, Spec]) -> None:

@@ -1,5 +1,6 @@
 """The tokenizer and the model of a recipe: reuse what is stored and whole, go on from a checkpoint, or fit and train."""
 
+import copy
 import csv
 import time
 from pathlib import Path
@@ -60,7 +61,10 @@ def _train(
     tokens = encode(tokenizer, data.train, device)
     labels = _train_labels(assembly).to(device)
     training = Training(recipe, assembly.parts, module, device)
+    fresh = copy.deepcopy(training.state())
     curve = _resume(store, folder, training)
+    if not curve:
+        training.restore(fresh)
     saved = time.monotonic()
     try:
         for step in training.run(tokens, labels):

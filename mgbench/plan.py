@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mgbench.assembly import Assembly, assemble
-from mgbench.plugins import Registry
 from mgbench.record import Record
+from mgbench.registry import Registry
 from mgbench.store import Store
 from mgbench.study import Study
 

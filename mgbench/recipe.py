@@ -133,7 +133,8 @@ def _read_field(name: str, value: Any) -> Any:
         return Spec.parse(value)
     if name == "metrics":
         specs = (value,) if isinstance(value, str | Spec) else value
-        return tuple(Spec.parse(item) for item in specs)
+        texts = isinstance(specs, tuple | list) and all(isinstance(item, str | Spec) for item in specs)
+        return tuple(Spec.parse(item) for item in specs) if texts else value
     return value
 
 

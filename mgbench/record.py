@@ -99,7 +99,7 @@ def unseal(text: str) -> Any:
     """
     try:
         envelope = json.loads(text)
-        schema, checksum, content = envelope["schema"], envelope["sha256"], envelope["content"]
+        schema, checksum, content = int(envelope["schema"]), envelope["sha256"], envelope["content"]
     except (ValueError, KeyError, TypeError):
         raise Corrupt("it is cut short or is no record") from None
     if schema > SCHEMA:
@@ -130,7 +130,10 @@ def load_record(path: Path) -> Record:
 def load_study(path: Path) -> StudyView:
     """Read which records make up a study; raises as `load_record`."""
     content = unseal(path.read_text(encoding="utf-8", errors="replace"))
-    return StudyView(content["name"], tuple((key, method) for key, method in content["rows"]), content["command"])
+    try:
+        return StudyView(content["name"], tuple((key, method) for key, method in content["rows"]), content["command"])
+    except (KeyError, TypeError, ValueError):
+        raise Corrupt("it does not hold a study") from None
 
 
 def as_content(value: Record | StudyView) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 import ast
 import hashlib
-import inspect
 import sys
+from collections.abc import Iterator
 from functools import cache
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 
 # Components are ours or a plugin's; the rest of mgbench is held constant by `recipe.PROTOCOL_VERSION`.
 OUR_COMPONENTS = "mgbench.components"
@@ -17,58 +18,61 @@ def fingerprint(maker: type) -> str:
 
     Comments, docstrings and layout do not count.
     """
-    module = sys.modules[maker.__module__]
-    names = sorted(_closure(module, _family(module)))
     hashed = hashlib.sha256()
-    for name in names:
-        hashed.update(f"{name}\n{_meaning(_path(sys.modules[name]))}\n".encode())
+    for name, path in sorted(_closure(maker.__module__).items()):
+        hashed.update(f"{name}\n{_meaning(path)}\n".encode())
     return hashed.hexdigest()[:12]
 
 
-def _family(module: ModuleType) -> str:
-    name = module.__name__
-    return OUR_COMPONENTS if name.startswith(OUR_COMPONENTS) else name.partition(".")[0]
-
-
-def _closure(module: ModuleType, family: str) -> set[str]:
-    found: set[str] = set()
-    waiting = [module.__name__]
+def _closure(module: str) -> dict[str, Path]:
+    own = OUR_COMPONENTS if _within(module, OUR_COMPONENTS) else module.partition(".")[0]
+    found: dict[str, Path] = {}
+    waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in found or name not in sys.modules or _path(sys.modules[name]) is None:
+        spec = None if name in found else _spec(name)
+        path = _path(spec)
+        if spec is None or path is None:
             continue
-        found.add(name)
-        near = [other for other in _imports(name) if other.startswith((family, OUR_COMPONENTS))]
-        waiting += near
+        found[name] = path
+        waiting += [other for other in _imports(spec, path) if _within(other, own) or _within(other, OUR_COMPONENTS)]
     return found
 
 
-def _imports(name: str) -> list[str]:
-    path = _path(sys.modules[name])
-    tree = _tree(path) if path else ast.Module([], [])
-    names: list[str] = []
-    for node in ast.walk(tree):
+def _within(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    """Where a module comes from, imported or not: what a function imports later counts from the beginning."""
+    if name in sys.modules:
+        return sys.modules[name].__spec__
+    try:
+        return find_spec(name)
+    except (ImportError, ValueError):
+        return None  # the name is of something in a module, not of a module
+
+
+def _path(spec: ModuleSpec | None) -> Path | None:
+    path = Path(spec.origin) if spec is not None and spec.origin else None
+    return path if path is not None and path.suffix == ".py" and path.is_file() else None
+
+
+def _imports(spec: ModuleSpec, path: Path) -> Iterator[str]:
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = _absolute(node, name)
-            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return names
+            base = _absolute(node, spec.parent or "")
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
-def _absolute(node: ast.ImportFrom, name: str) -> str:
+def _absolute(node: ast.ImportFrom, package: str) -> str:
     if not node.level:
         return node.module or ""
-    package = sys.modules[name].__package__ or ""
     base = package.rsplit(".", node.level - 1)[0]
     return f"{base}.{node.module}" if node.module else base
-
-
-def _path(module: ModuleType) -> Path | None:
-    try:
-        return Path(inspect.getsourcefile(module) or "").resolve(strict=True)
-    except (OSError, TypeError):
-        return None
 
 
 @cache
@@ -77,10 +81,8 @@ def _tree(path: Path) -> ast.Module:
 
 
 @cache
-def _meaning(path: Path | None) -> str:
-    if path is None or not path.is_file():
-        return ""
-    tree = _tree(path)
+def _meaning(path: Path) -> str:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and _is_docstring(node, body[0]):

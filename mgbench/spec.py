@@ -2,21 +2,25 @@
 
 import ast
 import dataclasses
+import keyword
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AllowInfNan, TypeAdapter, ValidationError
 
 from mgbench.errors import UserError, suggestion
 
 T = TypeVar("T")
 Value = Any  # bool, int, float, str, None, a Spec, or a tuple of these
 
+# Words that read as something other than themselves, as TOML and JSON write them.
+_WORDS = {"true": True, "false": False}
+
 # The ranges that options are made of.
-Positive = Annotated[float, Gt(0)]
-NotNegative = Annotated[float, Ge(0)]
+Positive = Annotated[float, Gt(0), AllowInfNan(False)]
+NotNegative = Annotated[float, Ge(0), AllowInfNan(False)]
 Share = Annotated[float, Ge(0), Le(1)]
 Count = Annotated[int, Gt(0)]
 Index = Annotated[int, Ge(0)]
@@ -51,7 +55,7 @@ class Spec:
         """
         if isinstance(text, Spec):
             return text
-        value = parse_value(text)
+        value = parse_value(text) if isinstance(text, str) else text
         if isinstance(value, Spec):
             return value
         if isinstance(value, str):
@@ -79,8 +83,10 @@ def parse_values(text: str) -> tuple[Value, ...]:
     """
     try:
         tree = ast.parse(f"[{text.strip()}]", mode="eval").body
-        return tuple(_value(node) for node in tree.elts)  # type: ignore[attr-defined]
-    except (SyntaxError, ValueError, AttributeError):
+        if not isinstance(tree, ast.List):
+            raise ValueError
+        return tuple(_value(node) for node in tree.elts)
+    except (SyntaxError, ValueError):
         raise UserError(f"cannot read {text!r}: write values such as 0.5, cosine or exp(rate=5.0)") from None
 
 
@@ -90,7 +96,7 @@ def _value(node: ast.expr) -> Value:
             options = tuple((str(word.arg), _value(word.value)) for word in keywords)
             return Spec(name, tuple(_value(arg) for arg in args), options)
         case ast.Name(id=name):
-            return {"true": True, "false": False, "none": "none"}.get(name, name)
+            return _WORDS.get(name, name)
         case ast.List(elts=items) | ast.Tuple(elts=items):
             return tuple(_value(item) for item in items)
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
@@ -103,7 +109,7 @@ def _value(node: ast.expr) -> Value:
 def _spell(value: Value) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(_spell(item) for item in value)}]"
-    if isinstance(value, str) and value.isidentifier():
+    if isinstance(value, str) and value.isidentifier() and not keyword.iskeyword(value) and value not in _WORDS:
         return value
     return str(value) if isinstance(value, Spec) else repr(value)
 
@@ -112,6 +118,17 @@ def hints(maker: type) -> dict[str, Any]:
     """The options of a component and their types, in order, read from its dataclass fields."""
     types = get_type_hints(maker, include_extras=True)
     return {field.name: types[field.name] for field in dataclasses.fields(maker) if field.init}
+
+
+def defaults(maker: type) -> dict[str, Any]:
+    """The default of every option that has one."""
+    found = {}
+    for field in dataclasses.fields(maker):
+        if field.init and field.default is not dataclasses.MISSING:
+            found[field.name] = field.default
+        elif field.init and field.default_factory is not dataclasses.MISSING:
+            found[field.name] = field.default_factory()
+    return found
 
 
 def part_kind(hint: Any) -> str | None:
@@ -158,7 +175,7 @@ def make(maker: type[T], options: Mapping[str, Any], where: str) -> T:
     Raises:
         UserError: if one is missing, or the component refuses the combination.
     """
-    missing = [name for name in hints(maker) if name not in options and not hasattr(maker, name)]
+    missing = [name for name in hints(maker) if name not in options and name not in defaults(maker)]
     if missing:
         raise UserError(f"{where}: needs {', '.join(missing)}")
     try:

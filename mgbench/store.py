@@ -96,7 +96,7 @@ class Store:
         path = self.layout.run(key) / RECORD
         try:
             return load_record(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except Corrupt as reason:
             self.set_aside(path, reason)

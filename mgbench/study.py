@@ -1,6 +1,7 @@
 """A study: base recipes by method name, what varies, and the seeds; from the command line or from a file."""
 
 import itertools
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -8,11 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from mgbench.errors import UserError, suggestion
-from mgbench.recipe import Recipe, check_field
+from mgbench.recipe import FIELDS, Recipe, check_field
+from mgbench.spec import Index, checked
 
 DEFAULT_STEPS = (1, 2, 4, 8, 16, 32)
 _STEPS = "sampling_steps"
-_FILE_KEYS = ("name", "plugins", "methods", "seeds", "set", "vary", "recipes")
+_FILE_KEYS: dict[str, Any] = {
+    "name": str,
+    "plugins": list[str],
+    "methods": list[str],
+    "seeds": list[Index],
+    "set": dict[str, Any],
+    "vary": dict[str, Any],
+    "recipes": dict[str, dict[str, Any]],
+}
 
 
 @dataclass(frozen=True)
@@ -22,19 +32,22 @@ class Study:
     name: str
     recipes: Mapping[str, Recipe]
     vary: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[int, ...] = ()
 
     def expand(self) -> Iterator[tuple[str, Recipe]]:
-        """Every (method, recipe) of the grid; the seed varies slowest, so that a stopped study has whole seeds.
+        """Every (method, recipe) of the grid; seeds vary slowest, so that a stopped study has whole seeds.
+
+        Without seeds, each recipe keeps its own.
 
         Raises:
             UserError: if `vary` names no field or a value does not fit its field.
         """
         for name in self.vary:
             check_field(name)
-        for seed, (method, base) in itertools.product(self.seeds, self.recipes.items()):
+        for seed, (method, base) in itertools.product(self.seeds or (None,), self.recipes.items()):
+            seeded = base if seed is None else base.change(seed=seed)
             for values in itertools.product(*self.vary.values()):
-                yield method, base.change(**{"seed": seed, **dict(zip(self.vary, values, strict=True))})
+                yield method, seeded.change(**dict(zip(self.vary, values, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -70,9 +83,12 @@ class Outline:
             )
         recipes = {method: recipe.change(**self.changes) for method, recipe in chosen.items()}
         vary = dict(self.vary)
+        for axis, values in vary.items():
+            if not values:
+                raise UserError(f"{axis} is to be varied, but over no values; give some, or leave it out")
         if _STEPS not in vary and _STEPS not in self.changes:
             vary[_STEPS] = DEFAULT_STEPS
-        return Study(self.name or "-".join(self.plugins) or "all", recipes, vary, self.seeds or (0,))
+        return Study(_folder_name(self.name or "-".join(self.plugins) or "all"), recipes, vary, self.seeds)
 
     def over(self, other: "Outline") -> "Outline":
         """This outline where it says something, and the other where it does not; fields and axes are joined."""
@@ -82,9 +98,20 @@ class Outline:
             self.methods or other.methods,
             self.seeds or other.seeds,
             {**other.changes, **self.changes},
-            {**other.vary, **self.vary},
+            {**{axis: values for axis, values in other.vary.items() if axis not in self.changes}, **self.vary},
             {**other.own, **self.own},
         )
+
+
+def _folder_name(name: str) -> str:
+    """A study's name is also a file's and a folder's.
+
+    Raises:
+        UserError: if it could lead elsewhere.
+    """
+    if not re.fullmatch(r"\w[\w.+ -]*", name):
+        raise UserError(f"a study cannot be called {name!r}; take letters, digits, dots and dashes")
+    return name
 
 
 def _method(name: str, known: Mapping[str, Recipe]) -> Recipe:
@@ -95,7 +122,7 @@ def _method(name: str, known: Mapping[str, Recipe]) -> Recipe:
 
 def _own_recipe(name: str, fields: Mapping[str, Any], known: Mapping[str, Recipe]) -> Recipe:
     changed = dict(fields)
-    base = changed.pop("base", None)
+    base = checked(str | None, changed.pop("base", None), f"recipes.{name}: base")
     recipe = Recipe() if base is None else _method(base, known)
     return recipe.change(**changed)
 
@@ -111,47 +138,47 @@ def read_study(path: Path) -> Outline:
         content = tomllib.loads(text)
     except OSError as error:
         raise UserError(f"cannot read the study file {path}: {(error.strerror or str(error)).lower()}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path}: {error}") from None
-    _check_keys(path, text, content, _FILE_KEYS)
+    except ValueError as error:
+        raise UserError(f"{path} is no TOML file: {error}") from None
+    _check_keys(path, text, "", content, _FILE_KEYS)
+    for key, value in content.items():
+        content[key] = checked(_FILE_KEYS[key], value, f"{path}, line {_line_of(key, '', text)}: {key}")
     for table in ("set", "vary"):
-        _check_keys(path, text, content.get(table, {}), tuple(Recipe.__dataclass_fields__), f"[{table}]")
-    recipes = content.get("recipes", {})
-    for name, fields in recipes.items():
-        _check_keys(path, text, fields, ("base", *Recipe.__dataclass_fields__), f"[recipes.{name}]")
+        _check_keys(path, text, table, content.get(table, {}), FIELDS)
+    for name, fields in content.get("recipes", {}).items():
+        _check_keys(path, text, f"recipes.{name}", fields, ("base", *FIELDS))
     return Outline(
-        str(content.get("name", path.stem)),
-        _texts(path, content, "plugins"),
-        _texts(path, content, "methods"),
+        content.get("name", path.stem),
+        tuple(content.get("plugins", ())),
+        tuple(content.get("methods", ())),
         tuple(content.get("seeds", ())),
         content.get("set", {}),
         {axis: _listed(values) for axis, values in content.get("vary", {}).items()},
-        recipes,
+        content.get("recipes", {}),
     )
 
 
-def _check_keys(path: Path, text: str, table: Any, known: Iterable[str], where: str = "") -> None:
-    if not isinstance(table, dict):
-        raise UserError(f"{path}: {where} should be a table of key = value lines")
-    for key in table:
+def _check_keys(path: Path, text: str, table: str, keys: Iterable[str], known: Iterable[str]) -> None:
+    for key in keys:
         if key not in known:
-            raise UserError(
-                f"{path}, line {_line_of(key, text)}: no key {where}{' ' if where else ''}{key!r}; {suggestion(key, known)}"
-            )
+            where = f"{path}, line {_line_of(key, table, text)}"
+            what = f"[{table}] has no key" if table else "a study file has no key"
+            raise UserError(f"{where}: {what} {key!r}; {suggestion(key, known)}")
 
 
-def _line_of(key: str, text: str) -> int:
+def _line_of(key: str, table: str, text: str) -> int:
+    """The line that sets a key of a table (`""`: the top), or that opens the table of that name."""
+    inside = not table
+    named = re.compile(rf"[\"']?{re.escape(key)}[\"']?\s*[=.]")
     for number, line in enumerate(text.splitlines(), 1):
-        if line.strip().lstrip("[").startswith(key):
+        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]", line)
+        if header:
+            inside = header[1] == table
+            if not table and header[1].partition(".")[0] == key:
+                return number
+        elif inside and named.match(line.strip()):
             return number
-    return 1
-
-
-def _texts(path: Path, content: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    values = content.get(key, [])
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise UserError(f'{path}: {key} should be a list of names, such as ["emigm", "maskgit"]')
-    return tuple(values)
+    return next((number for number, line in enumerate(text.splitlines(), 1) if key in line), 1)
 
 
 def _listed(values: Any) -> tuple[Any, ...]:

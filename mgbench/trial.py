@@ -4,10 +4,11 @@ import io
 import os
 import platform
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -26,34 +27,49 @@ from mgbench.stages.sample import Meter, Model, labels_for, sample_images
 from mgbench.stages.train import TrainStep
 from mgbench.store import Store, write
 
+T = TypeVar("T")
 IMAGES = "images.npz"
 SHOWN = 100
 
 
 def run_trial(store: Store, trial: Trial, device: torch.device, progress: Progress, batch: int = 250) -> None:
-    """Compute and record every row of a trial.
+    """Compute and record every row of a trial; a row that fails leaves the others alone.
 
     Raises:
         Interrupted: if the user asked to stop, after the rows that are left were recorded as interrupted.
     """
     waiting = list(trial.rows)
-    status, reason = "failed", ""
     try:
-        model, trained = fitted_model(store, trial.rows[0].assembly, device, progress)
-        while waiting:
-            _record_row(store, waiting[0], model, trained, progress, batch)
-            progress.emit({"row": waiting.pop(0).key, "status": "done"})
+        fit = partial(fitted_model, store, trial.rows[0].assembly, device, progress)
+        fitted = _attempt(store, waiting, progress, fit)
+        for note in store.notes:
+            progress.emit({"note": note})
+        while waiting and fitted:
+            record = partial(_record_row, store, waiting[0], *fitted, progress, batch)
+            _attempt(store, waiting[:1], progress, record)
+            waiting.pop(0)
     except Interrupted:
         record_all(store, waiting, "interrupted", "stopped by the user; the same command goes on")
+        raise
+
+
+def _attempt(store: Store, rows: list[Row], progress: Progress, work: Callable[[], T]) -> T | None:
+    """Do something on which rows depend; if it fails, that is what is recorded of them, and None is returned."""
+    status: Status = "failed"
+    try:
+        return work()
+    except Interrupted:
         raise
     except Diverged as error:
         status, reason = "diverged", str(error)
     except Exception as error:
         traceback.print_exc()
-        reason = f"{type(error).__name__}: {str(error).strip() or 'no message'} (log: {store.layout.log(trial.training_key)})"
-    record_all(store, waiting, status, reason)  # type: ignore[arg-type]
-    for row in waiting:
+        log = store.layout.log(rows[0].assembly.keys.training)
+        reason = f"{type(error).__name__}: {str(error).strip() or 'no message'} (log: {log})"
+    record_all(store, rows, status, reason)
+    for row in rows:
         progress.emit({"row": row.key, "status": status, "reason": reason})
+    return None
 
 
 def record_all(store: Store, rows: list[Row], status: Status, reason: str) -> None:
@@ -108,6 +124,7 @@ def _record_row(store: Store, row: Row, model: Model, trained: TrainStep, progre
     _save_real(store, row, model.classes)
     shown = labels_for(torch.arange(min(count, SHOWN)), model.classes)
     store.save_record(record, {IMAGES: lambda path: _save_images(path, images[:SHOWN], shown)})
+    progress.emit({"row": row.key, "status": "done"})
 
 
 def _draw(row: Row, model: Model, meter: Meter, progress: Progress, batch: int) -> tuple[Tensor, float]:

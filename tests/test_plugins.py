@@ -10,8 +10,9 @@ import torch
 
 from mgbench import plugins
 from mgbench.errors import UserError
-from mgbench.plugins import Registry, Source, find, installed, load, ours
+from mgbench.plugins import Source, find, installed, load, ours
 from mgbench.recipe import Recipe
+from mgbench.registry import HOOKS, Registry
 from mgbench.spec import Spec
 from tests import doubles
 
@@ -328,7 +329,7 @@ def test_what_is_resolved_leaves_defaults_out_and_what_is_spelled_puts_them_in(r
 
 
 def test_the_spelling_of_a_component_builds_the_same_component(registry: Registry) -> None:
-    for kind in plugins._HOOK_OF:
+    for kind in HOOKS:
         for name in registry.names(kind):
             try:
                 built = registry.build(kind, Spec(name))
@@ -349,7 +350,7 @@ def test_a_part_with_a_default_is_built_too(tmp_path: Path) -> None:
 def test_the_order_in_which_plugins_are_named_changes_nothing(tmp_path: Path) -> None:
     sources = [find(str(file(tmp_path, GOOD))), find(doubles.FILE)]
     one, other = load(sources), load(reversed(sources))
-    for kind in plugins._HOOK_OF:
+    for kind in HOOKS:
         assert {name: offer.plugin for name, offer in one.names(kind).items()} == {
             name: offer.plugin for name, offer in other.names(kind).items()
         }

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from mgbench import plugins, source
+from mgbench import source
 from mgbench.plugins import find, load
+from mgbench.registry import HOOKS
 from mgbench.source import fingerprint
 
 PART = '''"""A schedule."""
@@ -164,6 +165,6 @@ def test_a_loose_file_counts_with_our_components_that_it_imports(tmp_path: Path)
 
 def test_our_parts_have_fingerprints_that_differ_by_file() -> None:
     registry = load()
-    makers = {offer.maker for kind in plugins._HOOK_OF for offer in registry.names(kind).values()}
+    makers = {offer.maker for kind in HOOKS for offer in registry.names(kind).values()}
     prints = {maker.__module__: fingerprint(maker) for maker in makers}
     assert len(set(prints.values())) == len(prints)

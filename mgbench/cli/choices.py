@@ -11,7 +11,8 @@ from mgbench.errors import UserError
 
 if TYPE_CHECKING:
     from mgbench.plan import Row
-    from mgbench.plugins import Registry, Source
+    from mgbench.plugins import Source
+    from mgbench.registry import Registry
     from mgbench.store import Store
     from mgbench.study import Outline, Study
 

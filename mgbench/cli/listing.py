@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from mgbench.plugins import Registry
+    from mgbench.registry import Registry
 
 
 def list_(

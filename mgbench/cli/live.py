@@ -47,6 +47,8 @@ class Live:
         """Bring the display up to date with an event."""
         if event.exit_code is not None:
             self._end(event)
+        elif "note" in event.values:
+            self.say(event.values["note"])
         elif "row" in event.values:
             self._row(event)
         else:

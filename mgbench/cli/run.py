@@ -42,7 +42,10 @@ def run(
     _save_view(chosen)
     typer.echo(f"study {chosen.study.name}: {summary(chosen)}")
     exit_code = _compute(chosen, slots, batch)
-    _finish(chosen, results, reports)
+    if exit_code == INTERRUPTED:
+        typer.echo("stopped; the same command goes on where this one left off")
+    else:
+        _finish(chosen, results, reports)
     raise typer.Exit(exit_code)
 
 

@@ -97,7 +97,8 @@ class LocalEngine:
 def why_it_died(exit_code: int) -> str:
     """A sentence for an exit code that is not 0."""
     if exit_code < 0:
-        return f"its process was ended by {signal.Signals(-exit_code).name}"
+        known = {number.value: number.name for number in signal.Signals}
+        return f"its process was ended by {known.get(-exit_code, f'signal {-exit_code}')}"
     return f"its process ended with exit code {exit_code}"
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from mgbench import hookspecs
-from mgbench.plugins import _HOOK_OF, load
+from mgbench.plugins import load
+from mgbench.registry import HOOKS as HOOK_OF
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = [*(ROOT / "mgbench").rglob("*.py"), *(ROOT / "plugins").glob("*.py")]
@@ -21,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("recipe", "kinds", "streams"),
     ("record", "hookspecs", "study", "progress", "source", "toys"),
     ("components", "stages", "report", "store", "testing"),
-    ("plugins",),
+    ("plugins", "registry"),
     ("assembly", "plan"),
     ("fitting", "trial"),
     ("engines",),
@@ -142,7 +143,7 @@ def test_every_file_says_what_it_is_for(path: Path) -> None:
 def registered() -> frozenset[str]:
     """The names of all components and methods."""
     registry = load()
-    components = {name for kind in _HOOK_OF for name in registry.names(kind)}
+    components = {name for kind in HOOK_OF for name in registry.names(kind)}
     return frozenset(components | {method for recipes in registry.recipes.values() for method in recipes})
 
 
@@ -202,7 +203,7 @@ HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("mgbench_"))
 
 
 def test_there_is_one_hook_per_kind_and_one_for_methods() -> None:
-    assert set(HOOKS) == {*_HOOK_OF.values(), "mgbench_recipes"}
+    assert set(HOOKS) == {*HOOK_OF.values(), "mgbench_recipes"}
 
 
 @pytest.mark.parametrize("hook", HOOKS)

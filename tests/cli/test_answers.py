@@ -178,7 +178,7 @@ BAD = [
     (["plan", "--plugins", "emigm", "--seeds", "a"], "--seeds a is not a list of whole numbers"),
     (["plan", "--plugins", "emigm", "--seeds", "-1"], "seed is -1"),
     (["plan", "--plugins", "emigm", "--methods", "emigm-ungiuded"], "did you mean 'emigm-unguided'?"),
-    (["plan", "study.toml"], "study.toml, line 3: no key [vary] 'sampling_step'; did you mean 'sampling_steps'?"),
+    (["plan", "study.toml"], "study.toml, line 3: [vary] has no key 'sampling_step'; did you mean 'sampling_steps'?"),
     (["plan", "nothing.toml"], "cannot read the study file nothing.toml"),
     (["run", "--plugins", "emigm", "--device", "gpu"], "cannot run on 'gpu'"),
     (["run", "--plugins", "emigm", "--results", "study.toml"], "cannot write"),
