@@ -68,9 +68,11 @@ def find(wanted: str) -> Source:
 
 
 def _is_module(name: str) -> bool:
+    if not all(part.isidentifier() for part in name.split(".")):
+        return False
     try:
         return importlib.util.find_spec(name) is not None
-    except (ModuleNotFoundError, ValueError):
+    except ModuleNotFoundError:
         return False
     except Exception:
         return True  # it is there, and fails when its package is imported: let the import say how

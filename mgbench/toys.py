@@ -11,8 +11,63 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
+from mgbench.errors import Unfit
 from mgbench.kinds import MaskSchedule, Parts, Solver, Step, TokenSpace
 from mgbench.streams import Streams
+
+SPACES = (TokenSpace(6, 3, grid=(2, 3)), TokenSpace(6, 3, codes=5, grid=(2, 3)))
+
+
+def need(holds: bool | Tensor, sentence: str) -> None:
+    """Raise `AssertionError` with the sentence unless it holds."""
+    if not bool(holds):
+        raise AssertionError(sentence)
+
+
+def same(first: Any, second: Any, tolerance: float = 0.0) -> bool:
+    """Whether two tensors (or None) have one shape and differ nowhere by more than the tolerance."""
+    if first is None or second is None:
+        return first is second
+    return bool((first.shape == second.shape) and ((first.double() - second.double()).abs() <= tolerance).all())
+
+
+def accepted(component: Any) -> list[TokenSpace]:
+    """Those of `SPACES` that a component can work with."""
+    kept = []
+    for space in SPACES:
+        try:
+            getattr(component, "check", lambda *_: None)(Parts(labels=True), space)
+            kept.append(space)
+        except Unfit:
+            continue
+    need(bool(kept), "must accept tokens of some kind, codes or vectors")
+    return kept
+
+
+def seeded(seed: int = 0) -> Generator:
+    """A generator on the CPU."""
+    return Generator().manual_seed(seed)
+
+
+def each(purpose: str, count: int) -> Streams:
+    """A stream for each of `count` images or rows."""
+    return Streams.root(0, purpose).fold(torch.arange(count))
+
+
+def tokens_of(space: TokenSpace, batch: int) -> Tensor:
+    """Random tokens of a space, [B,N] or [B,N,D]."""
+    if space.codes:
+        return torch.randint(space.codes, (batch, space.length), generator=seeded())
+    return torch.randn(batch, space.length, space.dim, generator=seeded())
+
+
+def stirred(module: Any) -> Any:
+    """The module, every parameter moved a little: many layers start at zero, where nothing depends on anything."""
+    generator = seeded(3)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return module.eval()
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,6 +259,23 @@ class Euler:
             start = (x - math.sqrt(1 - now) * eps) / math.sqrt(now)
             x = math.sqrt(then) * start + math.sqrt(1 - then) * eps
         return x
+
+
+class Gaussian:
+    """Tokens of two independent normal numbers: the exact prediction of their noise, at whole times and between."""
+
+    def __init__(self) -> None:
+        self.mean, self.deviation = torch.tensor([0.7, -0.4]), torch.tensor([0.5, 0.9])
+        self.betas = torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)
+        self._log_kept = (1 - self.betas).cumprod(0).log()
+
+    def denoise(self, x: Tensor, time: float) -> tuple[Tensor, Tensor]:
+        """The expected noise in x [R,2] at a time, and a variance halfway between its bounds."""
+        low = int(time)
+        high, share = min(low + 1, len(self.betas) - 1), time - low
+        kept = float((self._log_kept[low] * (1 - share) + self._log_kept[high] * share).exp())
+        spread = kept * self.deviation**2 + 1 - kept
+        return math.sqrt(1 - kept) * (x - math.sqrt(kept) * self.mean) / spread, torch.zeros_like(x)
 
 
 def toy_parts(joint: Joint, **others: Any) -> Parts:

@@ -33,10 +33,11 @@ def test_lowest_takes_the_first_of_equals() -> None:
     ]
 
 
-def test_an_infinite_score_that_is_allowed_comes_before_what_is_not() -> None:
-    scores = torch.tensor([[0.0, math.inf, math.inf]])
-    assert lowest(scores, torch.tensor([[False, False, True]]), 1).sum() <= 1
-    assert lowest(-scores, torch.tensor([[True, True, False]]), 1).tolist() == [[False, True, False]]
+def test_an_infinite_score_can_be_the_lowest_or_the_highest() -> None:
+    scores = torch.tensor([[0.0, math.inf, -math.inf]])
+    everywhere = torch.ones(1, 3, dtype=torch.bool)
+    assert lowest(scores, everywhere, 1).tolist() == [[False, False, True]]
+    assert lowest(-scores, everywhere, 1).tolist() == [[False, True, False]]
 
 
 def cosine(t: Tensor) -> Tensor:

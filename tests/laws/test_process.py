@@ -24,7 +24,7 @@ class Broken(Masked):
 
     def build(self, parts: Parts, space: TokenSpace, classes: int) -> Any:
         model = super().build(parts, space, classes)
-        return nn.ModuleDict({"all": model}) if self.law == "called network" else model
+        return nn.ModuleDict({"all": model}) if self.law == "child `network`" else model
 
     def loss(self, model: Any, parts: Parts, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
         loss = super().loss(model, parts, tokens, labels, generator)
@@ -35,7 +35,7 @@ class Broken(Masked):
                 return loss + torch.rand(())
             case "have a gradient":
                 return loss * 0
-            case "gradient must be finite":
+            case "a finite one":
                 return loss + model.head.shift.abs().sum().sqrt()
         return loss
 
@@ -57,11 +57,11 @@ class Broken(Masked):
 
 
 LAWS = [
-    "called network",
+    "child `network`",
     "one finite number",
     "same loss",
     "have a gradient",
-    "gradient must be finite",
+    "a finite one",
     "nothing masked",
     "as many as were asked",
     "the shape",

@@ -48,7 +48,7 @@ class Broken:
         match self.law:
             case "must be bool":
                 return OneByOne().choose(mask, confidence, step, draws).float()
-            case "same choice":
+            case "choose the same":
                 draws = draws.fold(torch.randint(1000, ()))
             case "depend on its batch":
                 draws = Streams.root(0, "all").fold(torch.arange(len(mask)))
@@ -67,7 +67,7 @@ LAWS = [
     "the last one left",
     "as many tokens",
     "must be bool",
-    "same choice",
+    "choose the same",
     "depend on its batch",
 ]
 

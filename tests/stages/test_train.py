@@ -61,8 +61,9 @@ def test_training_learns() -> None:
     """Images of three equal codes: a visible token tells the others, so ln 3 is left only where all are masked."""
     equal = TOKENS[:, :1].expand(-1, 3)
     steps = list(training(RECIPE.change(train_steps=200)).run(equal, LABELS))
-    assert steps[0].loss == pytest.approx(math.log(3), abs=0.1)
-    assert steps[-1].loss < 0.8
+    # With N = 3 and independent masks, E[3t³]/E[3t] = 1/2 of the masked tokens lie in images that are all masked.
+    assert steps[0].loss > steps[-1].loss + 0.1
+    assert steps[-1].loss == pytest.approx(math.log(3) / 2, abs=0.15)
 
 
 def test_reports_come_regularly_and_at_the_end() -> None:
@@ -136,7 +137,7 @@ def test_the_average_follows_the_weights() -> None:
             now = started.model.get_parameter(name).detach()
             decay = min(ema, (1 + step) / (10 + step))
             expected = now.clone() if step == 0 else decay * expected + (1 - decay) * now
-        torch.testing.assert_close(started.average.module.get_parameter(name).detach(), expected, rtol=2e-3, atol=2e-4)
+        torch.testing.assert_close(started.average.module.get_parameter(name).detach(), expected, rtol=1e-4, atol=1e-6)
 
 
 def rates(recipe: Recipe) -> list[float]:
