@@ -4,6 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+# The exit code of what a user stopped, as shells have it for Ctrl-C.
+INTERRUPTED = 130
+
 
 class Interrupted(Exception):
     """The user asked to stop; what was done is kept."""

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from mgbench.progress import INTERRUPTED
+
 if TYPE_CHECKING:
     from mgbench.engines.local import Event
 
@@ -16,15 +18,15 @@ class Live:
     def __init__(self, rows: int) -> None:
         self._console = Console()
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             TimeRemainingColumn(compact=True),
             console=self._console,
             disable=not self._console.is_terminal,
         )
-        self._rows = self._progress.add_task("[bold]rows", total=rows, note="")
+        self._rows = self._progress.add_task("rows", total=rows, note="")
         self._tasks: dict[str, TaskID] = {}
         self._stages: dict[str, str] = {}
         self._done = 0
@@ -41,7 +43,7 @@ class Live:
 
     def say(self, text: str) -> None:
         """Print a line above the display."""
-        self._progress.console.print(text)
+        self._progress.console.print(text, soft_wrap=True, markup=False)
 
     def show(self, event: "Event") -> None:
         """Bring the display up to date with an event."""
@@ -69,7 +71,7 @@ class Live:
             self._stages[name] = label
             self._progress.reset(task, total=values["total"])
             if not self._console.is_terminal:
-                self._console.print(f"{name}: {label} ({self._done} of {self._total} rows done)")
+                self.say(f"{name}: {label} ({self._done} of {self._total} rows done)")
         self._progress.update(
             task, completed=values["done"], total=values["total"], note=_note(values), description=f"{name}: {label}"
         )
@@ -78,7 +80,7 @@ class Live:
         task = self._tasks.pop(event.job.name, None)
         if task is not None:
             self._progress.remove_task(task)
-        if event.exit_code:
+        if event.exit_code not in (0, INTERRUPTED):
             self.say(f"{event.job.name}: ended early; see {event.job.log}")
 
 

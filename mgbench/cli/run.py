@@ -10,13 +10,13 @@ import typer
 
 from mgbench.cli import choices
 from mgbench.cli.plan import summary
+from mgbench.progress import INTERRUPTED
 
 if TYPE_CHECKING:
     from mgbench.cli.live import Live
-    from mgbench.engines.local import Job, LocalEngine
+    from mgbench.engines.local import LocalEngine
+    from mgbench.engines.worker import Job
     from mgbench.plan import Trial
-
-INTERRUPTED = 130
 
 
 def run(
@@ -93,7 +93,7 @@ def _compute(chosen: choices.Chosen, slots: list[str], batch: int) -> int:
 
 
 def _job(chosen: choices.Chosen, trial: "Trial", batch: int) -> "Job":
-    from mgbench.engines.local import Job
+    from mgbench.engines.worker import Job
 
     rows = tuple((row.method, row.assembly.recipe) for row in trial.rows)
     root = chosen.store.root.resolve()
@@ -118,7 +118,7 @@ def _stop_on_ctrl_c(engine: "LocalEngine", live: "Live") -> list[int]:
 
 def _record_death(chosen: choices.Chosen, trial: "Trial", exit_code: int, stopped: bool) -> None:
     """Record the rows that a process took along when it ended; the worker has recorded its own failures."""
-    from mgbench.engines.local import INTERRUPTED, why_it_died
+    from mgbench.engines.local import why_it_died
 
     if exit_code == INTERRUPTED:
         return

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from mgbench.engines.worker import INTERRUPTED, Job, work
+from mgbench.engines.worker import Job, work
 
 # Loaded once, before the trials fork off, because each takes seconds to import.
 PRELOAD = ["mgbench.engines.worker", "accelerate", "diffusers.schedulers", "sklearn.datasets", "sklearn.cluster"]
@@ -100,6 +100,3 @@ def why_it_died(exit_code: int) -> str:
         known = {number.value: number.name for number in signal.Signals}
         return f"its process was ended by {known.get(-exit_code, f'signal {-exit_code}')}"
     return f"its process ended with exit code {exit_code}"
-
-
-__all__ = ["INTERRUPTED", "Event", "Job", "LocalEngine", "why_it_died"]

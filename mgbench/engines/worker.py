@@ -15,12 +15,10 @@ import torch
 from mgbench.assembly import assemble
 from mgbench.plan import Row, Trial
 from mgbench.plugins import Source, load
-from mgbench.progress import Interrupted, Progress
+from mgbench.progress import INTERRUPTED, Interrupted, Progress
 from mgbench.recipe import Recipe
 from mgbench.store import Store
 from mgbench.trial import run_trial
-
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True)

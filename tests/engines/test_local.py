@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from mgbench.engines.local import INTERRUPTED, Event, Job, LocalEngine, why_it_died
+from mgbench.engines.local import Event, LocalEngine, why_it_died
+from mgbench.engines.worker import Job
 from mgbench.plan import plan_rows, plan_trials
 from mgbench.plugins import find, load
+from mgbench.progress import INTERRUPTED
 from mgbench.recipe import Recipe
 from mgbench.store import CHECKPOINT, Store
 from mgbench.study import Study
