@@ -61,10 +61,7 @@ def _train(
     tokens = encode(tokenizer, data.train, device)
     labels = _train_labels(assembly).to(device)
     training = Training(recipe, assembly.parts, module, device)
-    fresh = copy.deepcopy(training.state())
     curve = _resume(store, folder, training)
-    if not curve:
-        training.restore(fresh)
     saved = time.monotonic()
     try:
         for step in training.run(tokens, labels):
@@ -95,16 +92,20 @@ def _checkpoint(folder: Path, training: Training, curve: list[TrainStep]) -> Non
 
 
 def _resume(store: Store, folder: Path, training: Training) -> list[TrainStep]:
+    """Go on from the checkpoint if there is one that can be read whole; the steps it had done."""
     path = folder / CHECKPOINT
     if not path.exists():
         return []
+    fresh = copy.deepcopy(training.state())
     try:
         content = torch.load(path, map_location=training.device, weights_only=True)
         training.restore(content["training"])
+        return [TrainStep(**step) for step in content["curve"]]
     except Exception as error:
+        # What was restored before it failed must not stay.
+        training.restore(fresh)
         store.set_aside(path, error)
         return []
-    return [TrainStep(**step) for step in content["curve"]]
 
 
 def _write_curve(path: Path, curve: list[TrainStep]) -> None:

@@ -1,7 +1,7 @@
 """The options that several commands share, and what they amount to."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -60,21 +60,15 @@ def choose(outline: "Outline", results: Path) -> Chosen:
 
     sources = tuple(find(name) for name in outline.plugins)
     registry = load(sources)
-    for plugin, problem in registry.problems.items():
-        typer.secho(f"mgbench: left out: {problem}", err=True, fg="yellow") if plugin else None
-    names = tuple(source.name for source in sources)
-    study = _renamed(outline, names).study(registry.recipes)
+    for problem in registry.problems.values():
+        typer.secho(f"mgbench: left out: {problem}", err=True, fg="yellow")
+    # Recipes are known by the names of plugins, which for a file is not how it was given.
+    study = replace(outline, plugins=tuple(source.name for source in sources)).study(registry.recipes)
     store = Store(results)
     rows = plan_rows(registry, study, store)
     for note in store.notes:
         typer.secho(f"mgbench: {note}", err=True, fg="yellow")
     return Chosen(sources, registry, study, store, rows)
-
-
-def _renamed(outline: "Outline", names: tuple[str, ...]) -> "Outline":
-    from dataclasses import replace
-
-    return replace(outline, plugins=names)
 
 
 def outline(

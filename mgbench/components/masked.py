@@ -109,7 +109,7 @@ def _all_masked(space: TokenSpace, labels: Tensor) -> State:
 
 
 def _look(model: Any, state: State, labels: Tensor, scale: float) -> tuple[Tensor, Tensor | None]:
-    """Z with the labels, and without them where guidance needs it; both halves go through the network as one batch."""
+    """The network's z with the labels, and without them where guidance needs it; then both halves are one batch."""
     if scale == 1:
         return model.network(state.tokens, state.mask, labels), None
     without = torch.full_like(labels, UNLABELLED)
