@@ -27,7 +27,9 @@ def print_table(results: Path, study: str | None, allow_mismatch: bool = False) 
     for name in map(str, shown):
         # As Text, because rich would read the brackets of fid[digits_cnn] as markup.
         head = Text(name.replace("[", "\n["))
-        table.add_column(head, justify="left" if name in TEXT_COLUMNS else "right", no_wrap=True)
+        text = name in TEXT_COLUMNS
+        # Where it is narrow, long names wrap and numbers stay whole.
+        table.add_column(head, justify="left" if text else "right", no_wrap=not text, overflow="fold")
     for cells in shown.itertuples(index=False):
         table.add_row(*(Text(str(cell)) for cell in cells))
     console = Console()

@@ -15,6 +15,8 @@ from mgbench.report.style import MOST_SERIES, Look, ground, legend_label, looks,
 from mgbench.report.summary import comparable, floor_of, summarise
 
 PANEL = (6.4, 4.0)
+# Inches: what one line of a legend takes, and how much of it the panels give up without becoming flat.
+LEGEND_LINE, LEGEND_ROOM = 0.21, 0.9
 
 
 def metric_versus(
@@ -108,12 +110,15 @@ def foremost(summary: pd.DataFrame, higher: bool, most: int = MOST_SERIES) -> tu
 
 
 def below(figure: Figure, names: list[str], styles: Mapping[str, Look], marker: bool = True) -> None:
-    """One legend for the whole figure, under it, in as many columns as fit."""
+    """One legend for the whole figure, under it, in as many columns as fit; the figure grows by what many or long names need."""
     if not names:
         return
     labels = [legend_label(name) for name in names]
     longest = max(len(line) for label in labels for line in label.splitlines())
     columns = max(1, min(len(labels), int(figure.get_figwidth() * 11 // (longest + 6))))
+    rows = -(-len(labels) // columns)
+    height = LEGEND_LINE * sum(sorted((label.count("\n") + 1 for label in labels), reverse=True)[:rows])
+    figure.set_figheight(figure.get_figheight() + max(0.0, height - LEGEND_ROOM))
     handles = [styles[name].handle(marker) for name in names]
     figure.legend(handles, labels, loc="outside lower left", ncols=columns, handlelength=3)
 

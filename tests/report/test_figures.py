@@ -165,3 +165,14 @@ def test_without_or_with_broken_images_there_is_no_sheet(tmp_path):
     assert sample_sheet(frame, Layout(tmp_path)) is None
     (Layout(tmp_path).run(item.key) / "images.npz").write_bytes(b"PK cut short")
     assert sample_sheet(frame, Layout(tmp_path)) is None
+
+
+def test_many_long_names_do_not_cover_the_figure(tmp_path):
+    long = "guidance_schedule=interval(low=0.{}, high=0.9, inner=constant(scale=1.5)), solver=dpmpp(steps=16, order=3)"
+    records = [record(f"method {place}, {long.format(place)}", steps) for place in range(10) for steps in (4, 16)]
+    figure = metric_panels(read_results(store(tmp_path, *records)), FID)
+    figure.draw_without_rendering()
+    legend = figure.legends[0].get_window_extent()
+    for axes in figure.axes:
+        assert not legend.overlaps(axes.get_window_extent())
+        assert axes.get_window_extent().height > 150
