@@ -102,7 +102,7 @@ def _job(chosen: choices.Chosen, trial: "Trial", batch: int) -> "Job":
 
 
 def _stop_on_ctrl_c(engine: "LocalEngine", live: "Live") -> list[int]:
-    """Ctrl-C lets the trials finish the write in hand and end; a second one ends them at once."""
+    """Ctrl-C, or being told to end, lets the trials finish the write in hand and end; a second one ends them at once."""
     asked: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -112,7 +112,8 @@ def _stop_on_ctrl_c(engine: "LocalEngine", live: "Live") -> list[int]:
             "stopping: checkpoints are being written; Ctrl-C again stops at once" if len(asked) == 1 else "stopped"
         )
 
-    signal.signal(signal.SIGINT, note)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, note)
     return asked
 
 

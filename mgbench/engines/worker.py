@@ -36,23 +36,29 @@ class Job:
 
 
 def work(job: Job, parent: Connection) -> None:
-    """Run one job in this process, telling the parent how far it is; exits with 130 if it was asked to stop."""
-    stop = _listen()
+    """Run one job in this process, telling the parent how far it is; exits with 130 if it was asked to stop, or left alone."""
+    asked = _listen()
     _to_log(job.log)
     torch.set_num_threads(1)
     try:
         registry = load(job.sources)
         rows = tuple(Row(method, assemble(registry, recipe)) for method, recipe in job.rows)
         trial = Trial(job.training_key, rows)
-        run_trial(Store(job.root), trial, torch.device(job.device), Progress(_emitter(parent), stop), job.batch)
+        run_trial(
+            Store(job.root),
+            trial,
+            torch.device(job.device),
+            Progress(_emitter(parent, asked), lambda: bool(asked)),
+            job.batch,
+        )
     except Interrupted:
         sys.exit(INTERRUPTED)
     finally:
         parent.close()
 
 
-def _listen() -> Callable[[], bool]:
-    """Both a Ctrl-C in the terminal and a stop from the parent only set a flag: what is being written is finished first."""
+def _listen() -> list[int]:
+    """What asked to stop: a Ctrl-C in the terminal or the parent. Only noted, so that what is being written is finished first."""
     asked: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -60,7 +66,7 @@ def _listen() -> Callable[[], bool]:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, note)
-    return lambda: bool(asked)
+    return asked
 
 
 def _to_log(path: Path) -> None:
@@ -70,12 +76,12 @@ def _to_log(path: Path) -> None:
         os.dup2(file.fileno(), stream)
 
 
-def _emitter(parent: Connection) -> Callable[[dict[str, Any]], None]:
+def _emitter(parent: Connection, asked: list[int]) -> Callable[[dict[str, Any]], None]:
     def emit(event: dict[str, Any]) -> None:
         try:
             parent.send(event)
         except OSError:
-            # The parent is gone; the work is worth finishing all the same.
-            return
+            # The parent is gone: leave a checkpoint, for the same command to go on from, and hold nobody's cores.
+            asked.append(signal.SIGHUP)
 
     return emit

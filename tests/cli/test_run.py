@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -163,8 +163,10 @@ def test_failed_rows_are_told_the_rest_runs_and_the_exit_code_is_1(tmp_path: Pat
     assert "two tensors disagree" in done.out
 
 
-def stop_in_training(folder: Path, arguments: Sequence[str]) -> tuple[int, str]:
-    """Run a command in a group of its own, press Ctrl-C once it trains, and tell how it ended."""
+def stop_in_training(
+    folder: Path, arguments: Sequence[str], stop: Callable[[int, int], None] = os.killpg, by: int = signal.SIGINT
+) -> tuple[int, str]:
+    """Run a command in a group of its own, press Ctrl-C (or stop it otherwise) once it trains, and tell how it ended."""
     process = subprocess.Popen(
         [sys.executable, "-m", "mgbench", *arguments],
         cwd=folder,
@@ -180,10 +182,22 @@ def stop_in_training(folder: Path, arguments: Sequence[str]) -> tuple[int, str]:
         lines.append(line)
         if ": train" in line:
             time.sleep(0.5)
-            os.killpg(process.pid, signal.SIGINT)
+            stop(process.pid, by)
             break
     rest, _ = process.communicate(timeout=60)
     return process.returncode, "".join(lines) + rest
+
+
+@pytest.mark.parametrize(("by", "code"), [(signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_a_trial_does_not_outlive_the_command(tmp_path: Path, by: int, code: int) -> None:
+    arguments = [*DOUBLES, "--set", "loss_weighting=slow(0.02)", "--set", "train_steps=100000"]
+    assert stop_in_training(tmp_path, arguments, os.kill, by)[0] == code
+    until = time.monotonic() + 60
+    while not list((tmp_path / "results").glob("models/*/checkpoint.pt")) and time.monotonic() < until:
+        time.sleep(0.2)
+    while not (stopped := records(tmp_path)) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert {record.status for record in stopped} == {"interrupted"}
 
 
 @pytest.mark.usefixtures("_no_report")
