@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -16,9 +16,9 @@ from mgbench.spec import Spec
 
 @dataclass(frozen=True)
 class Assembly:
-    """A recipe looked up: what it amounts to (`answers`), its keys, every field spelled out, and its parts.
+    """A recipe looked up: its keys, every field spelled out, its parts and its images.
 
-    `unfit` is the reason why the parts cannot work together, if they cannot; `parts` is then incomplete.
+    `unfit` is the reason why the parts cannot work together, if they cannot.
     """
 
     recipe: Recipe
@@ -46,12 +46,14 @@ def assemble(registry: Registry, recipe: Recipe) -> Assembly:
         UserError: if a component or option does not exist, or the recipe sets a kind that nothing could ask for.
     """
     specs = _asked(registry, recipe)
-    data = load_data(registry, specs["dataset"])
-    answers = {kind: _answer(registry, kind, spec) for kind, spec in specs.items()}
-    answers["metrics"] = _metrics_answer(registry, recipe)
     parts = Parts(labels=recipe.labels)
     for kind, spec in specs.items():
         setattr(parts, kind, registry.build(kind, spec))
+    dataset: Any = parts.dataset
+    data = load_images(dataset)
+    answers = {kind: _answer(registry, kind, spec) for kind, spec in specs.items()}
+    answers["extractor"] = _with_weights(answers["extractor"], parts.extractor)
+    answers["metrics"] = _metrics_answer(registry, recipe)
     parts.metrics = tuple(registry.build("metric", spec) for spec in recipe.metrics)
     spelled = {**recipe.spelled(), **dict.fromkeys(KINDS)}
     spelled |= {kind: str(registry.spell(kind, spec)) for kind, spec in specs.items()}
@@ -70,14 +72,16 @@ def token_space(parts: Parts, data: ImageData) -> TokenSpace:
 
 
 @cache
-def _load(dataset: Any) -> ImageData:
+def load_images(dataset: Any) -> ImageData:
+    """The images of a dataset, read once a process."""
     data: ImageData = dataset.load()
     return data
 
 
-def load_data(registry: Registry, spec: Spec) -> ImageData:
-    """The images of a dataset, read once a process."""
-    return _load(registry.build("dataset", spec))
+@cache
+def _extractor_id(extractor: Any) -> str:
+    name: str = extractor.build().id
+    return name
 
 
 def _asked(registry: Registry, recipe: Recipe) -> dict[str, Spec]:
@@ -110,6 +114,11 @@ def _default(registry: Registry, recipe: Recipe, kind: str) -> Spec:
 def _answer(registry: Registry, kind: str, spec: Spec) -> Answer:
     sources = [fingerprint(maker) for maker in registry.makers(kind, spec)]
     return Answer(str(registry.resolve(kind, spec)), "+".join(sources))
+
+
+def _with_weights(answer: Answer, extractor: Any) -> Answer:
+    """Scores belong to the weights that an extractor reads from a file as much as to its code."""
+    return replace(answer, source=f"{answer.source}+{_extractor_id(extractor)}")
 
 
 def _metrics_answer(registry: Registry, recipe: Recipe) -> Answer:

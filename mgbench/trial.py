@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 import mgbench
+from mgbench.assembly import load_images
 from mgbench.components.metrics import small_sample_warning
 from mgbench.errors import Diverged
 from mgbench.fitting import fitted_model
@@ -95,7 +96,7 @@ class Reference:
 
 @lru_cache(maxsize=4)
 def _reference(dataset: Any, extractor: Any, device: torch.device) -> Reference:
-    data, module = dataset.load(), extractor.build().to(device)
+    data, module = load_images(dataset), extractor.build().to(device)
     train = extract(module, data.train, data.train_labels, device)
     return Reference(module, train, extract(module, data.test, data.test_labels, device))
 
@@ -117,11 +118,11 @@ def _record_row(store: Store, row: Row, model: Model, trained: TrainStep, progre
         scores=dict(judge(parts.metrics, generated, reference.train, reference.name)),
         floors=dict(judge(parts.metrics, _first(reference.test, count), reference.train, reference.name)),
         costs=_costs(assembly.recipe.batch_size, model, trained, meter, count, seconds),
-        warnings=_warnings(row, generated, reference),
+        warnings=_warnings(generated, reference),
         protocol=_protocol(row, reference, count),
         origin={**origin(model.device), "started": started, "finished": _now()},
     )
-    _save_real(store, row, model.classes)
+    _save_real(store, row)
     shown = labels_for(torch.arange(min(count, SHOWN)), model.classes)
     store.save_record(record, {IMAGES: lambda path: _save_images(path, images[:SHOWN], shown)})
     progress.emit({"row": row.key, "status": "done"})
@@ -161,7 +162,7 @@ def _costs(
     }
 
 
-def _warnings(row: Row, generated: Features, reference: Reference) -> list[str]:
+def _warnings(generated: Features, reference: Reference) -> list[str]:
     count, dim = generated.features.shape
     held = len(reference.test.features)
     few = small_sample_warning(count, dim)
@@ -174,7 +175,7 @@ def _protocol(row: Row, reference: Reference, count: int) -> str:
     return f"{dataset}@{row.assembly.data.fingerprint[:8]}/train/n{count}/balanced/uint8/{reference.extractor.id}"
 
 
-def _save_real(store: Store, row: Row, classes: int) -> None:
+def _save_real(store: Store, row: Row) -> None:
     """Keep some held-out images, in the order of classes in which samples are drawn, to show beside them."""
     data = row.assembly.data
     path = store.layout.real(data.fingerprint)

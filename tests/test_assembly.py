@@ -1,11 +1,12 @@
 """From a recipe to its parts: what is asked, what cannot work together and why, defaults, and keys over real components."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from mgbench.assembly import Assembly, assemble
+from mgbench.assembly import Assembly, _extractor_id, assemble
 from mgbench.errors import UserError
 from mgbench.plugins import Registry, find, load
 from mgbench.recipe import Recipe
@@ -255,3 +256,16 @@ def mgbench_datasets():
     bare = TINY.change(dataset="bare")
     assert "bare has no labels; set labels=False" in assemble(registry, bare).unfit
     assert assemble(registry, bare.change(labels=False)).unfit == ""
+
+
+def test_other_weights_of_the_extractor_move_the_key_of_the_scores_only(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = assemble(registry, TINY).keys
+    trained_anew = SimpleNamespace(id="digits_cnn@0000")
+    monkeypatch.setattr("mgbench.components.extractors._build", lambda name: trained_anew)
+    _extractor_id.cache_clear()
+    after = assemble(registry, TINY).keys
+    _extractor_id.cache_clear()
+    assert (after.tokenizer, after.training) == (before.tokenizer, before.training)
+    assert after.run != before.run

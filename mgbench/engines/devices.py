@@ -9,9 +9,8 @@ from mgbench.errors import UserError
 
 def cpu_slots(jobs: int = 0) -> list[str]:
     """One slot for each core this process may use, or as many as asked for."""
-    return ["cpu"] * (
-        jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else jobs or os.cpu_count() or 1
-    )
+    may_use = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return ["cpu"] * (jobs or len(may_use))
 
 
 def cuda_slots() -> list[str]:
