@@ -8,7 +8,7 @@ from typing import Any
 
 from mgbench.errors import Unfit, UserError
 from mgbench.kinds import ImageData, Parts, TokenSpace
-from mgbench.recipe import ALWAYS_ASKED, KINDS, Answer, Keys, Recipe, make_keys
+from mgbench.recipe import ALWAYS_ASKED, FIELDS, KINDS, Answer, Keys, Recipe, make_keys
 from mgbench.registry import Offer, Registry
 from mgbench.source import fingerprint
 from mgbench.spec import Spec
@@ -46,6 +46,8 @@ def assemble(registry: Registry, recipe: Recipe) -> Assembly:
         UserError: if a component or option does not exist, or the recipe sets a kind that nothing could ask for.
     """
     specs = _asked(registry, recipe)
+    ignored = getattr(registry.offer("process", specs["process"]).maker, "ignores", ())
+    recipe = recipe.change(**{name: FIELDS[name].default for name in ignored})
     parts = Parts(labels=recipe.labels)
     for kind, spec in specs.items():
         setattr(parts, kind, registry.build(kind, spec))
@@ -55,7 +57,7 @@ def assemble(registry: Registry, recipe: Recipe) -> Assembly:
     answers["extractor"] = _with_weights(answers["extractor"], parts.extractor)
     answers["metrics"] = _metrics_answer(registry, recipe)
     parts.metrics = tuple(registry.build("metric", spec) for spec in recipe.metrics)
-    spelled = {**recipe.spelled(), **dict.fromkeys(KINDS)}
+    spelled = {**recipe.spelled(), **dict.fromkeys(KINDS), **dict.fromkeys(ignored)}
     spelled |= {kind: str(registry.spell(kind, spec)) for kind, spec in specs.items()}
     reason = _unfit(registry, recipe, specs, parts, data)
     return Assembly(recipe, make_keys(recipe, answers, data.fingerprint), spelled, parts, data, reason)
@@ -91,7 +93,7 @@ def _asked(registry: Registry, recipe: Recipe) -> dict[str, Spec]:
     while waiting:
         kind = waiting.pop(0)
         if kind not in specs:
-            specs[kind] = getattr(recipe, kind) or _default(registry, recipe, kind)
+            specs[kind] = getattr(recipe, kind) or _default(registry, specs, kind)
             waiting += _asks(registry.offer(kind, specs[kind]))
     return {kind: specs[kind] for kind in KINDS if kind in specs}
 
@@ -100,15 +102,22 @@ def _asks(offer: Offer) -> tuple[str, ...]:
     return tuple(getattr(offer.maker, "asks", ()))
 
 
-def _default(registry: Registry, recipe: Recipe, kind: str) -> Spec:
-    if kind == "sampling_schedule":
-        return recipe.mask_schedule or _default(registry, recipe, "mask_schedule")
-    if kind == "extractor":
-        dataset = recipe.dataset or _default(registry, recipe, "dataset")
-        return Spec.parse(registry.offer("dataset", dataset).maker.extractor)  # type: ignore[attr-defined]
+def _default(registry: Registry, specs: Mapping[str, Spec], kind: str) -> Spec:
+    """The usual answer to a kind: its default, or what one of the components found so far names as such.
+
+    Raises:
+        UserError: if there is none.
+    """
     default = KINDS[kind].default
-    assert default is not None
-    return default
+    if default is not None:
+        return default
+    if kind == "sampling_schedule":
+        return specs.get("mask_schedule") or _default(registry, specs, "mask_schedule")
+    for asked, spec in specs.items():
+        usual = getattr(registry.offer(asked, spec).maker, kind, None)
+        if isinstance(usual, str):
+            return Spec.parse(usual)
+    raise UserError(f"nothing in this recipe says which {kind.replace('_', ' ')} is usual; set {kind}")
 
 
 def _answer(registry: Registry, kind: str, spec: Spec) -> Answer:

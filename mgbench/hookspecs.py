@@ -64,6 +64,11 @@ def mgbench_loss_weightings() -> "Mapping[str, type[kinds.LossWeighting]]":  # t
 
 
 @hookspec
+def mgbench_time_grids() -> "Mapping[str, type[kinds.TimeGrid]]":  # type: ignore[empty-body]
+    """At which times does sampling stop?"""
+
+
+@hookspec
 def mgbench_samplers() -> "Mapping[str, type[kinds.Sampler]]":  # type: ignore[empty-body]
     """Which tokens are revealed next?"""
 
@@ -76,6 +81,11 @@ def mgbench_guidance_schedules() -> "Mapping[str, type[kinds.GuidanceSchedule]]"
 @hookspec
 def mgbench_solvers() -> "Mapping[str, type[kinds.Solver]]":  # type: ignore[empty-body]
     """How does the diffusion head go from noise to a value?"""
+
+
+@hookspec
+def mgbench_code_draws() -> "Mapping[str, type[kinds.CodeDraw]]":  # type: ignore[empty-body]
+    """Which codes may be drawn, and how boldly?"""
 
 
 @hookspec

@@ -4,9 +4,10 @@ Symbols: B images in a batch; N tokens an image; K codes; D numbers in a continu
 one a token picked from a batch; C, H, W' channels, height, width of images. Time t runs in [0, 1] and t = 1 is fully masked;
 γ(t) is the share of tokens masked at t. A mask is True where a token is masked. A label of -1 means "no label".
 
-Every component is a frozen dataclass whose fields are its options. Two attributes are optional on all of them:
-`asks`, names of further kinds it needs (its process, and what the process asks, decide what a recipe consists of), and
-`check(parts, space)`, which raises `Unfit` when the component cannot work with the others.
+Every component is a frozen dataclass whose fields are its options. Some attributes are optional on all of them: `asks`,
+names of further kinds it needs (its process, and what the process asks, decide what a recipe consists of); an attribute
+called like a kind that has no default of its own (`extractor`, `solver`), the usual answer to it; and `check(parts, space)`,
+which raises `Unfit` when the component cannot work with the others.
 """
 
 import hashlib
@@ -14,14 +15,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
+    from mgbench.steps import Drawn, Looks, Request, State, Step, View
     from mgbench.streams import Streams
 
 UNLABELLED = -1
+# A prediction [R,D] from x [R,D] and a time, and the variance value [R,D] if one was learned.
+Predict = Callable[["Tensor", float], "tuple[Tensor, Tensor | None]"]
 
 
 @dataclass(frozen=True)
@@ -71,41 +75,6 @@ class Features:
     labels: "Tensor | None" = None
 
 
-@dataclass(frozen=True)
-class Step:
-    """One sampling step from time t to s < t.
-
-    `share_now` and `share_then` are the shares of tokens masked before and after it; `reveal` is how many tokens every image
-    reveals, or None where each image draws its own number.
-    """
-
-    index: int
-    total: int
-    t: float
-    s: float
-    share_now: float
-    share_then: float
-    reveal: int | None = None
-
-
-@dataclass(frozen=True)
-class State:
-    """Unfinished images: tokens [B,N] int64 or [B,N,D] float, and the mask [B,N]."""
-
-    tokens: "Tensor"
-    mask: "Tensor"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to sample: labels int64 [B], how many steps, one random stream per image, and one shared by the whole run."""
-
-    labels: "Tensor"
-    steps: int
-    images: "Streams"
-    shared: "Streams"
-
-
 class Parts(SimpleNamespace):
     """The components of one recipe by kind; a kind that nothing asks is absent."""
 
@@ -118,16 +87,21 @@ class Parts(SimpleNamespace):
     masking: "Masking"
     loss_weighting: "LossWeighting"
     sampling_schedule: "MaskSchedule"
+    time_grid: "TimeGrid"
     sampler: "Sampler"
     guidance_schedule: "GuidanceSchedule"
     solver: "Solver"
+    code_draw: "CodeDraw"
     extractor: "Extractor"
     metrics: "tuple[Metric, ...]"
     labels: bool
 
 
 class Process(Protocol):
-    """How does an unfinished image become a finished one?"""
+    """How does an unfinished image become a finished one?
+
+    `ignores`, which is optional, names settings of a recipe that mean nothing to it.
+    """
 
     asks: ClassVar[tuple[str, ...]]
 
@@ -139,7 +113,7 @@ class Process(Protocol):
     ) -> "Tensor":
         """The training loss (a scalar) of a batch of tokens [B,N] or [B,N,D] with labels int64 [B]."""
 
-    def sample(self, model: "nn.Module", parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
+    def sample(self, model: "nn.Module", parts: Parts, space: TokenSpace, request: "Request") -> Iterator["State"]:
         """Yield the state after every step; the last one has no token masked."""
 
 
@@ -201,11 +175,19 @@ class HeadModule(Protocol):
         """The loss [R] of rows z [R,W] whose true values are int64 [R] or float [R,D]."""
 
     def sample(
-        self, z: "Tensor", z_uncond: "Tensor | None", scale: float, draws: "Streams", solver: "Solver | None"
-    ) -> "tuple[Tensor, Tensor | None]":
-        """Values of rows z [R,W], and the log-probability [R] of each if it has one.
+        self,
+        z: "Tensor",
+        z_uncond: "Tensor | None",
+        scale: float,
+        draws: "Streams",
+        parts: Parts,
+        temperature: float = 1.0,
+    ) -> "Drawn":
+        """Values of rows z [R,W], drawn with one stream a row.
 
-        With `z_uncond` the prediction is moved from the unconditional one by `scale` (1: plain conditional).
+        With `z_uncond` the prediction is moved from the unconditional one by `scale` (1: plain conditional). `parts` holds the
+        answers to the kinds that the head asks. A `temperature` T draws a code with probability proportional to p^(1/T)
+        (0: the likeliest); what is said of probabilities is of p itself.
         """
 
 
@@ -233,42 +215,63 @@ class Masking(Protocol):
 class LossWeighting(Protocol):
     """How much does t count in the loss?"""
 
-    def __call__(self, schedule: MaskSchedule, t: "Tensor") -> "Tensor":
-        """The weight of each time, same shape as t."""
+    def __call__(self, schedule: MaskSchedule, t: "Tensor", mask: "Tensor") -> "Tensor":
+        """The weight [B,N] of every token's loss in the loss of a batch, which is their weighted sum; t [B], mask [B,N].
+
+        The head is trained, and paid for, where the weight is not 0.
+        """
+
+
+class TimeGrid(Protocol):
+    """At which times does sampling stop?"""
+
+    def __call__(self, steps: int) -> "Tensor":
+        """Times float64 [steps + 1] falling from 1 to about 0."""
 
 
 class Sampler(Protocol):
     """Which tokens are revealed next?
 
-    `needs_confidence` says that values are drawn for all masked tokens first and then chosen by their probability; otherwise
-    positions are chosen first, and the head is paid for only there.
+    A method `value_temperature(step) -> float` is optional: the temperature at which a head of codes draws in a step.
     """
 
-    needs_confidence: ClassVar[bool]
+    looks: ClassVar["Looks"]
 
-    def plan(self, schedule: MaskSchedule, tokens: int, steps: int, shared: "Streams") -> Iterable[Step]:
-        """The steps to take, at most `steps` of them; a step that would reveal nothing is left out."""
+    def plan(self, schedule: MaskSchedule, space: TokenSpace, times: "Tensor", shared: "Streams") -> Iterable["Step"]:
+        """The steps to take along the times [T + 1], at most T; a step in which no image reveals anything is left out."""
 
-    def choose(self, mask: "Tensor", confidence: "Tensor | None", step: Step, draws: "Streams") -> "Tensor":
-        """The mask [B,N] after the step, given log-probabilities [B,N] if they were asked for; `draws` has a stream an image."""
+    def choose(self, view: "View", step: "Step", draws: "Streams") -> "Tensor":
+        """The mask [B,N] after the step; `draws` has a stream an image. Visible tokens may be masked again."""
 
 
 class GuidanceSchedule(Protocol):
     """How hard do we push towards the label at this step?"""
 
-    def __call__(self, step: Step) -> float:
+    def __call__(self, step: "Step") -> float:
         """The guidance scale w of u + w (c - u); 1 needs no unconditional pass."""
 
 
 class Solver(Protocol):
-    """How does the diffusion head go from noise to a value?"""
+    """How does the diffusion head go from noise to a value?
 
-    def solve(
-        self, denoise: "Callable[[Tensor, float], tuple[Tensor, Tensor]]", betas: "Tensor", dim: int, draws: "Streams"
-    ) -> "Tensor":
-        """Values float [R,D]. `denoise(x [R,D], time)` gives the noise prediction and the variance value, both [R,D];
-        `betas` float64 [T] is the head's noise table; `draws` has one stream a row.
+    `path` is the way it goes: "noise", along a table of noise and with predictions of the noise, or "velocity", along the
+    straight line x_t = (1 − t) x_0 + t ε and with predictions of ε − x_0.
+    """
+
+    path: ClassVar[Literal["noise", "velocity"]]
+    steps: int
+
+    def solve(self, predict: "Predict", betas: "Tensor", dim: int, draws: "Streams") -> "Tensor":
+        """Values float [R,D]; `draws` has one stream a row. Times are those of the table `betas` float64 [T], whole or between;
+        for "velocity" the table is empty, and times lie in [0, 1].
         """
+
+
+class CodeDraw(Protocol):
+    """Which codes may be drawn, and how boldly?"""
+
+    def __call__(self, logits: "Tensor") -> "Tensor":
+        """The logits to draw from, float64 [R,K], −∞ for codes left out, from those of the head."""
 
 
 class ExtractorModule(Protocol):

@@ -14,7 +14,7 @@ Decides = Literal["tokens", "model", "images", "scores"]
 STAGES: tuple[Decides, ...] = ("tokens", "model", "images", "scores")
 
 # Raised when the loops themselves change what a recipe produces, so that older results are not taken for newer ones.
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,11 @@ _KINDS = (
         None,
         "mask_schedules",
     ),
+    Kind("time_grid", "at which times does sampling stop?", "images", Spec("uniform")),
     Kind("sampler", "which tokens are revealed next?", "images", Spec("random_order")),
     Kind("guidance_schedule", "how hard do we push towards the label at this step?", "images", Spec("none")),
-    Kind("solver", "how does the diffusion head go from noise to a value?", "images", Spec("dpmpp")),
+    Kind("solver", "how does the diffusion head go from noise to a value?", "images", None),
+    Kind("code_draw", "which codes may be drawn, and how boldly?", "images", Spec("softmax")),
     Kind("extractor", "what does an image look like to a metric?", "scores", None),
 )
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _KINDS}
@@ -80,9 +82,11 @@ class Recipe:
     masking: Spec | None = None
     loss_weighting: Spec | None = None
     sampling_schedule: Spec | None = None
+    time_grid: Spec | None = None
     sampler: Spec | None = None
     guidance_schedule: Spec | None = None
     solver: Spec | None = None
+    code_draw: Spec | None = None
     extractor: Spec | None = None
     metrics: tuple[Spec, ...] = field(
         default=(Spec("fid"), Spec("kid"), Spec("accuracy")), metadata={"decides": "scores"}

@@ -4,70 +4,16 @@ that every probability is known. What is sampled with them can be held to the tr
 
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Generator, Tensor, nn
 
-from mgbench.errors import Unfit
-from mgbench.kinds import MaskSchedule, Parts, Solver, Step, TokenSpace
+from mgbench.kinds import MaskSchedule, Parts, Predict, TokenSpace
+from mgbench.steps import Drawn, Looks, Step, View
 from mgbench.streams import Streams
-
-SPACES = (TokenSpace(6, 3, grid=(2, 3)), TokenSpace(6, 3, codes=5, grid=(2, 3)))
-
-
-def need(holds: bool | Tensor, sentence: str) -> None:
-    """Raise `AssertionError` with the sentence unless it holds."""
-    if not bool(holds):
-        raise AssertionError(sentence)
-
-
-def same(first: Any, second: Any, tolerance: float = 0.0) -> bool:
-    """Whether two tensors (or None) have one shape and differ nowhere by more than the tolerance."""
-    if first is None or second is None:
-        return first is second
-    return bool((first.shape == second.shape) and ((first.double() - second.double()).abs() <= tolerance).all())
-
-
-def accepted(component: Any) -> list[TokenSpace]:
-    """Those of `SPACES` that a component can work with."""
-    kept = []
-    for space in SPACES:
-        try:
-            getattr(component, "check", lambda *_: None)(Parts(labels=True), space)
-            kept.append(space)
-        except Unfit:
-            continue
-    need(bool(kept), "must accept tokens of some kind, codes or vectors")
-    return kept
-
-
-def seeded(seed: int = 0) -> Generator:
-    """A generator on the CPU."""
-    return Generator().manual_seed(seed)
-
-
-def each(purpose: str, count: int) -> Streams:
-    """A stream for each of `count` images or rows."""
-    return Streams.root(0, purpose).fold(torch.arange(count))
-
-
-def tokens_of(space: TokenSpace, batch: int) -> Tensor:
-    """Random tokens of a space, [B,N] or [B,N,D]."""
-    if space.codes:
-        return torch.randint(space.codes, (batch, space.length), generator=seeded())
-    return torch.randn(batch, space.length, space.dim, generator=seeded())
-
-
-def stirred(module: Any) -> Any:
-    """The module, every parameter moved a little: many layers start at zero, where nothing depends on anything."""
-    generator = seeded(3)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
-    return module.eval()
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,15 +115,16 @@ class _OracleHead(nn.Module):
         z_uncond: Tensor | None,
         scale: float,
         draws: Streams,
-        solver: Solver | None,
-    ) -> tuple[Tensor, Tensor]:
+        parts: Parts,
+        temperature: float = 1.0,
+    ) -> Drawn:
         logits = self(z)
         if z_uncond is not None:
             without = self(z_uncond)
             logits = without + scale * (logits - without)
         log_p = torch.log_softmax(logits, -1)
-        codes = (log_p + draws.gumbel(log_p.shape[-1])).argmax(-1)
-        return codes, log_p.gather(-1, codes[:, None]).squeeze(-1)
+        codes = (log_p + temperature * draws.gumbel(log_p.shape[-1])).argmax(-1)
+        return Drawn(codes, log_p.gather(-1, codes[:, None]).squeeze(-1), logits)
 
 
 @dataclass(frozen=True)
@@ -210,30 +157,38 @@ class Independent:
 
 @dataclass(frozen=True)
 class Equal:
-    """Weight 1."""
+    """The mean over masked tokens."""
 
-    def __call__(self, schedule: MaskSchedule, t: Tensor) -> Tensor:
-        return torch.ones_like(t)
+    def __call__(self, schedule: MaskSchedule, t: Tensor, mask: Tensor) -> Tensor:
+        return mask.to(t.dtype) / mask.sum()
+
+
+@dataclass(frozen=True)
+class Evenly:
+    """Equal steps from 1 to 0."""
+
+    def __call__(self, steps: int) -> Tensor:
+        return torch.linspace(1, 0, steps + 1, dtype=torch.float64)
 
 
 @dataclass(frozen=True)
 class OneByOne:
     """One token a step, at random; in the last step all that are left."""
 
-    needs_confidence: ClassVar[bool] = False
+    looks: ClassVar[Looks] = "mask"
 
-    def plan(self, schedule: MaskSchedule, tokens: int, steps: int, shared: Streams) -> Iterable[Step]:
-        total = min(tokens, steps)
+    def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
+        tokens, total = space.length, min(space.length, len(times) - 1)
         for index in range(total):
             left = tokens - index
             reveal = left if index == total - 1 else 1
             now, then = 1 - index / total, 1 - (index + 1) / total
             yield Step(index, total, now, then, left / tokens, (left - reveal) / tokens, reveal)
 
-    def choose(self, mask: Tensor, confidence: Tensor | None, step: Step, draws: Streams) -> Tensor:
-        scores = draws.fold(step.index).uniform(mask.shape[1]).masked_fill(~mask, 2)
+    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
+        scores = draws.fold(step.index).uniform(view.mask.shape[1]).masked_fill(~view.mask, 2)
         ranks = scores.argsort(1).argsort(1)
-        return mask & (ranks >= (step.reveal or 0))
+        return view.mask & (ranks >= (step.reveal or 0))
 
 
 @dataclass(frozen=True)
@@ -248,17 +203,41 @@ class Unpushed:
 class Euler:
     """From noise to values in a few deterministic steps, every 100th time of the table (DDIM)."""
 
-    def solve(
-        self, denoise: Callable[[Tensor, float], tuple[Tensor, Tensor]], betas: Tensor, dim: int, draws: Streams
-    ) -> Tensor:
+    path: ClassVar[Literal["noise"]] = "noise"
+    steps: int = 10
+
+    def solve(self, predict: Predict, betas: Tensor, dim: int, draws: Streams) -> Tensor:
         kept = (1 - betas).cumprod(0).clamp_min(1e-4)
         x = draws.fold(0).normal(dim).float()
         for time in range(len(kept) - 1, 0, -100):
-            eps, _ = denoise(x, float(time))
+            eps, _ = predict(x, float(time))
             now, then = float(kept[time]), float(kept[max(0, time - 100)])
             start = (x - math.sqrt(1 - now) * eps) / math.sqrt(now)
             x = math.sqrt(then) * start + math.sqrt(1 - then) * eps
         return x
+
+
+@dataclass(frozen=True)
+class Straight:
+    """From noise to values along the straight line, in ten steps."""
+
+    path: ClassVar[Literal["velocity"]] = "velocity"
+    steps: int = 10
+
+    def solve(self, predict: Predict, betas: Tensor, dim: int, draws: Streams) -> Tensor:
+        x = draws.fold(0).normal(dim).float()
+        for step in range(self.steps):
+            velocity, _ = predict(x, 1 - step / self.steps)
+            x = x - velocity / self.steps
+        return x
+
+
+@dataclass(frozen=True)
+class AsTheyAre:
+    """The logits of the head."""
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        return logits
 
 
 class Gaussian:
@@ -287,8 +266,11 @@ def toy_parts(joint: Joint, **others: Any) -> Parts:
         "masking": Independent(),
         "loss_weighting": Equal(),
         "sampling_schedule": Line(),
+        "time_grid": Evenly(),
         "sampler": OneByOne(),
         "guidance_schedule": Unpushed(),
+        "solver": Euler(),
+        "code_draw": AsTheyAre(),
         "labels": True,
     }
     return Parts(**{**toys, **others})

@@ -15,9 +15,10 @@ from torch import Generator, Tensor
 from mgbench.components.maskings import Truncation, draw_times
 from mgbench.components.selection import lowest
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import MaskSchedule, Step
+from mgbench.kinds import MaskSchedule, TokenSpace
 from mgbench.recipe import Recipe
 from mgbench.spec import Positive, Share
+from mgbench.steps import Looks, Step, View
 from mgbench.streams import Streams
 
 
@@ -60,12 +61,10 @@ class AncestralShared:
     once for a whole run (the official code: once a batch), so that an image does not depend on its batch.
     """
 
-    needs_confidence: ClassVar[bool] = False
-    LAST: ClassVar[float] = 1e-5
+    looks: ClassVar[Looks] = "mask"
 
-    def plan(self, schedule: MaskSchedule, tokens: int, steps: int, shared: Streams) -> Iterable[Step]:
-        times = torch.linspace(1, self.LAST, steps + 1, dtype=torch.float64)
-        gamma = schedule(times)
+    def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
+        gamma, tokens, steps = schedule(times), space.length, len(times) - 1
         masked = tokens
         for index in range(steps):
             last = index == steps - 1
@@ -80,9 +79,9 @@ class AncestralShared:
                 return
             masked = then
 
-    def choose(self, mask: Tensor, confidence: Tensor | None, step: Step, draws: Streams) -> Tensor:
-        order = draws.uniform(mask.shape[1])
-        return mask & ~lowest(order, mask, step.reveal or 0)
+    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
+        order = draws.uniform(view.mask.shape[1])
+        return view.mask & ~lowest(order, view.mask, step.reveal or 0)
 
 
 # The paper's choices; width, budget and guidance interval are those that measured best on the embedded digits, whose 16
@@ -94,9 +93,10 @@ EMIGM = Recipe.of(
     mask_schedule="exp(rate=5.0)",
     masking="shared(t_min=0.2)",
     loss_weighting="uniform",
+    time_grid="uniform(end=1e-5)",
     sampler="ancestral_shared",
     guidance_schedule="interval(low=0.1, high=0.7, inner=constant(scale=2.0))",
-    solver="dpmpp(steps=8)",
+    solver="dpmpp_multistep(steps=8)",
     train_steps=3200,
     ema=0.998,
 )

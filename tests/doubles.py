@@ -16,8 +16,9 @@ from torch import Generator, Tensor, nn
 
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import MaskSchedule, Parts, Request, State, Step, TokenSpace
+from mgbench.kinds import MaskSchedule, Parts, TokenSpace
 from mgbench.recipe import Recipe
+from mgbench.steps import Looks, Request, State, Step, View
 
 FILE = str(Path(__file__).resolve())
 
@@ -29,7 +30,7 @@ TINY = Recipe(
     mask_schedule="cosine",
     sampler="random_order",
     guidance_schedule="none",
-    solver="dpmpp(steps=2)",
+    solver="dpmpp_multistep(steps=2)",
     train_steps=6,
     batch_size=16,
     warmup_steps=2,
@@ -93,8 +94,8 @@ def _mean(model: Any, labels: Tensor, scale: float) -> Tensor:
 class NotANumber:
     """A weighting that makes every loss NaN."""
 
-    def __call__(self, schedule: MaskSchedule, t: Tensor) -> Tensor:
-        return torch.full_like(t, torch.nan)
+    def __call__(self, schedule: MaskSchedule, t: Tensor, mask: Tensor) -> Tensor:
+        return torch.full(mask.shape, torch.nan)
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Raises:
 
     message: str = "two tensors disagree"
 
-    def __call__(self, schedule: MaskSchedule, t: Tensor) -> Tensor:
+    def __call__(self, schedule: MaskSchedule, t: Tensor, mask: Tensor) -> Tensor:
         raise RuntimeError(self.message)
 
 
@@ -111,9 +112,9 @@ class Raises:
 class Kills:
     """A weighting whose process is ended by the system in the middle of training."""
 
-    def __call__(self, schedule: MaskSchedule, t: Tensor) -> Tensor:
+    def __call__(self, schedule: MaskSchedule, t: Tensor, mask: Tensor) -> Tensor:
         os.kill(os.getpid(), signal.SIGKILL)
-        return t
+        return mask / mask.sum()
 
 
 @dataclass(frozen=True)
@@ -122,22 +123,22 @@ class Slow:
 
     seconds: float = 0.05
 
-    def __call__(self, schedule: MaskSchedule, t: Tensor) -> Tensor:
+    def __call__(self, schedule: MaskSchedule, t: Tensor, mask: Tensor) -> Tensor:
         time.sleep(self.seconds)
-        return torch.ones_like(t)
+        return mask / mask.sum()
 
 
 @dataclass(frozen=True)
 class LateFailure:
     """A sampler that fails at its first step: what was trained is kept, its rows are not."""
 
-    needs_confidence: ClassVar[bool] = False
+    looks: ClassVar[Looks] = "mask"
 
-    def plan(self, schedule: MaskSchedule, tokens: int, steps: int, shared: Any) -> Iterable[Step]:
+    def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Any) -> Iterable[Step]:
         raise ValueError("no plan")
 
-    def choose(self, mask: Tensor, confidence: Tensor | None, step: Step, draws: Any) -> Tensor:
-        return mask
+    def choose(self, view: View, step: Step, draws: Any) -> Tensor:
+        return view.mask
 
 
 @hookimpl

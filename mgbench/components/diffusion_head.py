@@ -15,10 +15,12 @@ from mgbench.components.noise import (
     gaussian_kl,
     learned_log_variance,
 )
+from mgbench.components.solvers import check_path
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import Parts, Solver, TokenSpace
+from mgbench.kinds import Parts, TokenSpace
 from mgbench.spec import Count
+from mgbench.steps import Drawn
 from mgbench.streams import Streams
 
 FREQUENCIES = 128
@@ -123,11 +125,15 @@ class DiffusionMLP(nn.Module):
         return torch.where(t[:, None] == 0, first, kl).mean(-1) / math.log(2)
 
     def sample(
-        self, z: Tensor, z_uncond: Tensor | None, scale: float, draws: Streams, solver: Solver | None
-    ) -> tuple[Tensor, None]:
-        """Values [R,D] by a solver; continuous values have no probability to rank by."""
-        if solver is None:
-            raise ValueError("the diffusion head needs a solver to sample")
+        self,
+        z: Tensor,
+        z_uncond: Tensor | None,
+        scale: float,
+        draws: Streams,
+        parts: Parts,
+        temperature: float = 1.0,
+    ) -> Drawn:
+        """Values [R,D] by the solver; continuous values have no probability to rank by, and no temperature but the solver's."""
 
         def at(time: float) -> Tensor:
             return torch.tensor([time], device=z.device)
@@ -140,7 +146,7 @@ class DiffusionMLP(nn.Module):
             with_label, without = eps.chunk(2)
             return without + scale * (with_label - without), value.chunk(2)[0]
 
-        return solver.solve(denoise, self.betas, self.dim, draws), None
+        return Drawn(parts.solver.solve(denoise, self.betas, self.dim, draws))
 
 
 @dataclass(frozen=True)
@@ -151,12 +157,14 @@ class Diffusion:
     depth: Count = 3
     repeats: Count = 4
     asks: ClassVar[tuple[str, ...]] = ("solver",)
+    solver: ClassVar[str] = "dpmpp_multistep"
 
     def check(self, parts: Parts, space: TokenSpace) -> None:
         if space.codes:
             raise Unfit(
                 "the diffusion head draws vectors, and this tokenizer makes codes; take head=categorical or tokenizer=patch"
             )
+        check_path(parts, "noise")
 
     def build(self, space: TokenSpace, width: int) -> DiffusionMLP:
         return DiffusionMLP(space.dim, width, self.width, self.depth, self.repeats)

@@ -5,8 +5,9 @@ from typing import Annotated
 
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import GuidanceSchedule, Parts, Step, TokenSpace
+from mgbench.kinds import GuidanceSchedule, Parts, TokenSpace
 from mgbench.spec import NotNegative, Part, Share
+from mgbench.steps import Step
 
 
 def check_labels(parts: Parts) -> None:

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from mgbench.components.selection import lowest, planned
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import MaskSchedule, Step
+from mgbench.kinds import MaskSchedule, TokenSpace
+from mgbench.steps import Looks, Step, View
 from mgbench.streams import Streams
 
 
@@ -16,14 +17,14 @@ from mgbench.streams import Streams
 class RandomOrder:
     """A random order for each image, revealed by the schedule's counts (MAR, arXiv:2406.11838)."""
 
-    needs_confidence: ClassVar[bool] = False
+    looks: ClassVar[Looks] = "mask"
 
-    def plan(self, schedule: MaskSchedule, tokens: int, steps: int, shared: Streams) -> Iterable[Step]:
-        return planned(schedule, tokens, steps)
+    def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
+        return planned(schedule, space.length, times)
 
-    def choose(self, mask: Tensor, confidence: Tensor | None, step: Step, draws: Streams) -> Tensor:
-        order = draws.uniform(mask.shape[1])
-        return mask & ~lowest(order, mask, step.reveal or 0)
+    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
+        order = draws.uniform(view.mask.shape[1])
+        return view.mask & ~lowest(order, view.mask, step.reveal or 0)
 
 
 @hookimpl

@@ -1,19 +1,37 @@
 """How does the diffusion head go from noise to a value?"""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
 from mgbench.components.noise import Table, learned_log_variance, respaced
+from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
+from mgbench.kinds import Parts, Predict
 from mgbench.spec import Count, NotNegative, Share
 from mgbench.streams import Streams
 
 # Where eMIGM's solver starts too.
 LEAST_LOG_RATIO = -5.1
-Denoise = Callable[[Tensor, float], tuple[Tensor, Tensor]]
+Path = Literal["noise", "velocity"]
+
+
+def check_path(parts: Parts, path: Path) -> None:
+    """Refuse a solver that goes another way than its model was trained for.
+
+    Raises:
+        Unfit: if the solver of the recipe does not follow the path.
+    """
+    if parts.solver.path != path:
+        raise Unfit(
+            f"the model predicts {_PREDICTED[path]}, and this solver needs {_PREDICTED[parts.solver.path]}; "
+            f"take a solver such as {_EXAMPLES[path]}"
+        )
+
+
+_PREDICTED = {"noise": "noise", "velocity": "a velocity"}
+_EXAMPLES = {"noise": "dpmpp_multistep", "velocity": "heun"}
 
 
 def _normal(draws: Streams, number: int, dim: int) -> Tensor:
@@ -29,27 +47,32 @@ class DDPM:
     almost pure noise, where the first step multiplies an error of the head by about 300.
     """
 
+    path: ClassVar[Path] = "noise"
     steps: Count = 100
     temperature: NotNegative = 1.0
     trim: bool = True
 
-    def solve(self, denoise: Denoise, betas: Tensor, dim: int, draws: Streams) -> Tensor:
+    def solve(self, predict: Predict, betas: Tensor, dim: int, draws: Streams) -> Tensor:
         times, table = respaced(_above_noise(betas) if self.trim else betas, self.steps)
         x = _normal(draws, 0, dim)
         for index in reversed(range(len(times))):
-            mean, deviation = ancestral_step(table, index, x, *denoise(x, float(times[index])))
+            mean, deviation = ancestral_step(table, index, x, *predict(x, float(times[index])))
             noise = _normal(draws, len(times) - index, dim) if index else 0.0
             x = mean + self.temperature * deviation * noise
         return x
 
 
-def ancestral_step(table: Table, index: int, x: Tensor, eps: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of p(x_{i−1} | x_i) at an index of a (respaced) table; x_0 is not clipped."""
+def ancestral_step(table: Table, index: int, x: Tensor, eps: Tensor, value: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of p(x_{i−1} | x_i) at an index of a (respaced) table; x_0 is not clipped.
+
+    Where no variance was learned (`value` None), it is that of q(x_{i−1} | x_i, x_0).
+    """
     kept = table.kept[index]
     start = x / kept.sqrt().float() - (1 / kept - 1).sqrt().float() * eps
     of_start, of_now = (weight[index].float() for weight in table.posterior_weights)
     low, high = table.posterior_log_variance[index].float(), table.betas[index].log().float()
-    return of_start * start + of_now * x, (0.5 * learned_log_variance(value, low, high)).exp()
+    log_variance = low.expand_as(x) if value is None else learned_log_variance(value, low, high)
+    return of_start * start + of_now * x, (0.5 * log_variance).exp()
 
 
 @dataclass(frozen=True)
@@ -59,11 +82,12 @@ class DDIM:
     `trim` as in `ddpm`.
     """
 
+    path: ClassVar[Path] = "noise"
     steps: Count = 50
     eta: Share = 0.0
     trim: bool = True
 
-    def solve(self, denoise: Denoise, betas: Tensor, dim: int, draws: Streams) -> Tensor:
+    def solve(self, predict: Predict, betas: Tensor, dim: int, draws: Streams) -> Tensor:
         from diffusers import DDIMScheduler
 
         times, table = respaced(_above_noise(betas) if self.trim else betas, self.steps)
@@ -72,7 +96,7 @@ class DDIM:
         scheduler.set_timesteps(len(times))
         x = _normal(draws, 0, dim)
         for number, index in enumerate(scheduler.timesteps.tolist()):
-            eps, _ = denoise(x, float(times[index]))
+            eps, _ = predict(x, float(times[index]))
             noise = _normal(draws, number + 1, dim) if self.eta else None
             x = scheduler.step(eps, index, x, eta=self.eta, variance_noise=noise).prev_sample
         return x
@@ -85,10 +109,11 @@ class DPMSolver:
     The multistep form, which reuses earlier evaluations. It has no temperature.
     """
 
+    path: ClassVar[Path] = "noise"
     steps: Count = 8
     order: Literal[1, 2, 3] = 2
 
-    def solve(self, denoise: Denoise, betas: Tensor, dim: int, draws: Streams) -> Tensor:
+    def solve(self, predict: Predict, betas: Tensor, dim: int, draws: Streams) -> Tensor:
         from diffusers import DPMSolverMultistepScheduler
 
         known = _above_noise(betas).cpu().numpy()
@@ -98,7 +123,7 @@ class DPMSolver:
         scheduler.set_timesteps(self.steps, device=draws.keys.device)
         x = _normal(draws, 0, dim)
         for time in scheduler.timesteps:
-            eps, _ = denoise(x, float(time))
+            eps, _ = predict(x, float(time))
             x = scheduler.step(eps, time, x).prev_sample
         return x
 
@@ -111,4 +136,4 @@ def _above_noise(betas: Tensor) -> Tensor:
 
 @hookimpl
 def mgbench_solvers() -> dict[str, type]:
-    return {"ddpm": DDPM, "ddim": DDIM, "dpmpp": DPMSolver}
+    return {"ddpm": DDPM, "ddim": DDIM, "dpmpp_multistep": DPMSolver}

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mgbench.kinds import UNLABELLED, Parts, Request, TokenSpace
+from mgbench.kinds import UNLABELLED, Parts, TokenSpace
 from mgbench.recipe import Recipe
 from mgbench.stages.tokenize import decode
+from mgbench.steps import Request
 from mgbench.streams import Streams
 
 WARM_UP = 2

@@ -19,7 +19,7 @@ OURS = [*(ROOT / "mgbench").rglob("*.py"), *(ROOT / "plugins").glob("*.py")]
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("spec",),
-    ("recipe", "kinds", "streams"),
+    ("recipe", "kinds", "steps", "streams"),
     ("record", "hookspecs", "study", "progress", "source", "toys"),
     ("components", "stages", "report", "store", "testing"),
     ("plugins", "registry"),

@@ -7,10 +7,11 @@ from torch import Tensor
 
 from mgbench.components.guidance_schedules import Constant, Interval, Linear, Unguided
 from mgbench.components.masked import Masked
-from mgbench.kinds import UNLABELLED, Parts, Request, State
+from mgbench.kinds import UNLABELLED, Parts
 from mgbench.stages.sample import Meter
+from mgbench.steps import Request, State, View
 from mgbench.streams import Streams
-from mgbench.toys import Joint, Line, OneByOne, toy_parts
+from mgbench.toys import Evenly, Joint, Line, OneByOne, toy_parts
 from tests.laws.registered import built, registry
 
 JOINT = Joint.example(length=5, codes=2)
@@ -40,11 +41,11 @@ def run(parts: Parts, steps: int, labels: Tensor | None = None) -> tuple[list[St
 def test_what_is_counted_is_what_the_plan_costs(sampler: str, guidance: str, steps: int) -> None:
     chosen, push = built("sampler", sampler), GUIDANCES[guidance]
     _, meter = run(toy_parts(JOINT, sampler=chosen, guidance_schedule=push), steps)
-    plan = list(chosen.plan(Line(), JOINT.space.length, steps, Streams.root(0, "shared")))
+    plan = list(chosen.plan(Line(), JOINT.space, Evenly()(steps), Streams.root(0, "shared")))
     halves = [1 if push(step) == 1 else 2 for step in plan]
     assert meter.rows["network"] == IMAGES * sum(halves)
     length = JOINT.space.length
-    drawn = [round(length * step.share_now) if chosen.needs_confidence else step.reveal for step in plan]
+    drawn = [round(length * step.share_now) if chosen.looks != "mask" else step.reveal for step in plan]
     assert meter.rows["head"] == IMAGES * sum(half * count for half, count in zip(halves, drawn, strict=True))
 
 
@@ -92,11 +93,12 @@ class Forgetful(OneByOne):
     """Reveals all, masks half of it again, then reveals that."""
 
     def plan(self, *options: Any) -> Any:
-        from mgbench.kinds import Step
+        from mgbench.steps import Step
 
         return [Step(0, 3, 1, 0.6, 1, 0), Step(1, 3, 0.6, 0.3, 0, 0.5), Step(2, 3, 0.3, 0, 0.5, 0)]
 
-    def choose(self, mask: Tensor, confidence: Tensor | None, step: Any, draws: Streams) -> Tensor:
+    def choose(self, view: View, step: Any, draws: Streams) -> Tensor:
+        mask = view.mask
         return (torch.arange(mask.shape[1]) < 2).expand_as(mask) if step.index == 1 else torch.zeros_like(mask)
 
 
@@ -125,8 +127,8 @@ def test_labels_are_dropped_as_often_as_said() -> None:
 
 def test_the_weight_of_the_time_of_an_image_weighs_its_tokens() -> None:
     class Doubled:
-        def __call__(self, schedule: Any, t: Tensor) -> Tensor:
-            return torch.full_like(t, 2.0)
+        def __call__(self, schedule: Any, t: Tensor, mask: Tensor) -> Tensor:
+            return 2.0 * mask / mask.sum()
 
     parts, twice = toy_parts(JOINT), toy_parts(JOINT, loss_weighting=Doubled())
     model = Masked().build(parts, JOINT.space, 2)

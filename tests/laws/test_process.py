@@ -11,7 +11,8 @@ from mgbench.components.diffusion_head import Diffusion
 from mgbench.components.masked import Masked
 from mgbench.components.networks import MAE, Transformer
 from mgbench.components.solvers import DPMSolver
-from mgbench.kinds import Parts, Request, State, TokenSpace
+from mgbench.kinds import Parts, TokenSpace
+from mgbench.steps import Request, State
 from mgbench.streams import Streams
 from mgbench.toys import Joint, toy_parts
 from tests.laws.registered import built, every

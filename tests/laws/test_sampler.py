@@ -8,27 +8,28 @@ from torch import Tensor
 
 from mgbench import testing
 from mgbench.components.masked import Masked
-from mgbench.kinds import Request, Step
+from mgbench.kinds import TokenSpace
+from mgbench.steps import Looks, Request, Step, View
 from mgbench.streams import Streams
-from mgbench.toys import Joint, OneByOne, toy_parts
+from mgbench.toys import Evenly, Joint, Line, OneByOne, toy_parts
 from tests.laws.registered import built, every, registry
 
 
 class Broken:
     """The toy sampler with one mistake."""
 
-    needs_confidence: ClassVar[bool] = False
+    looks: ClassVar[Looks] = "mask"
 
     def __init__(self, law: str) -> None:
         self.law = law
 
-    def plan(self, schedule: Any, tokens: int, steps: int, shared: Streams) -> Iterable[Step]:
-        plan = list(OneByOne().plan(schedule, tokens, steps, shared))
+    def plan(self, schedule: Any, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
+        plan = list(OneByOne().plan(schedule, space, times, shared))
         match self.law:
             case "same plan":
                 plan[0] = dataclasses.replace(plan[0], s=plan[0].s * (1 - 1e-10 * torch.rand(()).item()))
             case "as many as were asked":
-                plan = list(OneByOne().plan(schedule, tokens, steps + 1, shared))
+                plan = list(OneByOne().plan(schedule, space, torch.linspace(1, 0, len(times) + 1), shared))
             case "t = 1":
                 plan[0] = dataclasses.replace(plan[0], t=0.99)
             case "nothing masked":
@@ -44,17 +45,18 @@ class Broken:
                 plan = [dataclasses.replace(step, reveal=(step.reveal or 0) + 1) for step in plan]
         return plan
 
-    def choose(self, mask: Tensor, confidence: Tensor | None, step: Step, draws: Streams) -> Tensor:
+    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
+        mask = view.mask
         match self.law:
             case "must be bool":
-                return OneByOne().choose(mask, confidence, step, draws).float()
+                return OneByOne().choose(view, step, draws).float()
             case "choose the same":
                 draws = draws.fold(torch.randint(1000, ()))
             case "depend on its batch":
                 draws = Streams.root(0, "all").fold(torch.arange(len(mask)))
             case "as many tokens":
                 return mask & (torch.arange(mask.shape[1]) >= (mask.shape[1] if step.index else 1))
-        return OneByOne().choose(mask, confidence, step, draws)
+        return OneByOne().choose(view, step, draws)
 
 
 LAWS = [
@@ -105,15 +107,13 @@ def one_at_a_time(name: str) -> tuple[Any, int]:
     """A sampler that chooses positions first, and a number of steps in which it reveals one token a step."""
     sampler = built("sampler", name)
     for steps in (JOINT.space.length, 10, 100, 1000):
-        plan = list(
-            sampler.plan(toy_parts(JOINT).sampling_schedule, JOINT.space.length, steps, Streams.root(5, "shared"))
-        )
+        plan = list(sampler.plan(Line(), JOINT.space, Evenly()(steps), Streams.root(5, "shared")))
         if all(step.reveal == 1 for step in plan):
             return sampler, steps
     raise AssertionError(f"{name} never reveals one token a step")
 
 
-POSITION_FIRST = [name for name, offer in registry().names("sampler").items() if not offer.maker.needs_confidence]  # type: ignore[attr-defined]
+POSITION_FIRST = [name for name, offer in registry().names("sampler").items() if offer.maker.looks == "mask"]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("label", [0, 1, -1])

@@ -7,7 +7,9 @@ from mgbench_plugins.emigm import EMIGM, AncestralShared, Exp, Shared, mgbench_r
 from torch import Tensor
 
 from mgbench.assembly import assemble
-from mgbench.kinds import Step
+from mgbench.components.time_grids import Uniform
+from mgbench.kinds import TokenSpace
+from mgbench.steps import Step, View
 from mgbench.streams import Streams
 from tests.laws.registered import registry
 
@@ -54,7 +56,8 @@ def test_at_least_two_are_masked_unless_there_is_one() -> None:
 
 
 def plan(seed: int, steps: int, tokens: int = 256) -> list[Step]:
-    return list(AncestralShared().plan(Exp(), tokens, steps, Streams.root(seed, "shared")))
+    times = Uniform(end=1e-5)(steps)
+    return list(AncestralShared().plan(Exp(), TokenSpace(tokens, 1), times, Streams.root(seed, "shared")))
 
 
 def test_counts_are_binomial_about_the_expected_ones() -> None:
@@ -85,7 +88,7 @@ def test_counts_are_drawn_for_the_run_and_not_for_the_batch() -> None:
     step = plan(3, 8)[2]
     mask = torch.ones(5, 256, dtype=torch.bool)
     images = Streams.root(3, "images").fold(torch.arange(5))
-    then = AncestralShared().choose(mask, None, step, images)
+    then = AncestralShared().choose(View(TokenSpace(256, 1), mask), step, images)
     assert ((mask & ~then).sum(1) == step.reveal).all()
     assert not torch.equal(then[0], then[1])
 

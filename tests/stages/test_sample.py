@@ -12,7 +12,11 @@ from tests.laws.registered import registry
 
 COUNT = 64
 SMALL = {
-    "emigm": {"network": "mae(width=16, depth=1)", "head": "diffusion(width=16, depth=1)", "solver": "dpmpp(steps=4)"},
+    "emigm": {
+        "network": "mae(width=16, depth=1)",
+        "head": "diffusion(width=16, depth=1)",
+        "solver": "dpmpp_multistep(steps=4)",
+    },
     "maskgit": {"network": "transformer(width=16, depth=1)", "tokenizer": "kmeans(codes=16)"},
 }
 NAMES = pytest.mark.parametrize("name", SMALL)
