@@ -3,6 +3,7 @@
 import copy
 import csv
 import time
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
@@ -111,13 +112,13 @@ def _resume(store: Store, folder: Path, training: Training) -> list[TrainStep]:
 def _write_curve(path: Path, curve: list[TrainStep]) -> None:
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["step", "loss", "learning_rate", "seconds"])
-        writer.writerows([step.step, step.loss, step.learning_rate, step.seconds] for step in curve)
+        writer.writerow([item.name for item in fields(TrainStep)])
+        writer.writerows(astuple(step) for step in curve)
 
 
 def _read_curve(path: Path) -> list[TrainStep]:
     with path.open(newline="") as file:
         return [
-            TrainStep(int(row["step"]), float(row["loss"]), float(row["learning_rate"]), float(row["seconds"]))
+            TrainStep(int(row.pop("step")), **{name: float(value) for name, value in row.items()})
             for row in csv.DictReader(file)
         ]

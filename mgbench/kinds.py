@@ -153,7 +153,9 @@ class Tokenizer(Protocol):
 
 
 class NetworkModule(Protocol):
-    """A `torch.nn.Module` that turns partly masked tokens into one vector a token."""
+    """A `torch.nn.Module` that turns partly masked tokens into one vector a token; of its modules, those with the attribute
+    `takes_sequences` are given [B,M,W], and what goes through them counts as token-forwards.
+    """
 
     width: int
 

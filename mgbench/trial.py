@@ -4,7 +4,7 @@ import io
 import os
 import platform
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -23,8 +23,9 @@ from mgbench.kinds import Features
 from mgbench.plan import Row, Trial
 from mgbench.progress import Interrupted, Progress
 from mgbench.record import Status
+from mgbench.stages.cost import Meter, forget_peak, peak_memory, sampling_costs, training_costs
 from mgbench.stages.evaluate import extract, judge
-from mgbench.stages.sample import Meter, Model, labels_for, sample_images
+from mgbench.stages.sample import Model, labels_for, sample_images
 from mgbench.stages.train import TrainStep
 from mgbench.store import Store, write
 
@@ -106,7 +107,8 @@ def _record_row(store: Store, row: Row, model: Model, trained: TrainStep, progre
     meter = Meter()
     parts = assembly.parts
     # The rows of a trial share the trained weights, but each samples with its own parts.
-    images, seconds = _draw(row, replace(model, parts=parts), meter, progress, batch)
+    forget_peak(model.device)
+    images, sampling = _draw(row, replace(model, parts=parts), meter, progress, batch)
     progress("judge", 0, 1)
     scored_by: tuple[Any, Any] = (parts.dataset, parts.extractor)
     reference = _reference(*scored_by, model.device)
@@ -117,7 +119,7 @@ def _record_row(store: Store, row: Row, model: Model, trained: TrainStep, progre
         "done",
         scores=dict(judge(parts.metrics, generated, reference.train, reference.name)),
         floors=dict(judge(parts.metrics, _first(reference.test, count), reference.train, reference.name)),
-        costs=_costs(assembly.recipe.batch_size, model, trained, meter, count, seconds),
+        costs={**sampling, **_costs(assembly.recipe.batch_size, model, trained)},
         warnings=_warnings(generated, reference),
         protocol=_protocol(row, reference, count),
         origin={**origin(model.device), "started": started, "finished": _now()},
@@ -128,16 +130,18 @@ def _record_row(store: Store, row: Row, model: Model, trained: TrainStep, progre
     progress.emit({"row": row.key, "status": "done"})
 
 
-def _draw(row: Row, model: Model, meter: Meter, progress: Progress, batch: int) -> tuple[Tensor, float]:
+def _draw(row: Row, model: Model, meter: Meter, progress: Progress, batch: int) -> tuple[Tensor, Mapping[str, float]]:
+    """The images of a row, and what they cost."""
     recipe, total = row.assembly.recipe, row.assembly.samples
-    batches, seconds, done = [], 0.0, 0
+    batches, seconds, done = [], [], 0
     progress("sample", 0, total, steps=recipe.sampling_steps)
     for part in sample_images(model, recipe, total, batch, meter):
         batches.append(part.images)
-        seconds += part.seconds
+        seconds.append(part.seconds)
         done += len(part.images)
         progress("sample", done, total, steps=recipe.sampling_steps)
-    return torch.cat(batches), seconds
+    costs = sampling_costs(meter, model.space.length, [len(images) for images in batches], seconds)
+    return torch.cat(batches), {**costs, "peak_memory_bytes": float(peak_memory(model.device))}
 
 
 def _first(features: Features, count: int) -> Features:
@@ -149,17 +153,9 @@ def _first(features: Features, count: int) -> Features:
     )
 
 
-def _costs(
-    batch_size: int, model: Model, trained: TrainStep, meter: Meter, count: int, seconds: float
-) -> dict[str, float]:
-    return {
-        "nfe": meter.rows["network"] / count,
-        "head_evaluations": meter.rows["head"] / (count * model.space.length),
-        "seconds_per_image": seconds / count,
-        "train_seconds": trained.seconds,
-        "train_images_per_second": trained.step * batch_size / max(trained.seconds, 1e-9),
-        "parameters": float(sum(parameter.numel() for parameter in model.module.parameters())),
-    }
+def _costs(batch_size: int, model: Model, trained: TrainStep) -> dict[str, float]:
+    training = training_costs(trained.flops, trained.seconds, trained.step * batch_size, model.device)
+    return {**training, "parameters": float(sum(parameter.numel() for parameter in model.module.parameters()))}
 
 
 def _warnings(generated: Features, reference: Reference) -> list[str]:

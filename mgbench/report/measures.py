@@ -39,6 +39,12 @@ COSTS = {
     "head_evaluations": Words("Head evaluations (per token)", "head/token"),
     "train_seconds": Words("Training time (seconds)", "train s"),
     "train_images_per_second": Words("Training speed (images per second)", "train img/s"),
+    "token_forwards": Words("Token-forwards (tokens through a block per image)", "tokens"),
+    "flops_per_image": Words("Arithmetic (FLOPs per image)", "FLOPs/image"),
+    "peak_memory_bytes": Words("Peak memory (bytes)", "memory"),
+    "sampling_batch": Words("Images drawn at once", "batch"),
+    "train_flops": Words("Training arithmetic (FLOPs)", "train FLOPs"),
+    "train_utilisation": Words("Model FLOPs utilisation", "MFU"),
     "parameters": Words("Parameters", "parameters"),
 }
 
