@@ -20,7 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("spec",),
     ("recipe", "kinds", "steps", "streams"),
-    ("record", "hookspecs", "study", "progress", "source", "toys"),
+    ("record", "hookspecs", "study", "progress", "source", "environment", "toys"),
     ("components", "stages", "report", "store", "testing"),
     ("plugins", "registry"),
     ("assembly", "plan"),
