@@ -211,7 +211,7 @@ class Masking(Protocol):
     """How many tokens of each training image are masked, and which?"""
 
     def draw(self, schedule: MaskSchedule, batch: int, tokens: int, generator: "Generator") -> "tuple[Tensor, Tensor]":
-        """A mask bool [B,N] with at least one token masked in every row, and the times [B] it was drawn at."""
+        """A mask bool [B,N] with at least one token masked in every row, unless an option says otherwise, and its times [B]."""
 
 
 class LossWeighting(Protocol):

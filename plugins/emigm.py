@@ -12,7 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from mgbench.components.maskings import Truncation, draw_times
+from mgbench.components.maskings import Truncation, draw_levels, truncated
 from mgbench.components.selection import lowest
 from mgbench.hookspecs import hookimpl
 from mgbench.kinds import MaskSchedule, TokenSpace
@@ -47,7 +47,8 @@ class Shared:
     def draw(self, schedule: MaskSchedule, batch: int, tokens: int, generator: Generator) -> tuple[Tensor, Tensor]:
         count = torch.zeros((), dtype=torch.int64)
         while count < min(2, tokens):
-            t = self.EPSILON + (1 - self.EPSILON) * draw_times(1, self.t_min, self.truncation, generator)
+            level = draw_levels(1, "independent", generator)
+            t = self.EPSILON + (1 - self.EPSILON) * truncated(level, self.t_min, self.truncation)
             count = (torch.rand(tokens, generator=generator, device=generator.device) < schedule(t)).sum()
         scores = torch.rand(batch, tokens, generator=generator, device=generator.device)
         return lowest(scores, torch.ones_like(scores, dtype=torch.bool), count.expand(batch)), t.expand(batch)
