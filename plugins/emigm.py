@@ -1,6 +1,6 @@
 """eMIGM: effective and efficient masked image generation models (You et al., arXiv:2503.07197).
 
-The choices the paper ends with: exponential mask schedule, weight 1, an encoder of the visible tokens only, times below 0.2
+The choices the paper ends with: the mask schedule exp(rate=5), weight 1, an encoder of the visible tokens only, times below 0.2
 left out of training, guidance inside an interval with the mask token as "no label", and a DPM-Solver++ for the head.
 The official code (github.com/ML-GSAI/eMIGM) differs from the paper in places; options named `clamp` and `shared` are its way.
 """
@@ -17,19 +17,9 @@ from mgbench.components.selection import lowest
 from mgbench.hookspecs import hookimpl
 from mgbench.kinds import MaskSchedule, TokenSpace
 from mgbench.recipe import Recipe
-from mgbench.spec import Positive, Share
+from mgbench.spec import Share
 from mgbench.steps import Looks, Step, View
 from mgbench.streams import Streams
-
-
-@dataclass(frozen=True)
-class Exp:
-    """γ(t) = 1 − exp(−rate·t), which keeps most of the time axis nearly all masked (Table 4); γ(1) is 0.993 for rate 5."""
-
-    rate: Positive = 5.0
-
-    def __call__(self, t: Tensor) -> Tensor:
-        return -torch.expm1(-self.rate * t)
 
 
 @dataclass(frozen=True)
@@ -101,11 +91,6 @@ EMIGM = Recipe.of(
     train_steps=3200,
     ema=0.998,
 )
-
-
-@hookimpl
-def mgbench_mask_schedules() -> dict[str, type]:
-    return {"exp": Exp}
 
 
 @hookimpl
