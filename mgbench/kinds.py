@@ -100,8 +100,8 @@ class Parts(SimpleNamespace):
 class Process(Protocol):
     """How does an unfinished image become a finished one?
 
-    Optional: `ignores`, names of settings of a recipe that mean nothing to it; and, called as `loss` is with `space` after `parts`,
-    `bound`: an upper bound [B] in nats on −log p of every image's tokens, or None.
+    Optional: `ignores`, names of settings of a recipe that mean nothing to it; and `bound`, called as `loss` with `space` after
+    `parts`: an upper bound [B] in nats on −log p of every image's tokens, or None.
     """
 
     asks: ClassVar[tuple[str, ...]]
@@ -172,7 +172,7 @@ class Network(Protocol):
 
 
 class HeadModule(Protocol):
-    """A module that draws a token's value from its z, its forward one evaluation; of codes maybe with `log_likelihood(z, values)`."""
+    """A module that draws a token's value from z; a forward is one evaluation. May have `log_likelihood(z, values)` of codes."""
 
     def loss(self, z: "Tensor", values: "Tensor", generator: "Generator") -> "Tensor":
         """The loss [R] of rows z [R,W] whose true values are int64 [R] or float [R,D]."""
