@@ -14,6 +14,7 @@ from torch import Tensor
 from mgbench.assembly import Assembly
 from mgbench.kinds import UNLABELLED
 from mgbench.progress import Interrupted, Progress
+from mgbench.stages.likelihood import held_out_bound
 from mgbench.stages.sample import Model
 from mgbench.stages.tokenize import encode
 from mgbench.stages.train import Training, TrainStep
@@ -39,7 +40,8 @@ def fitted_model(store: Store, assembly: Assembly, device: torch.device, progres
     module.load_state_dict(load_file(folder / MODEL))
     module = module.to(device).requires_grad_(False).eval()
     last = _read_curve(folder / CURVE)[-1]
-    return Model(assembly.parts, module, tokenizer, tokenizer.space, assembly.classes, device), last
+    bound = held_out_bound(assembly.parts, module, tokenizer, assembly.data, assembly.recipe.seed, device)
+    return Model(assembly.parts, module, tokenizer, tokenizer.space, assembly.classes, device, bound), last
 
 
 def _tokenizer(store: Store, assembly: Assembly) -> Any:

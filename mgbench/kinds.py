@@ -100,7 +100,8 @@ class Parts(SimpleNamespace):
 class Process(Protocol):
     """How does an unfinished image become a finished one?
 
-    `ignores`, which is optional, names settings of a recipe that mean nothing to it.
+    Optional: `ignores`, names of settings of a recipe that mean nothing to it; and `bound`, called as `loss` with `space` after
+    `parts`: an upper bound [B] in nats on −log p of every image's tokens, or None.
     """
 
     asks: ClassVar[tuple[str, ...]]
@@ -171,7 +172,7 @@ class Network(Protocol):
 
 
 class HeadModule(Protocol):
-    """A `torch.nn.Module` that draws the value of a token from its z; its forward is one evaluation."""
+    """A module that draws a token's value from z; a forward is one evaluation. May have `log_likelihood(z, values)` of codes."""
 
     def loss(self, z: "Tensor", values: "Tensor", generator: "Generator") -> "Tensor":
         """The loss [R] of rows z [R,W] whose true values are int64 [R] or float [R,D]."""
@@ -211,7 +212,7 @@ class Masking(Protocol):
     """How many tokens of each training image are masked, and which?"""
 
     def draw(self, schedule: MaskSchedule, batch: int, tokens: int, generator: "Generator") -> "tuple[Tensor, Tensor]":
-        """A mask bool [B,N] with at least one token masked in every row, and the times [B] it was drawn at."""
+        """A mask bool [B,N] with at least one token masked in every row, unless an option says otherwise, and its times [B]."""
 
 
 class LossWeighting(Protocol):

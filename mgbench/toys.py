@@ -109,6 +109,10 @@ class _OracleHead(nn.Module):
         # A code that cannot be is no lesson, and its infinity would spread.
         return -log_p.clamp_min(-30).gather(-1, values[:, None]).squeeze(-1)
 
+    def log_likelihood(self, z: Tensor, values: Tensor) -> Tensor:
+        log_p: Tensor = self(z)
+        return log_p.gather(-1, values[:, None]).squeeze(-1)
+
     def sample(
         self,
         z: Tensor,

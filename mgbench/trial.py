@@ -117,9 +117,9 @@ def _record_row(store: Store, row: Row, model: Model, trained: TrainStep, progre
     generated = extract(reference.extractor, images, labels, model.device)
     record = row.record(
         "done",
-        scores=dict(judge(parts.metrics, generated, reference.train, reference.name)),
+        scores={**judge(parts.metrics, generated, reference.train, reference.name), **model.bound.scores},
         floors=dict(judge(parts.metrics, _first(reference.test, count), reference.train, reference.name)),
-        costs={**sampling, **_costs(assembly.recipe.batch_size, model, trained)},
+        costs={**sampling, **_costs(assembly.recipe.batch_size, model, trained), **model.bound.costs},
         warnings=_warnings(generated, reference),
         protocol=_protocol(row, reference, count),
         origin={**origin(model.device), "started": started, "finished": _now()},

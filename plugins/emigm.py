@@ -1,6 +1,6 @@
 """eMIGM: effective and efficient masked image generation models (You et al., arXiv:2503.07197).
 
-The choices the paper ends with: exponential mask schedule, weight 1, an encoder of the visible tokens only, times below 0.2
+The choices the paper ends with: the mask schedule exp(rate=5), weight 1, an encoder of the visible tokens only, times below 0.2
 left out of training, guidance inside an interval with the mask token as "no label", and a DPM-Solver++ for the head.
 The official code (github.com/ML-GSAI/eMIGM) differs from the paper in places; options named `clamp` and `shared` are its way.
 """
@@ -12,24 +12,14 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from mgbench.components.maskings import Truncation, draw_times
+from mgbench.components.maskings import Truncation, draw_levels, truncated
 from mgbench.components.selection import lowest
 from mgbench.hookspecs import hookimpl
 from mgbench.kinds import MaskSchedule, TokenSpace
 from mgbench.recipe import Recipe
-from mgbench.spec import Positive, Share
+from mgbench.spec import Share
 from mgbench.steps import Looks, Step, View
 from mgbench.streams import Streams
-
-
-@dataclass(frozen=True)
-class Exp:
-    """γ(t) = 1 − exp(−rate·t), which keeps most of the time axis nearly all masked (Table 4); γ(1) is 0.993 for rate 5."""
-
-    rate: Positive = 5.0
-
-    def __call__(self, t: Tensor) -> Tensor:
-        return -torch.expm1(-self.rate * t)
 
 
 @dataclass(frozen=True)
@@ -47,7 +37,8 @@ class Shared:
     def draw(self, schedule: MaskSchedule, batch: int, tokens: int, generator: Generator) -> tuple[Tensor, Tensor]:
         count = torch.zeros((), dtype=torch.int64)
         while count < min(2, tokens):
-            t = self.EPSILON + (1 - self.EPSILON) * draw_times(1, self.t_min, self.truncation, generator)
+            level = draw_levels(1, "independent", generator)
+            t = self.EPSILON + (1 - self.EPSILON) * truncated(level, self.t_min, self.truncation)
             count = (torch.rand(tokens, generator=generator, device=generator.device) < schedule(t)).sum()
         scores = torch.rand(batch, tokens, generator=generator, device=generator.device)
         return lowest(scores, torch.ones_like(scores, dtype=torch.bool), count.expand(batch)), t.expand(batch)
@@ -100,11 +91,6 @@ EMIGM = Recipe.of(
     train_steps=3200,
     ema=0.998,
 )
-
-
-@hookimpl
-def mgbench_mask_schedules() -> dict[str, type]:
-    return {"exp": Exp}
 
 
 @hookimpl

@@ -32,6 +32,7 @@ SCORES = {
     "density": Words("Density", "Density", True),
     "coverage": Words("Coverage", "Coverage", True),
     "inception_score": Words("Inception score", "IS", True),
+    "bits_per_dim": Words("Bits per dimension", "bits/dim", False),
 }
 COSTS = {
     "nfe": Words("NFE (network forwards per image)", "NFE"),
@@ -46,6 +47,7 @@ COSTS = {
     "train_flops": Words("Training arithmetic (FLOPs)", "train FLOPs"),
     "train_utilisation": Words("Model FLOPs utilisation", "MFU"),
     "parameters": Words("Parameters", "parameters"),
+    "bits_per_dim_error": Words("Standard error of the bits per dimension", "± bits/dim"),
 }
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from mgbench.kinds import UNLABELLED, Parts, TokenSpace
 from mgbench.recipe import Recipe
 from mgbench.stages.cost import Meter, clock, flop_counter
+from mgbench.stages.likelihood import Bound
 from mgbench.stages.tokenize import decode
 from mgbench.steps import Request
 from mgbench.streams import Streams
@@ -40,6 +41,7 @@ class Model:
     space: TokenSpace
     classes: int
     device: torch.device
+    bound: Bound = Bound()
 
 
 def labels_for(indices: Tensor, classes: int) -> Tensor:

@@ -164,7 +164,18 @@ def process(component: Any, parts: Parts | None = None, space: TokenSpace | None
     loss.backward()
     slope = torch.cat([one.grad.flatten() for one in model.parameters() if one.grad is not None])
     need(slope.isfinite().all() and (slope != 0).any(), "the loss must have a gradient, and a finite one")
-    _finish(component, model.eval(), parts, space, labels[:7])
+    _bound(component, model.eval(), parts, space, labels)
+    _finish(component, model, parts, space, labels[:7])
+
+
+@torch.no_grad()
+def _bound(component: Any, model: Any, parts: Parts, space: TokenSpace, labels: Tensor) -> None:
+    tokens = tokens_of(space, len(labels))
+    bounds = getattr(component, "bound", lambda *_: None)
+    nats, again = (bounds(model, parts, space, tokens, labels, seeded()) for _ in range(2))
+    sound = nats is None or (nats.shape == labels.shape and nats.isfinite().all() and (nats >= 0).all())
+    need(sound, "a bound must be finite and [B], never below 0")
+    need(same(nats, again), "the same generator must give the same bound")
 
 
 @torch.no_grad()

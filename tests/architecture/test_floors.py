@@ -172,7 +172,11 @@ def compared(path: Path) -> Iterator[tuple[int, str]]:
 
 
 # Values of options that happen to be called like a component: (file, value).
-OPTION_VALUES = {("mgbench/stages/train.py", "cosine"), ("mgbench/stages/train.py", "constant")}
+OPTION_VALUES = {
+    ("mgbench/stages/train.py", "cosine"),
+    ("mgbench/stages/train.py", "constant"),
+    ("mgbench/report/axes.py", "log"),
+}
 
 
 @pytest.mark.parametrize("path", [path for path in OURS if path.is_relative_to(ROOT / "mgbench")], ids=shown)

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from mgbench_plugins.emigm import Exp
 from torch import Tensor
 
 from mgbench.components.diffusion_head import DiffusionMLP
 from mgbench.components.loss_weightings import Elbo, Uniform
+from mgbench.components.mask_schedules import Exp
 from mgbench.components.masked import Masked, MaskedModel
 from mgbench.components.networks import MAE
 from mgbench.components.tokenizers import cut, join

@@ -11,6 +11,7 @@ from mgbench.spec import Spec, hints
 # Options without a default, and sizes that keep a test short.
 OPTIONS = {
     ("guidance_schedule", "interval"): "interval(low=0.1, high=0.5, inner=constant(scale=2))",
+    ("mask_schedule", "table"): "table([0.953, 0.88, 0.794, 0.746, 0.625, 0.407, 0.261, 0])",
     ("dataset", "shapes"): "shapes(train=48, test=16)",
     ("tokenizer", "kmeans"): "kmeans(codes=16)",
 }

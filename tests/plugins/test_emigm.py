@@ -3,10 +3,11 @@ from typing import Any
 
 import pytest
 import torch
-from mgbench_plugins.emigm import EMIGM, AncestralShared, Exp, Shared, mgbench_recipes
+from mgbench_plugins.emigm import EMIGM, AncestralShared, Shared, mgbench_recipes
 from torch import Tensor
 
 from mgbench.assembly import assemble
+from mgbench.components.mask_schedules import Exp
 from mgbench.components.time_grids import Uniform
 from mgbench.kinds import TokenSpace
 from mgbench.steps import Step, View
@@ -14,13 +15,6 @@ from mgbench.streams import Streams
 from tests.laws.registered import registry
 
 GENERATOR = torch.Generator().manual_seed(0)
-
-
-def test_exp_is_the_formula_of_the_paper() -> None:
-    t = torch.tensor([0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0], dtype=torch.float64)
-    expected = torch.tensor([0.0, 0.3935, 0.7135, 0.9179, 0.9765, 0.9889, 0.9933], dtype=torch.float64)
-    torch.testing.assert_close(Exp()(t), expected, atol=5e-5, rtol=0)
-    torch.testing.assert_close(Exp(rate=3.0)(t), 1 - torch.exp(-3 * t))
 
 
 def draws(masking: Shared, rounds: int, tokens: int = 16, batch: int = 3) -> tuple[Tensor, Tensor]:
