@@ -32,6 +32,7 @@ SCORES = {
     "density": Words("Density", "Density", True),
     "coverage": Words("Coverage", "Coverage", True),
     "inception_score": Words("Inception score", "IS", True),
+    "rmse": Words("RMSE (grey levels)", "RMSE", False),
 }
 COSTS = {
     "nfe": Words("NFE (network forwards per image)", "NFE"),
@@ -46,6 +47,9 @@ COSTS = {
     "train_flops": Words("Training arithmetic (FLOPs)", "train FLOPs"),
     "train_utilisation": Words("Model FLOPs utilisation", "MFU"),
     "parameters": Words("Parameters", "parameters"),
+    "tokens": Words("Tokens per image", "tokens"),
+    "codes_used": Words("Share of the codes that held-out images use", "codes used"),
+    "fit_seconds": Words("Fitting time of the tokenizer (seconds)", "fit s"),
 }
 
 
