@@ -102,7 +102,7 @@ class LevelsModule(nn.Module):
     def __init__(self, shape: tuple[int, int, int], bits: int) -> None:
         super().__init__()
         channels, height, width = shape
-        self.shape, self.highest = shape, 2**bits - 1
+        self.shape, self.highest = shape, (1 << bits) - 1
         grid = (height, width) if channels == 1 else None
         self.space = TokenSpace(channels * height * width, 1, self.highest + 1, grid)
 
