@@ -6,8 +6,8 @@ one a token picked from a batch; C, H, W' channels, height, width of images. Tim
 
 Every component is a frozen dataclass whose fields are its options. Some attributes are optional on all of them: `asks`,
 names of further kinds it needs (its process, and what the process asks, decide what a recipe consists of); an attribute
-called like a kind that has no default of its own (`extractor`, `solver`), the usual answer to it; and `check(parts, space)`,
-which raises `Unfit` when the component cannot work with the others.
+called like a kind that has no default of its own (`extractor`, `solver`), the usual answer to it; `check(parts, space)`,
+which raises `Unfit` when the component cannot work with the others; and `files`, paths whose content decides what it does.
 """
 
 import hashlib
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 UNLABELLED = -1
 # A prediction [R,D] from x [R,D] and a time, and the variance value [R,D] if one was learned.
 Predict = Callable[["Tensor", float], "tuple[Tensor, Tensor | None]"]
+# A loop that yields (steps done, steps in all, loss) after some of its steps.
+Fitting = Iterator[tuple[int, int, float]]
 
 
 @dataclass(frozen=True)
@@ -132,8 +134,8 @@ class TokenizerModule(Protocol):
 
     space: TokenSpace
 
-    def fit(self, images: "Tensor", seed: int) -> None:
-        """Learn from images uint8 [M,C,H,W'] whatever there is to learn."""
+    def fit(self, images: "Tensor", seed: int) -> Fitting:
+        """Learn from images uint8 [M,C,H,W'] on the CPU whatever there is to learn, as the loop runs."""
 
     def encode(self, images: "Tensor") -> "Tensor":
         """Images uint8 [B,C,H,W'] to tokens, int64 [B,N] or float [B,N,D]."""

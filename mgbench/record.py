@@ -12,6 +12,7 @@ from mgbench.errors import UserError
 SCHEMA = 1
 
 Status = Literal["done", "skipped", "failed", "diverged", "interrupted"]
+About = Literal["images", "tokenizer"]
 
 
 class Corrupt(Exception):
@@ -24,7 +25,8 @@ class Record:
 
     `recipe` holds every field spelled out (None where nothing asks the kind); `scores` and `floors` are metrics by name, the
     floor being the same metric of as many held-out real images; `costs` are counts and seconds by name; `protocol` says how
-    the scores were obtained; `origin` says where, when and with which versions.
+    the scores were obtained; `origin` says where, when and with which versions. A row about a tokenizer scores held-out
+    images that went through it and back, the best that a model of its tokens can do; its `training_key` is the tokenizer's.
     """
 
     key: str
@@ -40,6 +42,7 @@ class Record:
     protocol: str = ""
     data: str = ""
     origin: dict[str, Any] = field(default_factory=dict)
+    about: About = "images"
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Layout:
         return self.root / "models" / training_key
 
     def tokenizer(self, tokenizer_key: str) -> Path:
-        """The folder of one fitted tokenizer: `tokenizer.safetensors`."""
+        """The folder of one fitted tokenizer: `tokenizer.safetensors`, `fitting.csv` (step, loss, seconds)."""
         return self.root / "tokenizers" / tokenizer_key
 
     def real(self, fingerprint: str) -> Path:
@@ -77,9 +80,9 @@ class Layout:
         """The rows that make up a study."""
         return self.root / "studies" / f"{name}.json"
 
-    def log(self, training_key: str) -> Path:
-        """What the trial of one trained model printed."""
-        return self.root / "logs" / f"{training_key}.log"
+    def log(self, key: str) -> Path:
+        """What the trial of one trained model, or of one tokenizer, printed."""
+        return self.root / "logs" / f"{key}.log"
 
 
 def seal(content: Any) -> str:

@@ -11,7 +11,7 @@ from mgbench.errors import UserError, suggestion
 from mgbench.recipe import FIELDS
 from mgbench.record import Corrupt, Layout, Record, StudyView, load_record, load_study
 
-HEAD = ("key", "training_key", "method", "series", "status", "reason")
+HEAD = ("key", "training_key", "about", "method", "series", "status", "reason")
 TAIL = ("protocol", "data", "warnings")
 # A series is a line of a figure: its points differ in the first, and the second is what its interval is taken over.
 POINT, REPEAT = "sampling_steps", "seed"
@@ -21,7 +21,7 @@ FLOOR = "floor "
 def read_results(path: Path | str, study: str | None = None) -> pd.DataFrame:
     """One row per stored record; with a study, its rows only, under its method names and in its order.
 
-    Columns: key, training_key, method, series, status, reason; every field of a recipe; scores and costs by name; the
+    Columns: key, training_key, about, method, series, status, reason; every field of a recipe; scores and costs by name; the
     floor of a score as "floor <score>"; protocol, data, warnings; and where and with which versions it was made. A
     `series` is the method with the fields that vary within it besides the seed and the sampling steps:
     "maskgit, sampler=halton". `frame.attrs` lists the names of the `scores`, `costs` and `origin` columns, the
@@ -47,6 +47,15 @@ def read_results(path: Path | str, study: str | None = None) -> pd.DataFrame:
     missing = len(wanted) - len(rows) - sum(Path(name).parent.name in {key for key, _ in wanted} for name in corrupt)
     frame.attrs.update(corrupt=corrupt, missing=missing, study=study or "", command=view.command if view else "")
     return frame
+
+
+def of_images(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows about the images of models: those about tokenizers are left out, and the scores and costs only they have."""
+    rows = frame[frame["about"] == "images"].infer_objects()
+    for names in ("scores", "costs"):
+        rows.attrs[names] = [name for name in frame.attrs[names] if rows[name].notna().any()]
+    others = {*frame.attrs["scores"], *frame.attrs["costs"]} - {*rows.attrs["scores"], *rows.attrs["costs"]}
+    return rows.drop(columns=sorted(others))
 
 
 def score_names(frame: pd.DataFrame) -> list[str]:
@@ -83,7 +92,7 @@ def _records(layout: Layout, keys: Iterable[str], corrupt: list[str]) -> Iterato
 def _natural(record: Record, method: str) -> tuple[Any, ...]:
     fields = [value for name, value in record.recipe.items() if name not in (POINT, REPEAT)]
     settings = [(0, value, "") if isinstance(value, int | float) else (1, 0, str(value)) for value in fields]
-    return method, settings, record.recipe.get(REPEAT, 0), record.recipe.get(POINT, 0), record.key
+    return method, settings, record.recipe.get(REPEAT) or 0, record.recipe.get(POINT) or 0, record.key
 
 
 def _frame(rows: list[tuple[Record, str]]) -> pd.DataFrame:
@@ -95,6 +104,10 @@ def _frame(rows: list[tuple[Record, str]]) -> pd.DataFrame:
     origin = _union(*(record.origin for record in records))
     columns = _union(HEAD, fields, scores, costs, floors, TAIL, origin)
     frame = pd.DataFrame([_row(record, method) for record, method in rows], columns=columns)
+    for name in fields:
+        # As it was recorded: a column of whole numbers and None would become one of floats.
+        values = [record.recipe.get(name) for record in records]
+        frame[name] = pd.Series(values, frame.index, object).infer_objects()
     frame["series"] = _series(frame, fields)
     frame.attrs.update(scores=scores, costs=costs, origin=origin)
     return frame

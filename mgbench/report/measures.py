@@ -33,6 +33,7 @@ SCORES = {
     "coverage": Words("Coverage", "Coverage", True),
     "inception_score": Words("Inception score", "IS", True),
     "bits_per_dim": Words("Bits per dimension", "bits/dim", False),
+    "rmse": Words("RMSE (grey levels)", "RMSE", False),
 }
 COSTS = {
     "nfe": Words("NFE (network forwards per image)", "NFE"),
@@ -48,6 +49,9 @@ COSTS = {
     "train_utilisation": Words("Model FLOPs utilisation", "MFU"),
     "parameters": Words("Parameters", "parameters"),
     "bits_per_dim_error": Words("Standard error of the bits per dimension", "± bits/dim"),
+    "tokens": Words("Tokens per image", "tokens"),
+    "codes_used": Words("Share of the codes that held-out images use", "codes used"),
+    "fit_seconds": Words("Fitting time of the tokenizer (seconds)", "fit s"),
 }
 
 

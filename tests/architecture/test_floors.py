@@ -24,7 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("components", "stages", "report", "store", "testing"),
     ("plugins", "registry"),
     ("assembly", "plan"),
-    ("fitting", "trial"),
+    ("fitting", "judging", "reconstruction", "trial"),
     ("engines",),
     ("cli",),
 )

@@ -29,7 +29,7 @@ def small(name: str) -> tuple[Assembly, Model]:
     assembly = assemble(registry(), recipe)
     parts, data = assembly.parts, assembly.data
     tokenizer = parts.tokenizer.build(data.shape)
-    tokenizer.fit(data.train[:200], 0)
+    list(tokenizer.fit(data.train[:200], 0))
     torch.manual_seed(0)
     module = parts.process.build(parts, tokenizer.space, assembly.classes)
     with torch.no_grad():
