@@ -54,20 +54,28 @@ class Joint:
     def conditional(self, tokens: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
         """Log p of every code of every token, given the visible ones: float64 [B,N,K]."""
         outcomes, codes = self.outcomes, self.probabilities.shape[-1]
-        weights = torch.stack([self.of(label) for label in labels.tolist()])
+        weights = torch.stack([self.of(label) for label in range(-1, self.classes)])[labels + 1]
         weights = weights * ((tokens[:, None] == outcomes) | mask[:, None]).all(-1)
         shares = torch.einsum("bo,onk->bnk", weights, nn.functional.one_hot(outcomes, codes).double())
         return (shares / weights.sum(1)[:, None, None]).log()
 
-    def excess(self, tokens: Tensor, label: int) -> float:
-        """How far images [M,N] of one class lie from their law: Pearson's chi-square, in its standard deviations above its mean.
+    def product(self, label: int) -> Tensor:
+        """The probability [O] of every image if its tokens were independent: the product of their margins."""
+        outcomes = self.outcomes
+        hidden = torch.zeros(1, outcomes.shape[1], dtype=torch.int64)
+        margins = self.conditional(hidden, torch.ones_like(hidden, dtype=torch.bool), torch.tensor([label]))
+        return margins[0].gather(1, outcomes.T).sum(0).exp()
+
+    def excess(self, tokens: Tensor, law: int | Tensor) -> float:
+        """How far images [M,N] lie from a law [O], or that of a class: Pearson's chi-square, in its standard deviations above
+        its mean.
 
         About standard normal for true samples; above 6 they are not of this law.
         """
         codes, length = self.probabilities.shape[-1], self.probabilities.ndim - 1
         places = codes ** torch.arange(length - 1, -1, -1)
         seen = torch.bincount((tokens * places).sum(1), minlength=codes**length).double()
-        expected = self.of(label) * len(tokens)
+        expected = (self.of(law) if isinstance(law, int) else law) * len(tokens)
         freedom = len(expected) - 1
         chi_square = float(((seen - expected) ** 2 / expected).sum())
         return (chi_square - freedom) / math.sqrt(2 * freedom)

@@ -13,7 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 from mgbench.components.maskings import Truncation, draw_levels, truncated
-from mgbench.components.selection import lowest
+from mgbench.components.selection import in_random_order, lowest
 from mgbench.hookspecs import hookimpl
 from mgbench.kinds import MaskSchedule, TokenSpace
 from mgbench.recipe import Recipe
@@ -71,8 +71,7 @@ class AncestralShared:
             masked = then
 
     def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
-        order = draws.uniform(view.mask.shape[1])
-        return view.mask & ~lowest(order, view.mask, step.reveal or 0)
+        return in_random_order(view, step, draws)
 
 
 # The paper's choices; width, budget and guidance interval are those that measured best on the embedded digits, whose 16

@@ -9,8 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from mgbench.components.selection import lowest, planned
-from mgbench.errors import Unfit
+from mgbench.components.selection import lowest, need_codes, planned
 from mgbench.hookspecs import hookimpl
 from mgbench.kinds import MaskSchedule, Parts, TokenSpace
 from mgbench.recipe import Recipe
@@ -30,10 +29,7 @@ class MaskGIT:
     looks: ClassVar[Looks] = "values"
 
     def check(self, parts: Parts, space: TokenSpace) -> None:
-        if not space.codes:
-            raise Unfit(
-                "maskgit ranks codes by probability, and this tokenizer has none; take sampler=random_order or tokenizer=kmeans"
-            )
+        need_codes("maskgit", space)
 
     def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
         return planned(schedule, space.length, times)

@@ -169,8 +169,7 @@ def _reveal(state: State, then: Tensor, drawn: Drawn) -> State:
     tokens[then] = 0
     if drawn.log_p is not None:
         log_p = drawn.log_p if log_p is None else torch.where(fresh, drawn.log_p, log_p)
-        log_p = log_p.masked_fill(then, 0)
-    return replace(state, tokens=tokens, mask=then, log_p=log_p)
+    return replace(state, tokens=tokens, mask=then, log_p=None if log_p is None else log_p.masked_fill(then, 0))
 
 
 @hookimpl

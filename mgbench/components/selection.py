@@ -1,12 +1,17 @@
-"""Choosing tokens: the k best of those allowed; and plans, which say how many tokens are masked after each step."""
+"""Choosing tokens: the k best of those allowed, at random, or each by its own coin; and plans, which say how many tokens are
+masked after each step.
+"""
 
 import math
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
 
-from mgbench.kinds import MaskSchedule
-from mgbench.steps import Step
+from mgbench.errors import Unfit
+from mgbench.kinds import MaskSchedule, TokenSpace
+from mgbench.steps import Step, View
+from mgbench.streams import Streams
 
 SLACK = 1e-9
 
@@ -16,6 +21,48 @@ def lowest(scores: Tensor, allowed: Tensor, count: Tensor | int) -> Tensor:
     ranks = scores.masked_fill(~allowed, math.inf).argsort(dim=-1, stable=True).argsort(dim=-1)
     limit = count[:, None] if isinstance(count, Tensor) else count
     return allowed & (ranks < limit)
+
+
+def in_random_order(view: View, step: Step, draws: Streams) -> Tensor:
+    """The mask after revealing `step.reveal` tokens, in an order that is drawn once for each image."""
+    order = draws.uniform(view.mask.shape[1])
+    return view.mask & ~lowest(order, view.mask, step.reveal or 0)
+
+
+def jump(view: View, step: Step, draws: Streams, reveal: float, again: Tensor | float = 0.0) -> Tensor:
+    """The mask [B,N] after every masked token was revealed with probability `reveal`, and every visible one masked again with
+    probability `again` (of each token [B,N], or of all), independently.
+    """
+    coins = draws.fold(2).fold(step.index).uniform(view.mask.shape[1])
+    return torch.where(view.mask, coins >= reveal, coins < again)
+
+
+def share_revealed(step: Step) -> float:
+    """1 − γ(s)/γ(t): the probability with which masked diffusion reveals a masked token in a step."""
+    return 1 - step.share_then / step.share_now if step.share_now else 1.0
+
+
+def need_codes(sampler: str, space: TokenSpace) -> None:
+    """Refuse tokens that have no probabilities to rank them by.
+
+    Raises:
+        Unfit: if the tokens are vectors.
+    """
+    if not space.codes:
+        raise Unfit(
+            f"{sampler} ranks codes by probability, and this tokenizer has none; take sampler=random_order or tokenizer=kmeans"
+        )
+
+
+def log_chances(view: View) -> Tensor:
+    """Log p of every code of every token, float64 [B,N,K].
+
+    Raises:
+        ValueError: if the view shows no logits.
+    """
+    if view.logits is None:
+        raise ValueError("ranking tokens by their probabilities needs the logits of a head of codes")
+    return torch.log_softmax(view.logits, -1)
 
 
 def planned(schedule: MaskSchedule, tokens: int, times: Tensor) -> Iterator[Step]:

@@ -70,6 +70,10 @@ def _drive(component: Any, plan: list[Step], space: TokenSpace, logits: Tensor, 
         need(same(then[some], few), "what an image reveals must not depend on its batch")
         if step.reveal is not None:
             need(((mask & ~then).sum(1) == step.reveal).all(), "an image must reveal as many tokens as the step says")
+            left = round(step.share_then * space.length)
+            need(
+                (then.sum(1) == left).all(), "an image must be left with the share of tokens masked that the step says"
+            )
         mask = then
     need(not mask.any(), "after the last step nothing may be masked")
 
@@ -116,6 +120,7 @@ def _draw_from(module: Any, space: TokenSpace, parts: Parts, z: Tensor, without:
         need(values.shape == (rows,) and values.dtype == torch.int64, "codes must be int64 [R]")
         need(((values >= 0) & (values < space.codes)).all(), "codes must lie below the number of codes")
         need(drawn.logits is not None and drawn.logits.shape == (rows, space.codes), "logits must be [R,K]")
+        need(drawn.logits.dtype == torch.float64, "what codes are drawn from must be float64")
     else:
         need(values.shape == (rows, space.dim) and values.isfinite().all(), "values must be finite numbers [R,D]")
     ranked = log_p is None or (log_p.shape == (rows,) and (log_p <= 0).all())

@@ -47,6 +47,8 @@ class BrokenCodes(CategoricalModule):
                 return replace(drawn, values=drawn.values + 1)
             case "logits must be":
                 return replace(drawn, logits=None)
+            case "must be float64":
+                return replace(drawn, logits=drawn.logits.float())
             case "log-probabilities":
                 return replace(drawn, log_p=drawn.log_p.exp())
         return drawn
@@ -108,6 +110,7 @@ def test_every_head_keeps_the_laws(name: str) -> None:
         "int64",
         "below the number",
         "logits must be",
+        "must be float64",
         "log-probabilities",
         "temperature 0",
     ],
