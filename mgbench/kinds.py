@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mgbench.streams import Streams
 
 UNLABELLED = -1
-# A prediction [R,D] from x [R,D] and a time, and the variance value [R,D] if one was learned.
+# A prediction [R,D] from x [R,D] and a time, and the variance value [R,D] if one was learned: one evaluation of the head.
 Predict = Callable[["Tensor", float], "tuple[Tensor, Tensor | None]"]
 
 
@@ -252,10 +252,11 @@ class GuidanceSchedule(Protocol):
 
 
 class Solver(Protocol):
-    """How does the diffusion head go from noise to a value?
+    """How does the head go from noise to a value?
 
-    `path` is the way it goes: "noise", along a table of noise and with predictions of the noise, or "velocity", along the
-    straight line x_t = (1 − t) x_0 + t ε and with predictions of ε − x_0.
+    It asks for `steps` predictions, or for as many as `evaluations` says, a property that is optional. `path` is the way it
+    goes: "noise", along a table of noise and with predictions of the noise, or "velocity", along the straight line
+    x_t = (1 − t) x_0 + t ε and with predictions of ε − x_0.
     """
 
     path: ClassVar[Literal["noise", "velocity"]]
