@@ -80,7 +80,7 @@ def mgbench_guidance_schedules() -> "Mapping[str, type[kinds.GuidanceSchedule]]"
 
 @hookspec
 def mgbench_solvers() -> "Mapping[str, type[kinds.Solver]]":  # type: ignore[empty-body]
-    """How does the diffusion head go from noise to a value?"""
+    """How does the head go from noise to a value?"""
 
 
 @hookspec

@@ -52,7 +52,7 @@ _KINDS = (
     Kind("time_grid", "at which times does sampling stop?", "images", Spec("uniform")),
     Kind("sampler", "which tokens are revealed next?", "images", Spec("random_order")),
     Kind("guidance_schedule", "how hard do we push towards the label at this step?", "images", Spec("none")),
-    Kind("solver", "how does the diffusion head go from noise to a value?", "images", None),
+    Kind("solver", "how does the head go from noise to a value?", "images", None),
     Kind("code_draw", "which codes may be drawn, and how boldly?", "images", Spec("softmax")),
     Kind("extractor", "what does an image look like to a metric?", "scores", None),
 )

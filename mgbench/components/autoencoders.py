@@ -19,7 +19,8 @@ from mgbench.components.bottlenecks import Bottleneck, NearestVector, NormalLaw,
 from mgbench.components.tokenizers import to_bytes, to_unit
 from mgbench.errors import Diverged, Unfit
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import Fitting, TokenSpace
+from mgbench.kinds import TokenSpace
+from mgbench.modules import Fitting
 from mgbench.spec import Count, NotNegative, Positive
 from mgbench.streams import derive
 

@@ -12,7 +12,8 @@ from mgbench.components.autoencoders import tiled
 from mgbench.components.tokenizers import to_bytes, to_unit
 from mgbench.errors import Unfit, UserError
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import Fitting, TokenSpace
+from mgbench.kinds import TokenSpace
+from mgbench.modules import Fitting
 from mgbench.spec import Positive
 
 CONFIG = "config.json"

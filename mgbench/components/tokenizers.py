@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from mgbench.errors import Unfit, UserError
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import Fitting, TokenSpace
+from mgbench.kinds import TokenSpace
+from mgbench.modules import Fitting
 from mgbench.spec import Count
 
 Bits = Annotated[int, Ge(1), Le(8)]

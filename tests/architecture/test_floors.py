@@ -19,7 +19,7 @@ OURS = [*(ROOT / "mgbench").rglob("*.py"), *(ROOT / "plugins").glob("*.py")]
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("spec",),
-    ("recipe", "kinds", "steps", "streams"),
+    ("recipe", "kinds", "modules", "steps", "streams"),
     ("record", "hookspecs", "study", "progress", "source", "environment", "toys"),
     ("components", "stages", "report", "store", "testing"),
     ("plugins", "registry"),

@@ -15,6 +15,7 @@ from mgbench.kinds import TokenSpace
 Z_AND_HEAD, LOSS, SAMPLING = 3e-6, 1e-5, 2e-5
 SPACE = TokenSpace(16, 4, grid=(4, 4))
 EMIGM = ("emigm_tiny_256", "emigm_tiny_trained")
+SINGLE = "emigm_tiny_single"
 MODELS = (*EMIGM, "mar_tiny")
 
 _NETWORK = (
@@ -65,7 +66,7 @@ def _state(tensors: dict[str, Tensor], prefix: str, pairs: tuple[tuple[str, str]
 
 
 def network(name: str) -> MaskedAutoencoder:
-    """The published network with its weights: the mask token means "no label" in eMIGM, MAR has a vector for that."""
+    """The published network with its weights: the mask token means "no label" in eMIGM, the others have a vector for that."""
     state = _state(golden(name), "sd.", _NETWORK)
     state["mask_token"] = state["mask_token"].flatten()
     class_token = state.pop("class_token").flatten()
@@ -74,7 +75,14 @@ def network(name: str) -> MaskedAutoencoder:
         assert torch.equal(class_token, state["mask_token"])
     else:
         state["class_token"] = class_token
-    options = MAE(width=32, depth=2, heads=4, slots=4, unconditional="mask_token" if tied else "class_token")
+    options = MAE(
+        width=32,
+        depth=2,
+        heads=4,
+        slots=4,
+        unconditional="mask_token" if tied else "class_token",
+        sees="mask_tokens" if name == SINGLE else "visible",
+    )
     module = options.build(SPACE, 10)
     module.load_state_dict(state, strict=True)
     return module.eval()
