@@ -102,8 +102,7 @@ class Parts(SimpleNamespace):
 class Process(Protocol):
     """How does an unfinished image become a finished one?
 
-    Optional: `ignores`, names of settings of a recipe that mean nothing to it; and `bound`, called as `loss` with `space` after
-    `parts`: an upper bound [B] in nats on −log p of every image's tokens, or None.
+    Optional: `ignores`, settings that mean nothing to it; `bound`, called as `loss` with `space` after `parts`: of −log p, or None.
     """
 
     asks: ClassVar[tuple[str, ...]]
@@ -190,9 +189,8 @@ class HeadModule(Protocol):
     ) -> "Drawn":
         """Values of rows z [R,W], drawn with one stream a row.
 
-        With `z_uncond` the prediction is moved from the unconditional one by `scale` (1: plain conditional). `parts` holds the
-        answers to the kinds that the head asks. A `temperature` T draws a code with probability proportional to p^(1/T)
-        (0: the likeliest); what is said of probabilities is of p itself.
+        With `z_uncond` the prediction moves from the unconditional one by `scale`; `parts` answers what the head asks. A
+        `temperature` T draws codes in proportion to p^(1/T) (0: the likeliest); what is said of probabilities is of p itself.
         """
 
 
