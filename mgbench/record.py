@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from mgbench.errors import UserError
+from mgbench.errors import UserError, suggestion
 
 SCHEMA = 1
 
@@ -47,11 +47,12 @@ class Record:
 
 @dataclass(frozen=True)
 class StudyView:
-    """Which records make up a study, in order: pairs of key and method."""
+    """Which records make up a study, in order: pairs of key and method; its command, and the BibTeX of what it uses."""
 
     name: str
     rows: tuple[tuple[str, str], ...]
     command: str = ""
+    references: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,27 @@ def load_study(path: Path) -> StudyView:
     """Read which records make up a study; raises as `load_record`."""
     content = unseal(path.read_text(encoding="utf-8", errors="replace"))
     try:
-        return StudyView(content["name"], tuple((key, method) for key, method in content["rows"]), content["command"])
+        rows = tuple((key, method) for key, method in content["rows"])
+        # Studies of earlier versions have no references.
+        return StudyView(content["name"], rows, content["command"], content.get("references", ""))
     except (KeyError, TypeError, ValueError):
         raise Corrupt("it does not hold a study") from None
+
+
+def find_study(layout: Layout, name: str) -> StudyView:
+    """Read which records make up a study, by its name.
+
+    Raises:
+        UserError: if there is none, with the nearest name, or if it cannot be read.
+    """
+    path = layout.study(name)
+    try:
+        return load_study(path)
+    except FileNotFoundError:
+        known = [other.stem for other in path.parent.glob("*.json")]
+        raise UserError(f"{layout.root} holds no study {name!r}; {suggestion(name, known)}") from None
+    except Corrupt as problem:
+        raise UserError(f"the study {path} cannot be read ({problem}); run it again") from None
 
 
 def as_content(value: Record | StudyView) -> dict[str, Any]:

@@ -22,13 +22,15 @@ class Offer:
 
 @dataclass
 class Registry:
-    """All that the loaded plugins offer, by hook and name, and recipes by plugin and name.
+    """All that the loaded plugins offer, by hook and name; recipes by plugin and name, and BibTeX entries by plugin and key.
 
-    `problems` says what did not load, by plugin.
+    `docstrings` are those of the plugins; `problems` says what did not load, by plugin.
     """
 
     offers: dict[str, dict[str, Offer]] = field(default_factory=dict)
     recipes: dict[str, dict[str, Recipe]] = field(default_factory=dict)
+    references: dict[str, dict[str, str]] = field(default_factory=dict)
+    docstrings: dict[str, str] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
     def names(self, kind: str) -> dict[str, Offer]:

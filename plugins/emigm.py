@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Generator, Tensor
 
+from mgbench.bibtex import by_key
 from mgbench.components.maskings import Truncation, draw_levels, truncated
 from mgbench.components.noise import interpolated
 from mgbench.components.selection import in_random_order, lowest
@@ -196,6 +197,16 @@ EMIGM = Recipe.of(
     ema=0.998,
 )
 
+BIBTEX = r"""
+@misc{you2025effective,
+  title = {Effective and Efficient Masked Image Generation Models},
+  author = {You, Zebin and Ou, Jingyang and Zhang, Xiaolu and Hu, Jun and Zhou, Jun and Li, Chongxuan},
+  year = {2025},
+  eprint = {2503.07197},
+  archivePrefix = {arXiv},
+}
+"""
+
 
 @hookimpl
 def mgbench_maskings() -> dict[str, type]:
@@ -219,3 +230,8 @@ def mgbench_recipes() -> dict[str, Recipe]:
         "emigm-unguided": EMIGM.change(guidance_schedule="none"),
         "emigm-unlabelled": EMIGM.change(guidance_schedule="none", labels=False),
     }
+
+
+@hookimpl
+def mgbench_references() -> dict[str, str]:
+    return by_key(BIBTEX)

@@ -64,13 +64,15 @@ def _slots(device: str, jobs: int) -> list[str]:
 
 def _save_view(chosen: choices.Chosen) -> None:
     """Write which rows the study has, and those that are skipped."""
+    from mgbench.citing import references
     from mgbench.record import StudyView
 
     for row in chosen.rows:
         if row.assembly.unfit:
             chosen.store.save_record(row.record("skipped", row.assembly.unfit))
     rows = tuple((row.key, row.method) for row in chosen.rows)
-    chosen.store.save_study(StudyView(chosen.study.name, rows, " ".join(["mgbench", *sys.argv[1:]])))
+    cited = references(chosen.registry, [(row.method, row.assembly.spelled) for row in chosen.rows])
+    chosen.store.save_study(StudyView(chosen.study.name, rows, " ".join(["mgbench", *sys.argv[1:]]), cited))
 
 
 def _compute(chosen: choices.Chosen, slots: list[str], batch: int) -> int:

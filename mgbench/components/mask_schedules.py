@@ -158,7 +158,7 @@ class Geometric:
 class Table:
     """γ(1 − i/T) = shares[i − 1] for i = 1 … T, γ(1) = 1, straight in between: the share left masked after each of T steps.
 
-    AutoNAT (CVPR 2024) searched such tables: [0.953, 0.88, 0.794, 0.746, 0.625, 0.407, 0.261, 0] for 8 steps.
+    AutoNAT (arXiv:2406.05478) searched such tables: [0.953, 0.88, 0.794, 0.746, 0.625, 0.407, 0.261, 0] for 8 steps.
     """
 
     shares: tuple[Share, ...]

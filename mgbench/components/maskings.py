@@ -18,7 +18,7 @@ import torch
 from scipy import special
 from torch import Generator, Tensor
 
-from mgbench.components.selection import lowest
+from mgbench.components.selection import inverse, lowest
 from mgbench.hookspecs import hookimpl
 from mgbench.kinds import MaskSchedule
 from mgbench.spec import Index, Positive, Share
@@ -52,23 +52,6 @@ def draw_positions(counts: Tensor, tokens: int, generator: Generator) -> Tensor:
     """A mask [B, tokens] with `counts` [B] positions of each row chosen at random."""
     scores = torch.rand(len(counts), tokens, generator=generator, device=generator.device)
     return lowest(scores, torch.ones_like(scores, dtype=torch.bool), counts)
-
-
-def time_of(schedule: MaskSchedule, shares: Tensor) -> Tensor:
-    """The times float64 [B] with γ(t) = share: 1 for shares above γ(1), and 0 for those below γ(0).
-
-    Each of the rounds looks at the interval that holds t in `parts` equal parts, so that t is known to parts^−rounds, 10⁻¹³.
-    """
-    parts, rounds = 128, 6
-    low, width = torch.zeros_like(shares, dtype=torch.float64), 1.0
-    inside = torch.arange(1, parts, dtype=torch.float64, device=shares.device) / parts
-    for _ in range(rounds):
-        below = schedule(low[:, None] + width * inside) < shares[:, None]
-        width /= parts
-        low = low + width * below.sum(1)
-    high = low + width
-    nearer = (schedule(high) - shares).abs() < (schedule(low) - shares).abs()
-    return torch.where(nearer, high, low).clamp(0, 1)
 
 
 @dataclass(frozen=True)
@@ -134,12 +117,12 @@ class TruncNorm:
         levels = draw_levels(batch, self.draws, generator).double()
         chance = self._above(self.low) + levels * (self._above(self.high) - self._above(self.low))
         shares = (self.mean + self.std * torch.special.ndtri(chance)).clamp(self.low, self.high)
-        return exact_mask(shares, tokens, self.rounding, generator), time_of(schedule, shares).float()
+        return exact_mask(shares, tokens, self.rounding, generator), inverse(schedule, shares).float()
 
 
 @dataclass(frozen=True)
 class Beta:
-    """A share drawn from Beta(a, b), and the time at which γ is that share: the masking that AutoNAT (CVPR 2024) found best."""
+    """A share drawn from Beta(a, b), and the time at which γ is that share: AutoNAT's masking (arXiv:2406.05478)."""
 
     a: Positive = 12.0
     b: Positive = 3.0
@@ -149,7 +132,7 @@ class Beta:
     def draw(self, schedule: MaskSchedule, batch: int, tokens: int, generator: Generator) -> tuple[Tensor, Tensor]:
         levels = draw_levels(batch, self.draws, generator).double()
         shares = torch.from_numpy(special.betaincinv(self.a, self.b, levels.cpu().numpy())).to(levels.device)
-        return exact_mask(shares, tokens, self.rounding, generator), time_of(schedule, shares).float()
+        return exact_mask(shares, tokens, self.rounding, generator), inverse(schedule, shares).float()
 
 
 @hookimpl

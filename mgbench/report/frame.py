@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from mgbench.errors import UserError, suggestion
+from mgbench.errors import UserError
 from mgbench.recipe import FIELDS
-from mgbench.record import Corrupt, Layout, Record, StudyView, load_record, load_study
+from mgbench.record import Corrupt, Layout, Record, find_study, load_record
 
 HEAD = ("key", "training_key", "about", "method", "series", "status", "reason")
 TAIL = ("protocol", "data", "warnings")
@@ -35,7 +35,7 @@ def read_results(path: Path | str, study: str | None = None) -> pd.DataFrame:
     layout = Layout(Path(path))
     if not (layout.root / "runs").is_dir():
         raise UserError(f"there are no results in {layout.root}; 'mgbench run' makes some, or name another folder")
-    view = _study_view(layout, study) if study is not None else None
+    view = find_study(layout, study) if study is not None else None
     corrupt: list[str] = []
     wanted = view.rows if view else [(key, None) for key in sorted(_keys(layout))]
     found = list(_records(layout, dict.fromkeys(key for key, _ in wanted), corrupt))
@@ -65,16 +65,6 @@ def score_names(frame: pd.DataFrame) -> list[str]:
 
 def _keys(layout: Layout) -> Iterator[str]:
     return (path.parent.name for path in (layout.root / "runs").glob("*/record.json"))
-
-
-def _study_view(layout: Layout, name: str) -> StudyView:
-    try:
-        return load_study(layout.study(name))
-    except FileNotFoundError:
-        known = [path.stem for path in layout.study(name).parent.glob("*.json")]
-        raise UserError(f"{layout.root} holds no study {name!r}; {suggestion(name, known)}") from None
-    except (Corrupt, KeyError, TypeError) as problem:
-        raise UserError(f"the study {layout.study(name)} cannot be read ({problem}); run it again") from None
 
 
 def _records(layout: Layout, keys: Iterable[str], corrupt: list[str]) -> Iterator[Record]:

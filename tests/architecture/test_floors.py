@@ -18,12 +18,12 @@ OURS = [*(ROOT / "mgbench").rglob("*.py"), *(ROOT / "plugins").glob("*.py")]
 # Lowest first. The rooms of one floor never import each other; the modules of the other floors may.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("spec",),
+    ("spec", "bibtex"),
     ("recipe", "kinds", "modules", "steps", "streams"),
     ("record", "hookspecs", "study", "progress", "source", "environment", "toys"),
     ("components", "stages", "report", "store", "testing"),
     ("plugins", "registry"),
-    ("assembly", "plan"),
+    ("assembly", "plan", "citing"),
     ("fitting", "judging", "reconstruction", "trial"),
     ("engines",),
     ("cli",),
@@ -206,8 +206,8 @@ def test_the_walk_for_names_finds_them(tmp_path: Path) -> None:
 HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("mgbench_"))
 
 
-def test_there_is_one_hook_per_kind_and_one_for_methods() -> None:
-    assert set(HOOKS) == {*HOOK_OF.values(), "mgbench_recipes"}
+def test_there_is_one_hook_per_kind_one_for_methods_and_one_for_references() -> None:
+    assert set(HOOKS) == {*HOOK_OF.values(), "mgbench_recipes", "mgbench_references"}
 
 
 @pytest.mark.parametrize("hook", HOOKS)

@@ -15,11 +15,9 @@ from mgbench.components.maskings import (
     TruncNorm,
     draw_levels,
     draw_positions,
-    time_of,
     truncated,
 )
 from mgbench.toys import Line
-from tests.laws.registered import built, every
 
 
 def seeded() -> torch.Generator:
@@ -159,21 +157,6 @@ def test_shares_have_the_quantiles_of_the_papers() -> None:
 def test_a_share_is_rounded_to_whole_tokens(maker: Any, rounding: Any) -> None:
     mask, t = maker(rounding=rounding).draw(Line(), 500, 10, seeded())
     assert mask.sum(1).tolist() == [max(1, ROUNDINGS[rounding](10 * share)) for share in t.double().tolist()]
-
-
-@every("mask_schedule")
-def test_the_time_of_a_share_is_where_the_schedule_has_it(name: str) -> None:
-    schedule = built("mask_schedule", name)
-    ends = schedule(torch.tensor([0.0, 1.0], dtype=torch.float64))
-    shares = torch.linspace(0, 1, 1001, dtype=torch.float64)
-    t = time_of(schedule, shares)
-    assert ((t >= 0) & (t <= 1)).all()
-    torch.testing.assert_close(schedule(t), shares.clamp(*ends.tolist()), atol=1e-6, rtol=0)
-
-
-def test_a_share_that_the_schedule_never_reaches_has_the_last_time() -> None:
-    t = time_of(lambda t: 0.1 + 0.8 * t, torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64))
-    torch.testing.assert_close(t, torch.tensor([0, 0.5, 1], dtype=torch.float64))
 
 
 @pytest.mark.parametrize(
