@@ -100,7 +100,8 @@ class Parts(SimpleNamespace):
 class Process(Protocol):
     """How does an unfinished image become a finished one?
 
-    Optional: `ignores`, settings that mean nothing to it; `bound`, called as `loss` with `space` after `parts`: of −log p, or None.
+    Optional: `ignores`, settings that mean nothing to it; and `bound`, called as `loss` with `space` after `parts`: an upper
+    bound [B] in nats on −log p of every image's tokens, or None.
     """
 
     asks: ClassVar[tuple[str, ...]]
