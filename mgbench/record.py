@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from mgbench.errors import UserError, suggestion
 
-SCHEMA = 1
+# 2: a row says what it is about.
+SCHEMA = 2
 
 Status = Literal["done", "skipped", "failed", "diverged", "interrupted"]
 About = Literal["images", "tokenizer"]
