@@ -95,9 +95,10 @@ def _frame(rows: list[tuple[Record, str]]) -> pd.DataFrame:
     columns = _union(HEAD, fields, scores, costs, floors, TAIL, origin)
     frame = pd.DataFrame([_row(record, method) for record, method in rows], columns=columns)
     for name in fields:
-        # As it was recorded: a column of whole numbers and None would become one of floats.
         values = [record.recipe.get(name) for record in records]
-        frame[name] = pd.Series(values, frame.index, object).infer_objects()
+        if None in values and any(isinstance(value, int) for value in values):
+            # As it was recorded, because whole numbers and None would become floats.
+            frame[name] = pd.Series(values, frame.index, object)
     frame["series"] = _series(frame, fields)
     frame.attrs.update(scores=scores, costs=costs, origin=origin)
     return frame
