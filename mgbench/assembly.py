@@ -1,9 +1,11 @@
 """From a recipe to its parts: look every spec up, find what is asked, build it, and say why where it cannot be."""
 
 import dataclasses
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from mgbench.errors import Unfit, UserError
@@ -55,6 +57,8 @@ def assemble(registry: Registry, recipe: Recipe) -> Assembly:
     data = load_images(dataset)
     answers = {kind: _answer(registry, kind, spec) for kind, spec in specs.items()}
     answers["extractor"] = _with_weights(answers["extractor"], parts.extractor)
+    for kind in specs:
+        answers[kind] = _with_files(answers[kind], getattr(parts, kind))
     answers["metrics"] = _metrics_answer(registry, recipe)
     parts.metrics = tuple(registry.build("metric", spec) for spec in recipe.metrics)
     spelled = {**recipe.spelled(), **dict.fromkeys(KINDS), **dict.fromkeys(ignored)}
@@ -69,7 +73,13 @@ def token_space(parts: Parts, data: ImageData) -> TokenSpace:
     Raises:
         Unfit: if the tokenizer cannot cut them.
     """
-    space: TokenSpace = parts.tokenizer.build(data.shape).space
+    tokenizer: Any = parts.tokenizer
+    return _space(tokenizer, data.shape)
+
+
+@cache
+def _space(tokenizer: Any, shape: tuple[int, int, int]) -> TokenSpace:
+    space: TokenSpace = tokenizer.build(shape).space
     return space
 
 
@@ -128,6 +138,19 @@ def _answer(registry: Registry, kind: str, spec: Spec) -> Answer:
 def _with_weights(answer: Answer, extractor: Any) -> Answer:
     """Scores belong to the weights that an extractor reads from a file as much as to its code."""
     return replace(answer, source=f"{answer.source}+{_extractor_id(extractor)}")
+
+
+def _with_files(answer: Answer, component: Any) -> Answer:
+    """Results belong to the content of the files that a component, or one it was made with, reads."""
+    paths = [path for part in _components([component]) for path in getattr(part, "files", ())]
+    hashes = [_file_hash(path, path.stat().st_mtime_ns) for path in paths]
+    return replace(answer, source="+".join([answer.source, *hashes]))
+
+
+@cache
+def _file_hash(path: Path, changed: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
 def _metrics_answer(registry: Registry, recipe: Recipe) -> Answer:

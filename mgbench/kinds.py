@@ -6,8 +6,8 @@ one a token picked from a batch; C, H, W' channels, height, width of images. Tim
 
 Every component is a frozen dataclass whose fields are its options. Some attributes are optional on all of them: `asks`,
 names of further kinds it needs (its process, and what the process asks, decide what a recipe consists of); an attribute
-called like a kind that has no default of its own (`extractor`, `solver`), the usual answer to it; and `check(parts, space)`,
-which raises `Unfit` when the component cannot work with the others.
+called like a kind that has no default of its own (`extractor`, `solver`), the usual answer to it; `check(parts, space)`,
+which raises `Unfit` when the component cannot work with the others; and `files`, paths whose content decides what it does.
 """
 
 import hashlib
@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
-    from mgbench.steps import Drawn, Looks, Request, State, Step, View
+    from mgbench.steps import Looks, Request, State, Step, View
     from mgbench.streams import Streams
 
 UNLABELLED = -1
-# A prediction [R,D] from x [R,D] and a time, and the variance value [R,D] if one was learned.
+# A prediction [R,D] from x [R,D] and a time, and the variance value [R,D] if one was learned: one evaluation of the head.
 Predict = Callable[["Tensor", float], "tuple[Tensor, Tensor | None]"]
 
 
@@ -100,7 +100,8 @@ class Parts(SimpleNamespace):
 class Process(Protocol):
     """How does an unfinished image become a finished one?
 
-    `ignores`, which is optional, names settings of a recipe that mean nothing to it.
+    Optional: `ignores`, settings that mean nothing to it; and `bound`, called as `loss` with `space` after `parts`: an upper
+    bound [B] in nats on −log p of every image's tokens, or None.
     """
 
     asks: ClassVar[tuple[str, ...]]
@@ -126,76 +127,29 @@ class Dataset(Protocol):
         """Read or draw the images; the same options give the same images."""
 
 
-class TokenizerModule(Protocol):
-    """A tokenizer for images of one shape; a `torch.nn.Module` whose state is all there is to save."""
-
-    space: TokenSpace
-
-    def fit(self, images: "Tensor", seed: int) -> None:
-        """Learn from images uint8 [M,C,H,W'] whatever there is to learn."""
-
-    def encode(self, images: "Tensor") -> "Tensor":
-        """Images uint8 [B,C,H,W'] to tokens, int64 [B,N] or float [B,N,D]."""
-
-    def decode(self, tokens: "Tensor") -> "Tensor":
-        """Tokens to images uint8 [B,C,H,W']."""
-
-
 class Tokenizer(Protocol):
     """What is a token?"""
 
     def build(self, shape: tuple[int, int, int]) -> Any:
-        """A `TokenizerModule`, not yet fitted, for images of this shape (C, H, W').
+        """A `modules.TokenizerModule`, not yet fitted, for images of this shape (C, H, W').
 
         Raises:
             Unfit: if it cannot cut such images.
         """
 
 
-class NetworkModule(Protocol):
-    """A `torch.nn.Module` that turns partly masked tokens into one vector a token."""
-
-    width: int
-
-    def __call__(self, tokens: "Tensor", mask: "Tensor", labels: "Tensor") -> "Tensor":
-        """Tokens, mask [B,N] and labels int64 [B] (-1: none) to z [B,N,W]. What lies under the mask is never looked at."""
-
-
 class Network(Protocol):
     """What does the model see around a token?"""
 
     def build(self, space: TokenSpace, classes: int) -> Any:
-        """A `NetworkModule` for such tokens and this many classes (0: no labels at all)."""
-
-
-class HeadModule(Protocol):
-    """A `torch.nn.Module` that draws the value of a token from its z; its forward is one evaluation."""
-
-    def loss(self, z: "Tensor", values: "Tensor", generator: "Generator") -> "Tensor":
-        """The loss [R] of rows z [R,W] whose true values are int64 [R] or float [R,D]."""
-
-    def sample(
-        self,
-        z: "Tensor",
-        z_uncond: "Tensor | None",
-        scale: float,
-        draws: "Streams",
-        parts: Parts,
-        temperature: float = 1.0,
-    ) -> "Drawn":
-        """Values of rows z [R,W], drawn with one stream a row.
-
-        With `z_uncond` the prediction is moved from the unconditional one by `scale` (1: plain conditional). `parts` holds the
-        answers to the kinds that the head asks. A `temperature` T draws a code with probability proportional to p^(1/T)
-        (0: the likeliest); what is said of probabilities is of p itself.
-        """
+        """A `modules.NetworkModule` for such tokens and this many classes (0: no labels at all)."""
 
 
 class Head(Protocol):
     """What value does a masked token take, given z?"""
 
     def build(self, space: TokenSpace, width: int) -> Any:
-        """A `HeadModule` for such tokens and a network of this width."""
+        """A `modules.HeadModule` for such tokens and a network of this width."""
 
 
 class MaskSchedule(Protocol):
@@ -209,7 +163,7 @@ class Masking(Protocol):
     """How many tokens of each training image are masked, and which?"""
 
     def draw(self, schedule: MaskSchedule, batch: int, tokens: int, generator: "Generator") -> "tuple[Tensor, Tensor]":
-        """A mask bool [B,N] with at least one token masked in every row, and the times [B] it was drawn at."""
+        """A mask bool [B,N] with at least one token masked in every row, unless an option says otherwise, and its times [B]."""
 
 
 class LossWeighting(Protocol):
@@ -252,10 +206,11 @@ class GuidanceSchedule(Protocol):
 
 
 class Solver(Protocol):
-    """How does the diffusion head go from noise to a value?
+    """How does the head go from noise to a value?
 
-    `path` is the way it goes: "noise", along a table of noise and with predictions of the noise, or "velocity", along the
-    straight line x_t = (1 − t) x_0 + t ε and with predictions of ε − x_0.
+    It asks for `steps` predictions, or for as many as `evaluations` says, a property that is optional. `path` is the way it
+    goes: "noise", along a table of noise and with predictions of the noise, or "velocity", along the straight line
+    x_t = (1 − t) x_0 + t ε and with predictions of ε − x_0.
     """
 
     path: ClassVar[Literal["noise", "velocity"]]

@@ -52,7 +52,7 @@ _KINDS = (
     Kind("time_grid", "at which times does sampling stop?", "images", Spec("uniform")),
     Kind("sampler", "which tokens are revealed next?", "images", Spec("random_order")),
     Kind("guidance_schedule", "how hard do we push towards the label at this step?", "images", Spec("none")),
-    Kind("solver", "how does the diffusion head go from noise to a value?", "images", None),
+    Kind("solver", "how does the head go from noise to a value?", "images", None),
     Kind("code_draw", "which codes may be drawn, and how boldly?", "images", Spec("softmax")),
     Kind("extractor", "what does an image look like to a metric?", "scores", None),
 )
@@ -177,11 +177,15 @@ class Answer:
 
 @dataclass(frozen=True)
 class Keys:
-    """Where the results of a recipe live: hashes of all that decides its tokenizer, its model, its images and scores."""
+    """Where the results of a recipe live: hashes of all that decides its tokenizer, its model, its images and scores.
+
+    `reconstruction` is of all that decides how images are scored that only went through the tokenizer.
+    """
 
     tokenizer: str
     training: str
     run: str
+    reconstruction: str
 
 
 def make_keys(recipe: Recipe, answers: Mapping[str, Answer], data_fingerprint: str) -> Keys:
@@ -195,7 +199,11 @@ def make_keys(recipe: Recipe, answers: Mapping[str, Answer], data_fingerprint: s
             entries[decides(name)][name] = _plain(value)
     upto = [{stage: entries[stage] for stage in STAGES[: count + 1]} for count in range(len(STAGES))]
     common = {"version": PROTOCOL_VERSION, "data": data_fingerprint}
-    return Keys(*(digest({**common, **upto[STAGES.index(stage)]}) for stage in ("tokens", "model", "scores")))
+    tokenizer, training, run = (
+        digest({**common, **upto[STAGES.index(stage)]}) for stage in ("tokens", "model", "scores")
+    )
+    judged = {stage: entries[stage] for stage in ("tokens", "scores")}
+    return Keys(tokenizer, training, run, digest({**common, **judged, "reconstructed": recipe.samples}))
 
 
 def digest(content: Any) -> str:

@@ -117,6 +117,10 @@ class _OracleHead(nn.Module):
         # A code that cannot be is no lesson, and its infinity would spread.
         return -log_p.clamp_min(-30).gather(-1, values[:, None]).squeeze(-1)
 
+    def log_likelihood(self, z: Tensor, values: Tensor) -> Tensor:
+        log_p: Tensor = self(z)
+        return log_p.gather(-1, values[:, None]).squeeze(-1)
+
     def sample(
         self,
         z: Tensor,
@@ -249,7 +253,7 @@ class AsTheyAre:
 
 
 class Gaussian:
-    """Tokens of two independent normal numbers: the exact prediction of their noise, at whole times and between."""
+    """Tokens of two independent normal numbers: the exact prediction of their noise and of their velocity, at any time."""
 
     def __init__(self) -> None:
         self.mean, self.deviation = torch.tensor([0.7, -0.4]), torch.tensor([0.5, 0.9])
@@ -263,6 +267,18 @@ class Gaussian:
         kept = float((self._log_kept[low] * (1 - share) + self._log_kept[high] * share).exp())
         spread = kept * self.deviation**2 + 1 - kept
         return math.sqrt(1 - kept) * (x - math.sqrt(kept) * self.mean) / spread, torch.zeros_like(x)
+
+    def velocity(self, x: Tensor, time: float) -> tuple[Tensor, None]:
+        """The expected ε − x_0 at x [R,2] on the straight line, where x_t is N((1 − t) m, (1 − t)² s² + t²)."""
+        spread = (1 - time) ** 2 * self.deviation**2 + time**2
+        slope = (time - (1 - time) * self.deviation**2) / spread
+        return slope * (x - (1 - time) * self.mean) - self.mean, None
+
+    def prediction(self, path: Literal["noise", "velocity"]) -> tuple[Predict, Tensor]:
+        """What a solver of a path is given: the prediction, and the table of noise or an empty one."""
+        if path == "velocity":
+            return self.velocity, torch.empty(0, dtype=torch.float64)
+        return self.denoise, self.betas
 
 
 def toy_parts(joint: Joint, **others: Any) -> Parts:

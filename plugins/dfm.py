@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from mgbench.bibtex import by_key
 from mgbench.components.selection import expected, jump, share_revealed
 from mgbench.hookspecs import hookimpl
 from mgbench.kinds import MaskSchedule, TokenSpace
@@ -60,6 +61,17 @@ DFM = Recipe.of(
     ema=0.998,
 )
 
+BIBTEX = r"""
+@misc{gat2024discrete,
+  title = {Discrete Flow Matching},
+  author = {Gat, Itai and Remez, Tal and Shaul, Neta and Kreuk, Felix and Chen, Ricky T. Q. and Synnaeve, Gabriel and
+    Adi, Yossi and Lipman, Yaron},
+  year = {2024},
+  eprint = {2407.15595},
+  archivePrefix = {arXiv},
+}
+"""
+
 
 @hookimpl
 def mgbench_samplers() -> dict[str, type]:
@@ -69,3 +81,8 @@ def mgbench_samplers() -> dict[str, type]:
 @hookimpl
 def mgbench_recipes() -> dict[str, Recipe]:
     return {"dfm": DFM}
+
+
+@hookimpl
+def mgbench_references() -> dict[str, str]:
+    return by_key(BIBTEX)

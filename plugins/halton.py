@@ -13,6 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from mgbench.bibtex import by_key
 from mgbench.components.selection import SLACK, counted, lowest
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
@@ -93,6 +94,16 @@ HALTON = Recipe.of(
     ema=0.998,
 )
 
+BIBTEX = r"""
+@misc{besnier2025halton,
+  title = {{Halton} Scheduler for Masked Generative Image Transformer},
+  author = {Besnier, Victor and Chen, Mickael and Hurych, David and Valle, Eduardo and Cord, Matthieu},
+  year = {2025},
+  eprint = {2503.17076},
+  archivePrefix = {arXiv},
+}
+"""
+
 
 @hookimpl
 def mgbench_samplers() -> dict[str, type]:
@@ -102,3 +113,8 @@ def mgbench_samplers() -> dict[str, type]:
 @hookimpl
 def mgbench_recipes() -> dict[str, Recipe]:
     return {"halton": HALTON}
+
+
+@hookimpl
+def mgbench_references() -> dict[str, str]:
+    return by_key(BIBTEX)

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from mgbench.bibtex import by_key
 from mgbench.components.selection import lowest, need_codes, planned
 from mgbench.hookspecs import hookimpl
 from mgbench.kinds import MaskSchedule, Parts, TokenSpace
@@ -57,6 +58,16 @@ MASKGIT = Recipe.of(
     ema=0.998,
 )
 
+BIBTEX = r"""
+@misc{chang2022maskgit,
+  title = {{MaskGIT}: Masked Generative Image Transformer},
+  author = {Chang, Huiwen and Zhang, Han and Jiang, Lu and Liu, Ce and Freeman, William T.},
+  year = {2022},
+  eprint = {2202.04200},
+  archivePrefix = {arXiv},
+}
+"""
+
 
 @hookimpl
 def mgbench_samplers() -> dict[str, type]:
@@ -66,3 +77,8 @@ def mgbench_samplers() -> dict[str, type]:
 @hookimpl
 def mgbench_recipes() -> dict[str, Recipe]:
     return {"maskgit": MASKGIT, "maskgit-unlabelled": MASKGIT.change(labels=False)}
+
+
+@hookimpl
+def mgbench_references() -> dict[str, str]:
+    return by_key(BIBTEX)

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from mgbench.bibtex import by_key
 from mgbench.components.selection import lowest, need_codes, planned
 from mgbench.hookspecs import hookimpl
 from mgbench.kinds import MaskSchedule, Parts, TokenSpace
@@ -61,6 +62,18 @@ MUSE = Recipe.of(
     ema=0.998,
 )
 
+BIBTEX = r"""
+@misc{chang2023muse,
+  title = {Muse: Text-To-Image Generation via Masked Generative Transformers},
+  author = {Chang, Huiwen and Zhang, Han and Barber, Jarred and Maschinot, A. J. and Lezama, Jos{\'e} and Jiang, Lu and
+    Yang, Ming-Hsuan and Murphy, Kevin and Freeman, William T. and Rubinstein, Michael and Li, Yuanzhen and Krishnan,
+    Dilip},
+  year = {2023},
+  eprint = {2301.00704},
+  archivePrefix = {arXiv},
+}
+"""
+
 
 @hookimpl
 def mgbench_samplers() -> dict[str, type]:
@@ -70,3 +83,8 @@ def mgbench_samplers() -> dict[str, type]:
 @hookimpl
 def mgbench_recipes() -> dict[str, Recipe]:
     return {"muse": MUSE}
+
+
+@hookimpl
+def mgbench_references() -> dict[str, str]:
+    return by_key(BIBTEX)

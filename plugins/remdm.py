@@ -14,6 +14,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from mgbench.bibtex import by_key
 from mgbench.components.selection import expected, jump, need_codes, share_revealed
 from mgbench.hookspecs import hookimpl
 from mgbench.kinds import MaskSchedule, Parts, TokenSpace
@@ -134,6 +135,16 @@ REMDM = Recipe.of(
     ema=0.998,
 )
 
+BIBTEX = r"""
+@misc{wang2025remasking,
+  title = {Remasking Discrete Diffusion Models with Inference-Time Scaling},
+  author = {Wang, Guanghan and Schiff, Yair and Sahoo, Subham Sekhar and Kuleshov, Volodymyr},
+  year = {2025},
+  eprint = {2503.00307},
+  archivePrefix = {arXiv},
+}
+"""
+
 
 @hookimpl
 def mgbench_samplers() -> dict[str, type]:
@@ -143,3 +154,8 @@ def mgbench_samplers() -> dict[str, type]:
 @hookimpl
 def mgbench_recipes() -> dict[str, Recipe]:
     return {"remdm": REMDM}
+
+
+@hookimpl
+def mgbench_references() -> dict[str, str]:
+    return by_key(BIBTEX)

@@ -40,7 +40,7 @@ def test_rows_that_share_a_model_are_one_trial(registry: Registry, tmp_path: Pat
         ("a + b (seed 1)", 8),
         ("c (seed 1)", 4),
     ]
-    assert all({row.assembly.keys.training for row in trial.rows} == {trial.training_key} for trial in trials)
+    assert all({row.assembly.keys.training for row in trial.rows} == {trial.key} for trial in trials)
     assert len({row.key for row in rows}) == 24
 
 

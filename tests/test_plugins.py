@@ -124,7 +124,7 @@ def test_our_parts_come_through_the_same_door() -> None:
     registry = load()
     assert registry.problems == {}
     assert registry.names("mask_schedule")["linear"].plugin == "mask_schedules"
-    assert registry.names("mask_schedule")["exp"].plugin == "emigm"
+    assert registry.names("masking")["shared"].plugin == "emigm"
     assert set(ours()) & set(installed()) == set()
 
 

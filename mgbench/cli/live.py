@@ -89,6 +89,6 @@ def _label(values: dict[str, Any]) -> str:
 
 
 def _note(values: dict[str, Any]) -> str:
-    if "loss" in values:
-        return f"loss {values['loss']:.3f}, {values['images_per_second']:.0f} images/s"
-    return ""
+    loss = f"loss {values['loss']:.3f}" if "loss" in values else ""
+    speed = f"{values['images_per_second']:.0f} images/s" if "images_per_second" in values else ""
+    return ", ".join(filter(None, (loss, speed)))

@@ -33,6 +33,8 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """Pre-norm transformer block with an exact GELU (ViT, arXiv:2010.11929)."""
 
+    takes_sequences = True  # what goes through it counts as token-forwards
+
     def __init__(self, width: int, heads: int, dropout: float, mlp_ratio: int = 4) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width, eps=EPS)

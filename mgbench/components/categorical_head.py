@@ -34,6 +34,10 @@ class CategoricalModule(nn.Module):
         smoothing = self.options.label_smoothing
         return functional.cross_entropy(self(z).float(), values, reduction="none", label_smoothing=smoothing)
 
+    def log_likelihood(self, z: Tensor, values: Tensor) -> Tensor:
+        """Log p [R] of the codes int64 [R]; label smoothing is of the training only."""
+        return -functional.cross_entropy(self(z).double(), values, reduction="none")
+
     def sample(
         self,
         z: Tensor,

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
+from mgbench.components.maskings import draw_levels, draw_positions
 from mgbench.hookspecs import hookimpl
 from mgbench.kinds import UNLABELLED, Parts, TokenSpace
 from mgbench.spec import Share
@@ -55,6 +56,22 @@ class Masked:
         counted = weights != 0
         loss: Tensor = (weights[counted] * model.head.loss(z[counted], tokens[counted], generator)).sum()
         return loss
+
+    def bound(
+        self, model: Any, parts: Parts, space: TokenSpace, tokens: Tensor, labels: Tensor, generator: Generator
+    ) -> Tensor | None:
+        """An estimate [B] of −log p(x) that is never too small on average: N/k Σ −log p of k masked tokens, k from 1 … N.
+
+        As of any-order models (ARDM, arXiv:2110.02037): the mean over all orders and steps of the model's code length, which no
+        schedule changes. The k of a batch are spread evenly. None where tokens are no codes, or the head knows no probabilities.
+        """
+        if not space.codes or not hasattr(model.head, "log_likelihood"):
+            return None
+        counts = 1 + (draw_levels(len(tokens), "antithetic", generator) * space.length).long()
+        mask = draw_positions(counts, space.length, generator)
+        nats = torch.zeros(mask.shape, dtype=torch.float64, device=mask.device)
+        nats[mask] = -model.head.log_likelihood(model.network(tokens, mask, labels)[mask], tokens[mask]).double()
+        return space.length / counts * nats.sum(1)
 
     def sample(self, model: Any, parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
         state = _all_masked(space, request.labels)

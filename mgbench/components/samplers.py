@@ -8,7 +8,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mgbench.components.selection import SLACK, counted, expected, in_random_order, jump, planned, share_revealed
+from mgbench.components.selection import (
+    SLACK,
+    counted,
+    expected,
+    in_random_order,
+    inverse,
+    jump,
+    planned,
+    share_revealed,
+)
 from mgbench.hookspecs import hookimpl
 from mgbench.kinds import MaskSchedule, TokenSpace
 from mgbench.steps import Looks, Step, View
@@ -88,16 +97,6 @@ class FirstHitting:
 
     def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
         return in_random_order(view, step, draws)
-
-
-def inverse(schedule: MaskSchedule, shares: Tensor) -> Tensor:
-    """The times t with γ(t) = the given shares, by bisection; 0 or 1 where there is none."""
-    low, high = torch.zeros_like(shares), torch.ones_like(shares)
-    for _ in range(60):
-        middle = (low + high) / 2
-        below = schedule(middle) < shares
-        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-    return high
 
 
 @hookimpl

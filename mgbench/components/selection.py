@@ -1,5 +1,5 @@
-"""Choosing tokens: the k best of those allowed, at random, or each by its own coin; and plans, which say how many tokens are
-masked after each step.
+"""Choosing tokens: the k best of those allowed, at random, or each by its own coin; when a share is masked; and plans, which say
+how many tokens are masked after each step.
 """
 
 import math
@@ -63,6 +63,23 @@ def log_chances(view: View) -> Tensor:
     if view.logits is None:
         raise ValueError("ranking tokens by their probabilities needs the logits of a head of codes")
     return torch.log_softmax(view.logits, -1)
+
+
+def inverse(schedule: MaskSchedule, shares: Tensor) -> Tensor:
+    """The times float64 [B] with γ(t) = share: 1 for shares above γ(1), and 0 for those below γ(0).
+
+    Each of the rounds looks at the interval that holds t in `parts` equal parts, so that t is known to parts^−rounds, 10⁻¹³.
+    """
+    parts, rounds = 128, 6
+    low, width = torch.zeros_like(shares, dtype=torch.float64), 1.0
+    inside = torch.arange(1, parts, dtype=torch.float64, device=shares.device) / parts
+    for _ in range(rounds):
+        below = schedule(low[:, None] + width * inside) < shares[:, None]
+        width /= parts
+        low = low + width * below.sum(1)
+    high = low + width
+    nearer = (schedule(high) - shares).abs() < (schedule(low) - shares).abs()
+    return torch.where(nearer, high, low).clamp(0, 1)
 
 
 def planned(schedule: MaskSchedule, tokens: int, times: Tensor) -> Iterator[Step]:

@@ -1,11 +1,12 @@
-"""How does the diffusion head go from noise to a value?"""
+"""How does the head go from noise to a value?"""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor
 
-from mgbench.components.noise import Table, learned_log_variance, respaced
+from mgbench.components.noise import Table, interpolated, learned_log_variance, respaced
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.kinds import Parts, Predict
@@ -116,16 +117,75 @@ class DPMSolver:
     def solve(self, predict: Predict, betas: Tensor, dim: int, draws: Streams) -> Tensor:
         from diffusers import DPMSolverMultistepScheduler
 
-        known = _above_noise(betas).cpu().numpy()
-        scheduler = DPMSolverMultistepScheduler(
-            len(known), trained_betas=known, solver_order=self.order, algorithm_type="dpmsolver++", use_lu_lambdas=True
+        return _scheduled(DPMSolverMultistepScheduler, self.order, predict, betas, self.steps, dim, draws)
+
+
+@dataclass(frozen=True)
+class DPMSolverSinglestep:
+    """DPM-Solver++ as `dpmpp_multistep`, in the singlestep form: groups of `order` evaluations that forget those before them.
+
+    By diffusers, whose groups share one uniform grid; where `steps` is no multiple, and at the end, groups are shorter.
+    """
+
+    path: ClassVar[Path] = "noise"
+    steps: Count = 8
+    order: Literal[1, 2, 3] = 3
+
+    def solve(self, predict: Predict, betas: Tensor, dim: int, draws: Streams) -> Tensor:
+        from diffusers import DPMSolverSinglestepScheduler
+
+        return _scheduled(
+            DPMSolverSinglestepScheduler, self.order, predict, betas, self.steps, dim, draws, lower_order_final=True
         )
-        scheduler.set_timesteps(self.steps, device=draws.keys.device)
-        x = _normal(draws, 0, dim)
-        for time in scheduler.timesteps:
-            eps, _ = predict(x, float(time))
-            x = scheduler.step(eps, time, x).prev_sample
-        return x
+
+
+@dataclass(frozen=True)
+class UniPC:
+    """UniPC, a multistep predictor whose next evaluation also corrects the step before (arXiv:2302.04867), by diffusers.
+
+    `steps` evaluations, uniform in the log signal-to-noise ratio.
+    """
+
+    path: ClassVar[Path] = "noise"
+    steps: Count = 8
+    order: Literal[1, 2, 3] = 2
+
+    def solve(self, predict: Predict, betas: Tensor, dim: int, draws: Streams) -> Tensor:
+        from diffusers import UniPCMultistepScheduler
+
+        return _scheduled(UniPCMultistepScheduler, self.order, predict, betas, self.steps, dim, draws)
+
+
+def _scheduled(
+    maker: Any, order: int, predict: Predict, betas: Tensor, steps: int, dim: int, draws: Streams, **options: Any
+) -> Tensor:
+    """Follow a scheduler of diffusers along `steps` noise levels, uniform in their logarithm, and from the last one to x_0."""
+    table = Table(_above_noise(betas).cpu())
+    scheduler = maker(
+        len(table.betas),
+        trained_betas=table.betas.numpy(),
+        solver_order=order,
+        use_exponential_sigmas=True,
+        **options,
+    )
+    # In float64, which keeps the digits of 1 − ᾱ; and as an array, since NumPy 2 warns when it is handed a tensor.
+    scheduler.alphas_cumprod = table.kept.numpy()
+    scheduler.set_timesteps(steps)
+    # By number: after truncation the first two times may be one.
+    scheduler.set_begin_index(0)
+    x = _normal(draws, 0, dim)
+    # The schedulers truncate their times to whole ones, though their noise levels lie in between.
+    for time, truncated in zip(_times(table, scheduler.sigmas[:-1].double()), scheduler.timesteps, strict=True):
+        eps, _ = predict(x, time)
+        x = scheduler.step(eps, truncated, x).prev_sample
+    return x
+
+
+def _times(table: Table, sigmas: Tensor) -> list[float]:
+    """The times at which √(1−ᾱ)/√ᾱ is sigma, log ᾱ being linear between those of the table."""
+    log_kept, wanted = table.kept.log().flip(0), -torch.log1p(sigmas**2)
+    times = torch.arange(len(log_kept) - 1, -1, -1, dtype=torch.float64)
+    return interpolated(wanted, log_kept, times).clamp(0, len(times) - 1).tolist()
 
 
 def _above_noise(betas: Tensor) -> Tensor:
@@ -134,6 +194,59 @@ def _above_noise(betas: Tensor) -> Tensor:
     return betas[0.5 * (kept.log() - (1 - kept).log()) > LEAST_LOG_RATIO]
 
 
+@dataclass(frozen=True)
+class Euler:
+    """The straight line in `steps` equal steps, each along the velocity at its start, by diffusers."""
+
+    path: ClassVar[Path] = "velocity"
+    steps: Count = 16
+
+    def solve(self, predict: Predict, betas: Tensor, dim: int, draws: Streams) -> Tensor:
+        from diffusers import FlowMatchEulerDiscreteScheduler
+
+        return _straight(FlowMatchEulerDiscreteScheduler, predict, self.steps, dim, draws)
+
+
+@dataclass(frozen=True)
+class Heun:
+    """The straight line in `steps` equal steps, each along the mean of the velocities at its two ends, by diffusers.
+
+    Two evaluations a step, but one in the last, where the velocity at the end is not asked: 2·steps − 1.
+    """
+
+    path: ClassVar[Path] = "velocity"
+    steps: Count = 8
+
+    @property
+    def evaluations(self) -> int:
+        return 2 * self.steps - 1
+
+    def solve(self, predict: Predict, betas: Tensor, dim: int, draws: Streams) -> Tensor:
+        from diffusers import FlowMatchHeunDiscreteScheduler
+
+        return _straight(FlowMatchHeunDiscreteScheduler, predict, self.steps, dim, draws)
+
+
+def _straight(maker: Any, predict: Predict, steps: int, dim: int, draws: Streams) -> Tensor:
+    """Follow a flow-matching scheduler of diffusers in equal steps from t = 1 to 0."""
+    # As many training times as steps: from a finer table, the last step would lead only from its first time to 0.
+    scheduler = maker(steps)
+    scheduler.set_timesteps(steps)
+    x = _normal(draws, 0, dim)
+    for time in scheduler.timesteps:
+        velocity, _ = predict(x, float(time) / steps)
+        x = scheduler.step(velocity, time, x).prev_sample
+    return x
+
+
 @hookimpl
 def mgbench_solvers() -> dict[str, type]:
-    return {"ddpm": DDPM, "ddim": DDIM, "dpmpp_multistep": DPMSolver}
+    return {
+        "ddpm": DDPM,
+        "ddim": DDIM,
+        "dpmpp_multistep": DPMSolver,
+        "dpmpp_singlestep": DPMSolverSinglestep,
+        "unipc": UniPC,
+        "euler": Euler,
+        "heun": Heun,
+    }

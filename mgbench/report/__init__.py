@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mgbench.report.figures import metric_panels, metric_versus
-    from mgbench.report.frame import read_results
+    from mgbench.report.frame import of_images, read_results
     from mgbench.report.page import write_report
     from mgbench.report.sheets import sample_sheet, steps_sheet
     from mgbench.report.summary import mark_protocols, summarise
-    from mgbench.report.table import printable, problems, summary_table
+    from mgbench.report.table import printable, problems, summary_table, tokenizer_table
     from mgbench.report.training import training_curves, training_panels
 
 __all__ = [
     "mark_protocols",
     "metric_panels",
     "metric_versus",
+    "of_images",
     "printable",
     "problems",
     "read_results",
@@ -27,6 +28,7 @@ __all__ = [
     "steps_sheet",
     "summarise",
     "summary_table",
+    "tokenizer_table",
     "training_curves",
     "training_panels",
     "write_report",
@@ -36,6 +38,7 @@ _HOMES = {
     "mark_protocols": "summary",
     "metric_panels": "figures",
     "metric_versus": "figures",
+    "of_images": "frame",
     "printable": "table",
     "problems": "table",
     "read_results": "frame",
@@ -43,6 +46,7 @@ _HOMES = {
     "steps_sheet": "sheets",
     "summarise": "summary",
     "summary_table": "table",
+    "tokenizer_table": "table",
     "training_curves": "training",
     "training_panels": "training",
     "write_report": "page",

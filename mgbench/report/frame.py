@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from mgbench.errors import UserError, suggestion
+from mgbench.errors import UserError
 from mgbench.recipe import FIELDS
-from mgbench.record import Corrupt, Layout, Record, StudyView, load_record, load_study
+from mgbench.record import Corrupt, Layout, Record, find_study, load_record
 
-HEAD = ("key", "training_key", "method", "series", "status", "reason")
+HEAD = ("key", "training_key", "about", "method", "series", "status", "reason")
 TAIL = ("protocol", "data", "warnings")
 # A series is a line of a figure: its points differ in the first, and the second is what its interval is taken over.
 POINT, REPEAT = "sampling_steps", "seed"
@@ -21,7 +21,7 @@ FLOOR = "floor "
 def read_results(path: Path | str, study: str | None = None) -> pd.DataFrame:
     """One row per stored record; with a study, its rows only, under its method names and in its order.
 
-    Columns: key, training_key, method, series, status, reason; every field of a recipe; scores and costs by name; the
+    Columns: key, training_key, about, method, series, status, reason; every field of a recipe; scores and costs by name; the
     floor of a score as "floor <score>"; protocol, data, warnings; and where and with which versions it was made. A
     `series` is the method with the fields that vary within it besides the seed and the sampling steps:
     "maskgit, sampler=halton". `frame.attrs` lists the names of the `scores`, `costs` and `origin` columns, the
@@ -35,7 +35,7 @@ def read_results(path: Path | str, study: str | None = None) -> pd.DataFrame:
     layout = Layout(Path(path))
     if not (layout.root / "runs").is_dir():
         raise UserError(f"there are no results in {layout.root}; 'mgbench run' makes some, or name another folder")
-    view = _study_view(layout, study) if study is not None else None
+    view = find_study(layout, study) if study is not None else None
     corrupt: list[str] = []
     wanted = view.rows if view else [(key, None) for key in sorted(_keys(layout))]
     found = list(_records(layout, dict.fromkeys(key for key, _ in wanted), corrupt))
@@ -49,6 +49,15 @@ def read_results(path: Path | str, study: str | None = None) -> pd.DataFrame:
     return frame
 
 
+def of_images(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows about the images of models: those about tokenizers are left out, and the scores and costs only they have."""
+    rows = frame[frame["about"] == "images"].infer_objects()
+    for names in ("scores", "costs"):
+        rows.attrs[names] = [name for name in frame.attrs[names] if rows[name].notna().any()]
+    others = {*frame.attrs["scores"], *frame.attrs["costs"]} - {*rows.attrs["scores"], *rows.attrs["costs"]}
+    return rows.drop(columns=sorted(others))
+
+
 def score_names(frame: pd.DataFrame) -> list[str]:
     """The columns that hold scores, in the order in which the recipes ask for them."""
     return list(frame.attrs.get("scores", ()))
@@ -56,16 +65,6 @@ def score_names(frame: pd.DataFrame) -> list[str]:
 
 def _keys(layout: Layout) -> Iterator[str]:
     return (path.parent.name for path in (layout.root / "runs").glob("*/record.json"))
-
-
-def _study_view(layout: Layout, name: str) -> StudyView:
-    try:
-        return load_study(layout.study(name))
-    except FileNotFoundError:
-        known = [path.stem for path in layout.study(name).parent.glob("*.json")]
-        raise UserError(f"{layout.root} holds no study {name!r}; {suggestion(name, known)}") from None
-    except (Corrupt, KeyError, TypeError) as problem:
-        raise UserError(f"the study {layout.study(name)} cannot be read ({problem}); run it again") from None
 
 
 def _records(layout: Layout, keys: Iterable[str], corrupt: list[str]) -> Iterator[Record]:
@@ -83,7 +82,7 @@ def _records(layout: Layout, keys: Iterable[str], corrupt: list[str]) -> Iterato
 def _natural(record: Record, method: str) -> tuple[Any, ...]:
     fields = [value for name, value in record.recipe.items() if name not in (POINT, REPEAT)]
     settings = [(0, value, "") if isinstance(value, int | float) else (1, 0, str(value)) for value in fields]
-    return method, settings, record.recipe.get(REPEAT, 0), record.recipe.get(POINT, 0), record.key
+    return method, settings, record.recipe.get(REPEAT) or 0, record.recipe.get(POINT) or 0, record.key
 
 
 def _frame(rows: list[tuple[Record, str]]) -> pd.DataFrame:
@@ -95,6 +94,10 @@ def _frame(rows: list[tuple[Record, str]]) -> pd.DataFrame:
     origin = _union(*(record.origin for record in records))
     columns = _union(HEAD, fields, scores, costs, floors, TAIL, origin)
     frame = pd.DataFrame([_row(record, method) for record, method in rows], columns=columns)
+    for name in fields:
+        # As it was recorded: a column of whole numbers and None would become one of floats.
+        values = [record.recipe.get(name) for record in records]
+        frame[name] = pd.Series(values, frame.index, object).infer_objects()
     frame["series"] = _series(frame, fields)
     frame.attrs.update(scores=scores, costs=costs, origin=origin)
     return frame

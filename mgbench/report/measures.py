@@ -32,6 +32,8 @@ SCORES = {
     "density": Words("Density", "Density", True),
     "coverage": Words("Coverage", "Coverage", True),
     "inception_score": Words("Inception score", "IS", True),
+    "bits_per_dim": Words("Bits per dimension", "bits/dim", False),
+    "rmse": Words("RMSE (grey levels)", "RMSE", False),
 }
 COSTS = {
     "nfe": Words("NFE (network forwards per image)", "NFE"),
@@ -39,7 +41,17 @@ COSTS = {
     "head_evaluations": Words("Head evaluations (per token)", "head/token"),
     "train_seconds": Words("Training time (seconds)", "train s"),
     "train_images_per_second": Words("Training speed (images per second)", "train img/s"),
+    "token_forwards": Words("Token-forwards (tokens through a block per image)", "tokens"),
+    "flops_per_image": Words("Arithmetic (FLOPs per image)", "FLOPs/image"),
+    "peak_memory_bytes": Words("Peak memory (bytes)", "memory"),
+    "sampling_batch": Words("Images drawn at once", "batch"),
+    "train_flops": Words("Training arithmetic (FLOPs)", "train FLOPs"),
+    "train_utilisation": Words("Model FLOPs utilisation", "MFU"),
     "parameters": Words("Parameters", "parameters"),
+    "bits_per_dim_error": Words("Standard error of the bits per dimension", "± bits/dim"),
+    "tokens": Words("Tokens per image", "tokens"),
+    "codes_used": Words("Share of the codes that held-out images use", "codes used"),
+    "fit_seconds": Words("Fitting time of the tokenizer (seconds)", "fit s"),
 }
 
 

@@ -14,7 +14,7 @@ from mgbench.errors import UserError
 from mgbench.record import Layout
 from mgbench.report import pictures
 from mgbench.report.findings import findings, headline
-from mgbench.report.frame import POINT, REPEAT, read_results, score_names, spell
+from mgbench.report.frame import POINT, REPEAT, of_images, read_results, score_names, spell
 from mgbench.report.measures import cost_short, number, score_name
 from mgbench.report.style import DPI, looks
 from mgbench.report.summary import comparable, mark_protocols
@@ -54,14 +54,15 @@ def write_report(
         UserError: if there is nothing to report, or rows are not comparable and `allow_mismatch` is false.
     """
     frame = read_results(results, study)
-    if frame.empty:
+    images = of_images(frame)
+    if images.empty:
         raise UserError(f"{results} holds no record that can be read; run the study again")
-    for metric in score_names(frame):
-        comparable(frame, metric, allow_mismatch)
+    for metric in score_names(images):
+        comparable(images, metric, allow_mismatch)
     frame = mark_protocols(frame)
     output.mkdir(parents=True, exist_ok=True)
     write_csv(frame, output / "table.csv")
-    context = _context(frame, Layout(Path(results)), output)
+    context = _context(of_images(frame), Layout(Path(results)), output)
     page = _environment().get_template("report.html.j2").render(title=title or study or "Results", **context)
     _write(output / "index.html", page.encode())
     return output / "index.html"

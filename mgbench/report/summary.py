@@ -15,7 +15,7 @@ def mark_protocols(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with the series of every protocol but the first marked "†1", "†2", …, lest one is taken for another."""
     if MARK in frame:
         return frame
-    protocols = [name for name in frame["protocol"].unique() if name]
+    protocols = [name for name in frame.loc[frame["about"] == "images", "protocol"].unique() if name]
     marks = {name: f" †{place}" if place else "" for place, name in enumerate(protocols)}
     mark = [marks.get(name, "") for name in frame["protocol"]]
     series = [f"{name}{sign}" for name, sign in zip(frame["series"], mark, strict=True)]

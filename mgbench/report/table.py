@@ -9,6 +9,7 @@ from mgbench.report.measures import cost_short, higher_is_better, number, score_
 from mgbench.report.summary import summarise
 
 TABLE_COSTS = ("nfe", "seconds_per_image")
+TOKENIZER_COSTS = ("tokens", "codes_used", "parameters", "fit_seconds")
 
 
 def summary_table(frame: pd.DataFrame, allow_mismatch: bool = False) -> pd.DataFrame:
@@ -97,6 +98,17 @@ def problems(frame: pd.DataFrame) -> pd.DataFrame:
 def _list(values: pd.Series) -> str:
     known = sorted({int(value) for value in values.dropna()})
     return ", ".join(map(str, known)) if len(known) <= 12 else f"{known[0]} … {known[-1]} ({len(known)} values)"
+
+
+def tokenizer_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """What every tokenizer costs and how near its reconstructions come to the images: the floor of the models on top of it."""
+    rows = frame[(frame["about"] == "tokenizer") & (frame["status"] == "done")]
+    shown = pd.DataFrame({"tokenizer": rows["tokenizer"]})
+    for cost in (name for name in TOKENIZER_COSTS if name in rows):
+        shown[cost_short(cost)] = rows[cost].map(number)
+    for metric in (name for name in score_names(frame) if rows[name].notna().any()):
+        shown[score_name(metric)] = rows[metric].map(number)
+    return shown.reset_index(drop=True)
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:

@@ -141,12 +141,23 @@ def _draw_from(module: Any, space: TokenSpace, parts: Parts, z: Tensor, without:
 
 
 def solver(component: Any, rows: int = 4096) -> None:
-    """The laws of a solver: values of N(m, s²) come out of the exact prediction of their noise, up to its step size."""
+    """The laws of a solver: values of N(m, s²) come out of the exact prediction of its path, up to its step size."""
     toy, draws = Gaussian(), each("rows", rows)
-    values = component.solve(toy.denoise, toy.betas, 2, draws)
+    exact, betas = toy.prediction(component.path)
+    times: list[float] = []
+
+    def predict(x: Tensor, time: float) -> tuple[Tensor, Tensor | None]:
+        times.append(time)
+        return exact(x, time)
+
+    values = component.solve(predict, betas, 2, draws)
     need(values.shape == (rows, 2) and values.isfinite().all(), "values must be finite and [R,D]")
-    need(same(values, component.solve(toy.denoise, toy.betas, 2, draws)), "the same streams must give the same values")
-    few = component.solve(toy.denoise, toy.betas, 2, draws[torch.arange(2, 4)])
+    promised = getattr(component, "evaluations", component.steps)
+    need(len(times) == promised, "a solver must evaluate the head as often as it promises")
+    known = min(times) >= 0 and max(times) <= (len(betas) or 1)
+    need(known, "a solver must ask at times that the table has, or in [0, 1] on the straight line")
+    need(same(values, component.solve(exact, betas, 2, draws)), "the same streams must give the same values")
+    few = component.solve(exact, betas, 2, draws[torch.arange(2, 4)])
     need(same(values[2:4], few, 1e-4), "the value of a token must not depend on its batch")
     # Four standard errors of either estimate, and a tenth for steps that are not infinitely small.
     off = (values.mean(0) - toy.mean).abs() / toy.deviation
@@ -169,7 +180,18 @@ def process(component: Any, parts: Parts | None = None, space: TokenSpace | None
     loss.backward()
     slope = torch.cat([one.grad.flatten() for one in model.parameters() if one.grad is not None])
     need(slope.isfinite().all() and (slope != 0).any(), "the loss must have a gradient, and a finite one")
-    _finish(component, model.eval(), parts, space, labels[:7])
+    _bound(component, model.eval(), parts, space, labels)
+    _finish(component, model, parts, space, labels[:7])
+
+
+@torch.no_grad()
+def _bound(component: Any, model: Any, parts: Parts, space: TokenSpace, labels: Tensor) -> None:
+    tokens = tokens_of(space, len(labels))
+    bounds = getattr(component, "bound", lambda *_: None)
+    nats, again = (bounds(model, parts, space, tokens, labels, seeded()) for _ in range(2))
+    sound = nats is None or (nats.shape == labels.shape and nats.isfinite().all() and (nats >= 0).all())
+    need(sound, "a bound must be finite and [B], never below 0")
+    need(same(nats, again), "the same generator must give the same bound")
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from torch import Tensor
 from mgbench.components.guidance_schedules import Constant, Interval, Linear, Unguided
 from mgbench.components.masked import Masked
 from mgbench.kinds import UNLABELLED, Parts
-from mgbench.stages.sample import Meter
+from mgbench.stages.cost import Meter
 from mgbench.steps import Request, State, View
 from mgbench.streams import Streams
 from mgbench.toys import Evenly, Joint, Line, OneByOne, toy_parts

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mgbench.components.selection import counted, expected, lowest, planned
+from mgbench.components.selection import counted, expected, inverse, lowest, planned
+from tests.laws.registered import built, every
 
 
 def test_lowest_picks_the_lowest_of_the_allowed() -> None:
@@ -92,3 +93,18 @@ def test_expected_shares_start_at_all_and_end_at_none_whatever_the_schedule() ->
     assert [step.share_now for step in plan] == pytest.approx([1, 0.7, 0.5, 0.3])
     assert [step.share_then for step in plan] == pytest.approx([0.7, 0.5, 0.3, 0])
     assert all(step.reveal is None for step in plan)
+
+
+@every("mask_schedule")
+def test_the_time_of_a_share_is_where_the_schedule_has_it(name: str) -> None:
+    schedule = built("mask_schedule", name)
+    ends = schedule(torch.tensor([0.0, 1.0], dtype=torch.float64))
+    shares = torch.linspace(0, 1, 1001, dtype=torch.float64)
+    t = inverse(schedule, shares)
+    assert ((t >= 0) & (t <= 1)).all()
+    torch.testing.assert_close(schedule(t), shares.clamp(*ends.tolist()), atol=1e-6, rtol=0)
+
+
+def test_a_share_that_the_schedule_never_reaches_has_the_last_time() -> None:
+    t = inverse(lambda t: 0.1 + 0.8 * t, torch.tensor([0.05, 0.5, 0.95], dtype=torch.float64))
+    torch.testing.assert_close(t, torch.tensor([0, 0.5, 1], dtype=torch.float64))

@@ -25,13 +25,15 @@ def jobs(root: Path, **recipes: Recipe) -> list[Job]:
     return [
         Job(
             trial.name,
-            trial.training_key,
+            trial.key,
+            trial.about,
+            trial.needs,
             tuple((row.method, row.assembly.recipe) for row in trial.rows),
             SOURCES,
             root,
             "cpu",
             250,
-            store.layout.log(trial.training_key),
+            store.layout.log(trial.key),
         )
         for trial in trials
     ]

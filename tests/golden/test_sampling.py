@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 import torch
-from mgbench_plugins.emigm import AncestralShared, Exp
+from mgbench_plugins.emigm import AncestralShared
 from mgbench_plugins.maskgit import MaskGIT
 from torch import Tensor
 
 from mgbench.components.guidance_schedules import Constant, Interval, Linear
 from mgbench.components.loss_weightings import log_slope
-from mgbench.components.mask_schedules import Cosine
+from mgbench.components.mask_schedules import Cosine, Exp, LogExp, PowT
 from mgbench.components.mask_schedules import Linear as LinearSchedule
 from mgbench.components.noise import Table, cosine_betas, learned_log_variance, respaced
 from mgbench.components.samplers import RandomOrder
@@ -22,7 +22,13 @@ from mgbench.steps import Step
 from mgbench.streams import Streams
 from tests.golden.official import EMIGM, SAMPLING, Recorded, assert_near, golden, head
 
-SCHEDULES: dict[str, Any] = {"linear": LinearSchedule(), "cosine": Cosine(), "exp": Exp(5.0)}
+SCHEDULES: dict[str, Any] = {
+    "linear": LinearSchedule(),
+    "cosine": Cosine(),
+    "exp": Exp(5.0),
+    "log": LogExp(5.0),
+    "poly-0.5": PowT(0.5),
+}
 FILE = golden("schedules")
 GRID, MANY = Uniform(end=1e-5), TokenSpace(1000, 1)
 

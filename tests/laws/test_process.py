@@ -41,6 +41,15 @@ class Broken(Masked):
                 return loss + model.head.shift.abs().sum().sqrt()
         return loss
 
+    def bound(self, *given: Any) -> Any:
+        nats = super().bound(*given)
+        match self.law:
+            case "a bound must be finite":
+                return -nats
+            case "same bound":
+                return nats + torch.rand(())
+        return nats
+
     def sample(self, model: Any, parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
         if self.law == "depend on its batch":
             rows = torch.arange(len(request.labels))
@@ -64,6 +73,8 @@ LAWS = [
     "same loss",
     "have a gradient",
     "a finite one",
+    "a bound must be finite",
+    "same bound",
     "nothing masked",
     "as many as were asked",
     "the shape",
