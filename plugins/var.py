@@ -4,7 +4,7 @@ What differs from masked generation: the order is fixed by the tokenizer, coarse
 masks and no sampler, and sampling takes as many steps as there are scales, whatever `sampling_steps` says. A token is seen
 by its own scale and the finer ones (block-causal attention), so that one pass trains all scales at once. Differences from
 the paper's code: the transformer sees the codes by a learned embedding, not by the entries of the codebook; queries and
-keys are not normalised; earlier scales are computed again in each step instead of being cached, which NFE does not count.
+keys are not normalised; and the tokenizer is the quantiser alone, on patches of pixels (`mgbench.components.multiscale`).
 """
 
 from collections.abc import Iterator
@@ -18,6 +18,7 @@ from torch.nn import functional
 from mgbench.components.blocks import (
     AdaptiveBlock,
     AdaptiveExit,
+    Cache,
     LabelEmbedding,
     check_heads,
     close,
@@ -31,6 +32,7 @@ from mgbench.kinds import UNLABELLED, Parts, TokenSpace
 from mgbench.recipe import Recipe
 from mgbench.spec import Count, Share
 from mgbench.steps import Request, State, Step
+from mgbench.streams import Streams
 
 
 def ends(scales: tuple[int, ...]) -> list[int]:
@@ -48,9 +50,7 @@ def carried(scales: tuple[int, ...]) -> Tensor:
     """How much of every token is in the picture so far that a place of a finer scale starts from: [N,N], D_k U_j in blocks."""
     last, rows = scales[-1], []
     for side in scales:
-        row = [
-            _resized(before, last, side) if before < side else torch.zeros(side**2, before**2) for before in scales
-        ]
+        row = [_resized(before, last, side) if before < side else torch.zeros(side**2, before**2) for before in scales]
         rows.append(torch.cat(row, 1))
     return torch.cat(rows)
 
@@ -82,17 +82,21 @@ class VAR(nn.Module):
         self.register_buffer("seen", block_causal(scales), persistent=False)
         self.apply(initialise).apply(close)
 
-    def forward(self, codes: Tensor, labels: Tensor) -> Tensor:
-        """Logits [B,N',K] of the scales known, by their codes int64 [B,M], and of the next one; labels int64 [B]."""
-        known = codes.shape[1]
-        length = next(end for end in self.ends if end > known)
+    def forward(self, codes: Tensor, labels: Tensor, cache: Cache | None = None) -> Tensor:
+        """Logits [B,N',K] of the scales known, by their codes int64 [B,M], and of the next one; labels int64 [B].
+
+        With a `cache` only of those scales that have not gone through with it before.
+        """
+        known, first = codes.shape[1], 0 if cache is None else cache.length
+        end = next(end for end in self.ends if end > known)
         label = self.label(labels, self.unlabelled)
-        x = self.carried[:length, :known] @ self.embed(codes) + self.positions[:, :length]
-        # The first scale has nothing to start from but the label.
-        x = torch.cat([x[:, :1] + label[:, None], x[:, 1:]], 1)
+        x = self.carried[first:end, :known] @ self.embed(codes) + self.positions[:, first:end]
+        if not first:
+            # The first scale has nothing to start from but the label.
+            x = torch.cat([x[:, :1] + label[:, None], x[:, 1:]], 1)
         condition = functional.silu(label)
         for block in self.blocks:
-            x = block(x, condition, self.seen[None, :length, :length])
+            x = block(x, condition, self.seen[None, first:end, :end], cache)
         logits: Tensor = self.exit(x, condition)
         return logits
 
@@ -143,17 +147,42 @@ class NextScale:
         batch, device, upto = len(request.labels), request.labels.device, ends(_scales(parts))
         tokens = torch.zeros(batch, space.length, dtype=torch.int64, device=device)
         log_p = torch.zeros(batch, space.length, dtype=torch.float64, device=device)
+        labelled, unlabelled = (_Half(model.network, labels) for labels in (request.labels, _without(request.labels)))
         for step in _plan(upto):
             first, end = upto[step.index] - (step.reveal or 0), upto[step.index]
-            logits = _guided(model.network, tokens[:, :first], request.labels, parts.guidance_schedule(step))
-            drawable = parts.code_draw(logits[:, first:].flatten(0, 1).double()).unflatten(0, (batch, -1))
-            chance = torch.log_softmax(drawable, -1)
-            streams = request.images.fold(1).fold(step.index)[:, None].fold(torch.arange(end - first, device=device))
-            drawn = (chance + streams.gumbel(chance.shape[-1])).argmax(-1)
+            logits, scale = labelled(tokens[:, :first]), parts.guidance_schedule(step)
+            if scale != 1:
+                without = unlabelled(tokens[:, :first])
+                logits = without + scale * (logits - without)
+            drawn, chance = _draw(logits[:, first - end :], parts, request.images.fold(1).fold(step.index))
             tokens, log_p = tokens.clone(), log_p.clone()
-            tokens[:, first:end], log_p[:, first:end] = drawn, chance.gather(-1, drawn[..., None]).squeeze(-1)
+            tokens[:, first:end], log_p[:, first:end] = drawn, chance
             later = torch.arange(space.length, device=device) >= end
             yield State(tokens, later.expand(batch, -1), log_p)
+
+
+class _Half:
+    """The network for these labels, which looks at every scale once: a half that was left out for a while catches up."""
+
+    def __init__(self, network: Any, labels: Tensor) -> None:
+        self.network, self.labels, self.cache = network, labels, Cache()
+
+    def __call__(self, codes: Tensor) -> Tensor:
+        logits: Tensor = self.network(codes, self.labels, self.cache)
+        return logits
+
+
+def _without(labels: Tensor) -> Tensor:
+    return torch.full_like(labels, UNLABELLED)
+
+
+def _draw(logits: Tensor, parts: Parts, images: Streams) -> tuple[Tensor, Tensor]:
+    """Codes [B,M] for logits [B,M,K] and their log-probabilities, one stream a place; in float64, as its tail counts."""
+    drawable = parts.code_draw(logits.flatten(0, 1).double()).reshape(logits.shape)
+    log_p = torch.log_softmax(drawable, -1)
+    streams = images[:, None].fold(torch.arange(logits.shape[1], device=logits.device))
+    codes = (log_p + streams.gumbel(log_p.shape[-1])).argmax(-1)
+    return codes, log_p.gather(-1, codes[..., None]).squeeze(-1)
 
 
 def _scales(parts: Parts) -> tuple[int, ...]:
@@ -168,16 +197,6 @@ def _plan(upto: list[int]) -> Iterator[Step]:
         t, s = 1 - index / total, 1 - (index + 1) / total
         yield Step(index, total, t, s, 1 - known / length, 1 - end / length, end - known)
         known = end
-
-
-def _guided(network: Any, codes: Tensor, labels: Tensor, scale: float) -> Tensor:
-    if scale == 1:
-        plain: Tensor = network(codes, labels)
-        return plain
-    both = torch.cat([labels, torch.full_like(labels, UNLABELLED)])
-    with_label, without = network(torch.cat([codes, codes]), both).chunk(2)
-    guided: Tensor = without + scale * (with_label - without)
-    return guided
 
 
 VAR_RECIPE = Recipe.of(

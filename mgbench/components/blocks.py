@@ -11,6 +11,26 @@ from mgbench.kinds import UNLABELLED, TokenSpace
 EPS = 1e-6
 
 
+class Cache:
+    """The keys and values of positions that went through some attention modules before, by module."""
+
+    def __init__(self) -> None:
+        self._kept: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+
+    @property
+    def length(self) -> int:
+        """How many positions went through."""
+        return next((keys.shape[2] for keys, _ in self._kept.values()), 0)
+
+    def extend(self, module: nn.Module, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Keep those of further positions too, [B,heads,M,·]; those of all positions so far."""
+        before = self._kept.get(module)
+        if before is not None:
+            keys, values = torch.cat([before[0], keys], 2), torch.cat([before[1], values], 2)
+        self._kept[module] = keys, values
+        return keys, values
+
+
 class Attention(nn.Module):
     """Multi-head self-attention with a fused projection; what is not seen is not attended to."""
 
@@ -21,10 +41,15 @@ class Attention(nn.Module):
         self.proj = nn.Linear(width, width)
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, seen: Tensor | None) -> Tensor:
-        """Attend within x [B,M,W]; `seen` marks the positions that exist, bool [B,M], or what each of them sees, [B or 1,M,M]."""
+    def forward(self, x: Tensor, seen: Tensor | None, cache: Cache | None = None) -> Tensor:
+        """Attend within x [B,M,W] and to the M' positions of the `cache`, which x joins.
+
+        `seen` marks the positions that exist, bool [B,M], or what each position sees, bool [B or 1,M,M' + M]; None: all.
+        """
         batch, length, width = x.shape
         q, k, v = self.qkv(x).reshape(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        if cache is not None:
+            k, v = cache.extend(self, k, v)
         heads = None if seen is None else seen[:, None, None, :] if seen.ndim == 2 else seen[:, None]
         dropout = self.dropout if self.training else 0.0
         y = functional.scaled_dot_product_attention(q, k, v, attn_mask=heads, dropout_p=dropout)
@@ -59,6 +84,8 @@ class AdaptiveBlock(nn.Module):
     It starts as the identity.
     """
 
+    takes_sequences = True
+
     def __init__(self, width: int, heads: int, mlp_ratio: int = 4) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width, eps=EPS, elementwise_affine=False)
@@ -67,10 +94,10 @@ class AdaptiveBlock(nn.Module):
         self.fc2 = nn.Linear(mlp_ratio * width, width)
         self.modulation = nn.Linear(width, 6 * width)
 
-    def forward(self, x: Tensor, condition: Tensor, seen: Tensor | None = None) -> Tensor:
-        """x [B,M,W], its condition [B,W], and what is seen as `Attention` takes it."""
+    def forward(self, x: Tensor, condition: Tensor, seen: Tensor | None = None, cache: Cache | None = None) -> Tensor:
+        """Change x [B,M,W] as its condition [B,W] says; `seen` and `cache` as `Attention` takes them."""
         shift1, scale1, gate1, shift2, scale2, gate2 = self.modulation(condition)[:, None].chunk(6, -1)
-        x = x + gate1 * self.attn(self.norm(x) * (1 + scale1) + shift1, seen)
+        x = x + gate1 * self.attn(self.norm(x) * (1 + scale1) + shift1, seen, cache)
         hidden = functional.gelu(self.fc1(self.norm(x) * (1 + scale2) + shift2), approximate="tanh")
         out: Tensor = x + gate2 * self.fc2(hidden)
         return out

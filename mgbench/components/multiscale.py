@@ -5,10 +5,10 @@ f [B,D,h,h] is the grid of patches; z_k the codes of scale k, a grid of s_k × s
 grows it back (bicubic); φ_k is a 3×3 convolution. z_k are the codes nearest to D_k(f − f̂_{k−1}), f̂_k = f̂_{k−1} + φ_k(U_k z_k).
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +38,7 @@ def grow(grid: Tensor, side: int) -> Tensor:
 
 def split(tokens: Tensor, scales: tuple[int, ...]) -> tuple[Tensor, ...]:
     """Tokens [B,N,…] by scale: [B,s_k²,…] each."""
-    return tokens.split([side**2 for side in scales], 1)
+    return torch.split(tokens, [side**2 for side in scales], 1)
 
 
 class MultiscaleModule(nn.Module):
@@ -66,7 +66,7 @@ class MultiscaleModule(nn.Module):
         images = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:FITTED_ON]]
         f, codes = self._grid(images), len(self.codebook)
         self._fit_filters(f, exact=True)
-        start: str | Tensor = "k-means++"
+        start: Any = "k-means++"
         for done in range(ROUNDS):
             residuals = self._residuals(f, exact=not done)
             different = len(torch.unique(residuals, dim=0))
@@ -103,14 +103,14 @@ class MultiscaleModule(nn.Module):
             rest = rest - functional.conv2d(coded, self.filters[scale], padding=1)
 
     def _grid(self, images: Tensor) -> Tensor:
-        return cut(_to_unit(images), self.size).transpose(1, 2).unflatten(2, (self.side, self.side))
+        return torch.unflatten(cut(_to_unit(images), self.size).transpose(1, 2), 2, (self.side, self.side))
 
     def _nearest(self, small: Tensor) -> Tensor:
         """The codes int64 [B,s²] nearest to a grid [B,D,s,s]."""
         return torch.cdist(small.flatten(2).transpose(1, 2), self.codebook).argmin(-1)
 
     def _lookup(self, codes: Tensor, side: int) -> Tensor:
-        return self.codebook[codes].transpose(1, 2).unflatten(2, (side, side))
+        return torch.unflatten(self.codebook[codes].transpose(1, 2), 2, (side, side))
 
     def _contribution(self, scale: int, small: Tensor) -> Tensor:
         """φ_k(U_k z): what a grid of scale k adds, [B,D,h,h]."""
