@@ -139,9 +139,13 @@ class NextScale:
     def loss(self, model: Any, parts: Parts, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
         """The mean cross-entropy in nats over the tokens of all scales."""
         dropped = torch.rand(labels.shape, generator=generator, device=labels.device) < self.label_drop
-        known = tokens[:, : -(_scales(parts)[-1] ** 2)]
-        logits = model.network(known, labels.masked_fill(dropped, UNLABELLED))
-        return functional.cross_entropy(logits.flatten(0, 1).float(), tokens.flatten())
+        return _surprise(model, parts, tokens, labels.masked_fill(dropped, UNLABELLED)).mean()
+
+    def bound(
+        self, model: Any, parts: Parts, space: TokenSpace, tokens: Tensor, labels: Tensor, generator: Generator
+    ) -> Tensor:
+        """−log p of every image's tokens, [B] in nats: exact, as one token follows the other."""
+        return _surprise(model, parts, tokens, labels).double().sum(1)
 
     def sample(self, model: Any, parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
         batch, device, upto = len(request.labels), request.labels.device, ends(_scales(parts))
@@ -150,15 +154,22 @@ class NextScale:
         labelled, unlabelled = (_Half(model.network, labels) for labels in (request.labels, _without(request.labels)))
         for step in _plan(upto):
             first, end = upto[step.index] - (step.reveal or 0), upto[step.index]
-            logits, scale = labelled(tokens[:, :first]), parts.guidance_schedule(step)
+            logits, scale = labelled(tokens[:, :first], end - first), parts.guidance_schedule(step)
             if scale != 1:
-                without = unlabelled(tokens[:, :first])
+                without = unlabelled(tokens[:, :first], end - first)
                 logits = without + scale * (logits - without)
-            drawn, chance = _draw(logits[:, first - end :], parts, request.images.fold(1).fold(step.index))
+            drawn, chance = _draw(logits, parts, request.images.fold(1).fold(step.index))
             tokens, log_p = tokens.clone(), log_p.clone()
             tokens[:, first:end], log_p[:, first:end] = drawn, chance
             later = torch.arange(space.length, device=device) >= end
             yield State(tokens, later.expand(batch, -1), log_p)
+
+
+def _surprise(model: Any, parts: Parts, tokens: Tensor, labels: Tensor) -> Tensor:
+    """−log p of every token [B,N], given the coarser scales."""
+    known = tokens[:, : -(_scales(parts)[-1] ** 2)]
+    logits = model.network(known, labels)
+    return functional.cross_entropy(logits.transpose(1, 2).float(), tokens, reduction="none")
 
 
 class _Half:
@@ -167,9 +178,10 @@ class _Half:
     def __init__(self, network: Any, labels: Tensor) -> None:
         self.network, self.labels, self.cache = network, labels, Cache()
 
-    def __call__(self, codes: Tensor) -> Tensor:
+    def __call__(self, codes: Tensor, places: int) -> Tensor:
+        """Logits [B,places,K] of the scale that follows the codes."""
         logits: Tensor = self.network(codes, self.labels, self.cache)
-        return logits
+        return logits[:, -places:]
 
 
 def _without(labels: Tensor) -> Tensor:
@@ -202,7 +214,7 @@ def _plan(upto: list[int]) -> Iterator[Step]:
 VAR_RECIPE = Recipe.of(
     process="next_scale",
     tokenizer="multiscale",
-    guidance_schedule="linear(scale=2.0)",
+    guidance_schedule="by_step(scale=2.0)",
     train_steps=3200,
     ema=0.998,
 )

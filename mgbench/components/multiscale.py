@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mgbench.components.tokenizers import _to_bytes, _to_unit, cut, join
+from mgbench.components.tokenizers import cut, join, to_bytes, to_unit
 from mgbench.errors import Unfit, UserError
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import TokenSpace
+from mgbench.kinds import Fitting, TokenSpace
 from mgbench.spec import Count
 
 ROUNDS = 6
@@ -44,18 +44,16 @@ def split(tokens: Tensor, scales: tuple[int, ...]) -> tuple[Tensor, ...]:
 class MultiscaleModule(nn.Module):
     """One codebook for all scales, found by k-means on the residuals that it leaves itself, and φ_k by least squares."""
 
-    codebook: Tensor  # [K,D]
-    filters: Tensor  # [S,D,D,3,3]
-
     def __init__(self, options: "Multiscale", shape: tuple[int, int, int]) -> None:
         super().__init__()
         self.shape, self.size, self.scales = shape, options.size, options.scales
         self.side, dim = _side(shape, options), shape[0] * options.size**2
         self.space = TokenSpace(sum(side**2 for side in self.scales), dim, options.codes)
-        self.register_buffer("codebook", torch.zeros(options.codes, dim))
-        self.register_buffer("filters", torch.zeros(len(self.scales), dim, dim, 3, 3))
+        # [K,D] and [S,D,D,3,3].
+        self.codebook = nn.Parameter(torch.zeros(options.codes, dim), requires_grad=False)
+        self.filters = nn.Parameter(torch.zeros(len(self.scales), dim, dim, 3, 3), requires_grad=False)
 
-    def fit(self, images: Tensor, seed: int) -> None:
+    def fit(self, images: Tensor, seed: int) -> Fitting:
         """Run k-means on the residuals of all scales, several times, as they depend on the codes; then fit the filters.
 
         Raises:
@@ -64,7 +62,7 @@ class MultiscaleModule(nn.Module):
         from sklearn.cluster import MiniBatchKMeans
 
         images = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:FITTED_ON]]
-        f, codes = self._grid(images), len(self.codebook)
+        f, codes = self._grid(images.to(self.codebook.device)), len(self.codebook)
         self._fit_filters(f, exact=True)
         start: Any = "k-means++"
         for done in range(ROUNDS):
@@ -78,7 +76,7 @@ class MultiscaleModule(nn.Module):
             kmeans.fit(residuals.cpu().numpy())
             self.codebook.copy_(torch.from_numpy(kmeans.cluster_centers_))
             start = self.codebook.cpu().numpy()
-            self._fit_filters(f)
+            yield done + 1, ROUNDS, self._fit_filters(f)
 
     def _residuals(self, f: Tensor, exact: bool) -> Tensor:
         """What is to be coded in all scales, [M,D]; with `exact`, as if the codes of the scales before lost nothing."""
@@ -89,8 +87,8 @@ class MultiscaleModule(nn.Module):
             rest = rest - self._contribution(scale, small if exact else self._lookup(self._nearest(small), side))
         return torch.cat(found)
 
-    def _fit_filters(self, f: Tensor, exact: bool = False) -> None:
-        """φ_k is the convolution whose f̂_k is nearest to f, one scale after the other."""
+    def _fit_filters(self, f: Tensor, exact: bool = False) -> float:
+        """φ_k is the convolution whose f̂_k is nearest to f, one scale after the other; the squared error of the last."""
         rest = f
         for scale, side in enumerate(self.scales):
             small = shrink(rest, side)
@@ -101,9 +99,10 @@ class MultiscaleModule(nn.Module):
             weights = torch.linalg.solve(seen.T @ seen + ridge, seen.T @ wanted)
             self.filters[scale] = weights.T.reshape(self.filters[scale].shape)
             rest = rest - functional.conv2d(coded, self.filters[scale], padding=1)
+        return float(rest.square().mean())
 
     def _grid(self, images: Tensor) -> Tensor:
-        return torch.unflatten(cut(_to_unit(images), self.size).transpose(1, 2), 2, (self.side, self.side))
+        return torch.unflatten(cut(to_unit(images), self.size).transpose(1, 2), 2, (self.side, self.side))
 
     def _nearest(self, small: Tensor) -> Tensor:
         """The codes int64 [B,s²] nearest to a grid [B,D,s,s]."""
@@ -130,7 +129,7 @@ class MultiscaleModule(nn.Module):
 
     def decode(self, tokens: Tensor) -> Tensor:
         grid = sum(self.contributions(tokens), torch.zeros((), device=tokens.device))
-        return _to_bytes(join(grid.flatten(2).transpose(1, 2), self.shape, self.size))
+        return to_bytes(join(grid.flatten(2).transpose(1, 2), self.shape, self.size))
 
 
 def _side(shape: tuple[int, int, int], options: "Multiscale") -> int:

@@ -96,10 +96,11 @@ def _frame(rows: list[tuple[Record, str]]) -> pd.DataFrame:
     floors = [FLOOR + name for name in _union(*(record.floors for record in records))]
     origin = _union(*(record.origin for record in records))
     columns = _union(HEAD, fields, scores, costs, floors, TAIL, origin)
-    frame = pd.DataFrame([_row(record, method) for record, method in rows], columns=columns)
+    cells = [_row(record, method) for record, method in rows]
+    frame = pd.DataFrame(cells, columns=columns)
     for name in fields:
         # As it was recorded: a column of whole numbers and None would become one of floats.
-        values = [record.recipe.get(name) for record in records]
+        values = [row.get(name) for row in cells]
         frame[name] = pd.Series(values, frame.index, object).infer_objects()
     frame["series"] = _series(frame, fields)
     frame.attrs.update(scores=scores, costs=costs, origin=origin)

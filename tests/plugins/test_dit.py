@@ -10,7 +10,7 @@ from mgbench_plugins.dit import DIT, Denoising, Diffusion, DiT, Flow, mgbench_re
 from mgbench_plugins.emigm import EMIGM
 from torch import Tensor, nn
 
-from mgbench.assembly import assemble, token_space
+from mgbench.assembly import Assembly, assemble, token_space
 from mgbench.components.guidance_schedules import Constant, Interval, Unguided
 from mgbench.components.noise import STEPS, Table, cosine_betas
 from mgbench.components.solvers import DPMSolver
@@ -234,16 +234,17 @@ def test_it_starts_by_predicting_nothing() -> None:
     assert not module(torch.randn(2, 2, 2), torch.rand(2), torch.tensor([0, -1])).any()
 
 
+def parameters(assembly: Assembly) -> int:
+    model = assembly.parts.process.build(assembly.parts, token_space(assembly.parts, assembly.data), assembly.classes)
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
 @pytest.mark.parametrize("name", sorted(mgbench_recipes()))
 def test_its_recipes_can_be_put_together_at_the_size_and_budget_of_emigm(name: str) -> None:
     recipe = mgbench_recipes()[name]
     ours, theirs = (assemble(registry(), one) for one in (recipe, EMIGM))
     assert ours.unfit == ""
-    sizes = [
-        sum(parameter.numel() for parameter in one.parts.process.build(one.parts, token_space(one.parts, one.data), 10).parameters())
-        for one in (ours, theirs)
-    ]  # fmt: skip
-    assert sizes[0] == pytest.approx(sizes[1], rel=0.1)
+    assert parameters(ours) == pytest.approx(parameters(theirs), rel=0.1)
     for budget in ("train_steps", "batch_size", "ema", "dataset", "tokenizer", "precision"):
         assert getattr(recipe, budget) == getattr(EMIGM, budget)
 
