@@ -17,7 +17,8 @@ from torch.nn import functional
 from mgbench.components.tokenizers import cut, join, to_bytes, to_unit
 from mgbench.errors import Unfit, UserError
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import Fitting, TokenSpace
+from mgbench.kinds import TokenSpace
+from mgbench.modules import Fitting
 from mgbench.spec import Count
 
 ROUNDS = 6
