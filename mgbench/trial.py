@@ -98,13 +98,14 @@ def _record_images(
 def _draw(row: Row, model: Model, meter: Meter, progress: Progress, batch: int) -> tuple[Tensor, Mapping[str, float]]:
     """The images of a row, and what they cost."""
     recipe, total = row.assembly.recipe, row.assembly.samples
+    steps = row.assembly.spelled["sampling_steps"]
     batches, seconds, done = [], [], 0
-    progress("sample", 0, total, steps=recipe.sampling_steps)
+    progress("sample", 0, total, steps=steps)
     for part in sample_images(model, recipe, total, batch, meter):
         batches.append(part.images)
         seconds.append(part.seconds)
         done += len(part.images)
-        progress("sample", done, total, steps=recipe.sampling_steps)
+        progress("sample", done, total, steps=steps)
     costs = sampling_costs(meter, model.space.length, [len(images) for images in batches], seconds)
     return torch.cat(batches), {**costs, "peak_memory_bytes": float(peak_memory(model.device))}
 

@@ -36,6 +36,7 @@ SCORES = {
     "rmse": Words("RMSE (grey levels)", "RMSE", False),
 }
 COSTS = {
+    "steps_taken": Words("Steps taken", "steps taken"),
     "nfe": Words("NFE (network forwards per image)", "NFE"),
     "seconds_per_image": Words("Time (seconds per image)", "s/image"),
     "head_evaluations": Words("Head evaluations (per token)", "head/token"),

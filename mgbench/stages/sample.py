@@ -71,6 +71,7 @@ def sample_images(model: Model, recipe: Recipe, count: int, batch: int, meter: M
         with meter.watch(model.module):
             for state in sample_tokens(model, recipe, indices):
                 last = state
+                meter.steps += len(indices)
         images = decode(model.tokenizer, last.tokens)
         yield Batch(images, labels_for(indices, model.classes), clock(model.device) - started)
 
