@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
-from mgbench.kinds import Features
+from mgbench.errors import Unfit
+from mgbench.kinds import Features, Statistics
 from mgbench.testing.checks import need, same, seeded
 
 
@@ -26,15 +29,44 @@ def extractor(component: Any) -> None:
         need((said.features.diff(dim=0).abs().amax(1) > 0).all(), "different images must have different features")
 
 
+class Pixels(nn.Module):
+    """An extractor for laws and tests: a few pixels of images of 4x4 are the features, others the logits."""
+
+    id = "pixels@0000"
+    side = 4
+
+    def forward(self, images: Tensor) -> Features:
+        numbers = images.flatten(1).double() / 64 - 2
+        return Features(numbers[:, :4], numbers[:, 4:7], spatial=numbers[:, 8:14])
+
+
+def seen(images: Tensor, labels: Tensor | None = None) -> Features:
+    """All that a metric can be given of images uint8 [M,3,4,4]."""
+    eye: Any = Pixels().eval()
+    return replace(eye(images), images=images, extractor=eye, labels=labels)
+
+
 def metric(component: Any) -> None:
-    first, second = torch.randn(2, 64, 4, dtype=torch.float64, generator=seeded())
-    labels = torch.arange(64) % 3
-    one, two = (Features(x, x[:, :3], labels) for x in (first, second + 1))
+    first, second = torch.randint(200, (2, 64, 3, 4, 4), dtype=torch.uint8, generator=seeded())
+    one, two = seen(first, torch.arange(64) % 3), seen(second + 50, torch.arange(64) % 3)
     kept = one.features.clone()
-    for pair in ((one, one), (one, two), (Features(first), Features(second))):
+    for pair in ((one, one), (one, two)):
         said = component(*pair)
         need(isinstance(said, Mapping), "a metric must name its numbers")
         need(all(math.isfinite(value) for value in said.values()), "the numbers must be finite, also for equal sets")
         need(said == component(*pair), "the same features must give the same numbers")
-    need(bool(component(one, two)), "features with logits and labels must give some number")
+    need(bool(component(one, two)), "all there is to see must give some number")
+    _bare(component, one, two)
     need(same(one.features, kept), "a metric must leave the features as they are")
+
+
+def _bare(component: Any, one: Features, two: Features) -> None:
+    statistics = Statistics(two.features.mean(0), torch.cov(two.features.T))
+    known = Features(two.features[:0], statistics=statistics)
+    for reference in (Features(two.features), known):
+        try:
+            said = component(Features(one.features), reference)
+        except Unfit as reason:
+            need(str(reason).strip(), "what is not there must be named")
+        else:
+            need(isinstance(said, Mapping), "a metric must name its numbers")

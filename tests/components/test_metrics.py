@@ -6,9 +6,9 @@ from torch import Tensor
 
 from mgbench.components.datasets import Digits
 from mgbench.components.extractors import DigitsCnn
-from mgbench.components.metrics import Accuracy, Fid, Kid, kernel_distance, small_sample_warning
-from mgbench.errors import UserError
-from mgbench.kinds import Features, Metric
+from mgbench.components.metrics import Accuracy, Fid, InceptionScore, Kid, kernel_distance, small_sample_warning
+from mgbench.errors import Unfit, UserError
+from mgbench.kinds import Features, Metric, Statistics
 
 DISTANCES = pytest.mark.parametrize(
     "metric", [Fid(), Kid(), Kid(subsets=3, subset_size=50)], ids=["fid", "kid", "kid_subsets"]
@@ -226,3 +226,45 @@ def test_accuracy_refuses_what_it_cannot_judge(logits: Tensor, sentence: str) ->
 def test_few_images_are_warned_about(count: int, says: str | None) -> None:
     warning = small_sample_warning(count, 48)
     assert warning is None if says is None else says in str(warning)
+
+
+def certain(labels: Tensor, classes: int) -> Features:
+    """Images whose class is beyond doubt."""
+    return Features(normal(len(labels)), torch.nn.functional.one_hot(labels, classes) * 100.0)
+
+
+@pytest.mark.parametrize(
+    ("features", "expected"),
+    [
+        (certain(torch.arange(40) % 5, 5), 5.0),
+        (certain(torch.zeros(40, dtype=torch.int64), 5), 1.0),
+        (Features(normal(40), torch.zeros(40, 5)), 1.0),
+        (certain(torch.arange(40) % 2, 5), 2.0),
+    ],
+)
+def test_inception_score_counts_certain_classes(features: Features, expected: float) -> None:
+    assert InceptionScore()(features, features)["inception_score"] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("splits", [1, 7])
+def test_torch_fidelity_agrees_on_inception_score(splits: int) -> None:
+    theirs = pytest.importorskip("torch_fidelity.metric_isc", reason="torch-fidelity is the second opinion")
+    logits = 2 * normal(700, 10)
+    said = theirs.isc_features_to_metric(logits, splits=splits)
+    # The splits differ, so the means agree as far as means of so many draws do.
+    tolerance = 1e-9 if splits == 1 else 5 * said["inception_score_std"] * (2 / splits) ** 0.5
+    ours = InceptionScore(splits)(Features(normal(700), logits), Features(normal(2)))["inception_score"]
+    assert ours == pytest.approx(said["inception_score_mean"], abs=tolerance)
+
+
+def test_inception_score_says_what_it_needs() -> None:
+    with pytest.raises(Unfit, match="needs class logits"):
+        InceptionScore()(Features(normal(4)), Features(normal(4)))
+    with pytest.raises(UserError, match="at least 2 images"):
+        InceptionScore(splits=3)(Features(normal(5), LOGITS[[0, 1, 2, 3, 0]]), Features(normal(4)))
+
+
+def test_kid_needs_images_and_not_statistics() -> None:
+    known = Features(torch.empty(0, 8), statistics=Statistics(torch.zeros(8), torch.eye(8)))
+    with pytest.raises(Unfit, match="kid compares images one by one"):
+        Kid()(Features(normal(20)), known)
