@@ -24,6 +24,8 @@ class Words:
 
 SCORES = {
     "fid": Words("FID", "FID", False),
+    "fid_infinity": Words("FID∞", "FID∞", False),
+    "sfid": Words("sFID", "sFID", False),
     "kid": Words("KID", "KID", False),
     "cmmd": Words("CMMD", "CMMD", False),
     "accuracy": Words("Accuracy", "Accuracy", True),
