@@ -94,8 +94,9 @@ class Features:
 
     def first(self, count: int) -> "Features":
         """Of the first so many images."""
-        found = {name: getattr(self, name) for name in ("features", "logits", "labels", "spatial", "images")}
-        return replace(self, **{name: rows if rows is None else rows[:count] for name, rows in found.items()})
+        names = ("logits", "labels", "spatial", "images")
+        found: dict[str, Any] = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return replace(self, features=self.features[:count], **{name: rows[:count] for name, rows in found.items()})
 
 
 class Parts(SimpleNamespace):

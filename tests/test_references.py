@@ -79,7 +79,9 @@ def test_what_is_kept_says_what_it_is_of(tmp_path: Path) -> None:
     assert all(fact["data"] == DATA.fingerprint and fact["extractor"][1] == "means@12ab" for fact in facts)
 
 
-def test_other_images_other_code_and_other_weights_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_images_other_code_and_other_weights_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reference(tmp_path)
     reference(tmp_path, data=dataclasses.replace(DATA, test=DATA.test.flip(3)))
     assert sum(LOOKED) == 96

@@ -56,7 +56,7 @@ class FidInfinity:
     def _sets(self, features: Tensor, size: int) -> Iterator[Tensor]:
         draws = Streams.root(self.seed, "fid_infinity").fold(size).fold(torch.arange(len(features)))
         order = draws.uniform(1)[:, 0].argsort()
-        return (features[rows] for rows in order.split(size) if len(rows) == size)
+        return (features[rows] for rows in torch.split(order, size) if len(rows) == size)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,9 @@ class Sfid:
             UserError: with fewer than 2 images in a set, or features that are not finite.
         """
         if generated.spatial is None:
-            raise Unfit("sfid needs spatial features, and this extractor has none; name one that does, such as inception")
+            raise Unfit(
+                "sfid needs spatial features, and this extractor has none; name one that does, such as inception"
+            )
         if reference.spatial_statistics is not None:
             aim = Gaussian.known(reference.spatial_statistics)
         elif reference.spatial is not None:

@@ -56,7 +56,9 @@ def both(metric: str, generated: Features, reference: Features) -> tuple[Tensor,
         UserError: with fewer than 2 images in a set, features that are not finite, or of different extractors.
     """
     if reference.statistics is not None:
-        raise Unfit(f"{metric} compares images one by one, and the reference is a mean and a covariance; give its images")
+        raise Unfit(
+            f"{metric} compares images one by one, and the reference is a mean and a covariance; give its images"
+        )
     return comparable(generated.features, reference.features)
 
 

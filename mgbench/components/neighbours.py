@@ -42,7 +42,9 @@ class Prdc:
         fake, true = both("prdc", generated, reference)
         most, fewest = max(self.k, self.density_k), min(len(fake), len(true))
         if fewest <= most:
-            raise UserError(f"prdc: {fewest} images have no {most}th neighbour; give more images, or lower k and density_k")
+            raise UserError(
+                f"prdc: {fewest} images have no {most}th neighbour; give more images, or lower k and density_k"
+            )
         true_reach, fake_reach = _reaches(true, most), _reaches(fake, self.k)
         near, wide = true_reach[:, self.k - 1], true_reach[:, self.density_k - 1]
         precise = balls = 0.0
@@ -73,7 +75,7 @@ def _distances(first: Tensor, second: Tensor) -> Iterator[tuple[Tensor, Tensor]]
     middle = second.mean(0)
     one, two = first - middle, second - middle
     lengths, others = one.square().sum(1), two.square().sum(1)
-    for rows in torch.arange(len(first)).split(max(1, _HELD // len(second))):
+    for rows in torch.split(torch.arange(len(first)), max(1, _HELD // len(second))):
         together = lengths[rows, None] + others
         squared = together - 2 * one[rows] @ two.T
         yield rows, squared.masked_fill_(squared < _ROUNDING * together, 0).sqrt_()

@@ -18,14 +18,15 @@ def extractor(component: Any) -> None:
     module = component.build()
     need(isinstance(module.id, str) and module.id == component.build().id, "the id must be a text, the same every time")
     need(not module.training, "the network must be in evaluation mode")
-    for side in (8, 16, 20):
-        images = torch.randint(256, (5, 3, side, side), dtype=torch.uint8, generator=seeded())
-        said, again, few = module(images), module(images), module(images[1:3])
+    for side, count in ((8, 3), (16, 64), (20, 3)):
+        images = torch.randint(256, (count, 3, side, side), dtype=torch.uint8, generator=seeded())
+        said, again, one = module(images), module(images[:3]), module(images[1:2])
         need(said.features.ndim == 2 and said.features.isfinite().all(), "features must be finite and [B,F]")
-        need(said.logits is None or (said.logits.ndim == 2 and len(said.logits) == 5), "logits must be [B,K]")
-        need(same(said.features, again.features), "the same images must have the same features")
+        for numbers in (said.logits, said.spatial):
+            need(numbers is None or (numbers.ndim == 2 and len(numbers) == count), "logits must be [B,K]")
         near = 1e-4 * float(said.features.abs().max())
-        need(same(said.features[1:3], few.features, near), "features must not depend on the batch")
+        need(same(module(images[:3]).features, again.features), "the same images must have the same features")
+        need(same(said.features[1:2], one.features, near), "features must not depend on the batch")
         need((said.features.diff(dim=0).abs().amax(1) > 0).all(), "different images must have different features")
 
 
@@ -43,7 +44,8 @@ class Pixels(nn.Module):
 def seen(images: Tensor, labels: Tensor | None = None) -> Features:
     """All that a metric can be given of images uint8 [M,3,4,4]."""
     eye: Any = Pixels().eval()
-    return replace(eye(images), images=images, extractor=eye, labels=labels)
+    said: Features = eye(images)
+    return replace(said, images=images, extractor=eye, labels=labels)
 
 
 def metric(component: Any) -> None:
@@ -67,6 +69,6 @@ def _bare(component: Any, one: Features, two: Features) -> None:
         try:
             said = component(Features(one.features), reference)
         except Unfit as reason:
-            need(str(reason).strip(), "what is not there must be named")
+            need(bool(str(reason)), "what is not there must be named")
         else:
             need(isinstance(said, Mapping), "a metric must name its numbers")
