@@ -9,7 +9,7 @@ import pytest
 
 from mgbench.plugins import Registry, load
 from mgbench.spec import Spec, hints
-from tests import weights
+from tests import files, weights
 
 # Options without a default, files made for tests, and sizes that keep a test short.
 OPTIONS: dict[tuple[str, str], str | Callable[[], str]] = {
@@ -20,6 +20,8 @@ OPTIONS: dict[tuple[str, str], str | Callable[[], str]] = {
     ("tokenizer", "vq"): "vq(codes=64, width=16, steps=60)",
     ("tokenizer", "fsq"): "fsq([8, 8, 8], width=16, steps=60)",
     ("tokenizer", "kl"): "kl(width=16, steps=60)",
+    ("dataset", "image_folder"): lambda: f"image_folder('{files.class_folders()}')",
+    ("dataset", "cifar10"): lambda: f"cifar10('{files.cifar10()}')",
     ("extractor", "inception"): lambda: _read("inception", weights.inception()),
     ("extractor", "clip"): lambda: _read("clip", weights.clip()),
     ("extractor", "torchvision"): lambda: f"torchvision(shufflenet_v2_x0_5, '{weights.squeezed()}')",
