@@ -22,7 +22,8 @@ SHOWN = 100
 
 def judged(store: Store, row: Row, images: Tensor, labels: Tensor | None, device: torch.device) -> dict[str, Any]:
     """What a record says of images uint8 [M,C,H,W'] with the labels they should have: scores, floors, warnings, protocol."""
-    assembly, extractor = row.assembly, row.assembly.parts.extractor
+    assembly = row.assembly
+    extractor: Any = assembly.parts.extractor
     reference = reference_of(assembly.data, assembly.spelled["dataset"], extractor, device, store.root)
     drawn = "balanced" if assembly.recipe.balanced_labels else "random"
     return dict(vars(verdict(assembly.parts.metrics, reference, images, labels, device, drawn)))

@@ -87,26 +87,23 @@ def reference_of(data: Any, name: str, extractor: Any, device: torch.device, roo
 
     What was seen before is read from the store at `root`, if the images, the extractor's weights and its code are the same.
     `name` is the spelling of the dataset.
+
+    Raises:
+        UserError: if the extractor lacks its library or its weights.
     """
     module, store = extractor.build().to(device), Store(root)
     images: ImageData = data
-    known = getattr(module, "classes", images.class_names)
-    splits = []
-    for split, pixels, labels in (
-        ("train", images.train, images.train_labels),
-        ("test", images.test, images.test_labels),
-    ):
-        facts = {
-            "data": images.fingerprint,
-            "split": split,
-            "images": list(pixels.shape),
-            "extractor": [str(extractor), module.id, fingerprint(type(extractor))],
-        }
-        # Logits say nothing of classes they were not trained for.
-        told = labels if known == images.class_names else None
-        splits.append(_seen(store, facts, module, pixels, told, device))
-    spelled = f"{name}@{images.fingerprint[:8]}/train{len(images.train)}"
-    return Reference(spelled, module, *splits)
+    by = [str(extractor), module.id, fingerprint(type(extractor))]
+    # Logits say nothing of classes they were not trained for.
+    told = getattr(module, "classes", images.class_names) == images.class_names
+
+    def seen(split: str, pixels: Tensor, labels: Tensor | None) -> Features:
+        facts = {"data": images.fingerprint, "split": split, "images": list(pixels.shape), "extractor": by}
+        return _seen(store, facts, module, pixels, labels if told else None, device)
+
+    real = seen("train", images.train, images.train_labels)
+    held_out = seen("test", images.test, images.test_labels) if len(images.test) else None
+    return Reference(f"{name}@{images.fingerprint[:8]}/train{len(images.train)}", module, real, held_out)
 
 
 def _seen(
