@@ -78,6 +78,10 @@ class Layout:
         """Real images of a dataset to show beside samples: arrays `images` and `labels`, as in a run's `images.npz`."""
         return self.root / "real" / f"{fingerprint}.npz"
 
+    def reference(self, key: str) -> Path:
+        """The folder of real images as one extractor sees them: `features.safetensors`, and `reference.json`, what they are."""
+        return self.root / "references" / key
+
     def study(self, name: str) -> Path:
         """The rows that make up a study."""
         return self.root / "studies" / f"{name}.json"
