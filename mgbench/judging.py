@@ -1,6 +1,8 @@
 """What are images worth? Their scores, those of as many real ones, and how both were obtained; and images to look at."""
 
 import io
+import zipfile
+import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,11 +34,20 @@ def judged(store: Store, row: Row, images: Tensor, labels: Tensor | None, device
 def save_real(store: Store, data: ImageData) -> None:
     """Keep the held-out images that are shown beside others."""
     path = store.layout.real(data.fingerprint)
-    if path.exists():
+    if path.exists() and _whole(path):
         return
     rows, labels = shown_rows(data), data.test_labels
     kept = torch.full((len(rows),), -1) if labels is None else labels[rows]
     write(path, images_writer(data.test[rows], kept))
+
+
+def _whole(path: Path) -> bool:
+    """Whether every array of a file is as it was written, by the checksums that the format holds."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return file.testzip() is None
+    except (OSError, zipfile.BadZipFile, zlib.error):
+        return False
 
 
 def shown_rows(data: ImageData) -> Tensor:
