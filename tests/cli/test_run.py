@@ -73,6 +73,14 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Co
     return folder, command(folder, BOTH)
 
 
+def test_a_study_keeps_what_it_uses_to_be_cited(first: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    cited = command(first[0], ["cite", "emigm-maskgit"])
+    assert cited.returncode == 0
+    for asked in ("@misc{you2025effective,", "@misc{chang2022maskgit,", "sampler maskgit", "metric fid"):
+        assert asked in cited.stdout
+    assert "@misc{li2022mage," not in cited.stdout
+
+
 def test_both_methods_run_to_a_report(first: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     folder, done = first
     assert done.returncode == 0, done.stdout + done.stderr
