@@ -32,6 +32,12 @@ def references(registry: Registry, rows: Iterable[tuple[str, Mapping[str, Any]]]
     return "\n\n".join(parts)
 
 
+def source_of(maker: type) -> str:
+    """The docstring that names the papers of a component: its own or, where that names none, its file's."""
+    own = maker.__doc__ or ""
+    return own if any(papers(own)) else sys.modules[maker.__module__].__doc__ or ""
+
+
 def _docstrings(registry: Registry, method: str, recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Who is used, and what its docstring says: the plugin of the method, then every component down to the inner ones."""
     for plugin, recipes in registry.recipes.items():
@@ -46,5 +52,4 @@ def _docstrings(registry: Registry, method: str, recipe: Mapping[str, Any]) -> I
 
 def _component(registry: Registry, kind: str, spec: Spec) -> Iterator[tuple[str, str]]:
     for maker in registry.makers(kind, spec):
-        own = maker.__doc__ or ""
-        yield f"{kind} {spec.name}", own if any(papers(own)) else sys.modules[maker.__module__].__doc__ or ""
+        yield f"{kind} {spec.name}", source_of(maker)

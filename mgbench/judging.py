@@ -2,9 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,74 +10,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mgbench.assembly import load_images
-from mgbench.components.metrics import small_sample_warning
 from mgbench.environment import environment
-from mgbench.kinds import Features, ImageData
+from mgbench.kinds import ImageData
 from mgbench.plan import Row
-from mgbench.stages.evaluate import extract, judge
+from mgbench.references import reference_of, verdict
 from mgbench.store import Store, Writer, write
 
 IMAGES = "images.npz"
 SHOWN = 100
 
 
-@dataclass(frozen=True)
-class Reference:
-    """What scores are measured against: the features of the training images, and of held-out ones for the floor."""
-
-    extractor: Any
-    train: Features
-    test: Features
-
-    @property
-    def name(self) -> str:
-        """The extractor's name without the hash of its weights."""
-        name: str = self.extractor.id.partition("@")[0]
-        return name
-
-
-@lru_cache(maxsize=4)
-def _reference(dataset: Any, extractor: Any, device: torch.device) -> Reference:
-    data, module = load_images(dataset), extractor.build().to(device)
-    train = extract(module, data.train, data.train_labels, device)
-    return Reference(module, train, extract(module, data.test, data.test_labels, device))
-
-
-def judged(row: Row, images: Tensor, labels: Tensor | None, device: torch.device) -> dict[str, Any]:
+def judged(store: Store, row: Row, images: Tensor, labels: Tensor | None, device: torch.device) -> dict[str, Any]:
     """What a record says of images uint8 [M,C,H,W'] with the labels they should have: scores, floors, warnings, protocol."""
-    parts, count = row.assembly.parts, len(images)
-    scored_by: tuple[Any, Any] = (parts.dataset, parts.extractor)
-    reference = _reference(*scored_by, device)
-    generated = extract(reference.extractor, images, labels, device)
-    return {
-        "scores": dict(judge(parts.metrics, generated, reference.train, reference.name)),
-        "floors": dict(judge(parts.metrics, _first(reference.test, count), reference.train, reference.name)),
-        "warnings": _warnings(generated, reference),
-        "protocol": _protocol(row, reference, count),
-    }
-
-
-def _first(features: Features, count: int) -> Features:
-    logits, labels = features.logits, features.labels
-    return Features(
-        features.features[:count],
-        None if logits is None else logits[:count],
-        None if labels is None else labels[:count],
-    )
-
-
-def _warnings(generated: Features, reference: Reference) -> list[str]:
-    count, dim = generated.features.shape
-    held = len(reference.test.features)
-    few = small_sample_warning(count, dim)
-    fewer = f"the floor is of {held} held-out images, the scores of {count}" if held < count else None
-    return [warning for warning in (few, fewer) if warning]
-
-
-def _protocol(row: Row, reference: Reference, count: int) -> str:
-    dataset = row.assembly.spelled["dataset"]
-    return f"{dataset}@{row.assembly.data.fingerprint[:8]}/train/n{count}/balanced/uint8/{reference.extractor.id}"
+    assembly = row.assembly
+    extractor: Any = assembly.parts.extractor
+    reference = reference_of(assembly.data, assembly.spelled["dataset"], extractor, device, store.root)
+    drawn = "balanced" if assembly.recipe.balanced_labels else "random"
+    return dict(vars(verdict(assembly.parts.metrics, reference, images, labels, device, drawn)))
 
 
 def save_real(store: Store, data: ImageData) -> None:

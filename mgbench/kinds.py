@@ -12,7 +12,7 @@ which raises `Unfit` when the component cannot work with the others; and `files`
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
@@ -67,12 +67,36 @@ class ImageData:
 
 
 @dataclass(frozen=True)
+class Statistics:
+    """The mean [F] and the covariance [F,F] of features, float64: all there is of images that are not at hand."""
+
+    mean: "Tensor"
+    covariance: "Tensor"
+
+
+@dataclass(frozen=True)
 class Features:
-    """What an extractor says of M images: features [M,F], class logits [M,K] if it has them, and the labels asked for [M]."""
+    """What an extractor says of M images: features [M,F]; where it has them, class logits [M,K] and spatial features [M,S],
+    the values of a few channels at every place; and the labels asked for [M].
+
+    `images` uint8 [M,3,H,W'] and the `extractor` they were seen through are for metrics that look for themselves. Of images
+    that are not at hand there are no rows, but `statistics` (and perhaps `spatial_statistics`).
+    """
 
     features: "Tensor"
     logits: "Tensor | None" = None
     labels: "Tensor | None" = None
+    spatial: "Tensor | None" = None
+    images: "Tensor | None" = None
+    extractor: "ExtractorModule | None" = None
+    statistics: Statistics | None = None
+    spatial_statistics: Statistics | None = None
+
+    def first(self, count: int) -> "Features":
+        """Of the first so many images."""
+        names = ("logits", "labels", "spatial", "images")
+        found: dict[str, Any] = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return replace(self, features=self.features[:count], **{name: rows[:count] for name, rows in found.items()})
 
 
 class Parts(SimpleNamespace):
@@ -230,7 +254,12 @@ class CodeDraw(Protocol):
 
 
 class ExtractorModule(Protocol):
-    """A `torch.nn.Module` in evaluation mode; `id` is its name with a hash of its weights."""
+    """A `torch.nn.Module` in evaluation mode; `id` is its name with a hash of its weights.
+
+    Three attributes are optional. `plain`: scores are written without its name, because the metrics are named for it, as FID
+    is for one Inception network. `classes`: the names of the classes that its logits are of (without them, those of the data).
+    `side`: images float in [0, 255] of this size are seen as they are, so that others may resize.
+    """
 
     id: str
 
@@ -242,11 +271,19 @@ class Extractor(Protocol):
     """What does an image look like to a metric?"""
 
     def build(self) -> Any:
-        """An `ExtractorModule`, its weights loaded."""
+        """An `ExtractorModule`, its weights loaded.
+
+        Raises:
+            UserError: if the weights are not there, or not those that they should be.
+        """
 
 
 class Metric(Protocol):
     """How far are the images from the real ones?"""
 
     def __call__(self, generated: Features, reference: Features) -> Mapping[str, float]:
-        """Numbers by name, from features float64 on the CPU."""
+        """Numbers by name, from features float64 on the CPU.
+
+        Raises:
+            Unfit: if what it needs is not there; the metric is then left out, with this reason.
+        """

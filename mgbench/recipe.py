@@ -104,6 +104,7 @@ class Recipe:
     precision: Literal["auto", "float32", "bfloat16"] = _setting("model", "auto")
     seed: Index = _setting("model", 0)
     sampling_steps: Count = _setting("images", 16)
+    balanced_labels: bool = _setting("images", True)
     samples: Index = _setting("images", 0)
 
     def __post_init__(self) -> None:

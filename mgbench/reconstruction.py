@@ -23,7 +23,7 @@ def record_reconstruction(
     real = data.test[: row.assembly.samples]
     labels = None if data.test_labels is None else data.test_labels[: len(real)]
     images, tokens = reconstruct(fitted.tokenizer, real, device, batch)
-    found = judged(row, images, labels, device)
+    found = judged(store, row, images, labels, device)
     found["scores"]["rmse"] = float((images.double() - real.double()).square().mean().sqrt())
     save_real(store, data)
     shown = shown_rows(data)

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from mgbench.errors import UserError, suggestion
 
-SCHEMA = 1
+# 2: a row says what it is about.
+SCHEMA = 2
 
 Status = Literal["done", "skipped", "failed", "diverged", "interrupted"]
 About = Literal["images", "tokenizer"]
@@ -76,6 +77,10 @@ class Layout:
     def real(self, fingerprint: str) -> Path:
         """Real images of a dataset to show beside samples: arrays `images` and `labels`, as in a run's `images.npz`."""
         return self.root / "real" / f"{fingerprint}.npz"
+
+    def reference(self, key: str) -> Path:
+        """The folder of real images as one extractor sees them: `features.safetensors`, and `reference.json`, what they are."""
+        return self.root / "references" / key
 
     def study(self, name: str) -> Path:
         """The rows that make up a study."""

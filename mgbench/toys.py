@@ -245,6 +245,13 @@ class Straight:
 
 
 @dataclass(frozen=True)
+class Scales:
+    """Says of the tokens in which square grids, one after the other, they lie; in none if there are no sides."""
+
+    scales: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class AsTheyAre:
     """The logits of the head."""
 
@@ -282,7 +289,7 @@ class Gaussian:
 
 
 def toy_parts(joint: Joint, **others: Any) -> Parts:
-    """All that the masked process asks, over a joint law; `others` take the place of toys, by kind."""
+    """All that a process may ask, over a joint law; `others` take the place of toys, by kind."""
     toys = {
         "network": OracleNetwork(joint),
         "head": OracleHead(),
@@ -295,6 +302,7 @@ def toy_parts(joint: Joint, **others: Any) -> Parts:
         "guidance_schedule": Unpushed(),
         "solver": Euler(),
         "code_draw": AsTheyAre(),
+        "tokenizer": Scales(),
         "labels": True,
     }
     return Parts(**{**toys, **others})

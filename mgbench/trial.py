@@ -17,7 +17,7 @@ from mgbench.progress import Interrupted, Progress
 from mgbench.reconstruction import record_reconstruction
 from mgbench.record import About, Status
 from mgbench.stages.cost import Meter, forget_peak, peak_memory, sampling_costs, training_costs
-from mgbench.stages.sample import Model, labels_for, sample_images
+from mgbench.stages.sample import Model, asked_labels, sample_images
 from mgbench.stages.train import TrainStep
 from mgbench.store import Store
 
@@ -83,28 +83,27 @@ def _record_images(
     forget_peak(device)
     images, sampling = _draw(row, model, meter, progress, batch)
     progress("judge", 0, 1)
-    count = len(images)
-    labels = labels_for(torch.arange(count), model.classes) if model.classes else None
-    found = judged(row, images, labels, device)
+    labels = asked_labels(assembly.recipe, model.classes, torch.arange(len(images)))
+    found = judged(store, row, images, labels if model.classes else None, device)
     found["scores"] |= model.bound.scores
     costs = {**sampling, **_costs(assembly.recipe.batch_size, model, fitted[1]), **model.bound.costs}
     save_real(store, assembly.data)
-    shown = labels_for(torch.arange(min(count, SHOWN)), model.classes)
     record = row.record("done", costs=costs, origin=origin(device, started), **found)
-    store.save_record(record, {IMAGES: images_writer(images[:SHOWN], shown)})
+    store.save_record(record, {IMAGES: images_writer(images[:SHOWN], labels[:SHOWN])})
     progress.emit({"row": row.key, "status": "done"})
 
 
 def _draw(row: Row, model: Model, meter: Meter, progress: Progress, batch: int) -> tuple[Tensor, Mapping[str, float]]:
     """The images of a row, and what they cost."""
     recipe, total = row.assembly.recipe, row.assembly.samples
+    steps = row.assembly.spelled["sampling_steps"]
     batches, seconds, done = [], [], 0
-    progress("sample", 0, total, steps=recipe.sampling_steps)
+    progress("sample", 0, total, steps=steps)
     for part in sample_images(model, recipe, total, batch, meter):
         batches.append(part.images)
         seconds.append(part.seconds)
         done += len(part.images)
-        progress("sample", done, total, steps=recipe.sampling_steps)
+        progress("sample", done, total, steps=steps)
     costs = sampling_costs(meter, model.space.length, [len(images) for images in batches], seconds)
     return torch.cat(batches), {**costs, "peak_memory_bytes": float(peak_memory(model.device))}
 

@@ -14,9 +14,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
-from mgbench.errors import Unfit
+from mgbench.errors import Diverged, Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.kinds import MaskSchedule, Parts, TokenSpace
+from mgbench.modules import Fitting
 from mgbench.recipe import Recipe
 from mgbench.steps import Looks, Request, State, Step, View
 
@@ -139,6 +140,49 @@ class LateFailure:
 
     def choose(self, view: View, step: Step, draws: Any) -> Tensor:
         return view.mask
+
+
+class CountedModule(nn.Module):
+    """Pixels as they are, once fitting has told its steps."""
+
+    def __init__(self, shape: tuple[int, int, int], steps: int, failure: str) -> None:
+        super().__init__()
+        channels, height, width = shape
+        self.shape, self.steps, self.failure = shape, steps, failure
+        self.space = TokenSpace(4, channels * height * width // 4)
+        self.fitted = nn.Parameter(torch.zeros(()), requires_grad=False)
+
+    def fit(self, images: Tensor, seed: int) -> Fitting:
+        for step in range(1, self.steps + 1):
+            yield step, self.steps, 1 / step
+            if self.failure == "raises":
+                raise RuntimeError("no codebook")
+            if self.failure == "diverges":
+                raise Diverged("the loss became nan")
+        self.fitted.fill_(1)
+
+    def encode(self, images: Tensor) -> Tensor:
+        return self.fitted * (images.float() / 127.5 - 1).reshape(len(images), 4, -1)
+
+    def decode(self, tokens: Tensor) -> Tensor:
+        pixels = (tokens.reshape(-1, *self.shape) + 1) * 127.5
+        return pixels.round().clamp(0, 255).to(torch.uint8)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A tokenizer that has to be fitted, in so many steps, and may fail at it."""
+
+    steps: int = 3
+    failure: str = ""
+
+    def build(self, shape: tuple[int, int, int]) -> CountedModule:
+        return CountedModule(shape, self.steps, self.failure)
+
+
+@hookimpl
+def mgbench_tokenizers() -> dict[str, type]:
+    return {"counted": Counted}
 
 
 @hookimpl

@@ -74,6 +74,15 @@ BROKEN = {
         "power",
     ),
     "nonsense_name": (PART + "@hookimpl\ndef mgbench_mask_schedules():\n    return {'my power': Power}\n", "my power"),
+    "nonsense_reference": (
+        "from mgbench import hookimpl\n@hookimpl\ndef mgbench_references():\n    return {'a2026': '@misc{b2026,}'}\n",
+        "no BibTeX entry of that key",
+    ),
+    "duplicate_reference": (
+        "from mgbench import hookimpl\n@hookimpl\ndef mgbench_references():\n"
+        "    return {'you2025effective': '@misc{you2025effective,}'}\n",
+        "both offer 'you2025effective'",
+    ),
     "nonsense_recipe": (PART + "@hookimpl\ndef mgbench_recipes():\n    return {'mine': 5}\n", "mine"),
     "method": (
         PART + "from mgbench import Recipe\n@hookimpl\ndef mgbench_recipes():\n    return {'emigm': Recipe()}\n",

@@ -85,7 +85,7 @@ class Live:
 
 
 def _label(values: dict[str, Any]) -> str:
-    return f"{values['stage']} at {values['steps']} steps" if "steps" in values else str(values["stage"])
+    return f"{values['stage']} at {values['steps']} steps" if values.get("steps") else str(values["stage"])
 
 
 def _note(values: dict[str, Any]) -> str:

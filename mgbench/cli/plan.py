@@ -39,7 +39,8 @@ def _cells(row: "Row") -> tuple[str, str, str]:
     recipe = row.assembly.recipe
     if row.about != "images":
         return f"{row.method} {recipe.tokenizer or row.spelled['tokenizer']}", "", ""
-    return row.method, str(recipe.sampling_steps), str(recipe.seed)
+    steps = row.assembly.spelled["sampling_steps"]
+    return row.method, "–" if steps is None else str(steps), str(recipe.seed)
 
 
 def summary(chosen: choices.Chosen) -> str:

@@ -1,23 +1,17 @@
 """The small network that the diffusion and the flow head share: an MLP of one noisy token, a time and z (MAR, 2406.11838)."""
 
-import math
 from abc import abstractmethod
 
 import torch
 from torch import Generator, Tensor, nn
 
+from mgbench.components.blocks import time_features
 from mgbench.kinds import Parts
 from mgbench.steps import Drawn
 from mgbench.streams import Streams
 
 FREQUENCIES = 128
 EPS = 1e-6
-
-
-def _time_features(t: Tensor) -> Tensor:
-    rates = torch.exp(-math.log(10000) / FREQUENCIES * torch.arange(FREQUENCIES, device=t.device, dtype=torch.float32))
-    angles = t[:, None].float() * rates
-    return torch.cat([angles.cos(), angles.sin()], -1)
 
 
 class ResidualBlock(nn.Module):
@@ -78,7 +72,7 @@ class TokenMLP(nn.Module):
 
     def embedded(self, t: Tensor, dtype: torch.dtype) -> Tensor:
         """Times on the scale 0 to 999 to [R,width]."""
-        embedded: Tensor = self.time(_time_features(t).to(dtype))
+        embedded: Tensor = self.time(time_features(t, FREQUENCIES).to(dtype))
         return embedded
 
     @abstractmethod

@@ -6,17 +6,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from mgbench.components.blocks import EPS, Block, LabelEmbedding, initialise, positions, token_embedding
+from mgbench.components.blocks import EPS, Block, LabelEmbedding, check_heads, initialise, positions, token_embedding
 from mgbench.hookspecs import hookimpl
 from mgbench.kinds import TokenSpace
 from mgbench.spec import Count, Share
 
 Unconditional = Literal["mask_token", "class_token"]
-
-
-def _divides(width: int, heads: int) -> None:
-    if width % heads:
-        raise ValueError(f"width ({width}) must be a multiple of heads ({heads})")
 
 
 def _visible_first(mask: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -127,7 +122,7 @@ class MAE:
     sees: Literal["visible", "mask_tokens"] = "visible"
 
     def __post_init__(self) -> None:
-        _divides(self.width, self.heads)
+        check_heads(self.width, self.heads)
 
     def build(self, space: TokenSpace, classes: int) -> MaskedAutoencoder:
         return MaskedAutoencoder(self, space, classes)
@@ -144,7 +139,7 @@ class Transformer:
     unconditional: Unconditional = "class_token"
 
     def __post_init__(self) -> None:
-        _divides(self.width, self.heads)
+        check_heads(self.width, self.heads)
 
     def build(self, space: TokenSpace, classes: int) -> SingleStream:
         return SingleStream(self, space, classes)

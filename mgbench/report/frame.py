@@ -15,6 +15,8 @@ HEAD = ("key", "training_key", "about", "method", "series", "status", "reason")
 TAIL = ("protocol", "data", "warnings")
 # A series is a line of a figure: its points differ in the first, and the second is what its interval is taken over.
 POINT, REPEAT = "sampling_steps", "seed"
+# The cost that stands for the first where the process decides the number of steps itself.
+TAKEN = "steps_taken"
 FLOOR = "floor "
 
 
@@ -24,7 +26,8 @@ def read_results(path: Path | str, study: str | None = None) -> pd.DataFrame:
     Columns: key, training_key, about, method, series, status, reason; every field of a recipe; scores and costs by name; the
     floor of a score as "floor <score>"; protocol, data, warnings; and where and with which versions it was made. A
     `series` is the method with the fields that vary within it besides the seed and the sampling steps:
-    "maskgit, sampler=halton". `frame.attrs` lists the names of the `scores`, `costs` and `origin` columns, the
+    "maskgit, sampler=halton". Where a process decides the number of steps itself, `sampling_steps` are those it took (none
+    for a row that did not finish). `frame.attrs` lists the names of the `scores`, `costs` and `origin` columns, the
     `corrupt` files, how many rows of the study have no record yet (`missing`), and the study's `command`.
 
     Records that cannot be read are left out, with a warning that names the file.
@@ -93,10 +96,11 @@ def _frame(rows: list[tuple[Record, str]]) -> pd.DataFrame:
     floors = [FLOOR + name for name in _union(*(record.floors for record in records))]
     origin = _union(*(record.origin for record in records))
     columns = _union(HEAD, fields, scores, costs, floors, TAIL, origin)
-    frame = pd.DataFrame([_row(record, method) for record, method in rows], columns=columns)
+    cells = [_row(record, method) for record, method in rows]
+    frame = pd.DataFrame(cells, columns=columns)
     for name in fields:
         # As it was recorded: a column of whole numbers and None would become one of floats.
-        values = [record.recipe.get(name) for record in records]
+        values = [row.get(name) for row in cells]
         frame[name] = pd.Series(values, frame.index, object).infer_objects()
     frame["series"] = _series(frame, fields)
     frame.attrs.update(scores=scores, costs=costs, origin=origin)
@@ -117,7 +121,13 @@ def _asked(records: list[Record]) -> Any:
 def _row(record: Record, method: str) -> dict[str, Any]:
     floors = {FLOOR + name: value for name, value in record.floors.items()}
     own = {name: getattr(record, name) for name in (*HEAD, *TAIL) if name not in ("series", "method")}
-    return {**record.origin, **record.costs, **record.scores, **floors, **record.recipe, **own, "method": method}
+    recipe = {**record.recipe, POINT: _steps(record)}
+    return {**record.origin, **record.costs, **record.scores, **floors, **recipe, **own, "method": method}
+
+
+def _steps(record: Record) -> Any:
+    asked, taken = record.recipe.get(POINT), record.costs.get(TAKEN)
+    return round(taken) if asked is None and taken is not None else asked
 
 
 def _series(frame: pd.DataFrame, fields: list[str]) -> list[str]:

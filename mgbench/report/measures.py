@@ -24,6 +24,8 @@ class Words:
 
 SCORES = {
     "fid": Words("FID", "FID", False),
+    "fid_infinity": Words("FID∞", "FID∞", False),
+    "sfid": Words("sFID", "sFID", False),
     "kid": Words("KID", "KID", False),
     "cmmd": Words("CMMD", "CMMD", False),
     "accuracy": Words("Accuracy", "Accuracy", True),
@@ -34,8 +36,20 @@ SCORES = {
     "inception_score": Words("Inception score", "IS", True),
     "bits_per_dim": Words("Bits per dimension", "bits/dim", False),
     "rmse": Words("RMSE (grey levels)", "RMSE", False),
+    "torch_fidelity_inception_score": Words("Inception score by torch-fidelity", "IS (t-f)", True),
+    "torch_fidelity_fid": Words("FID by torch-fidelity", "FID (t-f)", False),
+    "torch_fidelity_kid": Words("KID by torch-fidelity", "KID (t-f)", False),
+    "torch_fidelity_precision": Words("Precision by torch-fidelity", "Precision (t-f)", True),
+    "torch_fidelity_recall": Words("Recall by torch-fidelity", "Recall (t-f)", True),
+    "clean_fid": Words("FID by clean-fid", "clean FID", False),
+    "clean_kid": Words("KID by clean-fid", "clean KID", False),
+    "clean_fid_legacy_pytorch": Words("FID by clean-fid, resized by PyTorch", "FID (pytorch)", False),
+    "clean_kid_legacy_pytorch": Words("KID by clean-fid, resized by PyTorch", "KID (pytorch)", False),
+    "clean_fid_legacy_tensorflow": Words("FID by clean-fid, resized by the extractor", "FID (tensorflow)", False),
+    "clean_kid_legacy_tensorflow": Words("KID by clean-fid, resized by the extractor", "KID (tensorflow)", False),
 }
 COSTS = {
+    "steps_taken": Words("Steps taken", "steps taken"),
     "nfe": Words("NFE (network forwards per image)", "NFE"),
     "seconds_per_image": Words("Time (seconds per image)", "s/image"),
     "head_evaluations": Words("Head evaluations (per token)", "head/token"),

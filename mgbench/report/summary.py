@@ -55,7 +55,7 @@ def summarise(frame: pd.DataFrame, metric: str, cost: str | None = None, allow_m
     rows = comparable(frame, metric, allow_mismatch)
     if cost is not None and cost not in frame:
         raise UserError(f"no row has a cost {cost!r}; {suggestion(cost, frame.attrs.get('costs', ()))}")
-    groups = rows.assign(**{metric: pd.to_numeric(rows[metric])}).groupby(["series", POINT], sort=False)
+    groups = rows.assign(**{metric: pd.to_numeric(rows[metric])}).groupby(["series", POINT], sort=False, dropna=False)
     result = groups[metric].agg(count="count", mean="mean", deviation="std")
     half = half_width(result["deviation"].to_numpy(), result["count"].to_numpy())
     result = result.assign(low=result["mean"] - half, high=result["mean"] + half).drop(columns="deviation")

@@ -19,10 +19,10 @@ def summary_table(frame: pd.DataFrame, allow_mismatch: bool = False) -> pd.DataF
     "<score> high" (the 95 % interval over seeds); seeds (how many finished) and status ("done", or "2 done, 1 failed").
     """
     keys = ["series", POINT]
-    statuses = frame.groupby([*keys, "status"], sort=False).size().unstack(fill_value=0)
+    statuses = frame.groupby([*keys, "status"], sort=False, dropna=False).size().unstack(fill_value=0)
     done = statuses["done"] if "done" in statuses else pd.Series(0, statuses.index)
     table = pd.DataFrame(index=statuses.index)
-    finished = frame[frame["status"] == "done"].groupby(keys, sort=False)
+    finished = frame[frame["status"] == "done"].groupby(keys, sort=False, dropna=False)
     for cost in (name for name in TABLE_COSTS if name in frame):
         table[cost] = finished[cost].mean()
     for metric in score_names(frame):
@@ -48,7 +48,7 @@ def _status(counts: pd.Series) -> str:
 
 def printable(table: pd.DataFrame) -> pd.DataFrame:
     """A summary table in words for a terminal or a page: means with intervals, short heads, a dash where nothing is."""
-    shown = pd.DataFrame({"series": table["series"], "steps": table[POINT].map(lambda value: f"{value:.0f}")})
+    shown = pd.DataFrame({"series": table["series"], "steps": table[POINT].map(number)})
     for cost in (name for name in TABLE_COSTS if name in table):
         shown[cost_short(cost)] = table[cost].map(number)
     for metric in metrics_of(table):

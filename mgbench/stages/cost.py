@@ -30,13 +30,15 @@ class Meter:
 
     `rows` counts the rows that each child of the model was given, by the name of the child. `tokens` counts the tokens that went
     through its transformer blocks (modules that say `takes_sequences`), as a mean over the blocks: an encoder of visible
-    tokens only is cheaper than one of all. `flops` is the arithmetic of one image, where it was counted.
+    tokens only is cheaper than one of all. `flops` is the arithmetic of one image, where it was counted. `steps` are those that
+    the images were seen to take, summed over images.
     """
 
     def __init__(self) -> None:
         self.rows: Counter[str] = Counter()
         self.tokens = 0.0
         self.flops = 0.0
+        self.steps = 0
 
     @contextmanager
     def watch(self, model: nn.Module) -> Iterator[None]:
@@ -109,11 +111,12 @@ def peak_memory(device: torch.device) -> int:
 def sampling_costs(meter: Meter, tokens: int, sizes: Sequence[int], seconds: Sequence[float]) -> Mapping[str, float]:
     """The costs of one image of so many tokens, from batches of these sizes that took these seconds.
 
-    `nfe` are forward passes of the network, both halves of a guided one; `head_evaluations` are per token; seconds are the
-    median over the batches.
+    `steps_taken` may be fewer than were asked for, or what the process decides; `nfe` are forward passes of the network, both
+    halves of a guided one; `head_evaluations` are per token; seconds are the median over the batches.
     """
     count = sum(sizes)
     return {
+        "steps_taken": meter.steps / count,
         "nfe": meter.rows["network"] / count,
         "head_evaluations": meter.rows["head"] / (count * tokens),
         "token_forwards": meter.tokens / count,

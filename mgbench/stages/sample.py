@@ -44,9 +44,18 @@ class Model:
     bound: Bound = Bound()
 
 
-def labels_for(indices: Tensor, classes: int) -> Tensor:
-    """Balanced labels: image i is asked for class i mod K; -1 where there are no classes."""
-    return indices % classes if classes else torch.full_like(indices, UNLABELLED)
+def labels_for(indices: Tensor, classes: int, seed: int | None = None) -> Tensor:
+    """Balanced labels: image i is asked for class i mod K, or with a seed for one drawn at random; -1 where there are none."""
+    if not classes:
+        return torch.full_like(indices, UNLABELLED)
+    if seed is None:
+        return indices % classes
+    return (Streams.root(seed, "labels", indices.device).fold(indices).uniform(1)[:, 0] * classes).long()
+
+
+def asked_labels(recipe: Recipe, classes: int, indices: Tensor) -> Tensor:
+    """The labels that a recipe asks for."""
+    return labels_for(indices, classes, None if recipe.balanced_labels else recipe.seed)
 
 
 @torch.no_grad()
@@ -55,7 +64,7 @@ def sample_tokens(model: Model, recipe: Recipe, indices: Tensor) -> Iterator[Any
     indices = indices.to(model.device)
     images = Streams.root(recipe.seed, "images", model.device).fold(indices)
     shared = Streams.root(recipe.seed, "shared")
-    request = Request(labels_for(indices, model.classes), recipe.sampling_steps, images, shared)
+    request = Request(asked_labels(recipe, model.classes, indices), recipe.sampling_steps, images, shared)
     yield from model.parts.process.sample(model.module, model.parts, model.space, request)
 
 
@@ -71,8 +80,9 @@ def sample_images(model: Model, recipe: Recipe, count: int, batch: int, meter: M
         with meter.watch(model.module):
             for state in sample_tokens(model, recipe, indices):
                 last = state
+                meter.steps += len(indices)
         images = decode(model.tokenizer, last.tokens)
-        yield Batch(images, labels_for(indices, model.classes), clock(model.device) - started)
+        yield Batch(images, asked_labels(recipe, model.classes, indices), clock(model.device) - started)
 
 
 def _flops_per_image(model: Model, recipe: Recipe, count: int) -> float:

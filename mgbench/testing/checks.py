@@ -8,9 +8,12 @@ from torch import Generator, Tensor
 from mgbench.errors import Unfit
 from mgbench.kinds import Parts, TokenSpace
 from mgbench.streams import Streams
-from mgbench.toys import Euler, Joint, Straight, toy_parts
+from mgbench.toys import Euler, Joint, Scales, Straight, toy_parts
 
 SPACES = (TokenSpace(6, 3, grid=(2, 3)), TokenSpace(6, 3, codes=5, grid=(2, 3)))
+# The sides of square grids, and tokens that lie in them.
+SIDES = (1, 2, 3)
+NESTED = TokenSpace(14, 3, codes=5)
 
 
 def need(holds: bool | Tensor, sentence: str) -> None:
@@ -32,14 +35,31 @@ def accepted(component: Any) -> list[tuple[TokenSpace, Parts]]:
     for space in SPACES:
         for solver in (Euler(), Straight()):
             parts = toy_parts(Joint.example(), solver=solver)
-            try:
-                getattr(component, "check", lambda *_: None)(parts, space)
-            except Unfit:
-                continue
-            kept.append((space, parts))
-            break
+            if fits(component, space, parts):
+                kept.append((space, parts))
+                break
     need(bool(kept), "must accept tokens of some kind, codes or vectors")
     return kept
+
+
+def world_of(process: Any) -> tuple[TokenSpace, Parts]:
+    """A space, and toys to go with it, that a process can work with: the first of a joint law, `SPACES`, and codes in scales."""
+    joint = Joint.example()
+    in_scales = Scales(SIDES)
+    worlds = [(joint.space, toy_parts(joint)), (NESTED, toy_parts(joint, tokenizer=in_scales))]
+    worlds += [(space, toy_parts(joint, solver=solver)) for space in SPACES for solver in (Euler(), Straight())]
+    fitting = [world for world in worlds if fits(process, *world)]
+    need(bool(fitting), "must accept tokens of some kind: codes, codes in scales, or vectors")
+    return fitting[0]
+
+
+def fits(component: Any, space: TokenSpace, parts: Parts) -> bool:
+    """Whether a component says that it can work with these tokens and parts."""
+    try:
+        getattr(component, "check", lambda *_: None)(parts, space)
+    except Unfit:
+        return False
+    return True
 
 
 def seeded(seed: int = 0) -> Generator:

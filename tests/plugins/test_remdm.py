@@ -111,7 +111,7 @@ def drawn(sampler: str, batch: int, count: int = 10) -> tuple[Tensor, list[State
     assert assembly.unfit == ""
     parts, meter = assembly.parts, Meter()
     tokenizer = parts.tokenizer.build(assembly.data.shape)
-    tokenizer.fit(assembly.data.train[:200], 0)
+    list(tokenizer.fit(assembly.data.train[:200], 0))
     torch.manual_seed(0)
     module = parts.process.build(parts, tokenizer.space, assembly.classes)
     with torch.no_grad():

@@ -132,3 +132,13 @@ def test_sampling_is_in_evaluation_mode() -> None:
     model.module.train()
     images("maskgit", 4, 4)
     assert not model.module.training
+
+
+def test_labels_may_be_drawn_at_random_instead() -> None:
+    labels = labels_for(torch.arange(10_000), 10, seed=3)
+    assert (labels.bincount(minlength=10) - 1000).abs().max() < 150
+    assert torch.equal(labels_for(torch.arange(50, 60), 10, seed=3), labels[50:60])
+    assert not torch.equal(labels_for(torch.arange(60), 10, seed=4), labels[:60])
+    assert (labels_for(torch.arange(5), 0, seed=3) == UNLABELLED).all()
+    batches, _ = drawn("maskgit", 7, 20, balanced_labels=False)
+    assert torch.equal(torch.cat([part.labels for part in batches]), labels_for(torch.arange(20), 10, seed=0))
