@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from mgbench.kinds import Parts, TokenSpace
+from mgbench.noisy_toys import Gaussian
 from mgbench.steps import Request, Step, View
 from mgbench.streams import Streams
 from mgbench.testing.checks import accepted, each, need, same, seeded, stirred, tokens_of, world_of
-from mgbench.toys import Evenly, Gaussian, Joint, Line
+from mgbench.toys import Evenly, Joint, Line
 
 
 def time_grid(component: Any) -> None:
