@@ -207,6 +207,14 @@ BIBTEX = r"""
   eprint = {2503.07197},
   archivePrefix = {arXiv},
 }
+
+@misc{lu2022dpmsolver,
+  title = {{DPM-Solver}: A Fast {ODE} Solver for Diffusion Probabilistic Model Sampling in Around 10 Steps},
+  author = {Lu, Cheng and Zhou, Yuhao and Bao, Fan and Chen, Jianfei and Li, Chongxuan and Zhu, Jun},
+  year = {2022},
+  eprint = {2206.00927},
+  archivePrefix = {arXiv},
+}
 """
 
 
