@@ -71,11 +71,20 @@ def _reference(
         name, usual = path.name, EXTRACTOR
         statistics = read_statistics(path)
         if statistics is not None:
-            extractor: Any = registry.build("extractor", question.extractor or Spec(usual))
-            return _of_statistics(path, statistics, extractor.build().to(device)), None
+            return _of_statistics(path, statistics, _extractor(registry, question, usual).build().to(device)), None
         data = _as_data(read_images(path), read_images(question.held_out) if question.held_out else None)
-    extractor = registry.build("extractor", question.extractor or Spec.parse(usual))
-    return reference_of(data, name, extractor, device, root), data
+    return reference_of(data, name, _extractor(registry, question, usual), device, root), data
+
+
+def _extractor(registry: Registry, question: Question, usual: str) -> Any:
+    if question.extractor is not None:
+        return registry.build("extractor", question.extractor)
+    extractor = registry.build("extractor", Spec.parse(usual))
+    try:
+        extractor.build()
+    except UserError as error:
+        raise UserError(f"{error}; or name what else should look at the images, --extractor …") from None
+    return extractor
 
 
 def _dataset(registry: Registry, text: str) -> Spec | None:
@@ -94,6 +103,8 @@ def _exists(registry: Registry, path: Path, text: str) -> None:
 
 
 def _as_data(real: Pictures, held_out: Pictures | None) -> ImageData:
+    if real.labels is not None and not real.class_names:
+        real = replace(real, class_names=tuple(str(label) for label in range(int(real.labels.max()) + 1)))
     if held_out is None:
         return ImageData(real.images, real.labels, real.images[:0], None, real.class_names)
     if held_out.images.shape[1:] != real.images.shape[1:]:
