@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
+from mgbench.bibtex import by_key
 from mgbench.components.blocks import (
     AdaptiveBlock,
     AdaptiveExit,
@@ -204,6 +205,17 @@ DIT = Recipe.of(
     ema=0.998,
 )
 
+BIBTEX = r"""
+@misc{ma2024sit,
+  title = {{SiT}: Exploring Flow and Diffusion-based Generative Models with Scalable Interpolant Transformers},
+  author = {Ma, Nanye and Goldstein, Mark and Albergo, Michael S. and Boffi, Nicholas M. and Vanden-Eijnden, Eric and
+            Xie, Saining},
+  year = {2024},
+  eprint = {2401.08740},
+  archivePrefix = {arXiv},
+}
+"""
+
 
 @hookimpl
 def mgbench_processes() -> dict[str, type]:
@@ -218,3 +230,8 @@ def mgbench_recipes() -> dict[str, Recipe]:
         "dit-unlabelled": DIT.change(guidance_schedule="none", labels=False),
         "sit": DIT.change(process="flow", solver="heun"),
     }
+
+
+@hookimpl
+def mgbench_references() -> dict[str, str]:
+    return by_key(BIBTEX)

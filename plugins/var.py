@@ -15,6 +15,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from mgbench.bibtex import by_key
 from mgbench.components.blocks import (
     AdaptiveBlock,
     AdaptiveExit,
@@ -219,6 +220,16 @@ VAR_RECIPE = Recipe.of(
     ema=0.998,
 )
 
+BIBTEX = r"""
+@misc{tian2024visual,
+  title = {Visual Autoregressive Modeling: Scalable Image Generation via Next-Scale Prediction},
+  author = {Tian, Keyu and Jiang, Yi and Yuan, Zehuan and Peng, Bingyue and Wang, Liwei},
+  year = {2024},
+  eprint = {2404.02905},
+  archivePrefix = {arXiv},
+}
+"""
+
 
 @hookimpl
 def mgbench_processes() -> dict[str, type]:
@@ -232,3 +243,8 @@ def mgbench_recipes() -> dict[str, Recipe]:
         "var-unguided": VAR_RECIPE.change(guidance_schedule="none"),
         "var-unlabelled": VAR_RECIPE.change(guidance_schedule="none", labels=False),
     }
+
+
+@hookimpl
+def mgbench_references() -> dict[str, str]:
+    return by_key(BIBTEX)
