@@ -209,7 +209,7 @@ BIBTEX = r"""
 @misc{ma2024sit,
   title = {{SiT}: Exploring Flow and Diffusion-based Generative Models with Scalable Interpolant Transformers},
   author = {Ma, Nanye and Goldstein, Mark and Albergo, Michael S. and Boffi, Nicholas M. and Vanden-Eijnden, Eric and
-    Xie, Saining},
+            Xie, Saining},
   year = {2024},
   eprint = {2401.08740},
   archivePrefix = {arXiv},

@@ -100,8 +100,8 @@ def _frame(rows: list[tuple[Record, str]]) -> pd.DataFrame:
     frame = pd.DataFrame(cells, columns=columns)
     for name in fields:
         # As it was recorded: a column of whole numbers and None would become one of floats.
-        values = [row.get(name) for row in cells]
-        frame[name] = pd.Series(values, frame.index, object).infer_objects()
+        values = pd.Series([row.get(name) for row in cells], frame.index, object)
+        frame[name] = values if values.isna().any() else values.infer_objects()
     frame["series"] = _series(frame, fields)
     frame.attrs.update(scores=scores, costs=costs, origin=origin)
     return frame
