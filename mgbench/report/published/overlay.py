@@ -18,7 +18,7 @@ from mgbench.report.summary import summarise
 
 PROTOCOL = re.compile(
     r"(?P<dataset>.+)@(?P<data>\w+)/(?P<split>[^/]+)/n(?P<count>\d+)/(?P<labels>[^/]+)/(?P<values>[^/]+)"
-    r"/(?P<extractor>[^/@]+)(@[^/]*)?"
+    r"/(?P<height>\d+)x(?P<width>\d+)/(?P<extractor>[^/@]+)(@[^/]*)?"
 )
 
 
@@ -58,9 +58,10 @@ def differences(protocol: str, published: Published) -> Iterator[str]:
     if found is None:
         yield "their protocol is not recorded"
         return
-    dataset = found["dataset"]
-    if published.dataset.lower() not in dataset.lower() or str(published.side) not in re.findall(r"\d+", dataset):
-        yield f"they are of {dataset}"
+    if published.dataset.lower() not in found["dataset"].lower():
+        yield f"they are of {found['dataset']}"
+    if {int(found["height"]), int(found["width"])} != {published.side}:
+        yield f"they have {found['height']}×{found['width']} pixels instead of {published.side}×{published.side}"
     if int(found["count"]) != SAMPLES:
         yield f"they are scored on {int(found['count']):,} images instead of {SAMPLES:,}"
     if found["extractor"] != EXTRACTOR:
