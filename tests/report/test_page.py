@@ -10,7 +10,7 @@ import pytest
 
 from mgbench.errors import UserError
 from mgbench.record import Layout
-from mgbench.report import read_results, write_report
+from mgbench.report import write_report
 from tests.report.synthetic import EVIL, record, store, store_study, unfinished
 
 
@@ -128,24 +128,26 @@ def test_no_records_is_an_error(tmp_path):
         write_report(tmp_path / "results", tmp_path / "out")
 
 
-def test_rows_about_tokenizers_have_a_table_of_their_own(tmp_path, monkeypatch):
-    rows = [
-        record("emigm", 4, scores={}),
-        record("floor", 1, recipe={"tokenizer": "kmeans(codes=64)"}, scores={"rfid": 3.25}),
-    ]
-    about = {rows[0].key: "images", rows[1].key: "tokenizer"}
-    monkeypatch.setattr(
-        "mgbench.report.page.report.read_results",
-        lambda *args: (frame := read_results(*args)).assign(about=frame["key"].map(about)),
-    )
+def test_rows_about_tokenizers_have_a_table_of_their_own(tmp_path):
+    rows = [record("emigm", 4, scores={}, floors={}), record("floor", recipe={"tokenizer": "kmeans(codes=64)"})]
+    rows[1] = replace(rows[1], about="tokenizer", scores={"rmse": 3.25}, floors={}, costs={"codes_used": 0.5})
     page = write_report(store(tmp_path / "results", *rows), tmp_path / "out")
     section = page.read_text().partition('id="tokenizers"')[2].partition("</section>")[0]
-    assert "Tokenizers: reconstruction is the floor" in section
-    assert "kmeans(codes=64)" in section
-    assert "3.25" in section
-    assert data_of(page)["grids"]["rows"]["columns"][0]["texts"] == ["emigm"]
-    monkeypatch.undo()
-    assert 'id="tokenizers"' not in write_report(tmp_path / "results", tmp_path / "plain").read_text()
+    for said in ("Tokenizers: reconstruction is the floor", "kmeans(codes=64)", "3.25", "codes used"):
+        assert said in section, said
+    columns = {column["head"]: column["texts"] for column in data_of(page)["grids"]["rows"]["columns"]}
+    assert columns["series"] == ["emigm"]
+    assert "RMSE (grey levels)" not in columns
+    alone = write_report(store(tmp_path / "plain", rows[0]), tmp_path / "without").read_text()
+    assert 'id="tokenizers"' not in alone
+
+
+def test_a_study_of_tokenizers_alone_is_reported(tmp_path):
+    row = replace(record("floor"), about="tokenizer", scores={"rmse": 3.25}, floors={}, costs={})
+    text = write_report(store(tmp_path / "results", row), tmp_path / "out").read_text()
+    assert 'id="tokenizers"' in text
+    assert 'id="numbers"' not in text
+    assert 'id="findings"' not in text
 
 
 def test_of_many_problems_the_first_are_listed_and_the_others_counted(tmp_path):
