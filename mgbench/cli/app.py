@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import mgbench
-from mgbench.cli import cite, evaluate, listing, plan, plugins, report, run, show
+from mgbench.cli import cite, evaluate, listing, plan, plugins, published, report, run, show
 
 app = typer.Typer(
     name="mgbench",
@@ -20,6 +20,7 @@ for command in (
     run.run,
     plan.plan,
     report.report,
+    published.published,
     listing.list_,
     show.show,
     evaluate.evaluate,

@@ -15,9 +15,17 @@ def report(
     allow_mismatch: Annotated[
         bool, typer.Option(help="Put rows together that were scored under different protocols.")
     ] = False,
+    published: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Lay the rows over these published numbers (imagenet-256, …) where the protocol is the same.",
+        ),
+    ] = "",
 ) -> None:
     """Write the report of stored results: a page, figures (PNG) and the table (CSV)."""
     from mgbench.report import write_report
 
-    page = write_report(results, output / (study or "all"), study or None, allow_mismatch=allow_mismatch)
+    folder = output / (study or "all")
+    page = write_report(results, folder, study or None, allow_mismatch=allow_mismatch, published=published or None)
     typer.echo(f"report: {page}")

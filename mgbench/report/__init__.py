@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mgbench.report.figures import metric_panels, metric_versus
     from mgbench.report.frame import of_images, read_results
-    from mgbench.report.page import write_report
+    from mgbench.report.page.report import write_report
+    from mgbench.report.published.data import read_published
+    from mgbench.report.published.figure import published_figure
+    from mgbench.report.published.page import write_published
     from mgbench.report.sheets import sample_sheet, steps_sheet
     from mgbench.report.summary import mark_protocols, summarise
     from mgbench.report.table import printable, problems, summary_table, tokenizer_table
@@ -23,6 +26,8 @@ __all__ = [
     "of_images",
     "printable",
     "problems",
+    "published_figure",
+    "read_published",
     "read_results",
     "sample_sheet",
     "steps_sheet",
@@ -31,6 +36,7 @@ __all__ = [
     "tokenizer_table",
     "training_curves",
     "training_panels",
+    "write_published",
     "write_report",
 ]
 
@@ -41,6 +47,8 @@ _HOMES = {
     "of_images": "frame",
     "printable": "table",
     "problems": "table",
+    "published_figure": "published.figure",
+    "read_published": "published.data",
     "read_results": "frame",
     "sample_sheet": "sheets",
     "steps_sheet": "sheets",
@@ -49,7 +57,8 @@ _HOMES = {
     "tokenizer_table": "table",
     "training_curves": "training",
     "training_panels": "training",
-    "write_report": "page",
+    "write_published": "published.page",
+    "write_report": "page.report",
 }
 
 

@@ -16,6 +16,7 @@ from mgbench.study import Study
 from tests import doubles
 from tests.cli.conftest import Command
 from tests.doubles import TINY
+from tests.report.synthetic import record, store
 
 
 def squeezed(text: str) -> str:
@@ -306,3 +307,23 @@ def test_the_installed_command_says_the_same_without_a_traceback(tmp_path: Path)
     assert (
         done.stderr == "mgbench: no plugin is called 'emgim'; did you mean 'emigm'? (a path to a .py file works too)\n"
     )
+
+
+def test_published_numbers_are_drawn_into_a_folder_of_their_name(mgbench: Command, tmp_path: Path) -> None:
+    answer = mgbench("published", "imagenet-384", "-o", "out")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out == "published numbers: out/imagenet-384/index.html\n"
+    assert (tmp_path / "out" / "imagenet-384" / "imagenet-384.svg").is_file()
+
+
+@pytest.mark.parametrize(
+    "command", [("published", "imagenet-265"), ("report", "results", "--published", "imagenet-265")]
+)
+def test_unknown_published_numbers_are_refused_with_the_nearest(
+    mgbench: Command, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    store(tmp_path / "results", record())
+    answer = mgbench(*command)
+    assert answer.code == 2
+    assert "did you mean 'imagenet-256'?" in answer.err
+    assert not (tmp_path / "reports").exists()
