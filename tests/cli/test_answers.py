@@ -108,7 +108,7 @@ def test_plugins_are_told_with_what_they_bring(mgbench: Command) -> None:
     answer = mgbench("plugins", "--check", "--json")
     rows = {row["name"]: row for row in json.loads(answer.out)}
     assert answer.code == 0
-    assert rows["emigm"]["brings"] == ["maskings", "samplers", "recipes", "references"]
+    assert rows["emigm"]["brings"] == ["maskings", "samplers", "solvers", "recipes", "references"]
     assert "2503.07197" in rows["emigm"]["about"]
     assert not any(row["problem"] for row in rows.values())
 
