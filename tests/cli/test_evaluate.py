@@ -121,6 +121,22 @@ def test_published_statistics_are_a_reference(dtype: Any, mgbench: Command) -> N
     assert "/statistics/n500/" in found["protocol"]
 
 
+def test_published_statistics_with_some_images_beside_them(mgbench: Command) -> None:
+    network, some = DigitsCnn().build(), DIGITS.train[:300]
+    real, generated = (features(network, part).double() for part in (DIGITS.train, DIGITS.test))
+    pixels = some.permute(0, 2, 3, 1).numpy()
+    np.savez("reference.npz", arr_0=pixels, mu=real.mean(0).numpy(), sigma=real.T.cov().numpy())
+    np.savez("images.npz", arr_0=pixels)
+    np.save("digits.npy", DIGITS.test[:, 0].numpy())
+    last = ("--extractor", "digits_cnn", "--metrics", "fid,prdc,kid")
+    found = said(mgbench, "digits.npy", "--reference", "reference.npz", *last)
+    # The distance is from all that the statistics are of, and neighbours are looked for among the images.
+    few = said(mgbench, "digits.npy", "--reference", "images.npz", *last)["scores"]
+    expected = {**few, "fid[digits_cnn]": frechet_distance(generated, real)}
+    assert found["scores"] == pytest.approx(expected, rel=1e-4)
+    assert few["fid[digits_cnn]"] > expected["fid[digits_cnn]"]
+
+
 def test_a_second_opinion_is_a_metric_like_any(mgbench: Command) -> None:
     if not all(importlib.util.find_spec(name) for name in ("torch_fidelity", "cleanfid")):
         pytest.skip("torch-fidelity or clean-fid is not installed")

@@ -42,6 +42,7 @@ def loaded(body: str, *arguments: str) -> tuple[str, list[str]]:
         (["report", "--help"], "--published"),
         (["published", "--help"], "imagenet-512"),
         (["list", "--help"], "such as mask_schedule"),
+        (["evaluate", "--help"], "--reference"),
         (["cite", "--help"], "BibTeX"),
         (["--version"], "mgbench 0."),
         (["plugins"], "maskgit"),
