@@ -58,6 +58,7 @@ def write_report(
         tokenizers=_tokenizers(frame),
         beside=beside.sentence if beside else "",
         published=list(embed(beside.pictures, output)) if beside else [],
+        counts=_counts(frame if images.empty else images),
         **_about_rows(frame),
         **_about_images(images, Layout(Path(results)), output),
     )
@@ -72,7 +73,6 @@ def _tokenizers(frame: pd.DataFrame) -> dict[str, Any] | None:
 def _about_rows(frame: pd.DataFrame) -> dict[str, Any]:
     """What the page says about rows of any kind."""
     return {
-        "counts": _counts(frame),
         "problems": problems(frame).to_dict("records"),
         "warnings": _warnings(frame),
         "protocols": protocols(frame),
