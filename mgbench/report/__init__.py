@@ -8,13 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mgbench.report.figures import metric_panels, metric_versus
+    from mgbench.report.figures.sheets import sample_sheet, steps_sheet
+    from mgbench.report.figures.tradeoff import metric_panels, metric_versus
+    from mgbench.report.figures.training import training_curves, training_panels
     from mgbench.report.frame import read_results
     from mgbench.report.page import write_report
-    from mgbench.report.sheets import sample_sheet, steps_sheet
     from mgbench.report.summary import mark_protocols, summarise
     from mgbench.report.table import printable, problems, summary_table
-    from mgbench.report.training import training_curves, training_panels
 
 __all__ = [
     "mark_protocols",
@@ -34,17 +34,17 @@ __all__ = [
 
 _HOMES = {
     "mark_protocols": "summary",
-    "metric_panels": "figures",
-    "metric_versus": "figures",
+    "metric_panels": "figures.tradeoff",
+    "metric_versus": "figures.tradeoff",
     "printable": "table",
     "problems": "table",
     "read_results": "frame",
-    "sample_sheet": "sheets",
-    "steps_sheet": "sheets",
+    "sample_sheet": "figures.sheets",
+    "steps_sheet": "figures.sheets",
     "summarise": "summary",
     "summary_table": "table",
-    "training_curves": "training",
-    "training_panels": "training",
+    "training_curves": "figures.training",
+    "training_panels": "figures.training",
     "write_report": "page",
 }
 

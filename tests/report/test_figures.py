@@ -4,12 +4,12 @@ import pytest
 from matplotlib.figure import Figure
 
 from mgbench.record import Layout
-from mgbench.report.figures import metric_panels, metric_versus
+from mgbench.report.figures.sheets import CELL, sample_sheet, sheet_steps, steps_sheet
+from mgbench.report.figures.tradeoff import metric_panels, metric_versus
+from mgbench.report.figures.training import read_curves, training_curves, training_panels
 from mgbench.report.frame import read_results
-from mgbench.report.sheets import CELL, sample_sheet, sheet_steps, steps_sheet
 from mgbench.report.style import MOST_SERIES, looks
 from mgbench.report.summary import summarise
-from mgbench.report.training import read_curves, training_curves, training_panels
 from tests.report.synthetic import STEPS, grid, record, store, store_curve, store_images
 
 FID = "fid[digits_cnn]"

@@ -1,6 +1,6 @@
 """Did training settle? The smoothed loss of each model against its training steps."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -9,13 +9,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mgbench.record import Layout
-from mgbench.report.axes import scale_height
-from mgbench.report.figures import PANEL, below
+from mgbench.report.figures.axes import scale_height
+from mgbench.report.figures.picture import Picture, Stored
+from mgbench.report.figures.tradeoff import PANEL, below
 from mgbench.report.frame import spell
 from mgbench.report.style import MOST_SERIES, Look, legend_label, looks, theme
 
 POINTS = 300
 MOST_PANELS = 4
+
+
+def pictures(stored: Stored) -> Iterator[Picture]:
+    """The training curves."""
+    frame, layout = stored.frame, stored.layout
+    series = ", ".join(map(str, frame["series"].unique()[:MOST_SERIES]))
+    yield Picture(
+        "Training",
+        "training",
+        "Training loss",
+        "Moving average, mean over seeds. Losses of different heads or weightings measure different things: "
+        "compare their shapes, not their heights.",
+        f"Line chart of the smoothed training loss against the training step for {series}.",
+        lambda dark: training_panels(frame, layout, styles=looks(frame, dark), dark=dark),
+    )
 
 
 def read_curves(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:

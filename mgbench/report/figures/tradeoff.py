@@ -1,6 +1,7 @@
 """How do quality and cost trade off? A score against a cost, a line and a band per series."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,39 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mgbench.report.axes import label_points, limit_height, scale_height, scale_width
-from mgbench.report.measures import briefly, cost_axis, higher_is_better, score_axis
+from mgbench.report.figures.axes import label_points, limit_height, scale_height, scale_width
+from mgbench.report.figures.picture import Picture, Stored
+from mgbench.report.frame import POINT, score_names
+from mgbench.report.measures import (
+    briefly,
+    cost_axis,
+    family,
+    higher_is_better,
+    number,
+    ranked,
+    score_axis,
+    score_name,
+    slug,
+)
 from mgbench.report.style import MOST_SERIES, Look, ground, legend_label, looks, theme
 from mgbench.report.summary import comparable, floor_of, summarise
 
 PANEL = (6.4, 4.0)
 # Inches: what one line of a legend takes, and how much of it the panels give up without becoming flat.
 LEGEND_LINE, LEGEND_ROOM = 0.21, 0.9
+# File names say "seconds" where records say "seconds_per_image".
+AGAINST = {"nfe": "nfe", "seconds_per_image": "seconds"}
+
+
+def pictures(stored: Stored) -> Iterator[Picture]:
+    """Every score against the network forwards, and the first of them against time too."""
+    frame = stored.frame
+    for place, metric in enumerate(score_names(frame)):
+        for cost, word in AGAINST.items():
+            if cost in frame and (cost == "nfe" or place == 0):
+                rows = comparable(frame, metric, allow_mismatch=True)
+                if len(rows) and rows[cost].notna().any():
+                    yield _picture(frame, metric, cost, f"{_short(frame, metric)}-versus-{word}")
 
 
 def metric_versus(
@@ -174,3 +200,41 @@ def _draw_floor(axes: Axes, floor: float | None, dark: bool) -> None:
         xytext=(5, 4 if upwards else -4), textcoords="offset points", va="bottom" if upwards else "top",
         fontsize=9.5, color=ground(dark).quiet, gid="floor",
     )  # fmt: skip
+
+
+def _picture(frame: pd.DataFrame, metric: str, cost: str, stem: str) -> Picture:
+    return Picture(
+        "Trade-offs",
+        stem,
+        f"{score_name(metric)} against {cost_axis(cost).partition(' (')[0]}",
+        _caption(frame, metric),
+        _alt(frame, metric, cost),
+        partial(_draw_picture, frame, metric, cost),
+    )
+
+
+def _draw_picture(frame: pd.DataFrame, metric: str, cost: str, dark: bool) -> Figure:
+    return metric_panels(frame, metric, cost, styles=looks(frame, dark), allow_mismatch=True, dark=dark)
+
+
+def _caption(frame: pd.DataFrame, metric: str) -> str:
+    summary = summarise(frame, metric, allow_mismatch=True)
+    band = "Bands: 95 % interval of the mean over seeds (Student's t). " if summary["low"].notna().any() else ""
+    floor = "Dashed: as many held-out real images." if floor_of(frame, metric) is not None else ""
+    return f"Numbers at points: sampling steps. {band}{floor}".strip()
+
+
+def _alt(frame: pd.DataFrame, metric: str, cost: str) -> str:
+    best = ranked(frame, metric, cost).drop_duplicates("series")[:MOST_SERIES]
+    lines = [
+        f"{row['series']}: best {number(row['mean'])} at {cost} {number(row['cost'])}, {row[POINT]:.0f} steps"
+        for _, row in best.iterrows()
+    ]
+    kind = f"Line chart of {score_name(metric)} against {cost_axis(cost)}, one line per method"
+    return f"{kind}. {'; '.join(lines)}."
+
+
+def _short(frame: pd.DataFrame, metric: str) -> str:
+    """The metric in a file name; with its extractor only where another has the same family."""
+    alone = sum(family(name) == family(metric) for name in score_names(frame)) == 1
+    return slug(family(metric)) if alone else slug(metric)

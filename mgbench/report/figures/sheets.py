@@ -1,6 +1,7 @@
 """What do the images look like? The same labels and noise from one series to the next, real images on top."""
 
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mgbench.record import Layout
-from mgbench.report.frame import POINT, REPEAT
+from mgbench.report.figures.picture import Picture, Stored
+from mgbench.report.frame import POINT, REPEAT, score_names
+from mgbench.report.measures import number, ranked
 from mgbench.report.style import DPI, MOST_SERIES, ground, legend_label, theme
 
 COLUMNS = 10
@@ -17,6 +20,34 @@ STEPS = (1, 2, 4, 8, 16, 32)
 CELL = 60  # pixels that a small image is enlarged to, at least
 LARGEST = 128  # pixels that a large image is reduced to, at most
 GAP = 3
+
+
+def pictures(stored: Stored) -> Iterator[Picture]:
+    """The sheets: all series at one number of steps, and the best series at every number of steps."""
+    frame, layout = stored.frame, stored.layout
+    steps = sheet_steps(frame)
+    at = f"at {number(steps)} steps" if steps is not None else "at their largest number of steps"
+    yield Picture(
+        "Samples",
+        "samples",
+        f"Samples {at}",
+        "Every column has the same label and the same noise in all rows; "
+        "methods trained without labels do not see the label.",
+        f"Sheet of sample images {at}, a row per method, real images of the same labels on top.",
+        lambda dark: sample_sheet(frame, layout, steps, dark=dark),
+        vector=False,
+    )
+    best = _best_series(frame)
+    if best is not None:
+        yield Picture(
+            "Samples",
+            "steps",
+            f"{best}, by number of sampling steps",
+            "The same labels and the same noise in every row.",
+            f"Sheet of sample images of {best}, one row per number of sampling steps, real images on top.",
+            lambda dark: steps_sheet(frame, layout, best, dark=dark),
+            vector=False,
+        )
 
 
 @dataclass(frozen=True)
@@ -184,3 +215,13 @@ def _frame(
         axes.grid(False)
         axes.spines[:].set_visible(False)
     return figure
+
+
+def _best_series(frame: pd.DataFrame) -> str | None:
+    """The series to show step by step: the best of the first score, or the first that finished."""
+    for metric in score_names(frame):
+        best = ranked(frame, metric)
+        if len(best):
+            return str(best["series"].iloc[0])
+    done = frame.loc[frame["status"] == "done", "series"]
+    return str(done.iloc[0]) if len(done) else None
