@@ -10,27 +10,33 @@ import pandas as pd
 from mgbench.errors import UserError, suggestion
 from mgbench.recipe import FIELDS
 from mgbench.record import Corrupt, Layout, Record, StudyView, load_record, load_study
+from mgbench.report.where import select
 
 HEAD = ("key", "training_key", "method", "series", "status", "reason")
-TAIL = ("protocol", "data", "warnings")
+TAIL = ("protocol", "data", "warnings", "about")
 # A series is a line of a figure: its points differ in the first, and the second is what its interval is taken over.
 POINT, REPEAT = "sampling_steps", "seed"
 FLOOR = "floor "
+# What a record is about: images that a method drew, or how well a tokenizer gives real ones back.
+ABOUT, IMAGES, TOKENIZER = "about", "images", "tokenizer"
 
 
-def read_results(path: Path | str, study: str | None = None) -> pd.DataFrame:
+def read_results(path: Path | str, study: str | None = None, where: str = "") -> pd.DataFrame:
     """One row per stored record; with a study, its rows only, under its method names and in its order.
 
     Columns: key, training_key, method, series, status, reason; every field of a recipe; scores and costs by name; the
-    floor of a score as "floor <score>"; protocol, data, warnings; and where and with which versions it was made. A
-    `series` is the method with the fields that vary within it besides the seed and the sampling steps:
-    "maskgit, sampler=halton". `frame.attrs` lists the names of the `scores`, `costs` and `origin` columns, the
-    `corrupt` files, how many rows of the study have no record yet (`missing`), and the study's `command`.
+    floor of a score as "floor <score>"; protocol, data, warnings; what the row is `about` (images of a method, or a
+    tokenizer alone); and where and with which versions it was made. A `series` is the method with the fields that vary
+    within it besides the seed and the sampling steps: "maskgit, sampler=halton". `frame.attrs` lists the names of the
+    `scores`, `costs` and `origin` columns, the `corrupt` files, how many rows of the study have no record yet
+    (`missing`), the study's `command`, and its `references` in BibTeX.
+
+    `where` keeps the rows for which a condition holds, such as "sampler=halton and nfe<=16".
 
     Records that cannot be read are left out, with a warning that names the file.
 
     Raises:
-        UserError: if there are no results, no such study, or a newer mgbench wrote them.
+        UserError: if there are no results, no such study, a newer mgbench wrote them, or the condition cannot be read.
     """
     layout = Layout(Path(path))
     if not (layout.root / "runs").is_dir():
@@ -43,10 +49,21 @@ def read_results(path: Path | str, study: str | None = None) -> pd.DataFrame:
     rows = [(by_key[key], method or by_key[key].method) for key, method in wanted if key in by_key]
     if view is None:
         rows.sort(key=lambda row: _natural(*row))
-    frame = _frame(rows)
+    frame = select(_frame(rows), where)
+    frame["series"] = name_series(frame)
     missing = len(wanted) - len(rows) - sum(Path(name).parent.name in {key for key, _ in wanted} for name in corrupt)
-    frame.attrs.update(corrupt=corrupt, missing=missing, study=study or "", command=view.command if view else "")
+    said = {name: getattr(view, name, "") for name in ("command", "references")}
+    frame.attrs.update(corrupt=corrupt, missing=missing, study=study or "", **said)
     return frame
+
+
+def images_only(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows about the images of a method: all but those of a tokenizer by itself."""
+    if ABOUT not in frame or (frame[ABOUT] == IMAGES).all():
+        return frame
+    rows = frame[frame[ABOUT] == IMAGES]
+    # Fields that tokenizers lack were no numbers because of the gaps.
+    return rows.infer_objects()
 
 
 def score_names(frame: pd.DataFrame) -> list[str]:
@@ -94,9 +111,12 @@ def _frame(rows: list[tuple[Record, str]]) -> pd.DataFrame:
     floors = [FLOOR + name for name in _union(*(record.floors for record in records))]
     origin = _union(*(record.origin for record in records))
     columns = _union(HEAD, fields, scores, costs, floors, TAIL, origin)
-    frame = pd.DataFrame([_row(record, method) for record, method in rows], columns=columns)
-    frame["series"] = _series(frame, fields)
-    frame.attrs.update(scores=scores, costs=costs, origin=origin)
+    made = [_row(record, method) for record, method in rows]
+    frame = pd.DataFrame(made, columns=columns)
+    for name in fields:
+        if frame[name].dtype.kind == "f" and frame[name].isna().any():  # gaps would turn 8 steps into 8.0
+            frame[name] = pd.Series([row.get(name) for row in made], dtype=object)
+    frame.attrs.update(scores=scores, costs=costs, origin=origin, fields=fields)
     return frame
 
 
@@ -113,19 +133,37 @@ def _asked(records: list[Record]) -> Any:
 
 def _row(record: Record, method: str) -> dict[str, Any]:
     floors = {FLOOR + name: value for name, value in record.floors.items()}
-    own = {name: getattr(record, name) for name in (*HEAD, *TAIL) if name not in ("series", "method")}
+    own = {name: getattr(record, name, IMAGES) for name in (*HEAD, *TAIL) if name not in ("series", "method")}
     return {**record.origin, **record.costs, **record.scores, **floors, **record.recipe, **own, "method": method}
 
 
-def _series(frame: pd.DataFrame, fields: list[str]) -> list[str]:
-    names = [name for name in fields if name not in (POINT, REPEAT)]
-    spelled = pd.DataFrame({name: [spell(value) for value in frame[name]] for name in names}, index=frame.index)
+def name_series(frame: pd.DataFrame, besides: tuple[str, ...] = ()) -> list[str]:
+    """The series of every row: its method with the fields that vary within it, besides those that are points of a line."""
+    spelled = spelled_fields(frame).drop(columns=[POINT, REPEAT, *besides], errors="ignore")
     varies = spelled.groupby(frame["method"]).nunique() > 1
-    varying = {method: [name for name in names if varies.at[method, name]] for method in varies.index}
+    varying = {method: [name for name in spelled if varies.at[method, name]] for method in varies.index}
     return [
         ", ".join([str(method), *(f"{name}={values[name]}" for name in varying[method])])
         for method, values in zip(frame["method"], spelled.to_dict("records"), strict=True)
     ]
+
+
+def spelled_fields(frame: pd.DataFrame) -> pd.DataFrame:
+    """The recipe of every row as text, a column per field; sampling by the schedule of training is "none" of its own."""
+    fields = [name for name in frame.attrs.get("fields", FIELDS) if name in frame]
+    spelled = pd.DataFrame({name: _spelled(frame[name]) for name in fields}, index=frame.index)
+    if {"mask_schedule", "sampling_schedule"} <= set(fields):
+        follows = spelled["sampling_schedule"] == spelled["mask_schedule"]
+        spelled.loc[follows, "sampling_schedule"] = "none"
+    return spelled
+
+
+def _spelled(values: pd.Series) -> list[str]:
+    """As `spell`; a long column has few values, and each is spelled once."""
+    if values.map(type).isin((list, tuple)).any():
+        return [spell(value) for value in values]
+    known = {value: spell(value) for value in values.drop_duplicates()}
+    return [known[value] if value == value else "none" for value in values]
 
 
 def spell(value: Any) -> str:

@@ -15,11 +15,21 @@ from mgbench.report.summary import comparable, floor_of, summarise
 
 @dataclass(frozen=True)
 class Words:
-    """How a score or a cost is called on an axis and in a table."""
+    """How a score is called on an axis and in a table."""
 
     axis: str
     short: str
     higher_is_better: bool | None = None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """How a cost is called on an axis, in a table and in a file name, and whether scores are drawn against it."""
+
+    axis: str
+    short: str
+    file: str = ""
+    trade_off: bool = True
 
 
 SCORES = {
@@ -32,14 +42,19 @@ SCORES = {
     "density": Words("Density", "Density", True),
     "coverage": Words("Coverage", "Coverage", True),
     "inception_score": Words("Inception score", "IS", True),
+    "rmse": Words("RMSE", "RMSE", False),
 }
 COSTS = {
-    "nfe": Words("NFE (network forwards per image)", "NFE"),
-    "seconds_per_image": Words("Time (seconds per image)", "s/image"),
-    "head_evaluations": Words("Head evaluations (per token)", "head/token"),
-    "train_seconds": Words("Training time (seconds)", "train s"),
-    "train_images_per_second": Words("Training speed (images per second)", "train img/s"),
-    "parameters": Words("Parameters", "parameters"),
+    "nfe": Cost("NFE (network forwards per image)", "NFE", file="nfe"),
+    "token_forwards": Cost("Token forwards (per image)", "token forwards", file="token-forwards"),
+    "flops_per_image": Cost("FLOPs per image", "FLOPs/image", file="flops"),
+    "head_evaluations": Cost("Head evaluations (per token)", "head/token", file="head"),
+    "seconds_per_image": Cost("Time (seconds per image)", "s/image", file="seconds"),
+    "train_flops": Cost("Training cost (FLOPs)", "train FLOPs", file="training-flops"),
+    "train_seconds": Cost("Training time (seconds)", "train s", file="training-seconds"),
+    "parameters": Cost("Parameters", "parameters", trade_off=False),
+    "peak_memory": Cost("Peak memory (bytes)", "peak memory", trade_off=False),
+    "train_images_per_second": Cost("Training speed (images per second)", "train img/s", trade_off=False),
 }
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from mgbench.errors import UserError, suggestion
-from mgbench.report.frame import FLOOR, POINT
+from mgbench.report.frame import ABOUT, FLOOR, POINT, TOKENIZER, images_only
 
 CONFIDENCE = 0.95
 MARK = "mark"
@@ -23,13 +23,14 @@ def mark_protocols(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def comparable(frame: pd.DataFrame, metric: str, allow_mismatch: bool = False) -> pd.DataFrame:
-    """The finished rows that have a metric, which must have been obtained under one protocol.
+    """The finished rows of methods that have a metric, which must have been obtained under one protocol.
 
     Raises:
         UserError: if there is no such metric, or if there are several protocols and `allow_mismatch` is false.
     """
     if metric not in frame:
         raise UserError(f"no row has a score {metric!r}; {suggestion(metric, frame.attrs.get('scores', ()))}")
+    frame = images_only(frame)
     values = pd.to_numeric(frame[metric], errors="coerce")
     rows = frame[(frame["status"] == "done") & np.isfinite(values)]
     protocols = rows["protocol"].unique()
@@ -83,5 +84,27 @@ def floor_of(frame: pd.DataFrame, metric: str) -> float | None:
     name = FLOOR + metric
     if name not in frame:
         return None
-    values = pd.to_numeric(frame.loc[frame["status"] == "done", name], errors="coerce").dropna()
+    rows = images_only(frame)
+    values = pd.to_numeric(rows.loc[rows["status"] == "done", name], errors="coerce").dropna()
     return float(values.mean()) if len(values) else None
+
+
+def reconstruction_floors(frame: pd.DataFrame, metric: str, rows: pd.DataFrame) -> dict[str, float]:
+    """What real images score once each tokenizer among the rows has encoded and decoded them, by tokenizer.
+
+    A method whose tokens are that tokenizer's cannot be expected to do better.
+    """
+    if ABOUT not in frame or metric not in frame:
+        return {}
+    known = frame[(frame[ABOUT] == TOKENIZER) & (frame["status"] == "done")]
+    known = known.assign(**{metric: pd.to_numeric(known[metric], errors="coerce")}).dropna(subset=[metric])
+    used = rows[["tokenizer", "dataset"]].drop_duplicates()
+    return {str(name): float(part.mean()) for name, part in known.merge(used).groupby("tokenizer", sort=False)[metric]}
+
+
+def pareto(summary: pd.DataFrame, higher: bool) -> pd.DataFrame:
+    """The points of a summary with a cost that no other point beats in both, from the cheapest to the best."""
+    order = summary.dropna(subset=["cost", "mean"])
+    order = order.sort_values(["cost", "mean"], ascending=[True, not higher], kind="stable")
+    best = order["mean"].cummax() if higher else order["mean"].cummin()
+    return order[(best != best.shift()).to_numpy(bool)]

@@ -24,11 +24,26 @@ METHODS = {
     "emigm-unlabelled": (190.0, 1.3, 1.0, False, "diffusion(width=256)"),
     "maskgit-unlabelled": (215.0, 1.0, 1.0, False, "categorical"),
 }
+# As many methods as one study may compare: most of the field, and `var` that knows one number of steps only.
+MANY = {
+    **METHODS,
+    "mar": (26.0, 0.8, 1.8, True, "diffusion(width=256)"),
+    "mdm": (36.0, 1.2, 1.0, True, "categorical"),
+    "mdm-unlabelled": (240.0, 1.3, 1.0, False, "categorical"),
+    "mage": (44.0, 0.7, 1.0, True, "categorical"),
+    "muse": (27.5, 0.65, 2.0, True, "categorical"),
+    "halton": (25.0, 0.5, 1.0, True, "categorical"),
+    "remdm": (31.0, 1.5, 1.0, True, "categorical"),
+    "dfm": (40.0, 1.1, 1.0, True, "categorical"),
+    "dit": (21.0, 4.0, 2.0, True, "none"),
+    "dit-unguided": (52.0, 2.0, 1.0, True, "none"),
+    "var": (28.0, 0.2, 2.5, True, "none"),
+}
 
 
 def record(method: str = "emigm", steps: int = 8, seed: int = 0, **changes: Any) -> Record:
     """One finished row; `recipe` among the changes adds to the recipe, every other one replaces a field."""
-    end, slope, forwards, labels, head = METHODS.get(method, METHODS["emigm"])
+    end, slope, forwards, labels, head = MANY.get(method, METHODS["emigm"])
     fields = {"mask_schedule": "exp(rate=5.0)", "head": head, "labels": labels, "sampling_steps": steps, "seed": seed}
     recipe = {**Recipe().spelled(), **fields, **changes.pop("recipe", {})}
     random = np.random.default_rng([seed, steps, len(method)])
@@ -98,6 +113,27 @@ def store_curve(root: Path, item: Record, steps: int = 1000) -> None:
     noise += 0.2 * (len(item.method) % 5)
     rows = [f"{step},{0.4 + 2 * np.exp(-step / 150) + noise[step]:.5f},0.001,{step / 20}" for step in range(steps)]
     (folder / "training.csv").write_text("\n".join(["step,loss,learning_rate,seconds", *rows]))
+
+
+def many(seeds: Any = range(3)) -> list[Record]:
+    """Sixteen methods in one study."""
+    rest = {method: values for method, values in MANY.items() if method != "var"}
+    return [*grid(rest, seeds=seeds), *(record("var", 4, seed) for seed in seeds)]
+
+
+def tokenizer(spec: str = "patch(size=2)", seed: int = 0, **scores: float) -> Record:
+    """How well a tokenizer gives real images back: a row that has no method."""
+    fields = {name: None for name in Recipe().spelled()}
+    recipe = {
+        **fields,
+        "dataset": "digits",
+        "tokenizer": spec,
+        "extractor": EXTRACTOR,
+        "metrics": ["fid"],
+        "seed": seed,
+    }
+    made = record("tokenizer", scores=scores or {f"fid[{EXTRACTOR}]": 9.5, "rmse": 0.02}, costs={}, training_key="")
+    return replace(made, key=digest(["tokenizer", recipe]), recipe=recipe)
 
 
 def grid(methods: Any = METHODS, steps: Any = STEPS, seeds: Any = range(3)) -> list[Record]:

@@ -1,20 +1,21 @@
-"""How are the axes of a trade-off scaled, and which of its points have room for a number?"""
+"""How are the axes of a trade-off scaled, and how are levels that nothing can beat drawn?"""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-from mgbench.report.frame import POINT
-from mgbench.report.style import ground
+from mgbench.report.measures import briefly
+from mgbench.report.style import ground, medium
 
 # From this ratio between its largest and smallest value on, an axis is logarithmic.
 BIG_RATIO = 6.0
 # The lines keep at least this share of the height; a floor that would leave them less is shown at the edge.
 LINES_SHARE = 0.3
-# How far a number keeps from other points and numbers, and from lines: across and up, in typographic points.
-ROOM = np.array((13.0, 10.5))
-CLEAR = np.array((7.0, 6.0))
+# As much of it where there are many lines to tell apart.
+MANY_LINES, MANY_SHARE = 6, 0.6
 
 
 def scale_width(axes: Axes, values: pd.Series) -> None:
@@ -32,9 +33,14 @@ def scale_width(axes: Axes, values: pd.Series) -> None:
     axes.set_xlim(low / wider, high * wider)
 
 
-def scale_height(axes: Axes, values: pd.Series, floor: float | None) -> None:
-    """Logarithmic where the values, or they and the floor, are positive and span a big ratio."""
-    low, high = _span(values, floor)
+def lines_share(shown: pd.DataFrame) -> float:
+    """The share of the height that the lines shown keep."""
+    return MANY_SHARE if shown["series"].nunique() > MANY_LINES else LINES_SHARE
+
+
+def scale_height(axes: Axes, values: pd.Series, floors: Sequence[float] = (), share: float = LINES_SHARE) -> None:
+    """Logarithmic where the values, or they and a floor that is near, are positive and span a big ratio."""
+    low, high = _span(values, floors, share)
     if low > 0 and high / low >= BIG_RATIO and values.min() > 0:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
@@ -44,8 +50,8 @@ def scale_height(axes: Axes, values: pd.Series, floor: float | None) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(_plainly))
 
 
-def limit_height(axes: Axes, shown: pd.DataFrame, floor: float | None) -> None:
-    """Show every mean, as much of the bands as does not push the lines together, and the floor where it is near."""
+def limit_height(axes: Axes, shown: pd.DataFrame, floors: Sequence[float] = ()) -> None:
+    """Show every mean, as much of the bands as does not push the lines together, and the floors that are near."""
     if shown.empty:
         return
     logarithmic = axes.get_yscale() == "log"
@@ -56,71 +62,60 @@ def limit_height(axes: Axes, shown: pd.DataFrame, floor: float | None) -> None:
     if logarithmic:
         bands = bands.clip(lower=float(np.exp(low - reach)))
     elif len(bands):
-        reach = max(reach, 0.6 * float((bands["high"] - bands["low"]).median()))
+        reach = max(reach, min(0.6 * float((bands["high"] - bands["low"]).median()), high - low))
     if len(bands):
         low, high = (
             max(min(low, to(bands["low"].min())), low - reach),
             min(max(high, to(bands["high"].max())), high + reach),
         )
-    if floor is not None and (floor > 0 or not logarithmic):
-        wide_low, wide_high = min(low, to(floor)), max(high, to(floor))
-        if shown["mean"].nunique() == 1 or high - low >= LINES_SHARE * (wide_high - wide_low):
+    inner, share = high - low, lines_share(shown)
+    for level in (to(floor) for floor in floors if floor > 0 or not logarithmic):
+        wide_low, wide_high = min(low, level), max(high, level)
+        if shown["mean"].nunique() == 1 or inner >= share * (wide_high - wide_low):
             low, high = wide_low, wide_high
     margin = max((high - low) * 0.07, 0.02 * abs(high), 1e-9)
-    axes.set_ylim(float(back(low - margin)), float(back(high + margin)))
+    bottom = float(back(low - margin))
+    # Only an interval reaches below 0 there, and nothing is to be seen.
+    positive = shown["mean"].min() > 0 and not any(floor < 0 for floor in floors)
+    axes.set_ylim(max(bottom, 0.0) if positive else bottom, float(back(high + margin)))
 
 
-def label_points(axes: Axes, shown: pd.DataFrame, dark: bool) -> None:
-    """Write the sampling steps beside the points that have room for it; call again once the layout is final."""
-    for text in [text for text in axes.texts if text.get_gid() == "steps"]:
-        text.remove()
-    taken: list[np.ndarray] = []
-    if shown.empty:
-        return
-    points = _on_paper(axes, shown[["cost", "mean"]].to_numpy(float))
-    lines = [_on_paper(axes, line[["cost", "mean"]].to_numpy(float)) for _, line in shown.groupby("series", sort=False)]
-    edges = axes.get_xlim()
-    levels = [np.asarray(line.get_ydata(), float)[0] for line in axes.lines if line.get_gid() == "floor"]
-    lines += [_on_paper(axes, np.array([(edge, level) for edge in edges], float)) for level in levels]
-    pieces = np.concatenate([np.stack([line[:-1], line[1:]], axis=1) for line in lines])
-    bottom, top = (side * 72 / axes.figure.dpi for side in (axes.bbox.y0, axes.bbox.y1))
-    for place, (steps, cost, mean) in enumerate(shown[[POINT, "cost", "mean"]].itertuples(index=False)):
-        others = np.array([*np.delete(points, place, axis=0), *taken])
-        for shift in (np.array((0.0, 11.0)), np.array((0.0, -11.0))):
-            spot = points[place] + shift
-            if bottom + 4 < spot[1] < top - 4 and _has_room(spot, others, pieces):
-                taken.append(spot)
-                axes.annotate(
-                    f"{steps:.0f}", (cost, mean), xytext=tuple(shift), textcoords="offset points", gid="steps",
-                    ha="center", va="center", fontsize=8.5, color=ground(dark).quiet,
-                )  # fmt: skip
-                break
+def draw_level(axes: Axes, level: float, said: str, dark: bool, *, right: bool = False, dots: bool = False) -> None:
+    """A dashed or dotted line at a level, with what it is; at the edge, with an arrow, where it lies outside the axis."""
+    low, high = axes.get_ylim()
+    edge = min(max(level, low), high)
+    arrow = " ↓" if level < low else " ↑" if level > high else ""
+    to = np.log if axes.get_yscale() == "log" else _same
+    upwards = to(edge) - to(low) < (to(high) - to(low)) / 2
+    style = (0, (1, 2)) if dots else (0, (5, 3))
+    width = 0.65 * medium().line
+    axes.axhline(edge, color=ground(dark).quiet, linestyle=style, linewidth=width, zorder=1.5, gid="floor")
+    axes.annotate(
+        f"{said}: {briefly(level)}{arrow}", (1 if right else 0, edge), xycoords=("axes fraction", "data"),
+        xytext=(-4 if right else 4, 3 if upwards else -3), textcoords="offset points",
+        ha="right" if right else "left", va="bottom" if upwards else "top",
+        fontsize=0.86 * medium().text, color=ground(dark).quiet, gid="floor",
+    )  # fmt: skip
 
 
-def _on_paper(axes: Axes, points: np.ndarray) -> np.ndarray:
-    """Where points of the data lie on the figure, in typographic points."""
-    placed: np.ndarray = axes.transData.transform(points) * 72 / axes.figure.dpi
-    return placed
+def draw_note(axes: Axes, text: str, dark: bool) -> None:
+    """A remark at the upper right corner, outside."""
+    axes.annotate(
+        text, (1, 1), xycoords="axes fraction", xytext=(0, 3), textcoords="offset points",
+        ha="right", va="bottom", fontsize=0.82 * medium().text, color=ground(dark).quiet, gid="note",
+    )  # fmt: skip
 
 
-def _has_room(spot: np.ndarray, others: np.ndarray, pieces: np.ndarray) -> bool:
-    """Whether a number at a spot keeps clear of the other points and numbers [n,2] and of pieces of lines [n,2,2]."""
-    if len(others) and (np.abs(others - spot) < ROOM).all(axis=1).any():
-        return False
-    start, along = pieces[:, 0], pieces[:, 1] - pieces[:, 0]
-    share = ((spot - start) * along).sum(axis=1) / np.maximum((along**2).sum(axis=1), 1e-9)
-    nearest = start + np.clip(share, 0, 1)[:, None] * along
-    return not (np.abs(nearest - spot) < CLEAR).all(axis=1).any()
-
-
-def _span(values: pd.Series, floor: float | None) -> tuple[float, float]:
-    """The values' smallest and largest, and the floor's unless it lies far from them."""
+def _span(values: pd.Series, floors: Sequence[float], share: float) -> tuple[float, float]:
+    """The values' smallest and largest, and those floors that do not lie far from them."""
     low, high = float(values.min()), float(values.max())
-    if floor is None or floor <= 0 or low <= 0:
-        return low, high
-    wide_low, wide_high = min(low, floor), max(high, floor)
-    near = np.log(high / low) >= LINES_SHARE * np.log(wide_high / wide_low)
-    return (wide_low, wide_high) if near or low == high else (low, high)
+    found = low, high
+    for floor in floors:
+        if floor > 0 and low > 0:
+            wide_low, wide_high = min(found[0], floor), max(found[1], floor)
+            if low == high or np.log(high / low) >= share * np.log(wide_high / wide_low):
+                found = wide_low, wide_high
+    return found
 
 
 def _same(value: float) -> float:

@@ -1,20 +1,19 @@
-"""How do quality and cost trade off? A score against a cost, a line and a band per series."""
+"""How do quality and cost trade off? A score against a cost, a line and a band per series, and the Pareto front."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mgbench.report.figures.axes import label_points, limit_height, scale_height, scale_width
+from mgbench.report.figures.axes import draw_level, draw_note, limit_height, lines_share, scale_height, scale_width
+from mgbench.report.figures.labels import below, fits_beside, label_lines
 from mgbench.report.figures.picture import Picture, Stored
-from mgbench.report.frame import POINT, score_names
+from mgbench.report.frame import POINT, REPEAT, name_series, score_names, spell
 from mgbench.report.measures import (
-    briefly,
+    COSTS,
     cost_axis,
     family,
     higher_is_better,
@@ -24,31 +23,28 @@ from mgbench.report.measures import (
     score_name,
     slug,
 )
-from mgbench.report.style import MOST_SERIES, Look, ground, legend_label, looks, theme
-from mgbench.report.summary import comparable, floor_of, summarise
+from mgbench.report.style import MOST_SERIES, Look, ground, legend_label, lines, looks, medium, panel, theme
+from mgbench.report.summary import comparable, floor_of, pareto, reconstruction_floors, summarise
 
-PANEL = (6.4, 4.0)
-# Inches: what one line of a legend takes, and how much of it the panels give up without becoming flat.
-LEGEND_LINE, LEGEND_ROOM = 0.21, 0.9
-# File names say "seconds" where records say "seconds_per_image".
-AGAINST = {"nfe": "nfe", "seconds_per_image": "seconds"}
+SECTION = "Trade-offs"
+FIRST = "nfe"
 
 
 def pictures(stored: Stored) -> Iterator[Picture]:
-    """Every score against the network forwards, and the first of them against time too."""
+    """The first score against every cost that tells rows apart, and the other scores against the network forwards."""
     frame = stored.frame
     for place, metric in enumerate(score_names(frame)):
-        for cost, word in AGAINST.items():
-            if cost in frame and (cost == "nfe" or place == 0):
-                rows = comparable(frame, metric, allow_mismatch=True)
-                if len(rows) and rows[cost].notna().any():
-                    yield _picture(frame, metric, cost, f"{_short(frame, metric)}-versus-{word}")
+        rows = comparable(frame, metric, allow_mismatch=True)
+        for cost in (name for name in COSTS if name in rows and COSTS[name].trade_off):
+            values = pd.to_numeric(rows[cost], errors="coerce").dropna()
+            if (cost == FIRST or place == 0) and len(values) and (cost == FIRST or values.nunique() > 1):
+                yield _picture(stored, metric, cost)
 
 
 def metric_versus(
     frame: pd.DataFrame,
     metric: str,
-    cost: str = "nfe",
+    cost: str = FIRST,
     ax: Axes | None = None,
     *,
     styles: Mapping[str, Look] | None = None,
@@ -56,71 +52,100 @@ def metric_versus(
     dark: bool = False,
     legend: bool = True,
 ) -> Axes:
-    """Draw a score against a cost: a line per series, its 95 % interval over seeds, and what real images score.
+    """Draw a score against a cost: a line per series, its 95 % interval over seeds, the Pareto front, and the floors.
 
-    The numbers beside points are sampling steps. Of many series the best dozen is drawn in colour, the others faintly.
-    Give `styles` (of `looks`) to have the same colours in several figures.
+    The floors are what real images score, as they are and once the tokenizer has encoded and decoded them. The numbers
+    beside points are sampling steps. Of many series the best are drawn in colour, the others faintly. A cost that is one
+    number per series (of training) shows each series at its best. Give `styles` (of `looks`) to have the same colours in
+    several figures.
 
     Raises:
         UserError: if there is no such score or cost, or the rows are not comparable.
     """
     with theme(dark, bare=ax is not None):
-        axes = ax if ax is not None else Figure(figsize=PANEL, layout="constrained").subplots()
-        summary = summarise(frame, metric, cost, allow_mismatch)
-        higher = higher_is_better(frame, metric)
+        axes = ax if ax is not None else Figure(figsize=panel(), layout="constrained").subplots()
+        summary, higher = points(frame, metric, cost, allow_mismatch), higher_is_better(frame, metric)
         shown, rest = foremost(summary, higher)
-        styles = {**looks(frame, dark), **looks(comparable(frame, metric, allow_mismatch), dark), **(styles or {})}
+        rows = comparable(frame, metric, allow_mismatch)
+        styles = {**looks(frame, dark), **looks(rows, dark), **(styles or {})}
         _draw_rest(axes, rest, dark)
-        _draw_series(axes, shown, styles, dark)
+        _draw_front(axes, pareto(summary, higher), dark)
+        for name, line in shown.groupby("series", sort=False):
+            _draw_line(axes, line, styles[str(name)], dark)
         scale_width(axes, summary["cost"])
-        floor = floor_of(frame, metric)
-        scale_height(axes, shown["mean"], floor)
-        limit_height(axes, shown, floor)
-        _draw_floor(axes, floor, dark)
+        _draw_floors(axes, frame, metric, rows, shown, dark)
         axes.set_xlabel(cost_axis(cost))
         axes.set_ylabel(score_axis(metric, higher))
         if legend and len(shown):
             names = list(shown["series"].unique())
             axes.legend([styles[name].handle() for name in names], [legend_label(name) for name in names])
-        label_points(axes, shown, dark)
+        label_lines(axes, shown, styles, pareto(summary, higher), dark, names=False)
     return axes
 
 
 def metric_panels(
     frame: pd.DataFrame,
     metric: str,
-    cost: str = "nfe",
+    cost: str = FIRST,
     *,
+    by: str = "",
     styles: Mapping[str, Look] | None = None,
     allow_mismatch: bool = False,
     dark: bool = False,
 ) -> Figure:
-    """A whole figure of a score against a cost; methods trained with and without labels get a panel each."""
+    """A whole figure of a score against a cost; a panel per value of `by`, or for methods with and without labels.
+
+    Short names stand at the ends of their lines, long ones in a legend below.
+    """
     rows = comparable(frame, metric, allow_mismatch)
-    parts = panels(rows)
-    styles = {**looks(rows, dark), **(styles or {})}
+    parts = panels(rows, by)
+    styles = {**looks(pd.concat([part for _, part in parts]) if by else rows, dark), **(styles or {})}
+    shown = [
+        foremost(points(part, metric, cost, allow_mismatch), higher_is_better(part, metric))[0] for _, part in parts
+    ]
+    names = list(dict.fromkeys(name for found in shown for name in found["series"]))
     with theme(dark):
-        figure = Figure(figsize=(PANEL[0], PANEL[1] * max(len(parts), 1) + 0.4), layout="constrained")
-        for axes, (title, part) in zip(
-            np.ravel(figure.subplots(max(len(parts), 1), squeeze=False)), parts, strict=False
-        ):
+        beside = fits_beside(names)
+        figure = Figure(
+            figsize=(panel()[0], sum(_height(found, beside) for found in shown) or panel()[1]), layout="constrained"
+        )
+        grid = figure.subplots(max(len(parts), 1), squeeze=False, sharex=len(parts) > 1)
+        for axes, (title, part) in zip(np.ravel(grid), parts, strict=False):
+            floors = pd.concat([part, frame[frame["status"] != "done"].iloc[:0], _tokenizers(frame)])
             metric_versus(
-                part, metric, cost, axes, styles=styles, allow_mismatch=allow_mismatch, dark=dark, legend=False
+                floors, metric, cost, axes, styles=styles, allow_mismatch=allow_mismatch, dark=dark, legend=False
             )
             axes.set_title(title)
-        shown = [_shown(part, metric, cost, allow_mismatch) for _, part in parts]
-        below(figure, list(dict.fromkeys(name for points in shown for name in points["series"])), styles)
+        if not beside:
+            below(figure, names, styles)
         for axes in figure.axes:
             scale_width(axes, pd.concat(shown)["cost"])
+            axes.label_outer()
         figure.align_ylabels()
-        figure.draw_without_rendering()
-        for axes, points in zip(figure.axes, shown, strict=False):
-            label_points(axes, points, dark)
+        # Names need to know where lines end, and the layout needs to know how long the names are.
+        for _ in range(2):
+            figure.draw_without_rendering()
+            for axes, found, (_, part) in zip(figure.axes, shown, parts, strict=False):
+                label_lines(axes, found, styles, pareto(found, higher_is_better(part, metric)), dark, names=beside)
     return figure
 
 
-def panels(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The rows by whether labels were used in training; one untitled panel where all agree."""
+def points(frame: pd.DataFrame, metric: str, cost: str, allow_mismatch: bool) -> pd.DataFrame:
+    """The summary to draw; where the cost is one number per series, each series at its best only."""
+    summary = summarise(frame, metric, cost, allow_mismatch)
+    spans = summary.groupby("series", sort=False)["cost"].agg(["min", "max", "size"])
+    if (spans["size"] > 1).any() and ((spans["max"] - spans["min"]) <= 1e-6 * spans["max"].abs()).all():
+        order = summary.sort_values("mean", ascending=not higher_is_better(frame, metric), kind="stable")
+        return order.drop_duplicates("series").sort_index()
+    return summary
+
+
+def panels(rows: pd.DataFrame, by: str = "") -> list[tuple[str, pd.DataFrame]]:
+    """The rows by a field's value, or by whether labels were used in training; one untitled panel where all agree."""
+    if by:
+        rows = rows.assign(series=name_series(rows, (by,)))
+        spelled = rows[by].map(spell)
+        return [(f"{by.replace('_', ' ')} {value}", rows[spelled == value]) for value in spelled.unique()]
     if rows["labels"].nunique() < 2:
         return [("", rows)]
     titles = {True: "Trained with labels", False: "Trained without labels"}
@@ -135,103 +160,101 @@ def foremost(summary: pd.DataFrame, higher: bool, most: int = MOST_SERIES) -> tu
     return summary[chosen], summary[~chosen]
 
 
-def below(figure: Figure, names: list[str], styles: Mapping[str, Look], marker: bool = True) -> None:
-    """One legend for the whole figure, under it, in as many columns as fit; the figure grows by what many or long names need."""
-    if not names:
-        return
-    labels = [legend_label(name) for name in names]
-    longest = max(len(line) for label in labels for line in label.splitlines())
-    columns = max(1, min(len(labels), int(figure.get_figwidth() * 11 // (longest + 6))))
-    rows = -(-len(labels) // columns)
-    height = LEGEND_LINE * sum(sorted((label.count("\n") + 1 for label in labels), reverse=True)[:rows])
-    figure.set_figheight(figure.get_figheight() + max(0.0, height - LEGEND_ROOM))
-    handles = [styles[name].handle(marker) for name in names]
-    figure.legend(handles, labels, loc="outside lower left", ncols=columns, handlelength=3)
+def _height(shown: pd.DataFrame, beside: bool) -> float:
+    """A panel's height in inches: more where many names stand beside it."""
+    return max(panel()[1], lines(shown["series"].nunique() * 0.8 + 4) if beside else 0)
 
 
-def _shown(part: pd.DataFrame, metric: str, cost: str, allow_mismatch: bool) -> pd.DataFrame:
-    return foremost(summarise(part, metric, cost, allow_mismatch), higher_is_better(part, metric))[0]
-
-
-def _draw_series(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], dark: bool) -> None:
-    names = list(shown["series"].unique())
-    if not names:
-        return
-    paths: dict[str, Any] = {"palette": {}, "markers": {}, "dashes": {}}
-    for name in names:
-        paths["palette"][name] = styles[name].colour
-        paths["markers"][name] = styles[name].marker
-        paths["dashes"][name] = styles[name].dashes
-    sns.lineplot(
-        shown, x="cost", y="mean", hue="series", style="series", hue_order=names, style_order=names, **paths,
-        estimator=None, sort=False, legend=False, markersize=6.5, linewidth=2,
-        markeredgecolor=ground(dark).paper, ax=axes,
-    )  # fmt: skip
-    for name, points in shown.dropna(subset=["low", "high"]).groupby("series", sort=False):
-        colour = styles[str(name)].colour
-        axes.fill_between(
-            points["cost"], points["low"], points["high"], color=colour, alpha=0.16, linewidth=0, zorder=1
-        )
+def _draw_line(axes: Axes, line: pd.DataFrame, look: Look, dark: bool) -> None:
+    alone = len(line) == 1
+    drawn = axes.plot(
+        line["cost"], line["mean"], color=look.colour, linewidth=medium().line, zorder=3, **look.marks(ground(dark))
+    )[0]
+    if look.dashes:
+        drawn.set_dashes(look.dashes)
+    band = line.dropna(subset=["low", "high"])
+    if alone:
+        drawn.set_markersize(1.5 * medium().marker)
+        axes.vlines(band["cost"], band["low"], band["high"], color=look.colour, linewidth=medium().line * 0.7, zorder=2)
+    elif len(band):
+        band = band.sort_values("cost", kind="stable")
+        axes.fill_between(band["cost"], band["low"], band["high"], color=look.colour, alpha=0.14, linewidth=0, zorder=1)
 
 
 def _draw_rest(axes: Axes, rest: pd.DataFrame, dark: bool) -> None:
-    for _, points in rest.groupby("series", sort=False):
-        axes.plot(points["cost"], points["mean"], color=ground(dark).quiet, alpha=0.18, linewidth=0.8, zorder=0.5)
-    count = rest["series"].nunique()
-    if count:
-        note = f"faint: {count:,} more series"
-        axes.annotate(
-            note, (1, 1), xycoords="axes fraction", xytext=(0, 3), textcoords="offset points",
-            ha="right", va="bottom", fontsize=9, color=ground(dark).quiet,
+    for _, line in rest.groupby("series", sort=False):
+        axes.plot(line["cost"], line["mean"], color=ground(dark).quiet, alpha=0.18, linewidth=0.8, zorder=0.5)
+    if count := rest["series"].nunique():
+        draw_note(axes, f"faint: {count:,} more series", dark)
+
+
+def _draw_front(axes: Axes, front: pd.DataFrame, dark: bool) -> None:
+    """A broad pale step under the points that no other beats in both; nothing where one point beats all."""
+    if len(front) > 1:
+        axes.step(
+            front["cost"], front["mean"], where="post", color=ground(dark).quiet, alpha=0.22,
+            linewidth=2.4 * medium().line, solid_capstyle="round", solid_joinstyle="round", zorder=0.8, gid="pareto",
         )  # fmt: skip
 
 
-def _draw_floor(axes: Axes, floor: float | None, dark: bool) -> None:
-    """A dashed line at what real images score; at the edge, with an arrow, where it lies outside the axis."""
-    if floor is None:
-        return
-    low, high = axes.get_ylim()
-    edge = min(max(floor, low), high)
-    arrow = " ↓" if floor < low else " ↑" if floor > high else ""
-    upwards = edge - low < (high - low) / 2
-    axes.axhline(edge, color=ground(dark).quiet, linestyle=(0, (5, 3)), linewidth=1.3, zorder=1.5, gid="floor")
-    axes.annotate(
-        f"real images: {briefly(floor)}{arrow}", (0, edge), xycoords=("axes fraction", "data"),
-        xytext=(5, 4 if upwards else -4), textcoords="offset points", va="bottom" if upwards else "top",
-        fontsize=9.5, color=ground(dark).quiet, gid="floor",
-    )  # fmt: skip
+def _draw_floors(
+    axes: Axes, frame: pd.DataFrame, metric: str, rows: pd.DataFrame, shown: pd.DataFrame, dark: bool
+) -> None:
+    real, rebuilt = floor_of(frame, metric), reconstruction_floors(frame, metric, rows)
+    floors = [level for level in (real, *rebuilt.values()) if level is not None]
+    scale_height(axes, shown["mean"], floors, lines_share(shown))
+    limit_height(axes, shown, floors)
+    if real is not None:
+        draw_level(axes, real, "real images", dark)
+    for name, level in rebuilt.items():
+        draw_level(axes, level, f"reconstructed by {legend_label(name, 40, 1)}", dark, right=True, dots=True)
 
 
-def _picture(frame: pd.DataFrame, metric: str, cost: str, stem: str) -> Picture:
+def _tokenizers(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["about"] == "tokenizer"] if "about" in frame else frame.iloc[:0]
+
+
+def _picture(stored: Stored, metric: str, cost: str) -> Picture:
+    frame, word = stored.frame, slug(COSTS[cost].file)
     return Picture(
-        "Trade-offs",
-        stem,
+        SECTION,
+        f"{_short(frame, metric)}-versus-{word}",
         f"{score_name(metric)} against {cost_axis(cost).partition(' (')[0]}",
-        _caption(frame, metric),
+        _caption(frame, metric, cost),
         _alt(frame, metric, cost),
-        partial(_draw_picture, frame, metric, cost),
+        partial(_draw_picture, stored, metric, cost),
     )
 
 
-def _draw_picture(frame: pd.DataFrame, metric: str, cost: str, dark: bool) -> Figure:
-    return metric_panels(frame, metric, cost, styles=looks(frame, dark), allow_mismatch=True, dark=dark)
+def _draw_picture(stored: Stored, metric: str, cost: str, dark: bool) -> Figure:
+    frame = stored.frame
+    styles = None if stored.by else looks(frame, dark)
+    return metric_panels(frame, metric, cost, by=stored.by, styles=styles, allow_mismatch=True, dark=dark)
 
 
-def _caption(frame: pd.DataFrame, metric: str) -> str:
-    summary = summarise(frame, metric, allow_mismatch=True)
-    band = "Bands: 95 % interval of the mean over seeds (Student's t). " if summary["low"].notna().any() else ""
-    floor = "Dashed: as many held-out real images." if floor_of(frame, metric) is not None else ""
-    return f"Numbers at points: sampling steps. {band}{floor}".strip()
+def _caption(frame: pd.DataFrame, metric: str, cost: str) -> str:
+    summary = points(frame, metric, cost, allow_mismatch=True)
+    rows = comparable(frame, metric, allow_mismatch=True)
+    said = ["Numbers at points: sampling steps."]
+    if summary["low"].notna().any():
+        seeds = rows[REPEAT].nunique()
+        said.append(f"Bands: 95 % interval of the mean over {seeds} seeds (Student's t).")
+    said.append("Pale step: the Pareto front.")
+    if floor_of(frame, metric) is not None:
+        said.append("Dashed: as many held-out real images.")
+    if reconstruction_floors(frame, metric, rows):
+        said.append("Dotted: real images after the tokenizer, which no method with those tokens should beat.")
+    return " ".join(said)
 
 
 def _alt(frame: pd.DataFrame, metric: str, cost: str) -> str:
     best = ranked(frame, metric, cost).drop_duplicates("series")[:MOST_SERIES]
-    lines = [
+    said = [
         f"{row['series']}: best {number(row['mean'])} at {cost} {number(row['cost'])}, {row[POINT]:.0f} steps"
         for _, row in best.iterrows()
     ]
     kind = f"Line chart of {score_name(metric)} against {cost_axis(cost)}, one line per method"
-    return f"{kind}. {'; '.join(lines)}."
+    return f"{kind}. {'; '.join(said)}."
 
 
 def _short(frame: pd.DataFrame, metric: str) -> str:
