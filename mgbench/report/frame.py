@@ -160,7 +160,7 @@ def spelled_fields(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _spelled(values: pd.Series) -> list[str]:
     """As `spell`; a long column has few values, and each is spelled once."""
-    if values.map(type).isin((list, tuple)).any():
+    if any(isinstance(value, list | tuple) for value in values):
         return [spell(value) for value in values]
     known = {value: spell(value) for value in values.drop_duplicates()}
     return [known[value] if value == value else "none" for value in values]

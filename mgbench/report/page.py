@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ import pandas as pd
 
 from mgbench.errors import UserError
 from mgbench.record import Layout
-from mgbench.report import pictures
+from mgbench.report.figures import gallery
+from mgbench.report.figures.picture import Picture, Stored, as_data_uri, files_of
 from mgbench.report.findings import findings, headline
 from mgbench.report.frame import POINT, REPEAT, read_results, score_names, spell
 from mgbench.report.measures import cost_short, number, score_name
@@ -38,7 +38,7 @@ COMMAND = "command"
 class Embedded:
     """A picture inside the page: its words, and itself as data for a light and a dark page."""
 
-    words: pictures.Picture
+    words: Picture
     light: str
     dark: str
     width: int
@@ -46,14 +46,21 @@ class Embedded:
 
 
 def write_report(
-    results: Path, output: Path, study: str | None = None, title: str | None = None, allow_mismatch: bool = False
+    results: Path,
+    output: Path,
+    study: str | None = None,
+    title: str | None = None,
+    allow_mismatch: bool = False,
+    where: str = "",
+    by: str = "",
+    neighbours: bool = False,
 ) -> Path:
     """Write `index.html`, `table.csv`, `figures/` and `sheets/` into the output folder; return the path of the page.
 
     Raises:
         UserError: if there is nothing to report, or rows are not comparable and `allow_mismatch` is false.
     """
-    frame = read_results(results, study)
+    frame = read_results(results, study, where)
     if frame.empty:
         raise UserError(f"{results} holds no record that can be read; run the study again")
     for metric in score_names(frame):
@@ -61,7 +68,7 @@ def write_report(
     frame = mark_protocols(frame)
     output.mkdir(parents=True, exist_ok=True)
     write_csv(frame, output / "table.csv")
-    context = _context(frame, Layout(Path(results)), output)
+    context = _context(Stored(frame, Layout(Path(results)), by, neighbours), output)
     page = _environment().get_template("report.html.j2").render(title=title or study or "Results", **context)
     _write(output / "index.html", page.encode())
     return output / "index.html"
@@ -77,14 +84,15 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def _context(frame: pd.DataFrame, layout: Layout, output: Path) -> dict[str, Any]:
+def _context(stored: Stored, output: Path) -> dict[str, Any]:
+    frame, drawn = stored.frame, list(gallery(stored))
     table = summary_table(frame, allow_mismatch=True)
     return {
         "headline": headline(frame),
         "findings": findings(frame),
         "counts": _counts(frame),
-        "figures": list(_embed(chain(pictures.trade_offs(frame, True), pictures.training(frame, layout)), output)),
-        "sheets": list(_embed(pictures.samples(frame, layout), output)),
+        "figures": list(_embed((picture for picture in drawn if picture.vector), output)),
+        "sheets": list(_embed((picture for picture in drawn if not picture.vector), output)),
         "best": _best_table(frame, table),
         "summary": _summary_table(frame, table),
         "rows": _rows_table(frame),
@@ -99,17 +107,17 @@ def _context(frame: pd.DataFrame, layout: Layout, output: Path) -> dict[str, Any
     }
 
 
-def _embed(wanted: Iterator[pictures.Picture], output: Path) -> Iterator[Embedded]:
+def _embed(wanted: Iterator[Picture], output: Path) -> Iterator[Embedded]:
     """Draw each picture twice, keep the light one as a file, and give both as data."""
     for picture in wanted:
         light, dark = picture.draw(False), picture.draw(True)
         if light is None or dark is None:
             continue
-        path = output / picture.file
-        path.parent.mkdir(exist_ok=True)
-        _write(path, pictures.as_png(light))
+        for name, content in files_of(picture, light):
+            (output / name).parent.mkdir(exist_ok=True)
+            _write(output / name, content)
         size = [round(float(side) * DPI) for side in light.get_size_inches()]
-        uris = [pictures.as_data_uri(figure, picture.vector, figure is dark) for figure in (light, dark)]
+        uris = [as_data_uri(figure, picture.vector, figure is dark) for figure in (light, dark)]
         yield Embedded(picture, uris[0], uris[1], size[0], size[1])
 
 

@@ -31,7 +31,8 @@ COLOURS = (
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", "h", ">", "*", "d")
 DASHES: tuple[Any, ...] = ("", (4, 1.5), (1, 1), (6, 1.5, 1.5, 1.5), (3, 1, 1, 1, 1, 1))
-MOST_SERIES = 16
+# How many series a figure tells apart: named at their lines, or in a legend of long names.
+MOST_SERIES, MOST_LONG = 16, 8
 DPI = 96  # a CSS pixel is a 96th of an inch
 
 
@@ -56,17 +57,18 @@ def ground(dark: bool) -> Ground:
 
 @dataclass(frozen=True)
 class Medium:
-    """Where a figure will stand: the size of one panel in inches, of text in points, and of lines and markers."""
+    """Where a figure will stand: inches of one panel and of a page's width, points of text, lines and markers."""
 
     panel: tuple[float, float]
+    page: float
     text: float
     line: float
     marker: float
 
 
-SCREEN = Medium(panel=(6.4, 4.0), text=11, line=2.0, marker=6.5)
+SCREEN = Medium(panel=(6.4, 4.0), page=20.0, text=11, line=2.0, marker=6.5)
 # A column of a two-column paper.
-PAPER = Medium(panel=(3.35, 2.35), text=7.5, line=1.2, marker=4.0)
+PAPER = Medium(panel=(3.35, 2.35), page=6.9, text=7.5, line=1.2, marker=4.0)
 _medium: ContextVar[Medium] = ContextVar("medium", default=SCREEN)
 
 

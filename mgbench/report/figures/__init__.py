@@ -6,13 +6,19 @@ where the rows cannot answer it.
 
 from collections.abc import Iterator
 
-from mgbench.report.figures import sheets, tradeoff, training
+from mgbench.report.figures import effects, films, grids, guidance, schedules, sheets, stages, tradeoff, training
 from mgbench.report.figures.picture import Maker, Picture, Stored
 
 GALLERY: tuple[Maker, ...] = (
     tradeoff.pictures,
-    training.pictures,
+    guidance.pictures,
+    effects.pictures,
+    grids.pictures,
     sheets.pictures,
+    films.pictures,
+    schedules.pictures,
+    training.pictures,
+    stages.pictures,
 )
 
 

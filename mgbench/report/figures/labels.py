@@ -10,6 +10,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.transforms import ScaledTranslation, Transform
 
 from mgbench.report.frame import POINT
+from mgbench.report.names import short_names
 from mgbench.report.style import Look, ground, legend_label, lines, medium
 
 # A name longer than this many letters goes to a legend below instead of to the end of its line.
@@ -63,8 +64,8 @@ class Room:
 
 
 def fits_beside(names: list[str]) -> bool:
-    """Whether names are short enough to stand at the ends of their lines."""
-    return all(len(name) <= NAME_WIDTH for name in names)
+    """Whether names, shortened, can stand at the ends of their lines."""
+    return all(len(name) <= NAME_WIDTH for name in short_names(names).values())
 
 
 def label_lines(
@@ -104,6 +105,7 @@ def _take_levels(axes: Axes, room: Room) -> None:
 
 def _name(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], room: Room) -> None:
     """Names at the right edge, spread so that none covers another; of lines that end early beside their ends."""
+    short = short_names(shown["series"].unique())
     ends = shown.sort_values("cost", kind="stable").groupby("series", sort=False).last()
     spots = room.place(ends[["cost", "mean"]].to_numpy(float))
     size = 0.9 * medium().text
@@ -112,7 +114,7 @@ def _name(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], room: Roo
     waiting = []
     for name, spot in zip(map(str, ends.index), spots, strict=True):
         early = (spot[0] - left) < EARLY * (edge - left) or (shown["series"] == name).sum() == 1
-        if not (early and _name_here(axes, name, spot, styles[name], room, size)):
+        if not (early and _name_here(axes, short[name], spot, styles[name], room, size)):
             waiting.append((name, spot))
     if not waiting:
         return
@@ -129,7 +131,7 @@ def _name(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], room: Roo
             "shrinkB": medium().marker * 0.7,
         }
         axes.annotate(
-            legend_label(name, NAME_WIDTH), _data(axes, spot), xytext=(1, (height - bottom) / (top - bottom)),
+            legend_label(short[name], NAME_WIDTH), _data(axes, spot), xytext=(1, (height - bottom) / (top - bottom)),
             textcoords=_beside(axes), ha="left", va="center", fontsize=size, color=look.colour, gid="name",
             arrowprops=leader | {"relpos": (0, 0.5), "alpha": 0.7}, annotation_clip=False,
         )  # fmt: skip
@@ -204,7 +206,8 @@ def below(figure: Figure, names: list[str], styles: Mapping[str, Look], marker: 
     """One legend for the whole figure, under it, in as many columns as fit; the figure grows by what it needs."""
     if not names:
         return
-    labels = [legend_label(name) for name in names]
+    short = short_names(names)
+    labels = [legend_label(short[name], 64) for name in names]
     longest = max(len(line) for label in labels for line in label.splitlines())
     letters = figure.get_figwidth() * 72 / (medium().text * LETTER)
     columns = max(1, min(len(labels), int(letters // (longest + 6))))

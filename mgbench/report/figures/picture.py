@@ -51,18 +51,36 @@ class Picture:
 Maker = Callable[[Stored], Iterator[Picture]]
 
 
-def as_png(figure: Figure, dark: bool = False) -> bytes:
-    """A figure as PNG with two pixels per CSS pixel."""
-    return as_bytes(figure, "png", dark)
+def as_png(figure: Figure, dark: bool = False, pixels: int = 2) -> bytes:
+    """A figure as PNG with so many pixels per CSS pixel."""
+    return as_bytes(figure, "png", dark, pixels)
 
 
-def as_bytes(figure: Figure, kind: str, dark: bool = False) -> bytes:
+def as_bytes(figure: Figure, kind: str, dark: bool = False, pixels: int = 2) -> bytes:
     """A figure as a file of a kind (png, svg, pdf); the same figure gives the same bytes."""
+    with theme(dark):
+        settle(figure)
     buffer = io.BytesIO()
     dates = {"svg": ("Date", "Creator", "Format", "Type"), "pdf": ("CreationDate", "Creator", "Producer")}
     with theme(dark):
-        figure.savefig(buffer, format=kind, dpi=2 * DPI, metadata=dict.fromkeys(dates.get(kind, ("Software",))))
+        figure.savefig(buffer, format=kind, dpi=pixels * DPI, metadata=dict.fromkeys(dates.get(kind, ("Software",))))
     return buffer.getvalue()
+
+
+def settle(figure: Figure) -> None:
+    """Lay a figure out once and for all, so that every file of it is the same and none has to be laid out again."""
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+
+
+def files_of(picture: Picture, figure: Figure) -> Iterator[tuple[str, bytes]]:
+    """The files of a picture drawn light, by their names inside a report: PNG, for lines also SVG and PDF, for films GIF."""
+    stem = picture.file.removesuffix(".png")
+    for kind in ("png", "svg", "pdf") if picture.vector else ("png",):
+        yield f"{stem}.{kind}", as_bytes(figure, kind)
+    if picture.animate is not None and (film := picture.animate(False)) is not None:
+        yield f"{stem}.gif", film
 
 
 def as_data_uri(figure: Figure, vector: bool, dark: bool = False) -> str:

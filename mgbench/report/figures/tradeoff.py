@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mgbench.recipe import KINDS
 from mgbench.report.figures.axes import draw_level, draw_note, limit_height, lines_share, scale_height, scale_width
 from mgbench.report.figures.labels import below, fits_beside, label_lines
 from mgbench.report.figures.picture import Picture, Stored
@@ -23,7 +24,8 @@ from mgbench.report.measures import (
     score_name,
     slug,
 )
-from mgbench.report.style import MOST_SERIES, Look, ground, legend_label, lines, looks, medium, panel, theme
+from mgbench.report.names import short_names, short_specs
+from mgbench.report.style import MOST_LONG, MOST_SERIES, Look, ground, legend_label, lines, looks, medium, panel, theme
 from mgbench.report.summary import comparable, floor_of, pareto, reconstruction_floors, summarise
 
 SECTION = "Trade-offs"
@@ -51,6 +53,7 @@ def metric_versus(
     allow_mismatch: bool = False,
     dark: bool = False,
     legend: bool = True,
+    most: int = MOST_SERIES,
 ) -> Axes:
     """Draw a score against a cost: a line per series, its 95 % interval over seeds, the Pareto front, and the floors.
 
@@ -65,7 +68,7 @@ def metric_versus(
     with theme(dark, bare=ax is not None):
         axes = ax if ax is not None else Figure(figsize=panel(), layout="constrained").subplots()
         summary, higher = points(frame, metric, cost, allow_mismatch), higher_is_better(frame, metric)
-        shown, rest = foremost(summary, higher)
+        shown, rest = foremost(summary, higher, most)
         rows = comparable(frame, metric, allow_mismatch)
         styles = {**looks(frame, dark), **looks(rows, dark), **(styles or {})}
         _draw_rest(axes, rest, dark)
@@ -77,8 +80,8 @@ def metric_versus(
         axes.set_xlabel(cost_axis(cost))
         axes.set_ylabel(score_axis(metric, higher))
         if legend and len(shown):
-            names = list(shown["series"].unique())
-            axes.legend([styles[name].handle() for name in names], [legend_label(name) for name in names])
+            short = short_names(shown["series"].unique())
+            axes.legend([styles[name].handle() for name in short], [legend_label(name) for name in short.values()])
         label_lines(axes, shown, styles, pareto(summary, higher), dark, names=False)
     return axes
 
@@ -100,34 +103,50 @@ def metric_panels(
     rows = comparable(frame, metric, allow_mismatch)
     parts = panels(rows, by)
     styles = {**looks(pd.concat([part for _, part in parts]) if by else rows, dark), **(styles or {})}
-    shown = [
-        foremost(points(part, metric, cost, allow_mismatch), higher_is_better(part, metric))[0] for _, part in parts
-    ]
-    names = list(dict.fromkeys(name for found in shown for name in found["series"]))
+    higher, summaries = (
+        higher_is_better(frame, metric),
+        [points(part, metric, cost, allow_mismatch) for _, part in parts],
+    )
+    shown = [foremost(summary, higher)[0] for summary in summaries]
+    beside = fits_beside(_names(shown))
+    if not beside:
+        shown = [foremost(summary, higher, MOST_LONG)[0] for summary in summaries]
     with theme(dark):
-        beside = fits_beside(names)
         figure = Figure(
             figsize=(panel()[0], sum(_height(found, beside) for found in shown) or panel()[1]), layout="constrained"
         )
         grid = figure.subplots(max(len(parts), 1), squeeze=False, sharex=len(parts) > 1)
         for axes, (title, part) in zip(np.ravel(grid), parts, strict=False):
             floors = pd.concat([part, frame[frame["status"] != "done"].iloc[:0], _tokenizers(frame)])
+            most = MOST_SERIES if beside else MOST_LONG
             metric_versus(
-                floors, metric, cost, axes, styles=styles, allow_mismatch=allow_mismatch, dark=dark, legend=False
+                floors,
+                metric,
+                cost,
+                axes,
+                styles=styles,
+                allow_mismatch=allow_mismatch,
+                dark=dark,
+                legend=False,
+                most=most,
             )
             axes.set_title(title)
         if not beside:
-            below(figure, names, styles)
+            below(figure, _names(shown), styles)
         for axes in figure.axes:
             scale_width(axes, pd.concat(shown)["cost"])
             axes.label_outer()
         figure.align_ylabels()
         # Names need to know where lines end, and the layout needs to know how long the names are.
-        for _ in range(2):
+        for _ in range(2 if beside else 1):
             figure.draw_without_rendering()
-            for axes, found, (_, part) in zip(figure.axes, shown, parts, strict=False):
-                label_lines(axes, found, styles, pareto(found, higher_is_better(part, metric)), dark, names=beside)
+            for axes, found in zip(figure.axes, shown, strict=False):
+                label_lines(axes, found, styles, pareto(found, higher), dark, names=beside)
     return figure
+
+
+def _names(shown: list[pd.DataFrame]) -> list[str]:
+    return list(dict.fromkeys(str(name) for found in shown for name in found["series"]))
 
 
 def points(frame: pd.DataFrame, metric: str, cost: str, allow_mismatch: bool) -> pd.DataFrame:
@@ -140,12 +159,14 @@ def points(frame: pd.DataFrame, metric: str, cost: str, allow_mismatch: bool) ->
     return summary
 
 
-def panels(rows: pd.DataFrame, by: str = "") -> list[tuple[str, pd.DataFrame]]:
+def panels(rows: pd.DataFrame, by: str = "", named: bool = True) -> list[tuple[str, pd.DataFrame]]:
     """The rows by a field's value, or by whether labels were used in training; one untitled panel where all agree."""
     if by:
         rows = rows.assign(series=name_series(rows, (by,)))
         spelled = rows[by].map(spell)
-        return [(f"{by.replace('_', ' ')} {value}", rows[spelled == value]) for value in spelled.unique()]
+        field = f"{by.replace('_', ' ')} " if named else ""
+        short = short_specs(spelled) if by in KINDS else {value: value for value in spelled}
+        return [(field + text, rows[spelled == value]) for value, text in short.items()]
     if rows["labels"].nunique() < 2:
         return [("", rows)]
     titles = {True: "Trained with labels", False: "Trained without labels"}
