@@ -1,14 +1,16 @@
 """From a recipe to its parts: look every spec up, find what is asked, build it, and say why where it cannot be."""
 
 import dataclasses
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from mgbench.errors import Unfit, UserError
 from mgbench.kinds import ImageData, Parts, TokenSpace
-from mgbench.recipe import ALWAYS_ASKED, KINDS, Answer, Keys, Recipe, make_keys
+from mgbench.recipe import ALWAYS_ASKED, FIELDS, KINDS, Answer, Keys, Recipe, make_keys
 from mgbench.registry import Offer, Registry
 from mgbench.source import fingerprint
 from mgbench.spec import Spec
@@ -46,6 +48,8 @@ def assemble(registry: Registry, recipe: Recipe) -> Assembly:
         UserError: if a component or option does not exist, or the recipe sets a kind that nothing could ask for.
     """
     specs = _asked(registry, recipe)
+    ignored = getattr(registry.offer("process", specs["process"]).maker, "ignores", ())
+    recipe = recipe.change(**{name: FIELDS[name].default for name in ignored})
     parts = Parts(labels=recipe.labels)
     for kind, spec in specs.items():
         setattr(parts, kind, registry.build(kind, spec))
@@ -53,9 +57,11 @@ def assemble(registry: Registry, recipe: Recipe) -> Assembly:
     data = load_images(dataset)
     answers = {kind: _answer(registry, kind, spec) for kind, spec in specs.items()}
     answers["extractor"] = _with_weights(answers["extractor"], parts.extractor)
+    for kind in specs:
+        answers[kind] = _with_files(answers[kind], getattr(parts, kind))
     answers["metrics"] = _metrics_answer(registry, recipe)
     parts.metrics = tuple(registry.build("metric", spec) for spec in recipe.metrics)
-    spelled = {**recipe.spelled(), **dict.fromkeys(KINDS)}
+    spelled = {**recipe.spelled(), **dict.fromkeys(KINDS), **dict.fromkeys(ignored)}
     spelled |= {kind: str(registry.spell(kind, spec)) for kind, spec in specs.items()}
     reason = _unfit(registry, recipe, specs, parts, data)
     return Assembly(recipe, make_keys(recipe, answers, data.fingerprint), spelled, parts, data, reason)
@@ -67,7 +73,13 @@ def token_space(parts: Parts, data: ImageData) -> TokenSpace:
     Raises:
         Unfit: if the tokenizer cannot cut them.
     """
-    space: TokenSpace = parts.tokenizer.build(data.shape).space
+    tokenizer: Any = parts.tokenizer
+    return _space(tokenizer, data.shape)
+
+
+@cache
+def _space(tokenizer: Any, shape: tuple[int, int, int]) -> TokenSpace:
+    space: TokenSpace = tokenizer.build(shape).space
     return space
 
 
@@ -91,7 +103,7 @@ def _asked(registry: Registry, recipe: Recipe) -> dict[str, Spec]:
     while waiting:
         kind = waiting.pop(0)
         if kind not in specs:
-            specs[kind] = getattr(recipe, kind) or _default(registry, recipe, kind)
+            specs[kind] = getattr(recipe, kind) or _default(registry, specs, kind)
             waiting += _asks(registry.offer(kind, specs[kind]))
     return {kind: specs[kind] for kind in KINDS if kind in specs}
 
@@ -100,15 +112,22 @@ def _asks(offer: Offer) -> tuple[str, ...]:
     return tuple(getattr(offer.maker, "asks", ()))
 
 
-def _default(registry: Registry, recipe: Recipe, kind: str) -> Spec:
-    if kind == "sampling_schedule":
-        return recipe.mask_schedule or _default(registry, recipe, "mask_schedule")
-    if kind == "extractor":
-        dataset = recipe.dataset or _default(registry, recipe, "dataset")
-        return Spec.parse(registry.offer("dataset", dataset).maker.extractor)  # type: ignore[attr-defined]
+def _default(registry: Registry, specs: Mapping[str, Spec], kind: str) -> Spec:
+    """The usual answer to a kind: its default, or what one of the components found so far names as such.
+
+    Raises:
+        UserError: if there is none.
+    """
     default = KINDS[kind].default
-    assert default is not None
-    return default
+    if default is not None:
+        return default
+    if kind == "sampling_schedule":
+        return specs.get("mask_schedule") or _default(registry, specs, "mask_schedule")
+    for asked, spec in specs.items():
+        usual = getattr(registry.offer(asked, spec).maker, kind, None)
+        if isinstance(usual, str):
+            return Spec.parse(usual)
+    raise UserError(f"nothing in this recipe says which {kind.replace('_', ' ')} is usual; set {kind}")
 
 
 def _answer(registry: Registry, kind: str, spec: Spec) -> Answer:
@@ -119,6 +138,19 @@ def _answer(registry: Registry, kind: str, spec: Spec) -> Answer:
 def _with_weights(answer: Answer, extractor: Any) -> Answer:
     """Scores belong to the weights that an extractor reads from a file as much as to its code."""
     return replace(answer, source=f"{answer.source}+{_extractor_id(extractor)}")
+
+
+def _with_files(answer: Answer, component: Any) -> Answer:
+    """Results belong to the content of the files that a component, or one it was made with, reads."""
+    paths = [path for part in _components([component]) for path in getattr(part, "files", ())]
+    hashes = [_file_hash(path, path.stat().st_mtime_ns) for path in paths]
+    return replace(answer, source="+".join([answer.source, *hashes]))
+
+
+@cache
+def _file_hash(path: Path, changed: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
 def _metrics_answer(registry: Registry, recipe: Recipe) -> Answer:

@@ -3,6 +3,8 @@
 import copy
 import csv
 import time
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,28 @@ from torch import Tensor
 from mgbench.assembly import Assembly
 from mgbench.kinds import UNLABELLED
 from mgbench.progress import Interrupted, Progress
+from mgbench.stages.likelihood import held_out_bound
 from mgbench.stages.sample import Model
 from mgbench.stages.tokenize import encode
 from mgbench.stages.train import Training, TrainStep
 from mgbench.store import CHECKPOINT, Store, write
 
-MODEL, TOKENIZER, CURVE = "model.safetensors", "tokenizer.safetensors", "training.csv"
+MODEL, CURVE = "model.safetensors", "training.csv"
+TOKENIZER, FITTING = "tokenizer.safetensors", "fitting.csv"
+CURVE_COLUMNS = tuple(item.name for item in fields(TrainStep))
 CHECKPOINT_SECONDS = 30.0
+
+
+class NoTokenizer(Exception):
+    """The tokenizer of a model came to nothing, and so does the model."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A tokenizer as it was fitted, on its device, and how many seconds that took."""
+
+    tokenizer: Any
+    seconds: float
 
 
 def fitted_model(store: Store, assembly: Assembly, device: torch.device, progress: Progress) -> tuple[Model, TrainStep]:
@@ -27,9 +44,11 @@ def fitted_model(store: Store, assembly: Assembly, device: torch.device, progres
 
     Raises:
         Diverged: if its loss stops being a number.
+        NoTokenizer: if its tokenizer could not be fitted when that was tried before.
         Interrupted: if the user asks to stop; a checkpoint is left.
     """
-    tokenizer = _tokenizer(store, assembly).to(device)
+    _check_tokenizer(store, assembly)
+    tokenizer = fitted_tokenizer(store, assembly, device, progress).tokenizer
     torch.manual_seed(assembly.recipe.seed)
     module = assembly.parts.process.build(assembly.parts, tokenizer.space, assembly.classes)
     folder = store.layout.model(assembly.keys.training)
@@ -38,19 +57,44 @@ def fitted_model(store: Store, assembly: Assembly, device: torch.device, progres
     module.load_state_dict(load_file(folder / MODEL))
     module = module.to(device).requires_grad_(False).eval()
     last = _read_curve(folder / CURVE)[-1]
-    return Model(assembly.parts, module, tokenizer, tokenizer.space, assembly.classes, device), last
+    bound = held_out_bound(assembly.parts, module, tokenizer, assembly.data, assembly.recipe.seed, device)
+    return Model(assembly.parts, module, tokenizer, tokenizer.space, assembly.classes, device, bound), last
 
 
-def _tokenizer(store: Store, assembly: Assembly) -> Any:
-    tokenizer = assembly.parts.tokenizer.build(assembly.data.shape)
+def fitted_tokenizer(store: Store, assembly: Assembly, device: torch.device, progress: Progress) -> Fitted:
+    """The tokenizer of a recipe, read or fitted and stored, on the device.
+
+    Raises:
+        Diverged: if its loss stops being a number.
+        Interrupted: if the user asks to stop; nothing is left.
+    """
+    tokenizer = assembly.parts.tokenizer.build(assembly.data.shape).to(device)
     folder = store.layout.tokenizer(assembly.keys.tokenizer)
-    if store.complete(folder):
-        tokenizer.load_state_dict(load_file(folder / TOKENIZER))
-        return tokenizer
-    tokenizer.fit(assembly.data.train, seed=0)
-    state = tokenizer.state_dict()
-    store.publish(folder, {TOKENIZER: lambda path: save_file(state, path)})
-    return tokenizer
+    if not store.complete(folder):
+        _fit(store, folder, tokenizer, assembly.data.train, progress)
+    tokenizer.load_state_dict(load_file(folder / TOKENIZER))
+    curve = _read_rows(folder / FITTING)
+    return Fitted(tokenizer.requires_grad_(False).eval(), float(curve[-1]["seconds"]) if curve else 0.0)
+
+
+def _fit(store: Store, folder: Path, tokenizer: Any, images: Tensor, progress: Progress) -> None:
+    curve, started = [], time.monotonic()
+    for step, total, loss in tokenizer.fit(images, seed=0):
+        curve.append((step, loss, time.monotonic() - started))
+        progress("tokenize", step, total, loss=loss)
+    state = {name: value.contiguous() for name, value in tokenizer.state_dict().items()}
+    files = {
+        TOKENIZER: lambda path: save_file(state, path),
+        FITTING: lambda path: _write_rows(path, ("step", "loss", "seconds"), curve),
+    }
+    store.publish(folder, files)
+
+
+def _check_tokenizer(store: Store, assembly: Assembly) -> None:
+    found = store.record(assembly.keys.reconstruction)
+    failed = found is not None and found.status in ("failed", "diverged")
+    if found and failed and not store.complete(store.layout.tokenizer(assembly.keys.tokenizer)):
+        raise NoTokenizer(f"its tokenizer {found.status}: {found.reason}")
 
 
 def _train(
@@ -75,7 +119,9 @@ def _train(
         _checkpoint(folder, training, curve)
         raise
     state = {name: value.contiguous() for name, value in training.average.module.state_dict().items()}
-    store.publish(folder, {MODEL: lambda path: save_file(state, path), CURVE: lambda path: _write_curve(path, curve)})
+    rows = [astuple(step) for step in curve]
+    files = {MODEL: lambda path: save_file(state, path), CURVE: lambda path: _write_rows(path, CURVE_COLUMNS, rows)}
+    store.publish(folder, files)
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
@@ -108,16 +154,20 @@ def _resume(store: Store, folder: Path, training: Training) -> list[TrainStep]:
         return []
 
 
-def _write_curve(path: Path, curve: list[TrainStep]) -> None:
+def _write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[float]]) -> None:
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["step", "loss", "learning_rate", "seconds"])
-        writer.writerows([step.step, step.loss, step.learning_rate, step.seconds] for step in curve)
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def _read_curve(path: Path) -> list[TrainStep]:
-    with path.open(newline="") as file:
-        return [
-            TrainStep(int(row["step"]), float(row["loss"]), float(row["learning_rate"]), float(row["seconds"]))
-            for row in csv.DictReader(file)
-        ]
+    return [
+        TrainStep(int(row.pop("step")), **{name: float(value) for name, value in row.items()})
+        for row in _read_rows(path)
+    ]

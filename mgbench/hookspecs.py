@@ -1,4 +1,4 @@
-"""The hooks, one per kind: the table of contents of the project.
+"""The hooks, one per kind, one for methods and one for references: the table of contents of the project.
 
 A plugin is a module whose functions carry these names and `@hookimpl`. Each returns what the module offers, by name:
 a component is a frozen dataclass whose fields are its options (signatures in `mgbench.kinds`). Nothing is registered at
@@ -64,6 +64,11 @@ def mgbench_loss_weightings() -> "Mapping[str, type[kinds.LossWeighting]]":  # t
 
 
 @hookspec
+def mgbench_time_grids() -> "Mapping[str, type[kinds.TimeGrid]]":  # type: ignore[empty-body]
+    """At which times does sampling stop?"""
+
+
+@hookspec
 def mgbench_samplers() -> "Mapping[str, type[kinds.Sampler]]":  # type: ignore[empty-body]
     """Which tokens are revealed next?"""
 
@@ -75,7 +80,12 @@ def mgbench_guidance_schedules() -> "Mapping[str, type[kinds.GuidanceSchedule]]"
 
 @hookspec
 def mgbench_solvers() -> "Mapping[str, type[kinds.Solver]]":  # type: ignore[empty-body]
-    """How does the diffusion head go from noise to a value?"""
+    """How does the head go from noise to a value?"""
+
+
+@hookspec
+def mgbench_code_draws() -> "Mapping[str, type[kinds.CodeDraw]]":  # type: ignore[empty-body]
+    """Which codes may be drawn, and how boldly?"""
 
 
 @hookspec
@@ -86,3 +96,8 @@ def mgbench_extractors() -> "Mapping[str, type[kinds.Extractor]]":  # type: igno
 @hookspec
 def mgbench_metrics() -> "Mapping[str, type[kinds.Metric]]":  # type: ignore[empty-body]
     """How far are the images from the real ones?"""
+
+
+@hookspec
+def mgbench_references() -> "Mapping[str, str]":  # type: ignore[empty-body]
+    """BibTeX entries by their keys, of the papers (`eprint`: the arXiv number) that docstrings of components name."""

@@ -4,24 +4,28 @@ Symbols: B images in a batch; N tokens an image; K codes; D numbers in a continu
 one a token picked from a batch; C, H, W' channels, height, width of images. Time t runs in [0, 1] and t = 1 is fully masked;
 γ(t) is the share of tokens masked at t. A mask is True where a token is masked. A label of -1 means "no label".
 
-Every component is a frozen dataclass whose fields are its options. Two attributes are optional on all of them:
-`asks`, names of further kinds it needs (its process, and what the process asks, decide what a recipe consists of), and
-`check(parts, space)`, which raises `Unfit` when the component cannot work with the others.
+Every component is a frozen dataclass whose fields are its options. Some attributes are optional on all of them: `asks`,
+names of further kinds it needs (its process, and what the process asks, decide what a recipe consists of); an attribute
+called like a kind that has no default of its own (`extractor`, `solver`), the usual answer to it; `check(parts, space)`,
+which raises `Unfit` when the component cannot work with the others; and `files`, paths whose content decides what it does.
 """
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
+    from mgbench.steps import Looks, Request, State, Step, View
     from mgbench.streams import Streams
 
 UNLABELLED = -1
+# A prediction [R,D] from x [R,D] and a time, and the variance value [R,D] if one was learned: one evaluation of the head.
+Predict = Callable[["Tensor", float], "tuple[Tensor, Tensor | None]"]
 
 
 @dataclass(frozen=True)
@@ -63,47 +67,36 @@ class ImageData:
 
 
 @dataclass(frozen=True)
+class Statistics:
+    """The mean [F] and the covariance [F,F] of features, float64: all there is of images that are not at hand."""
+
+    mean: "Tensor"
+    covariance: "Tensor"
+
+
+@dataclass(frozen=True)
 class Features:
-    """What an extractor says of M images: features [M,F], class logits [M,K] if it has them, and the labels asked for [M]."""
+    """What an extractor says of M images: features [M,F]; where it has them, class logits [M,K] and spatial features [M,S],
+    the values of a few channels at every place; and the labels asked for [M].
+
+    `images` uint8 [M,3,H,W'] and the `extractor` they were seen through are for metrics that look for themselves. Of images
+    that are not at hand there are no rows, but `statistics` (and perhaps `spatial_statistics`).
+    """
 
     features: "Tensor"
     logits: "Tensor | None" = None
     labels: "Tensor | None" = None
+    spatial: "Tensor | None" = None
+    images: "Tensor | None" = None
+    extractor: "ExtractorModule | None" = None
+    statistics: Statistics | None = None
+    spatial_statistics: Statistics | None = None
 
-
-@dataclass(frozen=True)
-class Step:
-    """One sampling step from time t to s < t.
-
-    `share_now` and `share_then` are the shares of tokens masked before and after it; `reveal` is how many tokens every image
-    reveals, or None where each image draws its own number.
-    """
-
-    index: int
-    total: int
-    t: float
-    s: float
-    share_now: float
-    share_then: float
-    reveal: int | None = None
-
-
-@dataclass(frozen=True)
-class State:
-    """Unfinished images: tokens [B,N] int64 or [B,N,D] float, and the mask [B,N]."""
-
-    tokens: "Tensor"
-    mask: "Tensor"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to sample: labels int64 [B], how many steps, one random stream per image, and one shared by the whole run."""
-
-    labels: "Tensor"
-    steps: int
-    images: "Streams"
-    shared: "Streams"
+    def first(self, count: int) -> "Features":
+        """Of the first so many images."""
+        names = ("logits", "labels", "spatial", "images")
+        found: dict[str, Any] = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return replace(self, features=self.features[:count], **{name: rows[:count] for name, rows in found.items()})
 
 
 class Parts(SimpleNamespace):
@@ -118,16 +111,22 @@ class Parts(SimpleNamespace):
     masking: "Masking"
     loss_weighting: "LossWeighting"
     sampling_schedule: "MaskSchedule"
+    time_grid: "TimeGrid"
     sampler: "Sampler"
     guidance_schedule: "GuidanceSchedule"
     solver: "Solver"
+    code_draw: "CodeDraw"
     extractor: "Extractor"
     metrics: "tuple[Metric, ...]"
     labels: bool
 
 
 class Process(Protocol):
-    """How does an unfinished image become a finished one?"""
+    """How does an unfinished image become a finished one?
+
+    Optional: `ignores`, settings that mean nothing to it; and `bound`, called as `loss` with `space` after `parts`: an upper
+    bound [B] in nats on −log p of every image's tokens, or None.
+    """
 
     asks: ClassVar[tuple[str, ...]]
 
@@ -139,7 +138,7 @@ class Process(Protocol):
     ) -> "Tensor":
         """The training loss (a scalar) of a batch of tokens [B,N] or [B,N,D] with labels int64 [B]."""
 
-    def sample(self, model: "nn.Module", parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
+    def sample(self, model: "nn.Module", parts: Parts, space: TokenSpace, request: "Request") -> Iterator["State"]:
         """Yield the state after every step; the last one has no token masked."""
 
 
@@ -152,68 +151,29 @@ class Dataset(Protocol):
         """Read or draw the images; the same options give the same images."""
 
 
-class TokenizerModule(Protocol):
-    """A tokenizer for images of one shape; a `torch.nn.Module` whose state is all there is to save."""
-
-    space: TokenSpace
-
-    def fit(self, images: "Tensor", seed: int) -> None:
-        """Learn from images uint8 [M,C,H,W'] whatever there is to learn."""
-
-    def encode(self, images: "Tensor") -> "Tensor":
-        """Images uint8 [B,C,H,W'] to tokens, int64 [B,N] or float [B,N,D]."""
-
-    def decode(self, tokens: "Tensor") -> "Tensor":
-        """Tokens to images uint8 [B,C,H,W']."""
-
-
 class Tokenizer(Protocol):
     """What is a token?"""
 
     def build(self, shape: tuple[int, int, int]) -> Any:
-        """A `TokenizerModule`, not yet fitted, for images of this shape (C, H, W').
+        """A `modules.TokenizerModule`, not yet fitted, for images of this shape (C, H, W').
 
         Raises:
             Unfit: if it cannot cut such images.
         """
 
 
-class NetworkModule(Protocol):
-    """A `torch.nn.Module` that turns partly masked tokens into one vector a token."""
-
-    width: int
-
-    def __call__(self, tokens: "Tensor", mask: "Tensor", labels: "Tensor") -> "Tensor":
-        """Tokens, mask [B,N] and labels int64 [B] (-1: none) to z [B,N,W]. What lies under the mask is never looked at."""
-
-
 class Network(Protocol):
     """What does the model see around a token?"""
 
     def build(self, space: TokenSpace, classes: int) -> Any:
-        """A `NetworkModule` for such tokens and this many classes (0: no labels at all)."""
-
-
-class HeadModule(Protocol):
-    """A `torch.nn.Module` that draws the value of a token from its z; its forward is one evaluation."""
-
-    def loss(self, z: "Tensor", values: "Tensor", generator: "Generator") -> "Tensor":
-        """The loss [R] of rows z [R,W] whose true values are int64 [R] or float [R,D]."""
-
-    def sample(
-        self, z: "Tensor", z_uncond: "Tensor | None", scale: float, draws: "Streams", solver: "Solver | None"
-    ) -> "tuple[Tensor, Tensor | None]":
-        """Values of rows z [R,W], and the log-probability [R] of each if it has one.
-
-        With `z_uncond` the prediction is moved from the unconditional one by `scale` (1: plain conditional).
-        """
+        """A `modules.NetworkModule` for such tokens and this many classes (0: no labels at all)."""
 
 
 class Head(Protocol):
     """What value does a masked token take, given z?"""
 
     def build(self, space: TokenSpace, width: int) -> Any:
-        """A `HeadModule` for such tokens and a network of this width."""
+        """A `modules.HeadModule` for such tokens and a network of this width."""
 
 
 class MaskSchedule(Protocol):
@@ -227,52 +187,79 @@ class Masking(Protocol):
     """How many tokens of each training image are masked, and which?"""
 
     def draw(self, schedule: MaskSchedule, batch: int, tokens: int, generator: "Generator") -> "tuple[Tensor, Tensor]":
-        """A mask bool [B,N] with at least one token masked in every row, and the times [B] it was drawn at."""
+        """A mask bool [B,N] with at least one token masked in every row, unless an option says otherwise, and its times [B]."""
 
 
 class LossWeighting(Protocol):
     """How much does t count in the loss?"""
 
-    def __call__(self, schedule: MaskSchedule, t: "Tensor") -> "Tensor":
-        """The weight of each time, same shape as t."""
+    def __call__(self, schedule: MaskSchedule, t: "Tensor", mask: "Tensor") -> "Tensor":
+        """The weight [B,N] of every token's loss in the loss of a batch, which is their weighted sum; t [B], mask [B,N].
+
+        The head is trained, and paid for, where the weight is not 0.
+        """
+
+
+class TimeGrid(Protocol):
+    """At which times does sampling stop?"""
+
+    def __call__(self, steps: int) -> "Tensor":
+        """Times float64 [steps + 1] falling from 1 to about 0."""
 
 
 class Sampler(Protocol):
     """Which tokens are revealed next?
 
-    `needs_confidence` says that values are drawn for all masked tokens first and then chosen by their probability; otherwise
-    positions are chosen first, and the head is paid for only there.
+    A method `value_temperature(step) -> float` is optional: the temperature at which a head of codes draws in a step.
     """
 
-    needs_confidence: ClassVar[bool]
+    looks: ClassVar["Looks"]
 
-    def plan(self, schedule: MaskSchedule, tokens: int, steps: int, shared: "Streams") -> Iterable[Step]:
-        """The steps to take, at most `steps` of them; a step that would reveal nothing is left out."""
+    def plan(self, schedule: MaskSchedule, space: TokenSpace, times: "Tensor", shared: "Streams") -> Iterable["Step"]:
+        """The steps to take along the times [T + 1], at most T; a step in which no image reveals anything is left out."""
 
-    def choose(self, mask: "Tensor", confidence: "Tensor | None", step: Step, draws: "Streams") -> "Tensor":
-        """The mask [B,N] after the step, given log-probabilities [B,N] if they were asked for; `draws` has a stream an image."""
+    def choose(self, view: "View", step: "Step", draws: "Streams") -> "Tensor":
+        """The mask [B,N] after the step; `draws` has a stream an image. Visible tokens may be masked again."""
 
 
 class GuidanceSchedule(Protocol):
     """How hard do we push towards the label at this step?"""
 
-    def __call__(self, step: Step) -> float:
+    def __call__(self, step: "Step") -> float:
         """The guidance scale w of u + w (c - u); 1 needs no unconditional pass."""
 
 
 class Solver(Protocol):
-    """How does the diffusion head go from noise to a value?"""
+    """How does the head go from noise to a value?
 
-    def solve(
-        self, denoise: "Callable[[Tensor, float], tuple[Tensor, Tensor]]", betas: "Tensor", dim: int, draws: "Streams"
-    ) -> "Tensor":
-        """Values float [R,D]. `denoise(x [R,D], time)` gives the noise prediction and the variance value, both [R,D];
-        `betas` float64 [T] is the head's noise table; `draws` has one stream a row.
+    It asks for `steps` predictions, or for as many as `evaluations` says, a property that is optional. `path` is the way it
+    goes: "noise", along a table of noise and with predictions of the noise, or "velocity", along the straight line
+    x_t = (1 − t) x_0 + t ε and with predictions of ε − x_0.
+    """
+
+    path: ClassVar[Literal["noise", "velocity"]]
+    steps: int
+
+    def solve(self, predict: "Predict", betas: "Tensor", dim: int, draws: "Streams") -> "Tensor":
+        """Values float [R,D]; `draws` has one stream a row. Times are those of the table `betas` float64 [T], whole or between;
+        for "velocity" the table is empty, and times lie in [0, 1].
         """
 
 
+class CodeDraw(Protocol):
+    """Which codes may be drawn, and how boldly?"""
+
+    def __call__(self, logits: "Tensor") -> "Tensor":
+        """The logits to draw from, float64 [R,K], −∞ for codes left out, from those of the head."""
+
+
 class ExtractorModule(Protocol):
-    """A `torch.nn.Module` in evaluation mode; `id` is its name with a hash of its weights."""
+    """A `torch.nn.Module` in evaluation mode; `id` is its name with a hash of its weights.
+
+    Three attributes are optional. `plain`: scores are written without its name, because the metrics are named for it, as FID
+    is for one Inception network. `classes`: the names of the classes that its logits are of (without them, those of the data).
+    `side`: images float in [0, 255] of this size are seen as they are, so that others may resize.
+    """
 
     id: str
 
@@ -284,11 +271,19 @@ class Extractor(Protocol):
     """What does an image look like to a metric?"""
 
     def build(self) -> Any:
-        """An `ExtractorModule`, its weights loaded."""
+        """An `ExtractorModule`, its weights loaded.
+
+        Raises:
+            UserError: if the weights are not there, or not those that they should be.
+        """
 
 
 class Metric(Protocol):
     """How far are the images from the real ones?"""
 
     def __call__(self, generated: Features, reference: Features) -> Mapping[str, float]:
-        """Numbers by name, from features float64 on the CPU."""
+        """Numbers by name, from features float64 on the CPU.
+
+        Raises:
+            Unfit: if what it needs is not there; the metric is then left out, with this reason.
+        """

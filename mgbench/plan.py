@@ -1,47 +1,90 @@
 """What a study will do, before it does it: every recipe with its reason to be skipped or its result to be reused, by trial."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from mgbench.assembly import Assembly, assemble
-from mgbench.record import Record
+from mgbench.record import About, Record
 from mgbench.registry import Registry
 from mgbench.store import Store
 from mgbench.study import Study
 
+# What a recipe's row says when it is about the tokenizer alone; `samples` is how many images, as for the rows on top.
+_OF_TOKENIZER = ("dataset", "tokenizer", "extractor", "metrics", "samples")
+TOKENIZER = "tokenizer"
+
 
 @dataclass(frozen=True)
 class Row:
-    """One recipe of a study."""
+    """One recipe of a study: its images, or only what its tokenizer makes of real ones."""
 
     method: str
     assembly: Assembly
     reused: bool = False
+    about: About = "images"
 
     @property
     def key(self) -> str:
         """Where its results live."""
-        return self.assembly.keys.run
+        keys = self.assembly.keys
+        return keys.run if self.about == "images" else keys.reconstruction
+
+    @property
+    def trial(self) -> str:
+        """The key of the trained model, or of the fitted tokenizer, that it is a row of."""
+        keys = self.assembly.keys
+        return keys.training if self.about == "images" else keys.tokenizer
+
+    @property
+    def spelled(self) -> dict[str, Any]:
+        """Every field of the recipe spelled out, None where it decides nothing of this row."""
+        spelled = self.assembly.spelled
+        if self.about == "images":
+            return spelled
+        return {name: value if name in _OF_TOKENIZER else None for name, value in spelled.items()}
 
     def record(self, status: str, reason: str = "", **rest: object) -> Record:
         """A record of this row."""
-        keys, spelled = self.assembly.keys, self.assembly.spelled
         data = self.assembly.data.fingerprint
-        return Record(keys.run, keys.training, self.method, status, spelled, reason, data=data, **rest)  # type: ignore[arg-type]
+        return Record(
+            self.key,
+            self.trial,
+            self.method,
+            status,  # type: ignore[arg-type]
+            self.spelled,
+            reason,
+            data=data,
+            about=self.about,
+            **rest,  # type: ignore[arg-type]
+        )
 
 
 @dataclass(frozen=True)
 class Trial:
-    """The rows that share one trained model: one training, many samplings."""
+    """The rows that share one trained model (one training, many samplings), or the rows about one tokenizer (one fitting)."""
 
-    training_key: str
+    key: str
     rows: tuple[Row, ...]
 
     @property
+    def about(self) -> About:
+        """What all of its rows are about."""
+        return self.rows[0].about
+
+    @property
+    def needs(self) -> str:
+        """The key of the trial that has to end before this one starts, if it is to be run at all."""
+        return self.rows[0].assembly.keys.tokenizer if self.about == "images" else ""
+
+    @property
     def name(self) -> str:
-        """Its methods and seed, for people."""
+        """Its methods and seed, or its tokenizer, for people."""
+        assembly = self.rows[0].assembly
+        if self.about != "images":
+            return f"tokenizer {assembly.recipe.tokenizer or assembly.spelled[TOKENIZER]}"
         methods = dict.fromkeys(row.method for row in self.rows)
-        return f"{' + '.join(methods)} (seed {self.rows[0].assembly.recipe.seed})"
+        return f"{' + '.join(methods)} (seed {assembly.recipe.seed})"
 
 
 def plan_rows(registry: Registry, study: Study, store: Store) -> list[Row]:
@@ -53,16 +96,38 @@ def plan_rows(registry: Registry, study: Study, store: Store) -> list[Row]:
     rows: dict[str, Row] = {}
     for method, recipe in study.expand():
         assembly = assemble(registry, recipe)
-        found = None if assembly.unfit else store.record(assembly.keys.run)
-        reused = found is not None and found.status == "done"
+        reused = not assembly.unfit and _done(store, assembly.keys.run)
         rows.setdefault(assembly.keys.run, Row(method, assembly, reused))
     return list(rows.values())
 
 
+def plan_tokenizers(rows: Iterable[Row], store: Store) -> list[Row]:
+    """A row about every tokenizer that these rows use, once for each way in which they are scored.
+
+    It is reused when it is stored, unless a model is to be trained on the tokenizer and the tokenizer is not there.
+    """
+    users: dict[str, list[Row]] = {}
+    for row in rows:
+        if not row.assembly.unfit:
+            users.setdefault(row.assembly.keys.reconstruction, []).append(row)
+    found = []
+    for key, group in users.items():
+        tokenizer = store.layout.tokenizer(group[0].assembly.keys.tokenizer)
+        needed = not all(row.reused for row in group)
+        reused = _done(store, key) and not (needed and not store.complete(tokenizer))
+        found.append(replace(group[0], method=TOKENIZER, reused=reused, about="tokenizer"))
+    return found
+
+
+def _done(store: Store, key: str) -> bool:
+    found = store.record(key)
+    return found is not None and found.status == "done"
+
+
 def plan_trials(rows: Iterable[Row]) -> list[Trial]:
-    """The rows that are to be computed, grouped by the model they share, in the order of the study."""
+    """The rows that are to be computed, grouped by the model or the tokenizer they share, in the order of the study."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         if not row.reused and not row.assembly.unfit:
-            groups.setdefault(row.assembly.keys.training, []).append(row)
+            groups.setdefault(row.trial, []).append(row)
     return [Trial(key, tuple(group)) for key, group in groups.items()]

@@ -14,14 +14,14 @@ from typing import Any
 
 import pluggy
 
-from mgbench import components, hookspecs
+from mgbench import bibtex, components, hookspecs
 from mgbench.errors import UserError, suggestion
 from mgbench.recipe import Recipe
 from mgbench.registry import Offer, Registry
 from mgbench.spec import hints
 
 GROUP = "mgbench"
-RECIPE_HOOK = "mgbench_recipes"
+RECIPE_HOOK, REFERENCE_HOOK = NO_COMPONENTS = ("mgbench_recipes", "mgbench_references")
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,10 @@ def _add(manager: pluggy.PluginManager, registry: Registry, source: Source) -> N
         if manager.has_plugin(source.name):
             manager.unregister(name=source.name)
         raise UserError(f"plugin {source.name!r} ({source.target}): {_sentence(error)}") from error
+    registry.docstrings[source.name] = module.__doc__ or ""
     for hook, items in offers.items():
-        if hook == RECIPE_HOOK:
-            registry.recipes[source.name] = items
+        if hook in NO_COMPONENTS:
+            _by_plugin(registry, hook)[source.name] = items
         else:
             offered = {name: Offer(maker, source.name) for name, maker in items.items()}
             registry.offers.setdefault(hook, {}).update(offered)
@@ -138,6 +139,10 @@ def _collect(manager: pluggy.PluginManager, plugin: str) -> dict[str, dict[str, 
 
 
 def _look_over(hook: str, name: Any, item: Any) -> None:
+    if hook == REFERENCE_HOOK:
+        if not isinstance(item, str) or bibtex.key(item) != name:
+            raise UserError(f"{hook} offers {name!r} as {item!r}, which is no BibTeX entry of that key")
+        return
     if hook == RECIPE_HOOK:
         if not isinstance(item, Recipe):
             raise UserError(f"{hook} offers {name!r} as {item!r}, which is no Recipe")
@@ -158,10 +163,15 @@ def _check_clashes(registry: Registry, plugin: str, offers: dict[str, dict[str, 
 
 
 def _owner(registry: Registry, hook: str, name: str) -> str | None:
-    if hook == RECIPE_HOOK:
-        return next((plugin for plugin, recipes in registry.recipes.items() if name in recipes), None)
+    if hook in NO_COMPONENTS:
+        return next((plugin for plugin, items in _by_plugin(registry, hook).items() if name in items), None)
     offer = registry.offers.get(hook, {}).get(name)
     return offer.plugin if offer else None
+
+
+def _by_plugin(registry: Registry, hook: str) -> dict[str, dict[str, Any]]:
+    """Where the registry keeps, by plugin, what is no component."""
+    return registry.recipes if hook == RECIPE_HOOK else registry.references
 
 
 def _import(source: Source) -> ModuleType:

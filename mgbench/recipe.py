@@ -14,7 +14,7 @@ Decides = Literal["tokens", "model", "images", "scores"]
 STAGES: tuple[Decides, ...] = ("tokens", "model", "images", "scores")
 
 # Raised when the loops themselves change what a recipe produces, so that older results are not taken for newer ones.
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,11 @@ _KINDS = (
         None,
         "mask_schedules",
     ),
+    Kind("time_grid", "at which times does sampling stop?", "images", Spec("uniform")),
     Kind("sampler", "which tokens are revealed next?", "images", Spec("random_order")),
     Kind("guidance_schedule", "how hard do we push towards the label at this step?", "images", Spec("none")),
-    Kind("solver", "how does the diffusion head go from noise to a value?", "images", Spec("dpmpp")),
+    Kind("solver", "how does the head go from noise to a value?", "images", None),
+    Kind("code_draw", "which codes may be drawn, and how boldly?", "images", Spec("softmax")),
     Kind("extractor", "what does an image look like to a metric?", "scores", None),
 )
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _KINDS}
@@ -80,9 +82,11 @@ class Recipe:
     masking: Spec | None = None
     loss_weighting: Spec | None = None
     sampling_schedule: Spec | None = None
+    time_grid: Spec | None = None
     sampler: Spec | None = None
     guidance_schedule: Spec | None = None
     solver: Spec | None = None
+    code_draw: Spec | None = None
     extractor: Spec | None = None
     metrics: tuple[Spec, ...] = field(
         default=(Spec("fid"), Spec("kid"), Spec("accuracy")), metadata={"decides": "scores"}
@@ -100,6 +104,7 @@ class Recipe:
     precision: Literal["auto", "float32", "bfloat16"] = _setting("model", "auto")
     seed: Index = _setting("model", 0)
     sampling_steps: Count = _setting("images", 16)
+    balanced_labels: bool = _setting("images", True)
     samples: Index = _setting("images", 0)
 
     def __post_init__(self) -> None:
@@ -173,11 +178,15 @@ class Answer:
 
 @dataclass(frozen=True)
 class Keys:
-    """Where the results of a recipe live: hashes of all that decides its tokenizer, its model, its images and scores."""
+    """Where the results of a recipe live: hashes of all that decides its tokenizer, its model, its images and scores.
+
+    `reconstruction` is of all that decides how images are scored that only went through the tokenizer.
+    """
 
     tokenizer: str
     training: str
     run: str
+    reconstruction: str
 
 
 def make_keys(recipe: Recipe, answers: Mapping[str, Answer], data_fingerprint: str) -> Keys:
@@ -191,7 +200,11 @@ def make_keys(recipe: Recipe, answers: Mapping[str, Answer], data_fingerprint: s
             entries[decides(name)][name] = _plain(value)
     upto = [{stage: entries[stage] for stage in STAGES[: count + 1]} for count in range(len(STAGES))]
     common = {"version": PROTOCOL_VERSION, "data": data_fingerprint}
-    return Keys(*(digest({**common, **upto[STAGES.index(stage)]}) for stage in ("tokens", "model", "scores")))
+    tokenizer, training, run = (
+        digest({**common, **upto[STAGES.index(stage)]}) for stage in ("tokens", "model", "scores")
+    )
+    judged = {stage: entries[stage] for stage in ("tokens", "scores")}
+    return Keys(tokenizer, training, run, digest({**common, **judged, "reconstructed": recipe.samples}))
 
 
 def digest(content: Any) -> str:

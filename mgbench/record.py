@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from mgbench.errors import UserError
+from mgbench.errors import UserError, suggestion
 
-SCHEMA = 1
+# 2: a row says what it is about.
+SCHEMA = 2
 
 Status = Literal["done", "skipped", "failed", "diverged", "interrupted"]
+About = Literal["images", "tokenizer"]
 
 
 class Corrupt(Exception):
@@ -24,7 +26,8 @@ class Record:
 
     `recipe` holds every field spelled out (None where nothing asks the kind); `scores` and `floors` are metrics by name, the
     floor being the same metric of as many held-out real images; `costs` are counts and seconds by name; `protocol` says how
-    the scores were obtained; `origin` says where, when and with which versions.
+    the scores were obtained; `origin` says where, when and with which versions. A row about a tokenizer scores held-out
+    images that went through it and back, the best that a model of its tokens can do; its `training_key` is the tokenizer's.
     """
 
     key: str
@@ -40,15 +43,17 @@ class Record:
     protocol: str = ""
     data: str = ""
     origin: dict[str, Any] = field(default_factory=dict)
+    about: About = "images"
 
 
 @dataclass(frozen=True)
 class StudyView:
-    """Which records make up a study, in order: pairs of key and method."""
+    """Which records make up a study, in order: pairs of key and method; its command, and the BibTeX of what it uses."""
 
     name: str
     rows: tuple[tuple[str, str], ...]
     command: str = ""
+    references: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,20 +71,24 @@ class Layout:
         return self.root / "models" / training_key
 
     def tokenizer(self, tokenizer_key: str) -> Path:
-        """The folder of one fitted tokenizer: `tokenizer.safetensors`."""
+        """The folder of one fitted tokenizer: `tokenizer.safetensors`, `fitting.csv` (step, loss, seconds)."""
         return self.root / "tokenizers" / tokenizer_key
 
     def real(self, fingerprint: str) -> Path:
         """Real images of a dataset to show beside samples: arrays `images` and `labels`, as in a run's `images.npz`."""
         return self.root / "real" / f"{fingerprint}.npz"
 
+    def reference(self, key: str) -> Path:
+        """The folder of real images as one extractor sees them: `features.safetensors`, and `reference.json`, what they are."""
+        return self.root / "references" / key
+
     def study(self, name: str) -> Path:
         """The rows that make up a study."""
         return self.root / "studies" / f"{name}.json"
 
-    def log(self, training_key: str) -> Path:
-        """What the trial of one trained model printed."""
-        return self.root / "logs" / f"{training_key}.log"
+    def log(self, key: str) -> Path:
+        """What the trial of one trained model, or of one tokenizer, printed."""
+        return self.root / "logs" / f"{key}.log"
 
 
 def seal(content: Any) -> str:
@@ -131,9 +140,27 @@ def load_study(path: Path) -> StudyView:
     """Read which records make up a study; raises as `load_record`."""
     content = unseal(path.read_text(encoding="utf-8", errors="replace"))
     try:
-        return StudyView(content["name"], tuple((key, method) for key, method in content["rows"]), content["command"])
+        rows = tuple((key, method) for key, method in content["rows"])
+        # Studies of earlier versions have no references.
+        return StudyView(content["name"], rows, content["command"], content.get("references", ""))
     except (KeyError, TypeError, ValueError):
         raise Corrupt("it does not hold a study") from None
+
+
+def find_study(layout: Layout, name: str) -> StudyView:
+    """Read which records make up a study, by its name.
+
+    Raises:
+        UserError: if there is none, with the nearest name, or if it cannot be read.
+    """
+    path = layout.study(name)
+    try:
+        return load_study(path)
+    except FileNotFoundError:
+        known = [other.stem for other in path.parent.glob("*.json")]
+        raise UserError(f"{layout.root} holds no study {name!r}; {suggestion(name, known)}") from None
+    except Corrupt as problem:
+        raise UserError(f"the study {path} cannot be read ({problem}); run it again") from None
 
 
 def as_content(value: Record | StudyView) -> dict[str, Any]:

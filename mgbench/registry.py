@@ -22,13 +22,15 @@ class Offer:
 
 @dataclass
 class Registry:
-    """All that the loaded plugins offer, by hook and name, and recipes by plugin and name.
+    """All that the loaded plugins offer, by hook and name; recipes by plugin and name, and BibTeX entries by plugin and key.
 
-    `problems` says what did not load, by plugin.
+    `docstrings` are those of the plugins; `problems` says what did not load, by plugin.
     """
 
     offers: dict[str, dict[str, Offer]] = field(default_factory=dict)
     recipes: dict[str, dict[str, Recipe]] = field(default_factory=dict)
+    references: dict[str, dict[str, str]] = field(default_factory=dict)
+    docstrings: dict[str, str] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
     def names(self, kind: str) -> dict[str, Offer]:
@@ -43,8 +45,15 @@ class Registry:
         """
         known = self.names(kind)
         if spec.name not in known:
-            raise UserError(f"no {kind.replace('_', ' ')} is called {spec.name!r}; {suggestion(spec.name, known)}")
+            meant = self._known_as(kind, spec.name) or suggestion(spec.name, known)
+            raise UserError(f"no {kind.replace('_', ' ')} is called {spec.name!r}; {meant}")
         return known[spec.name]
+
+    def _known_as(self, kind: str, alias: str) -> str:
+        """Which components papers call by a name that is not ours, if they do."""
+        offers = self.names(kind).items()
+        meant = [repr(name) for name, offer in offers if alias in getattr(offer.maker, "known_as", ())]
+        return f"papers call {' or '.join(meant)} so" if meant else ""
 
     def resolve(self, kind: str, spec: Spec) -> Spec:
         """The spec with every option by its name and checked, and those that equal their default left out.

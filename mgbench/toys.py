@@ -4,70 +4,16 @@ that every probability is known. What is sampled with them can be held to the tr
 
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Generator, Tensor, nn
 
-from mgbench.errors import Unfit
-from mgbench.kinds import MaskSchedule, Parts, Solver, Step, TokenSpace
+from mgbench.kinds import MaskSchedule, Parts, Predict, TokenSpace
+from mgbench.steps import Drawn, Looks, Step, View
 from mgbench.streams import Streams
-
-SPACES = (TokenSpace(6, 3, grid=(2, 3)), TokenSpace(6, 3, codes=5, grid=(2, 3)))
-
-
-def need(holds: bool | Tensor, sentence: str) -> None:
-    """Raise `AssertionError` with the sentence unless it holds."""
-    if not bool(holds):
-        raise AssertionError(sentence)
-
-
-def same(first: Any, second: Any, tolerance: float = 0.0) -> bool:
-    """Whether two tensors (or None) have one shape and differ nowhere by more than the tolerance."""
-    if first is None or second is None:
-        return first is second
-    return bool((first.shape == second.shape) and ((first.double() - second.double()).abs() <= tolerance).all())
-
-
-def accepted(component: Any) -> list[TokenSpace]:
-    """Those of `SPACES` that a component can work with."""
-    kept = []
-    for space in SPACES:
-        try:
-            getattr(component, "check", lambda *_: None)(Parts(labels=True), space)
-            kept.append(space)
-        except Unfit:
-            continue
-    need(bool(kept), "must accept tokens of some kind, codes or vectors")
-    return kept
-
-
-def seeded(seed: int = 0) -> Generator:
-    """A generator on the CPU."""
-    return Generator().manual_seed(seed)
-
-
-def each(purpose: str, count: int) -> Streams:
-    """A stream for each of `count` images or rows."""
-    return Streams.root(0, purpose).fold(torch.arange(count))
-
-
-def tokens_of(space: TokenSpace, batch: int) -> Tensor:
-    """Random tokens of a space, [B,N] or [B,N,D]."""
-    if space.codes:
-        return torch.randint(space.codes, (batch, space.length), generator=seeded())
-    return torch.randn(batch, space.length, space.dim, generator=seeded())
-
-
-def stirred(module: Any) -> Any:
-    """The module, every parameter moved a little: many layers start at zero, where nothing depends on anything."""
-    generator = seeded(3)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
-    return module.eval()
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,20 +54,28 @@ class Joint:
     def conditional(self, tokens: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
         """Log p of every code of every token, given the visible ones: float64 [B,N,K]."""
         outcomes, codes = self.outcomes, self.probabilities.shape[-1]
-        weights = torch.stack([self.of(label) for label in labels.tolist()])
+        weights = torch.stack([self.of(label) for label in range(-1, self.classes)])[labels + 1]
         weights = weights * ((tokens[:, None] == outcomes) | mask[:, None]).all(-1)
         shares = torch.einsum("bo,onk->bnk", weights, nn.functional.one_hot(outcomes, codes).double())
         return (shares / weights.sum(1)[:, None, None]).log()
 
-    def excess(self, tokens: Tensor, label: int) -> float:
-        """How far images [M,N] of one class lie from their law: Pearson's chi-square, in its standard deviations above its mean.
+    def product(self, label: int) -> Tensor:
+        """The probability [O] of every image if its tokens were independent: the product of their margins."""
+        outcomes = self.outcomes
+        hidden = torch.zeros(1, outcomes.shape[1], dtype=torch.int64)
+        margins = self.conditional(hidden, torch.ones_like(hidden, dtype=torch.bool), torch.tensor([label]))
+        return margins[0].gather(1, outcomes.T).sum(0).exp()
+
+    def excess(self, tokens: Tensor, law: int | Tensor) -> float:
+        """How far images [M,N] lie from a law [O], or that of a class: Pearson's chi-square, in its standard deviations above
+        its mean.
 
         About standard normal for true samples; above 6 they are not of this law.
         """
         codes, length = self.probabilities.shape[-1], self.probabilities.ndim - 1
         places = codes ** torch.arange(length - 1, -1, -1)
         seen = torch.bincount((tokens * places).sum(1), minlength=codes**length).double()
-        expected = self.of(label) * len(tokens)
+        expected = (self.of(law) if isinstance(law, int) else law) * len(tokens)
         freedom = len(expected) - 1
         chi_square = float(((seen - expected) ** 2 / expected).sum())
         return (chi_square - freedom) / math.sqrt(2 * freedom)
@@ -163,21 +117,26 @@ class _OracleHead(nn.Module):
         # A code that cannot be is no lesson, and its infinity would spread.
         return -log_p.clamp_min(-30).gather(-1, values[:, None]).squeeze(-1)
 
+    def log_likelihood(self, z: Tensor, values: Tensor) -> Tensor:
+        log_p: Tensor = self(z)
+        return log_p.gather(-1, values[:, None]).squeeze(-1)
+
     def sample(
         self,
         z: Tensor,
         z_uncond: Tensor | None,
         scale: float,
         draws: Streams,
-        solver: Solver | None,
-    ) -> tuple[Tensor, Tensor]:
+        parts: Parts,
+        temperature: float = 1.0,
+    ) -> Drawn:
         logits = self(z)
         if z_uncond is not None:
             without = self(z_uncond)
             logits = without + scale * (logits - without)
         log_p = torch.log_softmax(logits, -1)
-        codes = (log_p + draws.gumbel(log_p.shape[-1])).argmax(-1)
-        return codes, log_p.gather(-1, codes[:, None]).squeeze(-1)
+        codes = (log_p + temperature * draws.gumbel(log_p.shape[-1])).argmax(-1)
+        return Drawn(codes, log_p.gather(-1, codes[:, None]).squeeze(-1), logits)
 
 
 @dataclass(frozen=True)
@@ -210,30 +169,38 @@ class Independent:
 
 @dataclass(frozen=True)
 class Equal:
-    """Weight 1."""
+    """The mean over masked tokens."""
 
-    def __call__(self, schedule: MaskSchedule, t: Tensor) -> Tensor:
-        return torch.ones_like(t)
+    def __call__(self, schedule: MaskSchedule, t: Tensor, mask: Tensor) -> Tensor:
+        return mask.to(t.dtype) / mask.sum()
+
+
+@dataclass(frozen=True)
+class Evenly:
+    """Equal steps from 1 to 0."""
+
+    def __call__(self, steps: int) -> Tensor:
+        return torch.linspace(1, 0, steps + 1, dtype=torch.float64)
 
 
 @dataclass(frozen=True)
 class OneByOne:
     """One token a step, at random; in the last step all that are left."""
 
-    needs_confidence: ClassVar[bool] = False
+    looks: ClassVar[Looks] = "mask"
 
-    def plan(self, schedule: MaskSchedule, tokens: int, steps: int, shared: Streams) -> Iterable[Step]:
-        total = min(tokens, steps)
+    def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
+        tokens, total = space.length, min(space.length, len(times) - 1)
         for index in range(total):
             left = tokens - index
             reveal = left if index == total - 1 else 1
             now, then = 1 - index / total, 1 - (index + 1) / total
             yield Step(index, total, now, then, left / tokens, (left - reveal) / tokens, reveal)
 
-    def choose(self, mask: Tensor, confidence: Tensor | None, step: Step, draws: Streams) -> Tensor:
-        scores = draws.fold(step.index).uniform(mask.shape[1]).masked_fill(~mask, 2)
+    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
+        scores = draws.fold(step.index).uniform(view.mask.shape[1]).masked_fill(~view.mask, 2)
         ranks = scores.argsort(1).argsort(1)
-        return mask & (ranks >= (step.reveal or 0))
+        return view.mask & (ranks >= (step.reveal or 0))
 
 
 @dataclass(frozen=True)
@@ -248,21 +215,52 @@ class Unpushed:
 class Euler:
     """From noise to values in a few deterministic steps, every 100th time of the table (DDIM)."""
 
-    def solve(
-        self, denoise: Callable[[Tensor, float], tuple[Tensor, Tensor]], betas: Tensor, dim: int, draws: Streams
-    ) -> Tensor:
+    path: ClassVar[Literal["noise"]] = "noise"
+    steps: int = 10
+
+    def solve(self, predict: Predict, betas: Tensor, dim: int, draws: Streams) -> Tensor:
         kept = (1 - betas).cumprod(0).clamp_min(1e-4)
         x = draws.fold(0).normal(dim).float()
         for time in range(len(kept) - 1, 0, -100):
-            eps, _ = denoise(x, float(time))
+            eps, _ = predict(x, float(time))
             now, then = float(kept[time]), float(kept[max(0, time - 100)])
             start = (x - math.sqrt(1 - now) * eps) / math.sqrt(now)
             x = math.sqrt(then) * start + math.sqrt(1 - then) * eps
         return x
 
 
+@dataclass(frozen=True)
+class Straight:
+    """From noise to values along the straight line, in ten steps."""
+
+    path: ClassVar[Literal["velocity"]] = "velocity"
+    steps: int = 10
+
+    def solve(self, predict: Predict, betas: Tensor, dim: int, draws: Streams) -> Tensor:
+        x = draws.fold(0).normal(dim).float()
+        for step in range(self.steps):
+            velocity, _ = predict(x, 1 - step / self.steps)
+            x = x - velocity / self.steps
+        return x
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Says of the tokens in which square grids, one after the other, they lie; in none if there are no sides."""
+
+    scales: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class AsTheyAre:
+    """The logits of the head."""
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        return logits
+
+
 class Gaussian:
-    """Tokens of two independent normal numbers: the exact prediction of their noise, at whole times and between."""
+    """Tokens of two independent normal numbers: the exact prediction of their noise and of their velocity, at any time."""
 
     def __init__(self) -> None:
         self.mean, self.deviation = torch.tensor([0.7, -0.4]), torch.tensor([0.5, 0.9])
@@ -277,9 +275,21 @@ class Gaussian:
         spread = kept * self.deviation**2 + 1 - kept
         return math.sqrt(1 - kept) * (x - math.sqrt(kept) * self.mean) / spread, torch.zeros_like(x)
 
+    def velocity(self, x: Tensor, time: float) -> tuple[Tensor, None]:
+        """The expected ε − x_0 at x [R,2] on the straight line, where x_t is N((1 − t) m, (1 − t)² s² + t²)."""
+        spread = (1 - time) ** 2 * self.deviation**2 + time**2
+        slope = (time - (1 - time) * self.deviation**2) / spread
+        return slope * (x - (1 - time) * self.mean) - self.mean, None
+
+    def prediction(self, path: Literal["noise", "velocity"]) -> tuple[Predict, Tensor]:
+        """What a solver of a path is given: the prediction, and the table of noise or an empty one."""
+        if path == "velocity":
+            return self.velocity, torch.empty(0, dtype=torch.float64)
+        return self.denoise, self.betas
+
 
 def toy_parts(joint: Joint, **others: Any) -> Parts:
-    """All that the masked process asks, over a joint law; `others` take the place of toys, by kind."""
+    """All that a process may ask, over a joint law; `others` take the place of toys, by kind."""
     toys = {
         "network": OracleNetwork(joint),
         "head": OracleHead(),
@@ -287,8 +297,12 @@ def toy_parts(joint: Joint, **others: Any) -> Parts:
         "masking": Independent(),
         "loss_weighting": Equal(),
         "sampling_schedule": Line(),
+        "time_grid": Evenly(),
         "sampler": OneByOne(),
         "guidance_schedule": Unpushed(),
+        "solver": Euler(),
+        "code_draw": AsTheyAre(),
+        "tokenizer": Scales(),
         "labels": True,
     }
     return Parts(**{**toys, **others})

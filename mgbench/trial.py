@@ -1,36 +1,27 @@
-"""One trial: the model its rows share, then every row sampled, judged and recorded; what goes wrong becomes rows too."""
+"""One trial: what its rows share, then every row made, judged and recorded; what goes wrong becomes rows too."""
 
-import io
-import os
-import platform
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from functools import lru_cache, partial
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
-import mgbench
-from mgbench.assembly import load_images
-from mgbench.components.metrics import small_sample_warning
 from mgbench.errors import Diverged
-from mgbench.fitting import fitted_model
-from mgbench.kinds import Features
+from mgbench.fitting import NoTokenizer, fitted_model, fitted_tokenizer
+from mgbench.judging import IMAGES, SHOWN, images_writer, judged, now, origin, save_real
 from mgbench.plan import Row, Trial
 from mgbench.progress import Interrupted, Progress
-from mgbench.record import Status
-from mgbench.stages.evaluate import extract, judge
-from mgbench.stages.sample import Meter, Model, labels_for, sample_images
+from mgbench.reconstruction import record_reconstruction
+from mgbench.record import About, Status
+from mgbench.stages.cost import Meter, forget_peak, peak_memory, sampling_costs, training_costs
+from mgbench.stages.sample import Model, asked_labels, sample_images
 from mgbench.stages.train import TrainStep
-from mgbench.store import Store, write
+from mgbench.store import Store
 
 T = TypeVar("T")
-IMAGES = "images.npz"
-SHOWN = 100
 
 
 def run_trial(store: Store, trial: Trial, device: torch.device, progress: Progress, batch: int = 250) -> None:
@@ -40,14 +31,15 @@ def run_trial(store: Store, trial: Trial, device: torch.device, progress: Progre
         Interrupted: if the user asked to stop, after the rows that are left were recorded as interrupted.
     """
     waiting = list(trial.rows)
+    prepare, record = _WORK[trial.about]
     try:
-        fit = partial(fitted_model, store, trial.rows[0].assembly, device, progress)
+        fit = partial(prepare, store, trial.rows[0].assembly, device, progress)
         fitted = _attempt(store, waiting, progress, fit)
         for note in store.notes:
             progress.emit({"note": note})
         while waiting and fitted:
-            record = partial(_record_row, store, waiting[0], *fitted, progress, batch)
-            _attempt(store, waiting[:1], progress, record)
+            make = partial(record, store, waiting[0], fitted, device, progress, batch)
+            _attempt(store, waiting[:1], progress, make)
             waiting.pop(0)
     except Interrupted:
         record_all(store, waiting, "interrupted", "stopped by the user; the same command goes on")
@@ -63,9 +55,11 @@ def _attempt(store: Store, rows: list[Row], progress: Progress, work: Callable[[
         raise
     except Diverged as error:
         status, reason = "diverged", str(error)
+    except NoTokenizer as error:
+        reason = str(error)
     except Exception as error:
         traceback.print_exc()
-        log = store.layout.log(rows[0].assembly.keys.training)
+        log = store.layout.log(rows[0].trial)
         reason = f"{type(error).__name__}: {str(error).strip() or 'no message'} (log: {log})"
     record_all(store, rows, status, reason)
     for row in rows:
@@ -79,140 +73,48 @@ def record_all(store: Store, rows: list[Row], status: Status, reason: str) -> No
         store.save_record(row.record(status, reason))
 
 
-@dataclass(frozen=True)
-class Reference:
-    """What scores are measured against: the features of the training images, and of held-out ones for the floor."""
-
-    extractor: Any
-    train: Features
-    test: Features
-
-    @property
-    def name(self) -> str:
-        """The extractor's name without the hash of its weights."""
-        name: str = self.extractor.id.partition("@")[0]
-        return name
-
-
-@lru_cache(maxsize=4)
-def _reference(dataset: Any, extractor: Any, device: torch.device) -> Reference:
-    data, module = load_images(dataset), extractor.build().to(device)
-    train = extract(module, data.train, data.train_labels, device)
-    return Reference(module, train, extract(module, data.test, data.test_labels, device))
-
-
-def _record_row(store: Store, row: Row, model: Model, trained: TrainStep, progress: Progress, batch: int) -> None:
-    assembly, started = row.assembly, _now()
+def _record_images(
+    store: Store, row: Row, fitted: tuple[Model, TrainStep], device: torch.device, progress: Progress, batch: int
+) -> None:
+    assembly, started = row.assembly, now()
     meter = Meter()
-    parts = assembly.parts
     # The rows of a trial share the trained weights, but each samples with its own parts.
-    images, seconds = _draw(row, replace(model, parts=parts), meter, progress, batch)
+    model = replace(fitted[0], parts=assembly.parts)
+    forget_peak(device)
+    images, sampling = _draw(row, model, meter, progress, batch)
     progress("judge", 0, 1)
-    scored_by: tuple[Any, Any] = (parts.dataset, parts.extractor)
-    reference = _reference(*scored_by, model.device)
-    count = len(images)
-    labels = labels_for(torch.arange(count), model.classes) if model.classes else None
-    generated = extract(reference.extractor, images, labels, model.device)
-    record = row.record(
-        "done",
-        scores=dict(judge(parts.metrics, generated, reference.train, reference.name)),
-        floors=dict(judge(parts.metrics, _first(reference.test, count), reference.train, reference.name)),
-        costs=_costs(assembly.recipe.batch_size, model, trained, meter, count, seconds),
-        warnings=_warnings(generated, reference),
-        protocol=_protocol(row, reference, count),
-        origin={**origin(model.device), "started": started, "finished": _now()},
-    )
-    _save_real(store, row)
-    shown = labels_for(torch.arange(min(count, SHOWN)), model.classes)
-    store.save_record(record, {IMAGES: lambda path: _save_images(path, images[:SHOWN], shown)})
+    labels = asked_labels(assembly.recipe, model.classes, torch.arange(len(images)))
+    found = judged(store, row, images, labels if model.classes else None, device)
+    found["scores"] |= model.bound.scores
+    costs = {**sampling, **_costs(assembly.recipe.batch_size, model, fitted[1]), **model.bound.costs}
+    save_real(store, assembly.data)
+    record = row.record("done", costs=costs, origin=origin(device, started), **found)
+    store.save_record(record, {IMAGES: images_writer(images[:SHOWN], labels[:SHOWN])})
     progress.emit({"row": row.key, "status": "done"})
 
 
-def _draw(row: Row, model: Model, meter: Meter, progress: Progress, batch: int) -> tuple[Tensor, float]:
+def _draw(row: Row, model: Model, meter: Meter, progress: Progress, batch: int) -> tuple[Tensor, Mapping[str, float]]:
+    """The images of a row, and what they cost."""
     recipe, total = row.assembly.recipe, row.assembly.samples
-    batches, seconds, done = [], 0.0, 0
-    progress("sample", 0, total, steps=recipe.sampling_steps)
+    steps = row.assembly.spelled["sampling_steps"]
+    batches, seconds, done = [], [], 0
+    progress("sample", 0, total, steps=steps)
     for part in sample_images(model, recipe, total, batch, meter):
         batches.append(part.images)
-        seconds += part.seconds
+        seconds.append(part.seconds)
         done += len(part.images)
-        progress("sample", done, total, steps=recipe.sampling_steps)
-    return torch.cat(batches), seconds
+        progress("sample", done, total, steps=steps)
+    costs = sampling_costs(meter, model.space.length, [len(images) for images in batches], seconds)
+    return torch.cat(batches), {**costs, "peak_memory_bytes": float(peak_memory(model.device))}
 
 
-def _first(features: Features, count: int) -> Features:
-    logits, labels = features.logits, features.labels
-    return Features(
-        features.features[:count],
-        None if logits is None else logits[:count],
-        None if labels is None else labels[:count],
-    )
+def _costs(batch_size: int, model: Model, trained: TrainStep) -> dict[str, float]:
+    training = training_costs(trained.flops, trained.seconds, trained.step * batch_size, model.device)
+    return {**training, "parameters": float(sum(parameter.numel() for parameter in model.module.parameters()))}
 
 
-def _costs(
-    batch_size: int, model: Model, trained: TrainStep, meter: Meter, count: int, seconds: float
-) -> dict[str, float]:
-    return {
-        "nfe": meter.rows["network"] / count,
-        "head_evaluations": meter.rows["head"] / (count * model.space.length),
-        "seconds_per_image": seconds / count,
-        "train_seconds": trained.seconds,
-        "train_images_per_second": trained.step * batch_size / max(trained.seconds, 1e-9),
-        "parameters": float(sum(parameter.numel() for parameter in model.module.parameters())),
-    }
-
-
-def _warnings(generated: Features, reference: Reference) -> list[str]:
-    count, dim = generated.features.shape
-    held = len(reference.test.features)
-    few = small_sample_warning(count, dim)
-    fewer = f"the floor is of {held} held-out images, the scores of {count}" if held < count else None
-    return [warning for warning in (few, fewer) if warning]
-
-
-def _protocol(row: Row, reference: Reference, count: int) -> str:
-    dataset = row.assembly.spelled["dataset"]
-    return f"{dataset}@{row.assembly.data.fingerprint[:8]}/train/n{count}/balanced/uint8/{reference.extractor.id}"
-
-
-def _save_real(store: Store, row: Row) -> None:
-    """Keep some held-out images, in the order of classes in which samples are drawn, to show beside them."""
-    data = row.assembly.data
-    path = store.layout.real(data.fingerprint)
-    if path.exists():
-        return
-    labels = data.test_labels
-    order = torch.arange(len(data.test)) if labels is None else _by_turns(labels, len(data.class_names))
-    chosen = order[:SHOWN]
-    kept = torch.full((len(chosen),), -1) if labels is None else labels[chosen]
-    write(path, lambda temporary: _save_images(temporary, data.test[chosen], kept))
-
-
-def _by_turns(labels: Tensor, classes: int) -> Tensor:
-    """Rows such that the classes come round in turn: 0, 1, …, K − 1, 0, 1, …"""
-    rows = [torch.nonzero(labels == index).flatten() for index in range(classes)]
-    fewest = min(len(of_class) for of_class in rows)
-    return torch.stack([of_class[:fewest] for of_class in rows], 1).flatten()
-
-
-def _save_images(path: Any, images: Tensor, labels: Tensor) -> None:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, images=images.numpy(), labels=labels.numpy())
-    path.write_bytes(buffer.getvalue())
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def origin(device: torch.device) -> dict[str, Any]:
-    """Where a result was made: device and versions."""
-    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
-    return {
-        "device": gpu or f"{platform.processor() or platform.machine()} ({torch.get_num_threads()} thread)",
-        "host_cores": os.cpu_count(),
-        "mgbench": mgbench.__version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-    }
+# What the rows of a trial share, and how one of them is made of it.
+_WORK: dict[About, tuple[Callable[..., Any], Callable[..., None]]] = {
+    "images": (fitted_model, _record_images),
+    "tokenizer": (fitted_tokenizer, record_reconstruction),
+}

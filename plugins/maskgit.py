@@ -9,12 +9,13 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from mgbench.components.selection import lowest, planned
-from mgbench.errors import Unfit
+from mgbench.bibtex import by_key
+from mgbench.components.selection import lowest, need_codes, planned
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import MaskSchedule, Parts, Step, TokenSpace
+from mgbench.kinds import MaskSchedule, Parts, TokenSpace
 from mgbench.recipe import Recipe
 from mgbench.spec import NotNegative
+from mgbench.steps import Looks, Step, View
 from mgbench.streams import Streams
 
 
@@ -26,23 +27,20 @@ class MaskGIT:
     """
 
     temperature: NotNegative = 4.5
-    needs_confidence: ClassVar[bool] = True
+    looks: ClassVar[Looks] = "values"
 
     def check(self, parts: Parts, space: TokenSpace) -> None:
-        if not space.codes:
-            raise Unfit(
-                "maskgit ranks codes by probability, and this tokenizer has none; take sampler=random_order or tokenizer=kmeans"
-            )
+        need_codes("maskgit", space)
 
-    def plan(self, schedule: MaskSchedule, tokens: int, steps: int, shared: Streams) -> Iterable[Step]:
-        return planned(schedule, tokens, steps)
+    def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
+        return planned(schedule, space.length, times)
 
-    def choose(self, mask: Tensor, confidence: Tensor | None, step: Step, draws: Streams) -> Tensor:
-        if confidence is None:
+    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
+        if view.log_p is None:
             raise ValueError("maskgit needs the log-probabilities of the values")
         annealed = self.temperature * (1 - (step.index + 1) / step.total)
-        noise = draws.fold(2).fold(step.index).gumbel(mask.shape[1])
-        return mask & ~lowest(-(confidence + annealed * noise), mask, step.reveal or 0)
+        noise = draws.fold(2).fold(step.index).gumbel(view.mask.shape[1])
+        return view.mask & ~lowest(-(view.log_p + annealed * noise), view.mask, step.reveal or 0)
 
 
 # The paper's choices; codes, budget and choice temperature (4.5 in the official configuration, for 256 tokens) are those that
@@ -60,6 +58,16 @@ MASKGIT = Recipe.of(
     ema=0.998,
 )
 
+BIBTEX = r"""
+@misc{chang2022maskgit,
+  title = {{MaskGIT}: Masked Generative Image Transformer},
+  author = {Chang, Huiwen and Zhang, Han and Jiang, Lu and Liu, Ce and Freeman, William T.},
+  year = {2022},
+  eprint = {2202.04200},
+  archivePrefix = {arXiv},
+}
+"""
+
 
 @hookimpl
 def mgbench_samplers() -> dict[str, type]:
@@ -69,3 +77,8 @@ def mgbench_samplers() -> dict[str, type]:
 @hookimpl
 def mgbench_recipes() -> dict[str, Recipe]:
     return {"maskgit": MASKGIT, "maskgit-unlabelled": MASKGIT.change(labels=False)}
+
+
+@hookimpl
+def mgbench_references() -> dict[str, str]:
+    return by_key(BIBTEX)

@@ -14,10 +14,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
-from mgbench.errors import Unfit
+from mgbench.errors import Diverged, Unfit
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import MaskSchedule, Parts, Request, State, Step, TokenSpace
+from mgbench.kinds import MaskSchedule, Parts, TokenSpace
+from mgbench.modules import Fitting
 from mgbench.recipe import Recipe
+from mgbench.steps import Looks, Request, State, Step, View
 
 FILE = str(Path(__file__).resolve())
 
@@ -29,7 +31,7 @@ TINY = Recipe(
     mask_schedule="cosine",
     sampler="random_order",
     guidance_schedule="none",
-    solver="dpmpp(steps=2)",
+    solver="dpmpp_multistep(steps=2)",
     train_steps=6,
     batch_size=16,
     warmup_steps=2,
@@ -93,8 +95,8 @@ def _mean(model: Any, labels: Tensor, scale: float) -> Tensor:
 class NotANumber:
     """A weighting that makes every loss NaN."""
 
-    def __call__(self, schedule: MaskSchedule, t: Tensor) -> Tensor:
-        return torch.full_like(t, torch.nan)
+    def __call__(self, schedule: MaskSchedule, t: Tensor, mask: Tensor) -> Tensor:
+        return torch.full(mask.shape, torch.nan)
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class Raises:
 
     message: str = "two tensors disagree"
 
-    def __call__(self, schedule: MaskSchedule, t: Tensor) -> Tensor:
+    def __call__(self, schedule: MaskSchedule, t: Tensor, mask: Tensor) -> Tensor:
         raise RuntimeError(self.message)
 
 
@@ -111,9 +113,9 @@ class Raises:
 class Kills:
     """A weighting whose process is ended by the system in the middle of training."""
 
-    def __call__(self, schedule: MaskSchedule, t: Tensor) -> Tensor:
+    def __call__(self, schedule: MaskSchedule, t: Tensor, mask: Tensor) -> Tensor:
         os.kill(os.getpid(), signal.SIGKILL)
-        return t
+        return mask / mask.sum()
 
 
 @dataclass(frozen=True)
@@ -122,22 +124,65 @@ class Slow:
 
     seconds: float = 0.05
 
-    def __call__(self, schedule: MaskSchedule, t: Tensor) -> Tensor:
+    def __call__(self, schedule: MaskSchedule, t: Tensor, mask: Tensor) -> Tensor:
         time.sleep(self.seconds)
-        return torch.ones_like(t)
+        return mask / mask.sum()
 
 
 @dataclass(frozen=True)
 class LateFailure:
     """A sampler that fails at its first step: what was trained is kept, its rows are not."""
 
-    needs_confidence: ClassVar[bool] = False
+    looks: ClassVar[Looks] = "mask"
 
-    def plan(self, schedule: MaskSchedule, tokens: int, steps: int, shared: Any) -> Iterable[Step]:
+    def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Any) -> Iterable[Step]:
         raise ValueError("no plan")
 
-    def choose(self, mask: Tensor, confidence: Tensor | None, step: Step, draws: Any) -> Tensor:
-        return mask
+    def choose(self, view: View, step: Step, draws: Any) -> Tensor:
+        return view.mask
+
+
+class CountedModule(nn.Module):
+    """Pixels as they are, once fitting has told its steps."""
+
+    def __init__(self, shape: tuple[int, int, int], steps: int, failure: str) -> None:
+        super().__init__()
+        channels, height, width = shape
+        self.shape, self.steps, self.failure = shape, steps, failure
+        self.space = TokenSpace(4, channels * height * width // 4)
+        self.fitted = nn.Parameter(torch.zeros(()), requires_grad=False)
+
+    def fit(self, images: Tensor, seed: int) -> Fitting:
+        for step in range(1, self.steps + 1):
+            yield step, self.steps, 1 / step
+            if self.failure == "raises":
+                raise RuntimeError("no codebook")
+            if self.failure == "diverges":
+                raise Diverged("the loss became nan")
+        self.fitted.fill_(1)
+
+    def encode(self, images: Tensor) -> Tensor:
+        return self.fitted * (images.float() / 127.5 - 1).reshape(len(images), 4, -1)
+
+    def decode(self, tokens: Tensor) -> Tensor:
+        pixels = (tokens.reshape(-1, *self.shape) + 1) * 127.5
+        return pixels.round().clamp(0, 255).to(torch.uint8)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A tokenizer that has to be fitted, in so many steps, and may fail at it."""
+
+    steps: int = 3
+    failure: str = ""
+
+    def build(self, shape: tuple[int, int, int]) -> CountedModule:
+        return CountedModule(shape, self.steps, self.failure)
+
+
+@hookimpl
+def mgbench_tokenizers() -> dict[str, type]:
+    return {"counted": Counted}
 
 
 @hookimpl

@@ -52,7 +52,10 @@ def test_a_recipe_is_built_of_what_its_process_asks_and_nothing_else(registry: R
         (TINY.change(sampler="maskgit"), "maskgit ranks codes by"),
         (TINY.change(head="categorical", solver=None), "the categorical head draws codes, and this tokenizer has none"),
         (CODES.change(head="diffusion"), "the diffusion head draws vectors, and this tokenizer makes codes"),
-        (CODES.change(solver="dpmpp"), "solver=dpmpp is set, but nothing in this recipe asks for a solver"),
+        (
+            CODES.change(solver="dpmpp_multistep"),
+            "solver=dpmpp_multistep is set, but nothing in this recipe asks for a solver",
+        ),
         (TINY.change(tokenizer="patch(size=3)"), "patches of 3 pixels do not tile images of 8x8"),
         (TINY.change(labels=False, guidance_schedule="constant"), "labels=False"),
         (TINY.change(labels=False, guidance_schedule="interval(0, 1, none)"), "labels=False"),
@@ -128,8 +131,8 @@ def test_what_is_asked_is_spelled_out_and_what_is_not_is_none(registry: Registry
 
 SAME = [
     {"mask_schedule": "cosine()"},
-    {"solver": "dpmpp(2)"},
-    {"solver": "dpmpp(order=2, steps=2)"},
+    {"solver": "dpmpp_multistep(2)"},
+    {"solver": "dpmpp_multistep(order=2, steps=2)"},
     {"network": "mae(heads=2, depth=1, width=16, dropout=0)"},
     {"masking": "exact"},
     {"loss_weighting": "uniform"},
@@ -158,7 +161,7 @@ CHANGES = [
     ("model", {"train_steps": 7}),
     ("images", {"sampler": "ancestral_shared"}),
     ("images", {"guidance_schedule": "constant"}),
-    ("images", {"solver": "dpmpp(steps=3)"}),
+    ("images", {"solver": "dpmpp_multistep(steps=3)"}),
     ("images", {"sampling_steps": 3}),
     ("images", {"samples": 21}),
     ("scores", {"metrics": ["fid"]}),

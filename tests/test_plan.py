@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mgbench.errors import UserError
-from mgbench.plan import plan_rows, plan_trials
+from mgbench.plan import plan_rows, plan_tokenizers, plan_trials
 from mgbench.plugins import Registry, find, load
 from mgbench.recipe import Recipe
 from mgbench.record import Status
@@ -40,7 +40,7 @@ def test_rows_that_share_a_model_are_one_trial(registry: Registry, tmp_path: Pat
         ("a + b (seed 1)", 8),
         ("c (seed 1)", 4),
     ]
-    assert all({row.assembly.keys.training for row in trial.rows} == {trial.training_key} for trial in trials)
+    assert all({row.assembly.keys.training for row in trial.rows} == {trial.key} for trial in trials)
     assert len({row.key for row in rows}) == 24
 
 
@@ -98,3 +98,70 @@ def test_reordered_methods_and_axes_have_the_same_keys(registry: Registry, tmp_p
 def test_what_does_not_exist_is_refused_before_anything_runs(registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="did you mean 'random_order'"):
         plan_rows(registry, study(a=TINY, b=TINY.change(sampler="random_ordr")), Store(tmp_path))
+
+
+def test_every_tokenizer_is_a_row_once_however_many_models_stand_on_it(registry: Registry, tmp_path: Path) -> None:
+    recipes = {"a": TINY, "b": TINY.change(mask_schedule="linear", seed=3), "c": TINY.change(tokenizer="patch(size=2)")}
+    store = Store(tmp_path)
+    rows = plan_rows(registry, study(**recipes), store)
+    tokenizers = plan_tokenizers(rows, store)
+    assert [(row.about, row.method, row.spelled["tokenizer"]) for row in tokenizers] == [
+        ("tokenizer", "tokenizer", "patch(size=4)"),
+        ("tokenizer", "tokenizer", "patch(size=2)"),
+    ]
+    trials = plan_trials([*tokenizers, *rows])
+    assert [(trial.name, trial.about, len(trial.rows)) for trial in trials] == [
+        ("tokenizer patch(size=4)", "tokenizer", 1),
+        ("tokenizer patch(size=2)", "tokenizer", 1),
+        ("a (seed 0)", "images", 2),
+        ("b (seed 3)", "images", 2),
+        ("c (seed 0)", "images", 2),
+    ]
+    first, second = (trial.key for trial in trials[:2])
+    assert [trial.needs for trial in trials] == ["", "", first, first, second]
+
+
+def test_a_row_about_a_tokenizer_spells_only_what_decides_it(registry: Registry, tmp_path: Path) -> None:
+    (row,) = plan_tokenizers(plan_rows(registry, study(a=TINY), Store(tmp_path)), Store(tmp_path))
+    record = row.record("done")
+    assert {name: value for name, value in record.recipe.items() if value is not None} == {
+        "dataset": "digits",
+        "tokenizer": "patch(size=4)",
+        "extractor": "digits_cnn",
+        "metrics": ["fid", "kid", "accuracy"],
+        "samples": 20,
+    }
+    assert (record.key, record.training_key, record.about) == (row.key, row.trial, "tokenizer")
+
+
+def test_one_tokenizer_scored_in_two_ways_is_two_rows_of_one_trial(registry: Registry, tmp_path: Path) -> None:
+    recipes = {"a": TINY, "b": TINY.change(metrics=("fid",)), "c": TINY.change(samples=30)}
+    rows = plan_tokenizers(plan_rows(registry, study(**recipes), Store(tmp_path)), Store(tmp_path))
+    (trial,) = plan_trials(rows)
+    assert len({row.key for row in trial.rows}) == 3
+
+
+def test_a_tokenizer_that_only_impossible_recipes_use_is_left_out(registry: Registry, tmp_path: Path) -> None:
+    rows = plan_rows(
+        registry, study(a=TINY.change(tokenizer="patch(size=3)"), b=TINY.change(sampler="maskgit")), Store(tmp_path)
+    )
+    assert plan_tokenizers(rows, Store(tmp_path)) == []
+
+
+def test_a_stored_row_about_a_tokenizer_is_reused_unless_a_model_needs_a_tokenizer_that_is_gone(
+    registry: Registry, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    rows = plan_rows(registry, study(a=TINY), store)
+    (row,) = plan_tokenizers(rows, store)
+    assert not row.reused
+    store.save_record(row.record("done"))
+    assert not plan_tokenizers(rows, store)[0].reused, "the rows on top are to be computed"
+    store.publish(
+        store.layout.tokenizer(row.trial), {"tokenizer.safetensors": lambda path: path.write_bytes(b"x") and None}
+    )
+    assert plan_tokenizers(rows, store)[0].reused
+    (store.layout.tokenizer(row.trial) / "tokenizer.safetensors").unlink()
+    for other in rows:
+        store.save_record(other.record("done"))
+    assert plan_tokenizers(plan_rows(registry, study(a=TINY), store), store)[0].reused, "nothing needs it"

@@ -74,6 +74,15 @@ BROKEN = {
         "power",
     ),
     "nonsense_name": (PART + "@hookimpl\ndef mgbench_mask_schedules():\n    return {'my power': Power}\n", "my power"),
+    "nonsense_reference": (
+        "from mgbench import hookimpl\n@hookimpl\ndef mgbench_references():\n    return {'a2026': '@misc{b2026,}'}\n",
+        "no BibTeX entry of that key",
+    ),
+    "duplicate_reference": (
+        "from mgbench import hookimpl\n@hookimpl\ndef mgbench_references():\n"
+        "    return {'you2025effective': '@misc{you2025effective,}'}\n",
+        "both offer 'you2025effective'",
+    ),
     "nonsense_recipe": (PART + "@hookimpl\ndef mgbench_recipes():\n    return {'mine': 5}\n", "mine"),
     "method": (
         PART + "from mgbench import Recipe\n@hookimpl\ndef mgbench_recipes():\n    return {'emigm': Recipe()}\n",
@@ -124,7 +133,7 @@ def test_our_parts_come_through_the_same_door() -> None:
     registry = load()
     assert registry.problems == {}
     assert registry.names("mask_schedule")["linear"].plugin == "mask_schedules"
-    assert registry.names("mask_schedule")["exp"].plugin == "emigm"
+    assert registry.names("masking")["shared"].plugin == "emigm"
     assert set(ours()) & set(installed()) == set()
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import mgbench
-from mgbench.cli import diff, listing, plan, plugins, report, run, show
+from mgbench.cli import cite, diff, evaluate, listing, plan, plugins, report, run, show
 
 app = typer.Typer(
     name="mgbench",
@@ -16,7 +16,17 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (run.run, plan.plan, report.report, listing.list_, show.show, diff.diff, plugins.plugins):
+for command in (
+    run.run,
+    plan.plan,
+    report.report,
+    listing.list_,
+    show.show,
+    diff.diff,
+    evaluate.evaluate,
+    cite.cite,
+    plugins.plugins,
+):
     app.command(command.__name__.strip("_"))(command)
 
 

@@ -39,7 +39,7 @@ Results = Annotated[Path, typer.Option(help="Where results are kept and found ag
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a command is about: the plugins loaded, the study, and its rows."""
+    """What a command is about: the plugins loaded, the study, and its rows, those about tokenizers first."""
 
     sources: "tuple[Source, ...]"
     registry: "Registry"
@@ -54,7 +54,7 @@ def choose(outline: "Outline", results: Path) -> Chosen:
     Raises:
         UserError: if a plugin, field or component does not exist.
     """
-    from mgbench.plan import plan_rows
+    from mgbench.plan import plan_rows, plan_tokenizers
     from mgbench.plugins import find, load
     from mgbench.store import Store
 
@@ -65,7 +65,8 @@ def choose(outline: "Outline", results: Path) -> Chosen:
     # Recipes are known by the names of plugins, which for a file is not how it was given.
     study = replace(outline, plugins=tuple(source.name for source in sources)).study(registry.recipes)
     store = Store(results)
-    rows = plan_rows(registry, study, store)
+    recipes = plan_rows(registry, study, store)
+    rows = [*plan_tokenizers(recipes, store), *recipes]
     for note in store.notes:
         typer.secho(f"mgbench: {note}", err=True, fg="yellow")
     return Chosen(sources, registry, study, store, rows)

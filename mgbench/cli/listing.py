@@ -5,12 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from mgbench.registry import Registry
+    from mgbench.recipe import Recipe
+    from mgbench.registry import Offer, Registry
 
 
 def list_(
     kind: Annotated[str, typer.Argument(help="One kind only, such as mask_schedule.", show_default=False)] = "",
     plugins: Annotated[str, typer.Option(help="Also those of these plugin files or modules.")] = "",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: also the types of options (as JSON Schema) and the papers.")
+    ] = False,
 ) -> None:
     """List kinds, and the components that answer each, with their options and defaults."""
     from mgbench.cli.choices import _names
@@ -25,11 +29,14 @@ def list_(
     if kind and kind not in known:
         raise UserError(f"no kind is called {kind!r}; {suggestion(kind, known)}")
     registry = load([find(name) for name in _names(plugins)])
-    for name, question in known.items():
-        if kind in ("", name):
-            typer.secho(f"{name}", bold=True, nl=False)
-            typer.echo(f"  {question}")
-            _list_kind(registry, name, doc=bool(kind))
+    shown = {name: question for name, question in known.items() if kind in ("", name)}
+    if as_json:
+        _print_json(registry, shown, methods=not kind)
+        return
+    for name, question in shown.items():
+        typer.secho(f"{name}", bold=True, nl=False)
+        typer.echo(f"  {question}")
+        _list_kind(registry, name, doc=bool(kind))
     if not kind:
         methods = ", ".join(method for recipes in registry.recipes.values() for method in recipes)
         typer.echo(f"\nmethods (whole recipes): {methods}")
@@ -48,3 +55,59 @@ def _spelling(name: str, maker: Any) -> str:
 
     options = [f"{option}={getattr(maker, option)}" if hasattr(maker, option) else option for option in hints(maker)]
     return f"{name}({', '.join(options)})" if options else name
+
+
+def _print_json(registry: "Registry", kinds: dict[str, str], methods: bool) -> None:
+    import json
+
+    content: dict[str, Any] = {
+        "kinds": kinds,
+        "components": [
+            _component(kind, name, offer) for kind in kinds for name, offer in sorted(registry.names(kind).items())
+        ],
+    }
+    if methods:
+        found = [(plugin, *item) for plugin, recipes in registry.recipes.items() for item in recipes.items()]
+        content["methods"] = [_method(registry, *item) for item in found]
+    typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
+
+
+def _component(kind: str, name: str, offer: "Offer") -> dict[str, Any]:
+    from mgbench.bibtex import papers
+    from mgbench.citing import source_of
+
+    return {
+        "kind": kind,
+        "name": name,
+        "plugin": offer.plugin,
+        "about": " ".join((offer.maker.__doc__ or "").split("\n\n")[0].split()),
+        "papers": list(papers(source_of(offer.maker))),
+        "known_as": list(getattr(offer.maker, "known_as", ())),
+        "options": _options(offer.maker),
+    }
+
+
+def _options(maker: type) -> list[dict[str, Any]]:
+    """Every option with its type, and its default if it has one."""
+    from pydantic import TypeAdapter
+
+    from mgbench.spec import defaults, hints, part_kind
+
+    usual, found = defaults(maker), []
+    for name, hint in hints(maker).items():
+        inner = part_kind(hint)
+        kind = {"component": inner} if inner else TypeAdapter(hint).json_schema()
+        default = {"default": str(usual[name]) if inner else usual[name]} if name in usual else {}
+        found.append({"name": name, "type": kind, **default})
+    return found
+
+
+def _method(registry: "Registry", plugin: str, name: str, recipe: "Recipe") -> dict[str, Any]:
+    """A method with what its recipe sets."""
+    from mgbench.bibtex import papers
+    from mgbench.recipe import FIELDS
+
+    plain = recipe.spelled()
+    changed = {field: plain[field] for field in FIELDS if getattr(recipe, field) != FIELDS[field].default}
+    named = list(papers(registry.docstrings[plugin]))
+    return {"name": name, "plugin": plugin, "papers": named, "recipe": changed}

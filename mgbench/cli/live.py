@@ -85,10 +85,10 @@ class Live:
 
 
 def _label(values: dict[str, Any]) -> str:
-    return f"{values['stage']} at {values['steps']} steps" if "steps" in values else str(values["stage"])
+    return f"{values['stage']} at {values['steps']} steps" if values.get("steps") else str(values["stage"])
 
 
 def _note(values: dict[str, Any]) -> str:
-    if "loss" in values:
-        return f"loss {values['loss']:.3f}, {values['images_per_second']:.0f} images/s"
-    return ""
+    loss = f"loss {values['loss']:.3f}" if "loss" in values else ""
+    speed = f"{values['images_per_second']:.0f} images/s" if "images_per_second" in values else ""
+    return ", ".join(filter(None, (loss, speed)))

@@ -64,13 +64,15 @@ def _slots(device: str, jobs: int) -> list[str]:
 
 def _save_view(chosen: choices.Chosen) -> None:
     """Write which rows the study has, and those that are skipped."""
+    from mgbench.citing import references
     from mgbench.record import StudyView
 
     for row in chosen.rows:
         if row.assembly.unfit:
             chosen.store.save_record(row.record("skipped", row.assembly.unfit))
     rows = tuple((row.key, row.method) for row in chosen.rows)
-    chosen.store.save_study(StudyView(chosen.study.name, rows, " ".join(["mgbench", *sys.argv[1:]])))
+    cited = references(chosen.registry, [(row.method, row.assembly.spelled) for row in chosen.rows])
+    chosen.store.save_study(StudyView(chosen.study.name, rows, " ".join(["mgbench", *sys.argv[1:]]), cited))
 
 
 def _compute(chosen: choices.Chosen, slots: list[str], batch: int) -> int:
@@ -79,7 +81,7 @@ def _compute(chosen: choices.Chosen, slots: list[str], batch: int) -> int:
     from mgbench.engines.local import LocalEngine
     from mgbench.plan import plan_trials
 
-    trials = {trial.training_key: trial for trial in plan_trials(chosen.rows)}
+    trials = {trial.key: trial for trial in plan_trials(chosen.rows)}
     if not trials:
         return _exit_code(chosen, stopped=False)
     engine = LocalEngine(slots)
@@ -88,7 +90,7 @@ def _compute(chosen: choices.Chosen, slots: list[str], batch: int) -> int:
         for event in engine.run([_job(chosen, trial, batch) for trial in trials.values()]):
             live.show(event)
             if event.exit_code:
-                _record_death(chosen, trials[event.job.training_key], event.exit_code, bool(asked))
+                _record_death(chosen, trials[event.job.key], event.exit_code, bool(asked))
     return _exit_code(chosen, stopped=bool(asked))
 
 
@@ -97,8 +99,8 @@ def _job(chosen: choices.Chosen, trial: "Trial", batch: int) -> "Job":
 
     rows = tuple((row.method, row.assembly.recipe) for row in trial.rows)
     root = chosen.store.root.resolve()
-    log = chosen.store.layout.log(trial.training_key).resolve()
-    return Job(trial.name, trial.training_key, rows, chosen.sources, root, "cpu", batch, log)
+    log = chosen.store.layout.log(trial.key).resolve()
+    return Job(trial.name, trial.key, trial.about, trial.needs, rows, chosen.sources, root, "cpu", batch, log)
 
 
 def _stop_on_ctrl_c(engine: "LocalEngine", live: "Live") -> list[int]:
@@ -123,7 +125,7 @@ def _record_death(chosen: choices.Chosen, trial: "Trial", exit_code: int, stoppe
 
     if exit_code == INTERRUPTED:
         return
-    log = chosen.store.layout.log(trial.training_key)
+    log = chosen.store.layout.log(trial.key)
     for row in trial.rows:
         found = chosen.store.record(row.key)
         if found is None or found.status != "done":

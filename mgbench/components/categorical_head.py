@@ -9,8 +9,9 @@ from torch.nn import functional
 
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import Parts, Solver, TokenSpace
-from mgbench.spec import Positive, Share
+from mgbench.kinds import Parts, TokenSpace
+from mgbench.spec import Share
+from mgbench.steps import Drawn
 from mgbench.streams import Streams
 
 
@@ -33,26 +34,36 @@ class CategoricalModule(nn.Module):
         smoothing = self.options.label_smoothing
         return functional.cross_entropy(self(z).float(), values, reduction="none", label_smoothing=smoothing)
 
+    def log_likelihood(self, z: Tensor, values: Tensor) -> Tensor:
+        """Log p [R] of the codes int64 [R]; label smoothing is of the training only."""
+        return -functional.cross_entropy(self(z).double(), values, reduction="none")
+
     def sample(
-        self, z: Tensor, z_uncond: Tensor | None, scale: float, draws: Streams, solver: Solver | None
-    ) -> tuple[Tensor, Tensor]:
-        """Codes int64 [R] drawn from the (guided) distribution, and the log-probability float64 [R] of each."""
+        self,
+        z: Tensor,
+        z_uncond: Tensor | None,
+        scale: float,
+        draws: Streams,
+        parts: Parts,
+        temperature: float = 1.0,
+    ) -> Drawn:
+        """Codes drawn from the (guided) distribution; the draw is in float64, as its tail decides the true temperature."""
         logits = self(z)
         if z_uncond is not None:
             without = self(z_uncond)
             logits = without + scale * (logits - without)
-        log_p = torch.log_softmax(logits.double() / self.options.temperature, -1)
-        codes = (log_p + draws.gumbel(log_p.shape[-1])).argmax(-1)
-        return codes, log_p.gather(-1, codes[:, None]).squeeze(-1)
+        logits = parts.code_draw(logits.double())
+        log_p = torch.log_softmax(logits, -1)
+        codes = (log_p + temperature * draws.gumbel(log_p.shape[-1])).argmax(-1)
+        return Drawn(codes, log_p.gather(-1, codes[:, None]).squeeze(-1), logits)
 
 
 @dataclass(frozen=True)
 class Categorical:
-    """A softmax over the codes; `temperature` divides the logits when sampling."""
+    """A softmax over the codes, trained by cross-entropy with label smoothing."""
 
     label_smoothing: Share = 0.0
-    temperature: Positive = 1.0
-    asks: ClassVar[tuple[str, ...]] = ()
+    asks: ClassVar[tuple[str, ...]] = ("code_draw",)
 
     def check(self, parts: Parts, space: TokenSpace) -> None:
         if not space.codes:

@@ -44,6 +44,7 @@ class FeatureNetwork(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
+        self.side = shape.side
         channels = (shape.channels, *shape.widths)
         # The first convolution keeps the size, each further one halves it.
         self.convolutions = nn.ModuleList(
@@ -55,7 +56,7 @@ class FeatureNetwork(nn.Module):
         self.classify = nn.Linear(shape.features, shape.classes)
 
     def forward(self, images: Tensor) -> Features:
-        """Images uint8 [B,3,H,W] of any size to features float32 [B,F] and logits float32 [B,K].
+        """Images uint8 [B,3,H,W] of any size (or float in [0, 255]) to features float32 [B,F] and logits float32 [B,K].
 
         A grey network sees the mean of the three channels; another size is resized (bilinear, antialiased).
         """
@@ -64,7 +65,7 @@ class FeatureNetwork(nn.Module):
         return Features(features.float(), logits.float())
 
     def prepare(self, images: Tensor) -> Tensor:
-        """Images uint8 [B,3,H,W] as numbers in [-1, 1], [B,channels,side,side]."""
+        """Images in [0, 255], [B,3,H,W], as numbers in [-1, 1], [B,channels,side,side]."""
         pixels = images.to(self.project.weight.dtype) / 127.5 - 1
         if self.shape.channels == 1:
             pixels = pixels.mean(dim=1, keepdim=True)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mgbench.errors import UserError
+from mgbench.kinds import Statistics
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,55 @@ class Moments:
     @property
     def root(self) -> Tensor:
         """R [F,F] with RᵀR the covariance; directions with no variance but rounding become zero."""
-        values, vectors = torch.linalg.eigh(self.covariance)
-        root: Tensor = values.clamp(min=0).sqrt()[:, None] * vectors.T
-        return root
+        return _root(self.covariance)
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """What a distance is taken of: a mean [F], and a root R [n,F] with RᵀR the covariance, n being F or the images if fewer."""
+
+    mean: Tensor
+    root: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor) -> "Gaussian":
+        """Of features [M,F] of any float type.
+
+        Raises:
+            UserError: with fewer than 2 images, or features that are not finite.
+        """
+        numbers = finite(features)
+        count, dim = numbers.shape
+        at_least_two(count)
+        if count >= dim:
+            moments = Moments.of(numbers)
+            return cls(moments.mean, moments.root)
+        mean = numbers.mean(0)
+        return cls(mean, (numbers - mean) / (count - 1) ** 0.5)
+
+    @classmethod
+    def known(cls, statistics: Statistics) -> "Gaussian":
+        """Of a mean and a covariance."""
+        return cls(statistics.mean.double(), _root(statistics.covariance.double()))
+
+    def distance(self, other: "Gaussian") -> float:
+        """The squared Fréchet distance; at least 0, and 0 to rounding for equal sets.
+
+        Raises:
+            UserError: if they are of features of different extractors.
+        """
+        _same_extractor(len(self.mean), len(other.mean))
+        shared = torch.linalg.svdvals(self.root @ other.root.T).sum()
+        apart = (self.mean - other.mean).square().sum()
+        squared = apart + self.root.square().sum() + other.root.square().sum() - 2 * shared
+        # Below zero there is nothing but rounding.
+        return max(float(squared), 0.0)
+
+
+def _root(covariance: Tensor) -> Tensor:
+    values, vectors = torch.linalg.eigh(covariance)
+    root: Tensor = values.clamp(min=0).sqrt()[:, None] * vectors.T
+    return root
 
 
 def finite(features: Tensor) -> Tensor:
@@ -126,8 +173,7 @@ def frechet_distance(first: Tensor, second: Tensor) -> float:
     Raises:
         UserError: with fewer than 2 images in a set, features that are not finite, or of different extractors.
     """
-    one, two = comparable(first, second)
-    return _distance(_summary(one), _summary(two))
+    return Gaussian.of(first).distance(Gaussian.of(second))
 
 
 def frechet_distance_of_moments(first: Moments, second: Moments) -> float:
@@ -136,28 +182,9 @@ def frechet_distance_of_moments(first: Moments, second: Moments) -> float:
     Raises:
         UserError: with fewer than 2 images in a set, or features of different extractors.
     """
-    _same_extractor(len(first.mean), len(second.mean))
-    return _distance((first.mean, first.root), (second.mean, second.root))
+    return Gaussian(first.mean, first.root).distance(Gaussian(second.mean, second.root))
 
 
 def _same_extractor(dim: int, other: int) -> None:
     if dim != other:
         raise UserError(f"features of {dim} and of {other} numbers cannot be compared; use one extractor for both")
-
-
-def _summary(features: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean [F], and R with RᵀR the covariance: the images themselves [M,F] if they are fewer than F, else [F,F]."""
-    count, dim = features.shape
-    if count >= dim:
-        moments = Moments.of(features)
-        return moments.mean, moments.root
-    mean = features.mean(0)
-    return mean, (features - mean) / (count - 1) ** 0.5
-
-
-def _distance(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> float:
-    (mean, root), (other_mean, other_root) = first, second
-    shared = torch.linalg.svdvals(root @ other_root.T).sum()
-    squared = (mean - other_mean).square().sum() + root.square().sum() + other_root.square().sum() - 2 * shared
-    # Below zero there is nothing but rounding.
-    return max(float(squared), 0.0)

@@ -1,7 +1,8 @@
 """How far generated images are from real ones: a Fréchet and a kernel distance, and whether they show what was asked.
 
 All take features of one extractor. The numbers are comparable between rows that share the extractor (its id), the
-reference and the number of images, and between no others.
+reference and the number of images, and between no others. More distances are in `frechet_metrics`, and what can be said of
+quality and variety apart in `neighbours`.
 """
 
 from collections.abc import Mapping
@@ -10,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mgbench.components.frechet import at_least_two, comparable, finite, frechet_distance
-from mgbench.errors import UserError
+from mgbench.components.frechet import Gaussian, at_least_two, comparable, finite
+from mgbench.errors import Unfit, UserError
 from mgbench.hookspecs import hookimpl
 from mgbench.kinds import Features, Metric
 from mgbench.spec import Count, Index
@@ -37,7 +38,28 @@ class Fid:
         Raises:
             UserError: with fewer than 2 images in a set, features that are not finite, or of different extractors.
         """
-        return {"fid": frechet_distance(generated.features, reference.features)}
+        return {"fid": Gaussian.of(generated.features).distance(real(reference))}
+
+
+def real(reference: Features) -> Gaussian:
+    """What a reference amounts to for a Fréchet distance: its features, or where they are not at hand their statistics."""
+    if reference.statistics is not None:
+        return Gaussian.known(reference.statistics)
+    return Gaussian.of(reference.features)
+
+
+def both(metric: str, generated: Features, reference: Features) -> tuple[Tensor, Tensor]:
+    """The features [M,F] and [L,F] that a metric compares one by one, float64.
+
+    Raises:
+        Unfit: if there are but statistics of the reference.
+        UserError: with fewer than 2 images in a set, features that are not finite, or of different extractors.
+    """
+    if reference.statistics is not None:
+        raise Unfit(
+            f"{metric} compares images one by one, and the reference is a mean and a covariance; give its images"
+        )
+    return comparable(generated.features, reference.features)
 
 
 @dataclass(frozen=True)
@@ -60,7 +82,7 @@ class Kid:
             UserError: with fewer than 2 images (or than `subset_size`) in a set, features that are not finite, or of
                 different extractors.
         """
-        first, second = comparable(generated.features, reference.features)
+        first, second = both("kid", generated, reference)
         if not self.subsets:
             return {"kid": kernel_distance(first, second)}
         return {"kid": sum(self._subset_distances(first, second)) / self.subsets}
@@ -126,6 +148,40 @@ class Accuracy:
         return {"accuracy": float((logits.argmax(1) == labels[asked]).double().mean())}
 
 
+@dataclass(frozen=True)
+class InceptionScore:
+    """exp of the mean KL divergence of p(class | image) from p(class) (Salimans et al., arXiv:1606.03498); higher is better.
+
+    Of all images at once, because the mean over `splits` of them falls with their size (Barratt and Sharma,
+    arXiv:1801.01973); papers usually take 10. It looks at no real image.
+    """
+
+    splits: Count = 1
+    seed: Index = 0
+
+    def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
+        """`inception_score` of logits [M,K], from 1 to K.
+
+        Raises:
+            Unfit: if the extractor has no logits.
+            UserError: with fewer than 2 images a split, or logits that are not finite.
+        """
+        if generated.logits is None:
+            raise Unfit("inception_score needs class logits, and this extractor has none; name another extractor")
+        logits = finite(generated.logits)
+        at_least_two(len(logits) // self.splits)
+        draws = Streams.root(self.seed, "inception_score").fold(torch.arange(len(logits)))
+        # In random order, because the images may lie class by class.
+        parts = logits[draws.uniform(1)[:, 0].argsort()].tensor_split(self.splits)
+        return {"inception_score": sum(map(_inception_score, parts)) / self.splits}
+
+
+def _inception_score(logits: Tensor) -> float:
+    log_p = logits.log_softmax(1)
+    log_mean = log_p.logsumexp(0) - torch.tensor(len(logits), dtype=torch.float64).log()
+    return float((log_p.exp() * (log_p - log_mean)).sum(1).mean().exp())
+
+
 def small_sample_warning(count: int, dim: int) -> str | None:
     """What to say next to a Fréchet distance of `count` images by `dim` features; None if there are enough of them."""
     enough = IMAGES_PER_FEATURE * dim
@@ -144,4 +200,4 @@ def small_sample_warning(count: int, dim: int) -> str | None:
 
 @hookimpl
 def mgbench_metrics() -> Mapping[str, type[Metric]]:
-    return {"fid": Fid, "kid": Kid, "accuracy": Accuracy}
+    return {"fid": Fid, "kid": Kid, "accuracy": Accuracy, "inception_score": InceptionScore}

@@ -6,17 +6,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from mgbench.components.blocks import EPS, Block, LabelEmbedding, initialise, positions, token_embedding
+from mgbench.components.blocks import EPS, Block, LabelEmbedding, check_heads, initialise, positions, token_embedding
 from mgbench.hookspecs import hookimpl
 from mgbench.kinds import TokenSpace
 from mgbench.spec import Count, Share
 
 Unconditional = Literal["mask_token", "class_token"]
-
-
-def _divides(width: int, heads: int) -> None:
-    if width % heads:
-        raise ValueError(f"width ({width}) must be a multiple of heads ({heads})")
 
 
 def _visible_first(mask: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -34,7 +29,7 @@ class MaskedAutoencoder(nn.Module):
     def __init__(self, options: "MAE", space: TokenSpace, classes: int) -> None:
         super().__init__()
         width, length = options.width, options.slots + space.length
-        self.width, self.slots = width, options.slots
+        self.width, self.slots, self.sees = width, options.slots, options.sees
         self.embed = token_embedding(space, width)
         self.label = LabelEmbedding(classes, width)
         self.mask_token = nn.Parameter(0.02 * torch.randn(width))
@@ -59,6 +54,8 @@ class MaskedAutoencoder(nn.Module):
         return self._decode(*self._encode(x, hidden), hidden.shape[1])
 
     def _encode(self, x: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        if self.sees == "mask_tokens":
+            x, hidden = torch.where(hidden[..., None], self.mask_token.to(x.dtype), x), torch.zeros_like(hidden)
         kept, valid = _visible_first(hidden)
         x = x.gather(1, kept[..., None].expand(-1, -1, self.width))
         for block in self.encoder:
@@ -111,7 +108,9 @@ class MAE:
     """The encoder-decoder of MAE as MAR and eMIGM use it (arXiv:2111.06377, 2406.11838): the encoder sees visible tokens only.
 
     `depth` blocks each; `slots` places in front that hold the label; without a label they hold the mask token (eMIGM) or a
-    learned class token (MAR). Images of one batch may have different numbers of masked tokens.
+    learned class token (MAR). Images of one batch may have different numbers of masked tokens. An encoder that `sees`
+    mask_tokens too, which carry no position before the decoder, is what eMIGM compares with: a single stream of the same size
+    (its `use_mae=False`, arXiv:2503.07197, Figure 2c).
     """
 
     width: Count = 64
@@ -120,9 +119,10 @@ class MAE:
     slots: Count = 2
     dropout: Share = 0.0
     unconditional: Unconditional = "mask_token"
+    sees: Literal["visible", "mask_tokens"] = "visible"
 
     def __post_init__(self) -> None:
-        _divides(self.width, self.heads)
+        check_heads(self.width, self.heads)
 
     def build(self, space: TokenSpace, classes: int) -> MaskedAutoencoder:
         return MaskedAutoencoder(self, space, classes)
@@ -139,7 +139,7 @@ class Transformer:
     unconditional: Unconditional = "class_token"
 
     def __post_init__(self) -> None:
-        _divides(self.width, self.heads)
+        check_heads(self.width, self.heads)
 
     def build(self, space: TokenSpace, classes: int) -> SingleStream:
         return SingleStream(self, space, classes)

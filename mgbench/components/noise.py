@@ -44,9 +44,10 @@ class Table:
 
     @property
     def posterior_log_variance(self) -> Tensor:
-        """Its logarithm; at i = 0, where it would be −∞, that of i = 1."""
+        """Its logarithm; at i = 0, where it would be −∞, that of i = 1 (of β where there is no other time)."""
         variance = self.posterior_variance
-        return torch.cat([variance[1:2], variance[1:]]).log()
+        first = variance[1:2] if len(variance) > 1 else self.betas
+        return torch.cat([first, variance[1:]]).log()
 
     @property
     def posterior_weights(self) -> tuple[Tensor, Tensor]:
@@ -63,6 +64,14 @@ def respaced(betas: Tensor, steps: int) -> tuple[list[int], Table]:
     kept = Table(betas).kept[times]
     before = torch.cat([torch.ones_like(kept[:1]), kept[:-1]])
     return times, Table(1 - kept / before)
+
+
+def interpolated(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
+    """Values [M] at x [M], linear between the values [T] at rising knots [T]; the outer pieces go on beyond the ends."""
+    right = torch.searchsorted(knots, x).clamp(1, len(knots) - 1)
+    left = right - 1
+    share = (x - knots[left]) / (knots[right] - knots[left])
+    return values[left] + share * (values[right] - values[left])
 
 
 def learned_log_variance(value: Tensor, low: Tensor, high: Tensor) -> Tensor:

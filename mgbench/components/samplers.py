@@ -1,14 +1,26 @@
-"""Which tokens are revealed next? The samplers that belong to no single paper."""
+"""Which tokens are revealed next? The samplers that look at nothing but the mask, and belong to no single paper."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
-from mgbench.components.selection import lowest, planned
+from mgbench.components.selection import (
+    SLACK,
+    counted,
+    expected,
+    in_random_order,
+    inverse,
+    jump,
+    planned,
+    share_revealed,
+)
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import MaskSchedule, Step
+from mgbench.kinds import MaskSchedule, TokenSpace
+from mgbench.steps import Looks, Step, View
 from mgbench.streams import Streams
 
 
@@ -16,16 +28,77 @@ from mgbench.streams import Streams
 class RandomOrder:
     """A random order for each image, revealed by the schedule's counts (MAR, arXiv:2406.11838)."""
 
-    needs_confidence: ClassVar[bool] = False
+    looks: ClassVar[Looks] = "mask"
 
-    def plan(self, schedule: MaskSchedule, tokens: int, steps: int, shared: Streams) -> Iterable[Step]:
-        return planned(schedule, tokens, steps)
+    def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
+        return planned(schedule, space.length, times)
 
-    def choose(self, mask: Tensor, confidence: Tensor | None, step: Step, draws: Streams) -> Tensor:
-        order = draws.uniform(mask.shape[1])
-        return mask & ~lowest(order, mask, step.reveal or 0)
+    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
+        return in_random_order(view, step, draws)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A random order for each image, of which round(N·γ(s)) tokens stay masked: the counts that `ancestral` has on average.
+
+    `random_order` differs in that it rounds down and reveals at least one token a step, so that it leaves the schedule where
+    that is nearly flat; here a step whose count does not change is left out.
+    """
+
+    looks: ClassVar[Looks] = "mask"
+
+    def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
+        counts = (schedule(times[1:-1]) * space.length + 0.5 + SLACK).floor().long().tolist()
+        return counted(space.length, times, [space.length, *counts, 0])
+
+    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
+        return in_random_order(view, step, draws)
+
+
+@dataclass(frozen=True)
+class Ancestral:
+    """Masked diffusion's reverse process: every masked token is revealed with probability 1 − γ(s)/γ(t), independently.
+
+    Of MDLM (arXiv:2406.07524) and MD4 (arXiv:2406.04329). Each image has its own counts; a step that reveals nothing
+    of an image costs it nothing.
+    """
+
+    looks: ClassVar[Looks] = "mask"
+
+    def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
+        return expected(schedule, times)
+
+    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
+        return jump(view, step, draws, share_revealed(step))
+
+
+@dataclass(frozen=True)
+class FirstHitting:
+    """One token at each time at which `ancestral` in infinitely many steps would reveal one (Zheng et al., arXiv:2409.02908).
+
+    With n tokens masked at t, the next is revealed at the time t′ with γ(t′) = γ(t)·u^(1/n), u uniform. The times are drawn
+    once for the run, so that guidance knows them; of the time grid only the number of steps counts. With fewer steps than
+    tokens, groups as equal as can be are revealed together, each at the time of its last.
+    """
+
+    looks: ClassVar[Looks] = "mask"
+
+    def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
+        tokens, total = space.length, min(space.length, len(times) - 1)
+        left = torch.arange(tokens, 0, -1, device=shared.keys.device)
+        start = schedule(torch.ones((), dtype=torch.float64, device=left.device))
+        hits = inverse(schedule, start * (shared.uniform(tokens) ** (1 / left)).cumprod(0)).tolist()
+        t, revealed = 1.0, 0
+        for index in range(total):
+            upto = (index + 1) * tokens // total
+            s = min(hits[upto - 1], math.nextafter(t, 0))
+            yield Step(index, total, t, s, 1 - revealed / tokens, 1 - upto / tokens, upto - revealed)
+            t, revealed = s, upto
+
+    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
+        return in_random_order(view, step, draws)
 
 
 @hookimpl
 def mgbench_samplers() -> dict[str, type]:
-    return {"random_order": RandomOrder}
+    return {"random_order": RandomOrder, "planned": Planned, "ancestral": Ancestral, "first_hitting": FirstHitting}

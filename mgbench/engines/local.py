@@ -46,11 +46,15 @@ class LocalEngine:
         self._stopping = False
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
-        """Yield events until every job has ended, or those that ran when `stop` was called have."""
+        """Yield events until every job has ended, or those that ran when `stop` was called have.
+
+        A job waits for the one whose key it needs, and those behind it may start before it.
+        """
         waiting = list(jobs)
         while self._running or (waiting and not self._stopping):
-            while waiting and self._free and not self._stopping:
-                self._start(waiting.pop(0))
+            while self._free and not self._stopping and (ready := self._ready(waiting)):
+                waiting.remove(ready)
+                self._start(ready)
             yield from self._listen()
 
     def stop(self) -> None:
@@ -64,6 +68,11 @@ class LocalEngine:
         self._stopping = True
         for running in self._running:
             running.process.kill()
+
+    def _ready(self, waiting: Sequence[Job]) -> Job | None:
+        """The first job that needs none of those that have not ended."""
+        going_on = {job.key for job in (*waiting, *(running.job for running in self._running))}
+        return next((job for job in waiting if job.needs not in going_on), None)
 
     def _start(self, job: Job) -> None:
         device = self._free.pop(0)

@@ -17,16 +17,22 @@ from mgbench.plan import Row, Trial
 from mgbench.plugins import Source, load
 from mgbench.progress import INTERRUPTED, Interrupted, Progress
 from mgbench.recipe import Recipe
+from mgbench.record import About
 from mgbench.store import Store
 from mgbench.trial import run_trial
 
 
 @dataclass(frozen=True)
 class Job:
-    """One trial as plain values that cross to another process."""
+    """One trial as plain values that cross to another process.
+
+    It starts when the job whose key it `needs` has ended, if there is such a job.
+    """
 
     name: str
-    training_key: str
+    key: str
+    about: About
+    needs: str
     rows: tuple[tuple[str, Recipe], ...]
     sources: tuple[Source, ...]
     root: Path
@@ -42,8 +48,8 @@ def work(job: Job, parent: Connection) -> None:
     torch.set_num_threads(1)
     try:
         registry = load(job.sources)
-        rows = tuple(Row(method, assemble(registry, recipe)) for method, recipe in job.rows)
-        trial = Trial(job.training_key, rows)
+        rows = tuple(Row(method, assemble(registry, recipe), about=job.about) for method, recipe in job.rows)
+        trial = Trial(job.key, rows)
         run_trial(
             Store(job.root),
             trial,

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from mgbench.report.figures.stages import stage_shares
     from mgbench.report.figures.tradeoff import metric_panels, metric_versus
     from mgbench.report.figures.training import training_curves, training_panels
-    from mgbench.report.frame import read_results
+    from mgbench.report.frame import of_images, read_results
     from mgbench.report.page import write_report
     from mgbench.report.paired import effects
     from mgbench.report.papers import methods_text, paper_table
     from mgbench.report.style import on_paper
     from mgbench.report.summary import mark_protocols, summarise
-    from mgbench.report.table import printable, problems, summary_table
+    from mgbench.report.table import printable, problems, summary_table, tokenizer_table
     from mgbench.report.text import text_plot
     from mgbench.report.writer import write_all
 
@@ -43,6 +43,7 @@ __all__ = [
     "methods_text",
     "metric_panels",
     "metric_versus",
+    "of_images",
     "on_paper",
     "paper_table",
     "printable",
@@ -57,6 +58,7 @@ __all__ = [
     "summarise",
     "summary_table",
     "text_plot",
+    "tokenizer_table",
     "training_curves",
     "training_panels",
     "write_all",
@@ -77,6 +79,7 @@ _HOMES = {
     "methods_text": "papers",
     "metric_panels": "figures.tradeoff",
     "metric_versus": "figures.tradeoff",
+    "of_images": "frame",
     "on_paper": "style",
     "paper_table": "papers",
     "printable": "table",
@@ -91,6 +94,7 @@ _HOMES = {
     "summarise": "summary",
     "summary_table": "table",
     "text_plot": "text",
+    "tokenizer_table": "table",
     "training_curves": "figures.training",
     "training_panels": "figures.training",
     "write_all": "writer",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mgbench.report.frame import POINT, REPEAT, images_only, score_names, spelled_fields
+from mgbench.report.frame import POINT, REPEAT, of_images, score_names, spelled_fields
 from mgbench.report.paired import interval
 
 
@@ -31,7 +31,7 @@ def compare(before: pd.DataFrame, after: pd.DataFrame) -> Comparison:
     Two rows are a pair if method, seed, steps and all fields that were varied the same way in both agree; scores obtained
     under different protocols are not compared.
     """
-    sides = [images_only(side) for side in (before, after)]
+    sides = [of_images(side) for side in (before, after)]
     methods = [list(dict.fromkeys(map(str, side["method"]))) for side in sides]
     common = [method for method in methods[0] if method in methods[1]]
     changed, scores = [], []

@@ -7,15 +7,17 @@ from typing import Any
 
 import pandas as pd
 
-from mgbench.errors import UserError, suggestion
+from mgbench.errors import UserError
 from mgbench.recipe import FIELDS
-from mgbench.record import Corrupt, Layout, Record, StudyView, load_record, load_study
+from mgbench.record import Corrupt, Layout, Record, find_study, load_record
 from mgbench.report.where import select
 
-HEAD = ("key", "training_key", "method", "series", "status", "reason")
-TAIL = ("protocol", "data", "warnings", "about")
+HEAD = ("key", "training_key", "about", "method", "series", "status", "reason")
+TAIL = ("protocol", "data", "warnings")
 # A series is a line of a figure: its points differ in the first, and the second is what its interval is taken over.
 POINT, REPEAT = "sampling_steps", "seed"
+# The cost that stands for the first where the process decides the number of steps itself.
+TAKEN = "steps_taken"
 FLOOR = "floor "
 # What a record is about: images that a method drew, or how well a tokenizer gives real ones back.
 ABOUT, IMAGES, TOKENIZER = "about", "images", "tokenizer"
@@ -24,12 +26,13 @@ ABOUT, IMAGES, TOKENIZER = "about", "images", "tokenizer"
 def read_results(path: Path | str, study: str | None = None, where: str = "") -> pd.DataFrame:
     """One row per stored record; with a study, its rows only, under its method names and in its order.
 
-    Columns: key, training_key, method, series, status, reason; every field of a recipe; scores and costs by name; the
-    floor of a score as "floor <score>"; protocol, data, warnings; what the row is `about` (images of a method, or a
-    tokenizer alone); and where and with which versions it was made. A `series` is the method with the fields that vary
-    within it besides the seed and the sampling steps: "maskgit, sampler=halton". `frame.attrs` lists the names of the
-    `scores`, `costs` and `origin` columns, the `corrupt` files, how many rows of the study have no record yet
-    (`missing`), the study's `command`, and its `references` in BibTeX.
+    Columns: key, training_key, about, method, series, status, reason; every field of a recipe; scores and costs by name; the
+    floor of a score as "floor <score>"; protocol, data, warnings; and where and with which versions it was made. A
+    `series` is the method with the fields that vary within it besides the seed and the sampling steps:
+    "maskgit, sampler=halton". Where a process decides the number of steps itself, `sampling_steps` are those it took (none
+    for a row that did not finish). `frame.attrs` lists the names of the `scores`, `costs` and `origin` columns, the
+    `corrupt` files, how many rows of the study have no record yet (`missing`), the study's `command`, and the `references`
+    of what it uses in BibTeX.
 
     `where` keeps the rows for which a condition holds, such as "sampler=halton and nfe<=16".
 
@@ -41,7 +44,7 @@ def read_results(path: Path | str, study: str | None = None, where: str = "") ->
     layout = Layout(Path(path))
     if not (layout.root / "runs").is_dir():
         raise UserError(f"there are no results in {layout.root}; 'mgbench run' makes some, or name another folder")
-    view = _study_view(layout, study) if study is not None else None
+    view = find_study(layout, study) if study is not None else None
     corrupt: list[str] = []
     wanted = view.rows if view else [(key, None) for key in sorted(_keys(layout))]
     found = list(_records(layout, dict.fromkeys(key for key, _ in wanted), corrupt))
@@ -57,13 +60,15 @@ def read_results(path: Path | str, study: str | None = None, where: str = "") ->
     return frame
 
 
-def images_only(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows about the images of a method: all but those of a tokenizer by itself."""
-    if ABOUT not in frame or (frame[ABOUT] == IMAGES).all():
+def of_images(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows about the images of models: those about tokenizers are left out, and the scores and costs only they have."""
+    if (frame[ABOUT] == IMAGES).all():
         return frame
-    rows = frame[frame[ABOUT] == IMAGES]
-    # Fields that tokenizers lack were no numbers because of the gaps.
-    return rows.infer_objects()
+    rows = frame[frame[ABOUT] == IMAGES].infer_objects()
+    known = {names: list(frame.attrs.get(names, ())) for names in ("scores", "costs")}
+    kept = {names: [name for name in known[names] if rows[name].notna().any()] for names in known}
+    rows.attrs.update(kept)
+    return rows.drop(columns=sorted({*known["scores"], *known["costs"]} - {*kept["scores"], *kept["costs"]}))
 
 
 def score_names(frame: pd.DataFrame) -> list[str]:
@@ -73,16 +78,6 @@ def score_names(frame: pd.DataFrame) -> list[str]:
 
 def _keys(layout: Layout) -> Iterator[str]:
     return (path.parent.name for path in (layout.root / "runs").glob("*/record.json"))
-
-
-def _study_view(layout: Layout, name: str) -> StudyView:
-    try:
-        return load_study(layout.study(name))
-    except FileNotFoundError:
-        known = [path.stem for path in layout.study(name).parent.glob("*.json")]
-        raise UserError(f"{layout.root} holds no study {name!r}; {suggestion(name, known)}") from None
-    except (Corrupt, KeyError, TypeError) as problem:
-        raise UserError(f"the study {layout.study(name)} cannot be read ({problem}); run it again") from None
 
 
 def _records(layout: Layout, keys: Iterable[str], corrupt: list[str]) -> Iterator[Record]:
@@ -100,7 +95,7 @@ def _records(layout: Layout, keys: Iterable[str], corrupt: list[str]) -> Iterato
 def _natural(record: Record, method: str) -> tuple[Any, ...]:
     fields = [value for name, value in record.recipe.items() if name not in (POINT, REPEAT)]
     settings = [(0, value, "") if isinstance(value, int | float) else (1, 0, str(value)) for value in fields]
-    return method, settings, record.recipe.get(REPEAT, 0), record.recipe.get(POINT, 0), record.key
+    return method, settings, record.recipe.get(REPEAT) or 0, record.recipe.get(POINT) or 0, record.key
 
 
 def _frame(rows: list[tuple[Record, str]]) -> pd.DataFrame:
@@ -111,11 +106,13 @@ def _frame(rows: list[tuple[Record, str]]) -> pd.DataFrame:
     floors = [FLOOR + name for name in _union(*(record.floors for record in records))]
     origin = _union(*(record.origin for record in records))
     columns = _union(HEAD, fields, scores, costs, floors, TAIL, origin)
-    made = [_row(record, method) for record, method in rows]
-    frame = pd.DataFrame(made, columns=columns)
+    cells = [_row(record, method) for record, method in rows]
+    frame = pd.DataFrame(cells, columns=columns)
     for name in fields:
-        if frame[name].dtype.kind == "f" and frame[name].isna().any():  # gaps would turn 8 steps into 8.0
-            frame[name] = pd.Series([row.get(name) for row in made], dtype=object)
+        # As it was recorded: a column of whole numbers and None would become one of floats.
+        values = [row.get(name) for row in cells]
+        column = pd.Series(values, frame.index, object)
+        frame[name] = column if column.isna().any() else column.infer_objects()
     frame.attrs.update(scores=scores, costs=costs, origin=origin, fields=fields)
     return frame
 
@@ -133,8 +130,14 @@ def _asked(records: list[Record]) -> Any:
 
 def _row(record: Record, method: str) -> dict[str, Any]:
     floors = {FLOOR + name: value for name, value in record.floors.items()}
-    own = {name: getattr(record, name, IMAGES) for name in (*HEAD, *TAIL) if name not in ("series", "method")}
-    return {**record.origin, **record.costs, **record.scores, **floors, **record.recipe, **own, "method": method}
+    own = {name: getattr(record, name) for name in (*HEAD, *TAIL) if name not in ("series", "method")}
+    recipe = {**record.recipe, POINT: _steps(record)}
+    return {**record.origin, **record.costs, **record.scores, **floors, **recipe, **own, "method": method}
+
+
+def _steps(record: Record) -> Any:
+    asked, taken = record.recipe.get(POINT), record.costs.get(TAKEN)
+    return round(taken) if asked is None and taken is not None else asked
 
 
 def name_series(frame: pd.DataFrame, besides: tuple[str, ...] = ()) -> list[str]:
@@ -160,10 +163,11 @@ def spelled_fields(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _spelled(values: pd.Series) -> list[str]:
     """As `spell`; a long column has few values, and each is spelled once."""
-    if any(isinstance(value, list | tuple) for value in values):
+    if any(isinstance(value, list) for value in values.dropna().iloc[:1]):
         return [spell(value) for value in values]
-    known = {value: spell(value) for value in values.drop_duplicates()}
-    return [known[value] if value == value else "none" for value in values]
+    places, found = pd.factorize(values, use_na_sentinel=False)
+    known = [spell(value) for value in found]
+    return [known[place] for place in places]
 
 
 def spell(value: Any) -> str:

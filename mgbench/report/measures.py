@@ -15,25 +15,17 @@ from mgbench.report.summary import comparable, floor_of, summarise
 
 @dataclass(frozen=True)
 class Words:
-    """How a score is called on an axis and in a table."""
+    """How a score or a cost is called on an axis and in a table."""
 
     axis: str
     short: str
     higher_is_better: bool | None = None
 
 
-@dataclass(frozen=True)
-class Cost:
-    """How a cost is called on an axis, in a table and in a file name, and whether scores are drawn against it."""
-
-    axis: str
-    short: str
-    file: str = ""
-    trade_off: bool = True
-
-
 SCORES = {
     "fid": Words("FID", "FID", False),
+    "fid_infinity": Words("FID∞", "FID∞", False),
+    "sfid": Words("sFID", "sFID", False),
     "kid": Words("KID", "KID", False),
     "cmmd": Words("CMMD", "CMMD", False),
     "accuracy": Words("Accuracy", "Accuracy", True),
@@ -42,19 +34,38 @@ SCORES = {
     "density": Words("Density", "Density", True),
     "coverage": Words("Coverage", "Coverage", True),
     "inception_score": Words("Inception score", "IS", True),
-    "rmse": Words("RMSE", "RMSE", False),
+    "bits_per_dim": Words("Bits per dimension", "bits/dim", False),
+    "rmse": Words("RMSE (grey levels)", "RMSE", False),
+    "torch_fidelity_inception_score": Words("Inception score by torch-fidelity", "IS (t-f)", True),
+    "torch_fidelity_fid": Words("FID by torch-fidelity", "FID (t-f)", False),
+    "torch_fidelity_kid": Words("KID by torch-fidelity", "KID (t-f)", False),
+    "torch_fidelity_precision": Words("Precision by torch-fidelity", "Precision (t-f)", True),
+    "torch_fidelity_recall": Words("Recall by torch-fidelity", "Recall (t-f)", True),
+    "clean_fid": Words("FID by clean-fid", "clean FID", False),
+    "clean_kid": Words("KID by clean-fid", "clean KID", False),
+    "clean_fid_legacy_pytorch": Words("FID by clean-fid, resized by PyTorch", "FID (pytorch)", False),
+    "clean_kid_legacy_pytorch": Words("KID by clean-fid, resized by PyTorch", "KID (pytorch)", False),
+    "clean_fid_legacy_tensorflow": Words("FID by clean-fid, resized by the extractor", "FID (tensorflow)", False),
+    "clean_kid_legacy_tensorflow": Words("KID by clean-fid, resized by the extractor", "KID (tensorflow)", False),
 }
 COSTS = {
-    "nfe": Cost("NFE (network forwards per image)", "NFE", file="nfe"),
-    "token_forwards": Cost("Token forwards (per image)", "token forwards", file="token-forwards"),
-    "flops_per_image": Cost("FLOPs per image", "FLOPs/image", file="flops"),
-    "head_evaluations": Cost("Head evaluations (per token)", "head/token", file="head"),
-    "seconds_per_image": Cost("Time (seconds per image)", "s/image", file="seconds"),
-    "train_flops": Cost("Training cost (FLOPs)", "train FLOPs", file="training-flops"),
-    "train_seconds": Cost("Training time (seconds)", "train s", file="training-seconds"),
-    "parameters": Cost("Parameters", "parameters", trade_off=False),
-    "peak_memory": Cost("Peak memory (bytes)", "peak memory", trade_off=False),
-    "train_images_per_second": Cost("Training speed (images per second)", "train img/s", trade_off=False),
+    "steps_taken": Words("Steps taken", "steps taken"),
+    "nfe": Words("NFE (network forwards per image)", "NFE"),
+    "seconds_per_image": Words("Time (seconds per image)", "s/image"),
+    "head_evaluations": Words("Head evaluations (per token)", "head/token"),
+    "train_seconds": Words("Training time (seconds)", "train s"),
+    "train_images_per_second": Words("Training speed (images per second)", "train img/s"),
+    "token_forwards": Words("Token-forwards (tokens through a block per image)", "tokens"),
+    "flops_per_image": Words("Arithmetic (FLOPs per image)", "FLOPs/image"),
+    "peak_memory_bytes": Words("Peak memory (bytes)", "memory"),
+    "sampling_batch": Words("Images drawn at once", "batch"),
+    "train_flops": Words("Training arithmetic (FLOPs)", "train FLOPs"),
+    "train_utilisation": Words("Model FLOPs utilisation", "MFU"),
+    "parameters": Words("Parameters", "parameters"),
+    "bits_per_dim_error": Words("Standard error of the bits per dimension", "± bits/dim"),
+    "tokens": Words("Tokens per image", "tokens"),
+    "codes_used": Words("Share of the codes that held-out images use", "codes used"),
+    "fit_seconds": Words("Fitting time of the tokenizer (seconds)", "fit s"),
 }
 
 

@@ -14,7 +14,7 @@ from mgbench.record import Layout
 from mgbench.report.figures import gallery
 from mgbench.report.figures.picture import Picture, Stored, as_data_uri, files_of
 from mgbench.report.findings import findings, headline
-from mgbench.report.frame import POINT, REPEAT, read_results, score_names, spell
+from mgbench.report.frame import POINT, REPEAT, of_images, read_results, score_names, spell
 from mgbench.report.measures import cost_short, number, score_name
 from mgbench.report.style import DPI, looks
 from mgbench.report.summary import comparable, mark_protocols
@@ -61,10 +61,11 @@ def write_report(
         UserError: if there is nothing to report, or rows are not comparable and `allow_mismatch` is false.
     """
     frame = read_results(results, study, where)
-    if frame.empty:
+    images = of_images(frame)
+    if images.empty:
         raise UserError(f"{results} holds no record that can be read; run the study again")
-    for metric in score_names(frame):
-        comparable(frame, metric, allow_mismatch)
+    for metric in score_names(images):
+        comparable(images, metric, allow_mismatch)
     frame = mark_protocols(frame)
     output.mkdir(parents=True, exist_ok=True)
     write_csv(frame, output / "table.csv")
@@ -85,7 +86,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _context(stored: Stored, output: Path) -> dict[str, Any]:
-    frame, drawn = stored.frame, list(gallery(stored))
+    frame, drawn = of_images(stored.frame), list(gallery(stored))
     table = summary_table(frame, allow_mismatch=True)
     return {
         "headline": headline(frame),

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mgbench.report.frame import POINT, REPEAT, images_only, score_names, spell
+from mgbench.report.frame import POINT, REPEAT, of_images, score_names, spell
 from mgbench.report.measures import cost_short, higher_is_better, number, score_name, with_interval
 from mgbench.report.paired import interval
 from mgbench.report.summary import comparable
@@ -120,7 +120,7 @@ def _note(shown: pd.DataFrame, signs: pd.DataFrame) -> str:
 
 def methods_text(frame: pd.DataFrame) -> str:
     """A paragraph for the methods section: data, protocol, methods, budget, seeds and hardware, all from the records."""
-    rows = images_only(frame)
+    rows = of_images(frame)
     rows = rows[rows["status"] == "done"]
     if rows.empty:
         return "No row has finished yet.\n"

@@ -11,7 +11,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from mgbench.report.frame import images_only
+from mgbench.report.frame import of_images
 
 # After Okabe and Ito's and Tol's colours, which people with any colour vision tell apart, in an order that alternates in
 # tone; each is given for a light and for a dark ground.
@@ -133,7 +133,7 @@ def looks(frame: pd.DataFrame, dark: bool = False) -> dict[str, Look]:
     A method has one colour. Where there are more methods than colours, those whose names begin alike ("maskgit",
     "maskgit-unlabelled") share one and differ in dash and filling; where there is one method, its series get the colours.
     """
-    named = images_only(frame)[["series", "method"]].drop_duplicates("series").astype(str)
+    named = of_images(frame)[["series", "method"]].drop_duplicates("series").astype(str)
     families = named["method"].str.partition("-")[0]
     methods = named["method"].nunique()
     groups = named["series"] if methods == 1 else named["method"] if methods <= len(COLOURS) else families

@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from mgbench.errors import UserError, suggestion
-from mgbench.report.frame import ABOUT, FLOOR, POINT, TOKENIZER, images_only
+from mgbench.report.frame import ABOUT, FLOOR, IMAGES, POINT, TOKENIZER, of_images
 
 CONFIDENCE = 0.95
 MARK = "mark"
@@ -15,7 +15,7 @@ def mark_protocols(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with the series of every protocol but the first marked "†1", "†2", …, lest one is taken for another."""
     if MARK in frame:
         return frame
-    protocols = [name for name in frame["protocol"].unique() if name]
+    protocols = [name for name in frame.loc[frame[ABOUT] == IMAGES, "protocol"].unique() if name]
     marks = {name: f" †{place}" if place else "" for place, name in enumerate(protocols)}
     mark = [marks.get(name, "") for name in frame["protocol"]]
     series = [f"{name}{sign}" for name, sign in zip(frame["series"], mark, strict=True)]
@@ -30,9 +30,8 @@ def comparable(frame: pd.DataFrame, metric: str, allow_mismatch: bool = False) -
     """
     if metric not in frame:
         raise UserError(f"no row has a score {metric!r}; {suggestion(metric, frame.attrs.get('scores', ()))}")
-    frame = images_only(frame)
     values = pd.to_numeric(frame[metric], errors="coerce")
-    rows = frame[(frame["status"] == "done") & np.isfinite(values)]
+    rows = frame[(frame[ABOUT] == IMAGES) & (frame["status"] == "done") & np.isfinite(values)].infer_objects()
     protocols = rows["protocol"].unique()
     if len(protocols) > 1 and not allow_mismatch:
         shown = " and ".join(repr(name) for name in protocols[:2])
@@ -56,7 +55,7 @@ def summarise(frame: pd.DataFrame, metric: str, cost: str | None = None, allow_m
     rows = comparable(frame, metric, allow_mismatch)
     if cost is not None and cost not in frame:
         raise UserError(f"no row has a cost {cost!r}; {suggestion(cost, frame.attrs.get('costs', ()))}")
-    groups = rows.assign(**{metric: pd.to_numeric(rows[metric])}).groupby(["series", POINT], sort=False)
+    groups = rows.assign(**{metric: pd.to_numeric(rows[metric])}).groupby(["series", POINT], sort=False, dropna=False)
     result = groups[metric].agg(count="count", mean="mean", deviation="std")
     half = half_width(result["deviation"].to_numpy(), result["count"].to_numpy())
     result = result.assign(low=result["mean"] - half, high=result["mean"] + half).drop(columns="deviation")
@@ -84,7 +83,7 @@ def floor_of(frame: pd.DataFrame, metric: str) -> float | None:
     name = FLOOR + metric
     if name not in frame:
         return None
-    rows = images_only(frame)
+    rows = of_images(frame)
     values = pd.to_numeric(rows.loc[rows["status"] == "done", name], errors="coerce").dropna()
     return float(values.mean()) if len(values) else None
 
@@ -94,7 +93,7 @@ def reconstruction_floors(frame: pd.DataFrame, metric: str, rows: pd.DataFrame) 
 
     A method whose tokens are that tokenizer's cannot be expected to do better.
     """
-    if ABOUT not in frame or metric not in frame:
+    if metric not in frame:
         return {}
     known = frame[(frame[ABOUT] == TOKENIZER) & (frame["status"] == "done")]
     known = known.assign(**{metric: pd.to_numeric(known[metric], errors="coerce")}).dropna(subset=[metric])

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from mgbench.report.frame import POINT, images_only, score_names, spell
+from mgbench.report.frame import POINT, of_images, score_names, spell
 from mgbench.report.measures import cost_short, higher_is_better, number, score_name, with_interval
 from mgbench.report.summary import summarise
 
 TABLE_COSTS = ("nfe", "seconds_per_image")
+TOKENIZER_COSTS = ("tokens", "codes_used", "parameters", "fit_seconds")
 
 
 def summary_table(frame: pd.DataFrame, allow_mismatch: bool = False) -> pd.DataFrame:
@@ -17,12 +18,12 @@ def summary_table(frame: pd.DataFrame, allow_mismatch: bool = False) -> pd.DataF
     Columns: series, sampling_steps; nfe and seconds_per_image where known; for every score its mean, "<score> low" and
     "<score> high" (the 95 % interval over seeds); seeds (how many finished) and status ("done", or "2 done, 1 failed").
     """
-    frame = images_only(frame)
+    frame = of_images(frame)
     keys = ["series", POINT]
-    statuses = frame.groupby([*keys, "status"], sort=False).size().unstack(fill_value=0)
+    statuses = frame.groupby([*keys, "status"], sort=False, dropna=False).size().unstack(fill_value=0)
     done = statuses["done"] if "done" in statuses else pd.Series(0, statuses.index)
     table = pd.DataFrame(index=statuses.index)
-    finished = frame[frame["status"] == "done"].groupby(keys, sort=False)
+    finished = frame[frame["status"] == "done"].groupby(keys, sort=False, dropna=False)
     for cost in (name for name in TABLE_COSTS if name in frame):
         table[cost] = finished[cost].mean()
     for metric in score_names(frame):
@@ -48,7 +49,7 @@ def _status(counts: pd.Series) -> str:
 
 def printable(table: pd.DataFrame) -> pd.DataFrame:
     """A summary table in words for a terminal or a page: means with intervals, short heads, a dash where nothing is."""
-    shown = pd.DataFrame({"series": table["series"], "steps": table[POINT].map(lambda value: f"{value:.0f}")})
+    shown = pd.DataFrame({"series": table["series"], "steps": table[POINT].map(number)})
     for cost in (name for name in TABLE_COSTS if name in table):
         shown[cost_short(cost)] = table[cost].map(number)
     for metric in metrics_of(table):
@@ -98,6 +99,17 @@ def problems(frame: pd.DataFrame) -> pd.DataFrame:
 def _list(values: pd.Series) -> str:
     known = sorted({int(value) for value in values.dropna()})
     return ", ".join(map(str, known)) if len(known) <= 12 else f"{known[0]} … {known[-1]} ({len(known)} values)"
+
+
+def tokenizer_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """What every tokenizer costs and how near its reconstructions come to the images: the floor of the models on top of it."""
+    rows = frame[(frame["about"] == "tokenizer") & (frame["status"] == "done")]
+    shown = pd.DataFrame({"tokenizer": rows["tokenizer"]})
+    for cost in (name for name in TOKENIZER_COSTS if name in rows):
+        shown[cost_short(cost)] = rows[cost].map(number)
+    for metric in (name for name in score_names(frame) if rows[name].notna().any()):
+        shown[score_name(metric)] = rows[metric].map(number)
+    return shown.reset_index(drop=True)
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from mgbench.report.figures.tradeoff import foremost, points
-from mgbench.report.frame import score_names
+from mgbench.report.frame import of_images, score_names
 from mgbench.report.measures import briefly, cost_axis, higher_is_better, score_axis
 from mgbench.report.names import short_names
 
@@ -27,7 +27,7 @@ def text_plot(
     Raises:
         UserError: if there is no such score or cost, or the rows are not comparable.
     """
-    metric = metric or next(iter(score_names(frame)), "")
+    metric = metric or next(iter(score_names(of_images(frame))), "")
     if not metric or cost not in frame:
         return ""
     higher = higher_is_better(frame, metric)

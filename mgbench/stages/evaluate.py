@@ -1,12 +1,14 @@
 """Judge images: one pass through the extractor, then every metric on the same features."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from mgbench.errors import Unfit
 from mgbench.kinds import Features, Metric
 
 BATCH = 256
@@ -26,22 +28,48 @@ def exact_arithmetic() -> Iterator[None]:
 
 
 @torch.no_grad()
-def extract(extractor: Any, images: Tensor, labels: Tensor | None, device: torch.device) -> Features:
-    """Features and logits float64 on the CPU of images uint8 [M,C,H,W'] (grey ones are shown in three equal channels)."""
-    parts: list[Features] = []
+def extract(
+    extractor: Any, images: Tensor, labels: Tensor | None, device: torch.device, batch: int = BATCH
+) -> Features:
+    """Features, logits and spatial features float64 on the CPU of images uint8 [M,C,H,W'].
+
+    Grey images are shown in three equal channels.
+    """
+    shown = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
     with exact_arithmetic():
-        for batch in torch.split(images, BATCH):
-            shown = batch.expand(-1, 3, -1, -1) if batch.shape[1] == 1 else batch
-            parts.append(extractor(shown.to(device)))
-    features = torch.cat([part.features for part in parts]).double().cpu()
-    logits = [part.logits for part in parts if part.logits is not None]
-    return Features(features, torch.cat(logits).double().cpu() if logits else None, labels)
+        parts = [_kept(extractor(part.to(device))) for part in torch.split(shown, batch)]
+    joined = {name: _joined([part[name] for part in parts]) for name in ("features", "logits", "spatial")}
+    return Features(**joined, labels=labels, images=shown, extractor=extractor)
 
 
-def judge(metrics: Iterable[Metric], generated: Features, reference: Features, extractor: str) -> Mapping[str, float]:
-    """Every metric's numbers, each named with the extractor it saw through: `fid[digits_cnn]`."""
-    return {
-        f"{name}[{extractor}]": float(value)
-        for metric in metrics
-        for name, value in metric(generated, reference).items()
-    }
+def _kept(said: Features) -> dict[str, Tensor | None]:
+    found = {"features": said.features, "logits": said.logits, "spatial": said.spatial}
+    return {name: None if numbers is None else numbers.cpu() for name, numbers in found.items()}
+
+
+def _joined(parts: list[Tensor | None]) -> Any:
+    numbers = [part for part in parts if part is not None]
+    return torch.cat(numbers).double() if numbers else None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Scores by name, and why the metrics that are missing were left out."""
+
+    scores: dict[str, float]
+    left_out: tuple[str, ...] = ()
+
+
+def judge(metrics: Iterable[Metric], generated: Features, reference: Features, extractor: str) -> Judgement:
+    """Every metric's numbers, each named with the extractor it saw through, `fid[digits_cnn]`, unless that is no name."""
+    scores: dict[str, float] = {}
+    left_out: list[str] = []
+    for metric in metrics:
+        try:
+            with exact_arithmetic():
+                said = metric(generated, reference)
+        except Unfit as reason:
+            left_out.append(str(reason))
+            continue
+        scores |= {f"{name}[{extractor}]" if extractor else name: float(value) for name, value in said.items()}
+    return Judgement(scores, tuple(left_out))

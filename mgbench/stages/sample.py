@@ -1,44 +1,25 @@
-"""Draw images from a trained model, and count what it costs where it happens."""
+"""Draw images from a trained model, with a meter of what they cost."""
 
-import time
-from collections import Counter
+import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from mgbench.kinds import UNLABELLED, Parts, Request, TokenSpace
+from mgbench.kinds import UNLABELLED, Parts, TokenSpace
 from mgbench.recipe import Recipe
+from mgbench.stages.cost import Meter, clock, flop_counter
+from mgbench.stages.likelihood import Bound
 from mgbench.stages.tokenize import decode
+from mgbench.steps import Request
 from mgbench.streams import Streams
 
-WARM_UP = 2
-
-
-class Meter:
-    """Rows that went through each child of a model, by the name of the child."""
-
-    def __init__(self) -> None:
-        self.rows: Counter[str] = Counter()
-
-    @contextmanager
-    def watch(self, model: nn.Module) -> Iterator[None]:
-        """Count every call of the model's children inside the block."""
-        handles = [child.register_forward_hook(self._count(name)) for name, child in model.named_children()]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
-    def _count(self, name: str) -> Any:
-        def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-            self.rows[name] += len(inputs[0])
-
-        return hook
+# Images drawn before the clock starts, by which the arithmetic of an image is counted.
+WARM_UP = 16
+# Batches at least, whose median is the time of an image.
+TIMED = 3
 
 
 @dataclass(frozen=True)
@@ -60,11 +41,21 @@ class Model:
     space: TokenSpace
     classes: int
     device: torch.device
+    bound: Bound = Bound()
 
 
-def labels_for(indices: Tensor, classes: int) -> Tensor:
-    """Balanced labels: image i is asked for class i mod K; -1 where there are no classes."""
-    return indices % classes if classes else torch.full_like(indices, UNLABELLED)
+def labels_for(indices: Tensor, classes: int, seed: int | None = None) -> Tensor:
+    """Balanced labels: image i is asked for class i mod K, or with a seed for one drawn at random; -1 where there are none."""
+    if not classes:
+        return torch.full_like(indices, UNLABELLED)
+    if seed is None:
+        return indices % classes
+    return (Streams.root(seed, "labels", indices.device).fold(indices).uniform(1)[:, 0] * classes).long()
+
+
+def asked_labels(recipe: Recipe, classes: int, indices: Tensor) -> Tensor:
+    """The labels that a recipe asks for."""
+    return labels_for(indices, classes, None if recipe.balanced_labels else recipe.seed)
 
 
 @torch.no_grad()
@@ -73,28 +64,29 @@ def sample_tokens(model: Model, recipe: Recipe, indices: Tensor) -> Iterator[Any
     indices = indices.to(model.device)
     images = Streams.root(recipe.seed, "images", model.device).fold(indices)
     shared = Streams.root(recipe.seed, "shared")
-    request = Request(labels_for(indices, model.classes), recipe.sampling_steps, images, shared)
+    request = Request(asked_labels(recipe, model.classes, indices), recipe.sampling_steps, images, shared)
     yield from model.parts.process.sample(model.module, model.parts, model.space, request)
 
 
 def sample_images(model: Model, recipe: Recipe, count: int, batch: int, meter: Meter) -> Iterator[Batch]:
-    """Draw images 0 … count − 1 in batches; the images do not depend on the size of the batch.
+    """Draw images 0 … count − 1 in at least three batches of at most `batch`; the images do not depend on the size of the batch.
 
     The clock stops when the device has finished, and starts after a small batch that is thrown away.
     """
     model.module.eval()
-    for _ in sample_tokens(model, recipe, torch.arange(min(WARM_UP, count))):
-        pass
-    for indices in torch.split(torch.arange(count), batch):
-        started = _clock(model.device)
+    meter.flops = _flops_per_image(model, recipe, min(WARM_UP, count))
+    for indices in torch.split(torch.arange(count), min(batch, math.ceil(count / TIMED))):
+        started = clock(model.device)
         with meter.watch(model.module):
             for state in sample_tokens(model, recipe, indices):
                 last = state
+                meter.steps += len(indices)
         images = decode(model.tokenizer, last.tokens)
-        yield Batch(images, labels_for(indices, model.classes), _clock(model.device) - started)
+        yield Batch(images, asked_labels(recipe, model.classes, indices), clock(model.device) - started)
 
 
-def _clock(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
+def _flops_per_image(model: Model, recipe: Recipe, count: int) -> float:
+    with flop_counter() as counter:
+        for _ in sample_tokens(model, recipe, torch.arange(count)):
+            pass
+    return float(counter.get_total_flops()) / count

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-BATCH = 1024
+BATCH = 256
 
 
 @torch.no_grad()
@@ -19,3 +19,9 @@ def decode(tokenizer: Any, tokens: Tensor) -> Tensor:
     """Tokens as images uint8 [B,C,H,W'] on the CPU."""
     images: Tensor = tokenizer.decode(tokens)
     return images.cpu()
+
+
+def reconstruct(tokenizer: Any, images: Tensor, device: torch.device, batch: int = BATCH) -> tuple[Tensor, Tensor]:
+    """Images uint8 [M,C,H,W'] as they come back from their tokens, on the CPU; and the tokens, on the device."""
+    tokens = encode(tokenizer, images, device)
+    return torch.cat([decode(tokenizer, part) for part in torch.split(tokens, batch)]), tokens

@@ -20,19 +20,23 @@ from torch.optim.swa_utils import AveragedModel
 from mgbench.errors import Diverged
 from mgbench.kinds import Parts
 from mgbench.recipe import Recipe
+from mgbench.stages.cost import flop_counter
 from mgbench.streams import derive
 
 REPORT_EVERY = 20
+# Counting the arithmetic of a step takes a few times its time, and steps differ little.
+COUNT_EVERY = 200
 
 
 @dataclass(frozen=True)
 class TrainStep:
-    """Steps done, the mean loss since the last report, the learning rate, and seconds of training so far."""
+    """Steps done, the mean loss since the last report, the learning rate, and seconds and operations of training so far."""
 
     step: int
     loss: float
     learning_rate: float
     seconds: float
+    flops: float
 
 
 class LossModule(nn.Module):
@@ -59,7 +63,8 @@ class Training:
         optimizer = AdamW(_groups(model, recipe), lr=recipe.learning_rate, betas=(0.9, 0.95), fused=True)
         self.rate = LambdaLR(optimizer, lambda step: _rate(step, recipe))
         self.loss, self.optimizer = self.accelerator.prepare(LossModule(parts, self.model), optimizer)
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.flops = 0, 0.0, 0.0
+        self.counted: list[float] = []
 
     def state(self) -> dict[str, Any]:
         """All that going on needs, as `torch.save` takes it."""
@@ -70,6 +75,8 @@ class Training:
             "rate": self.rate.state_dict(),
             "step": self.step,
             "seconds": self.seconds,
+            "flops": self.flops,
+            "counted": self.counted,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -79,6 +86,7 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.rate.load_state_dict(state["rate"])
         self.step, self.seconds = state["step"], state["seconds"]
+        self.flops, self.counted = state["flops"], list(state["counted"])
 
     def run(self, tokens: Tensor, labels: Tensor) -> Iterator[TrainStep]:
         """Train on tokens [M,N] or [M,N,D] and labels int64 [M] until the recipe's last step.
@@ -90,16 +98,27 @@ class Training:
         self.model.train()
         total, count, started = torch.zeros((), device=self.device), 0, time.perf_counter()
         while self.step < self.recipe.train_steps:
-            total += self._advance(tokens, labels, generator)
+            total += self._counted(tokens, labels, generator)
             count += 1
             if self.step % REPORT_EVERY == 0 or self.step == self.recipe.train_steps:
                 loss, now = total.item() / count, time.perf_counter()
                 if not math.isfinite(loss):
                     raise Diverged(f"the loss became {loss} by step {self.step}")
                 self.seconds, started = self.seconds + now - started, now
-                yield TrainStep(self.step, loss, float(self.rate.get_last_lr()[0]), self.seconds)
+                yield TrainStep(self.step, loss, float(self.rate.get_last_lr()[0]), self.seconds, self.flops)
                 total.zero_()
                 count, started = 0, time.perf_counter()
+
+    def _counted(self, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
+        """One step; every so often its arithmetic, forward and backward, is counted, and taken for that of the steps between."""
+        if self.step % COUNT_EVERY:
+            loss = self._advance(tokens, labels, generator)
+        else:
+            with flop_counter() as counter:
+                loss = self._advance(tokens, labels, generator)
+            self.counted.append(float(counter.get_total_flops()))
+        self.flops += sum(self.counted) / len(self.counted)
+        return loss
 
     def _advance(self, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
         recipe = self.recipe

@@ -10,6 +10,7 @@ import torch
 
 from mgbench.plan import plan_rows
 from mgbench.plugins import find, load
+from mgbench.record import StudyView
 from mgbench.store import RECORD, Store
 from mgbench.study import Study
 from tests import doubles
@@ -52,11 +53,62 @@ def test_list_shows_the_parts_of_a_file(mgbench: Command) -> None:
     assert "[doubles]" in answer.out
 
 
+def test_list_as_json_has_options_with_types_and_defaults_and_the_papers(mgbench: Command) -> None:
+    answer = mgbench("list", "--json")
+    assert answer.code == 0
+    content = json.loads(answer.out)
+    assert content["kinds"]["mask_schedule"] == "what share of the tokens is masked at time t?"
+    parts = {(part["kind"], part["name"]): part for part in content["components"]}
+    assert parts["masking", "beta"]["options"][0] == {
+        "name": "a",
+        "type": {"exclusiveMinimum": 0, "type": "number"},
+        "default": 12.0,
+    }
+    assert parts["masking", "beta"]["papers"] == ["2406.05478"]
+    assert parts["mask_schedule", "linear"]["known_as"] == ["uniform", "loglinear"]
+    rounding = next(option for option in parts["masking", "exact"]["options"] if option["name"] == "rounding")
+    assert rounding["type"]["enum"] == ["ceil", "round", "floor"]
+    inner = parts["guidance_schedule", "interval"]["options"][2]
+    assert inner == {"name": "inner", "type": {"component": "guidance_schedule"}}
+    method = next(method for method in content["methods"] if method["name"] == "mar")
+    assert method["plugin"] == "mar"
+    assert "2406.11838" in method["papers"]
+    assert method["recipe"]["mask_schedule"] == "cosine"
+
+
+def test_list_of_one_kind_as_json_has_that_kind_alone(mgbench: Command) -> None:
+    content = json.loads(mgbench("list", "head", "--json").out)
+    assert {part["kind"] for part in content["components"]} == {"head"}
+    assert "methods" not in content
+
+
+def keep_study(folder: Path, references: str = "") -> None:
+    view = StudyView("grid", (("key", "mar"),), "mgbench run --plugins mar", references)
+    Store(folder / "results").save_study(view)
+
+
+def test_cite_prints_the_entries_of_a_study(mgbench: Command, tmp_path: Path) -> None:
+    keep_study(tmp_path, "% mar\n@misc{li2024autoregressive,\n}")
+    answer = mgbench("cite", "grid")
+    assert answer.code == 0
+    assert answer.out == "% mar\n@misc{li2024autoregressive,\n}\n"
+
+
+def test_cite_says_what_it_cannot_cite(mgbench: Command, tmp_path: Path) -> None:
+    keep_study(tmp_path)
+    answer = mgbench("cite", "grd")
+    assert answer.code == 2
+    assert "holds no study 'grd'; did you mean 'grid'?" in answer.err
+    answer = mgbench("cite", "grid")
+    assert answer.code == 2
+    assert "keeps no references; run it again (what is stored is reused): mgbench run --plugins mar" in answer.err
+
+
 def test_plugins_are_told_with_what_they_bring(mgbench: Command) -> None:
     answer = mgbench("plugins", "--check", "--json")
     rows = {row["name"]: row for row in json.loads(answer.out)}
     assert answer.code == 0
-    assert rows["emigm"]["brings"] == ["mask schedules", "maskings", "samplers", "recipes"]
+    assert rows["emigm"]["brings"] == ["maskings", "samplers", "recipes", "references"]
     assert "2503.07197" in rows["emigm"]["about"]
     assert not any(row["problem"] for row in rows.values())
 

@@ -41,6 +41,7 @@ def loaded(body: str, *arguments: str) -> tuple[str, list[str]]:
         (["plan", "--help"], "--vary"),
         (["report", "--help"], "--output"),
         (["list", "--help"], "such as mask_schedule"),
+        (["cite", "--help"], "BibTeX"),
         (["--version"], "mgbench 0."),
         (["plugins"], "maskgit"),
         (["plugins", "--json"], '"emigm"'),

@@ -64,7 +64,9 @@ def command(folder: Path, arguments: Sequence[str]) -> subprocess.CompletedProce
 
 
 def records(folder: Path) -> list[Record]:
-    return [load_record(path) for path in sorted((folder / "results" / "runs").glob("*/record.json"))]
+    """Of the images of models; those about tokenizers come beside them."""
+    found = [load_record(path) for path in sorted((folder / "results" / "runs").glob("*/record.json"))]
+    return [record for record in found if record.about == "images"]
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +75,20 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Co
     return folder, command(folder, BOTH)
 
 
+def test_a_study_keeps_what_it_uses_to_be_cited(first: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    cited = command(first[0], ["cite", "emigm-maskgit"])
+    assert cited.returncode == 0
+    for asked in ("@misc{you2025effective,", "@misc{chang2022maskgit,", "sampler maskgit", "metric fid"):
+        assert asked in cited.stdout
+    assert "@misc{li2022mage," not in cited.stdout
+
+
 def test_both_methods_run_to_a_report(first: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     folder, done = first
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 recipes: 4 to compute in 2 trials" in done.stdout
+    assert "tokenizers: 2 to fit and judge first, 0 reused" in done.stdout
+    assert done.stdout.index("tokenizer kmeans") < done.stdout.index("maskgit (seed 0): train")
     assert "emigm (seed 0): train" in done.stdout
     assert "FID" in done.stdout
     assert sorted((record.method, record.recipe["sampling_steps"], record.status) for record in records(folder)) == [

@@ -4,12 +4,14 @@ from scipy import stats
 from torch import Tensor
 
 from mgbench.components.categorical_head import Categorical, CategoricalModule
+from mgbench.components.code_draws import Softmax
 from mgbench.errors import Unfit
 from mgbench.kinds import Parts, TokenSpace
 from mgbench.streams import Streams
 
 SPACE = TokenSpace(4, 3, codes=6)
 COUNT = 30_000
+PARTS = Parts(code_draw=Softmax())
 DRAWS = Streams.root(0, "rows").fold(torch.arange(COUNT))
 
 
@@ -33,9 +35,21 @@ def assert_follows(codes: Tensor, logits: Tensor) -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("temperature", [1.0, 0.5, 2.0])
 def test_codes_are_as_frequent_as_the_softmax_says(temperature: float) -> None:
-    module = made(temperature=temperature)
-    codes, _ = module.sample(z(1).expand(COUNT, -1), None, 1.0, DRAWS, None)
-    assert_follows(codes, module(z(1)) / temperature)
+    module = made()
+    drawn = module.sample(z(1).expand(COUNT, -1), None, 1.0, DRAWS, PARTS, temperature)
+    assert_follows(drawn.values, module(z(1)) / temperature)
+    # What is said of probabilities does not depend on how boldly was drawn.
+    torch.testing.assert_close(drawn.log_p, torch.log_softmax(module(z(1)).double(), -1)[0, drawn.values])
+
+
+@torch.no_grad()
+def test_codes_are_drawn_from_what_the_draw_leaves() -> None:
+    module = made()
+    drawn = module.sample(z(1).expand(COUNT, -1), None, 1.0, DRAWS, Parts(code_draw=Softmax(0.5, top_k=2)))
+    best = module(z(1))[0].topk(2)
+    assert set(drawn.values.unique().tolist()) == set(best.indices.tolist())
+    share = (drawn.values == best.indices[0]).double().mean()
+    torch.testing.assert_close(share, torch.softmax(best.values.double() / 0.5, -1)[0], atol=0.01, rtol=0)
 
 
 @torch.no_grad()
@@ -43,10 +57,11 @@ def test_codes_are_as_frequent_as_the_softmax_says(temperature: float) -> None:
 def test_guidance_moves_the_logits_away_from_the_unconditional(scale: float) -> None:
     module = made()
     with_label, without = module(z(1)), module(z(2))
-    codes, log_p = module.sample(z(1).expand(COUNT, -1), z(2).expand(COUNT, -1), scale, DRAWS, None)
+    drawn = module.sample(z(1).expand(COUNT, -1), z(2).expand(COUNT, -1), scale, DRAWS, PARTS)
     logits = (1 - scale) * without + scale * with_label
-    assert_follows(codes, logits)
-    torch.testing.assert_close(log_p, torch.log_softmax(logits.double(), -1)[0, codes], rtol=1e-5, atol=1e-5)
+    assert_follows(drawn.values, logits)
+    expected = torch.log_softmax(logits.double(), -1)[0, drawn.values]
+    torch.testing.assert_close(drawn.log_p, expected, rtol=1e-5, atol=1e-5)
 
 
 @torch.no_grad()
@@ -59,8 +74,9 @@ def test_draws_and_probabilities_are_float64() -> None:
             self.dtypes.append(numbers.dtype)
             return numbers
 
-    _, log_p = made().bfloat16().sample(z(1).bfloat16(), None, 1.0, Noting(DRAWS.keys[:1]), None)
-    assert log_p.dtype == torch.float64
+    drawn = made().bfloat16().sample(z(1).bfloat16(), None, 1.0, Noting(DRAWS.keys[:1]), PARTS)
+    assert drawn.log_p is not None
+    assert drawn.log_p.dtype == torch.float64
     assert Noting.dtypes == [torch.float64]
 
 

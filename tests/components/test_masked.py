@@ -7,10 +7,11 @@ from torch import Tensor
 
 from mgbench.components.guidance_schedules import Constant, Interval, Linear, Unguided
 from mgbench.components.masked import Masked
-from mgbench.kinds import UNLABELLED, Parts, Request, State
-from mgbench.stages.sample import Meter
+from mgbench.kinds import UNLABELLED, Parts
+from mgbench.stages.cost import Meter
+from mgbench.steps import Request, State, View
 from mgbench.streams import Streams
-from mgbench.toys import Joint, Line, OneByOne, toy_parts
+from mgbench.toys import Evenly, Joint, Line, OneByOne, toy_parts
 from tests.laws.registered import built, registry
 
 JOINT = Joint.example(length=5, codes=2)
@@ -39,13 +40,39 @@ def run(parts: Parts, steps: int, labels: Tensor | None = None) -> tuple[list[St
 @pytest.mark.parametrize("sampler", sorted(registry().names("sampler")))
 def test_what_is_counted_is_what_the_plan_costs(sampler: str, guidance: str, steps: int) -> None:
     chosen, push = built("sampler", sampler), GUIDANCES[guidance]
-    _, meter = run(toy_parts(JOINT, sampler=chosen, guidance_schedule=push), steps)
-    plan = list(chosen.plan(Line(), JOINT.space.length, steps, Streams.root(0, "shared")))
-    halves = [1 if push(step) == 1 else 2 for step in plan]
-    assert meter.rows["network"] == IMAGES * sum(halves)
-    length = JOINT.space.length
-    drawn = [round(length * step.share_now) if chosen.needs_confidence else step.reveal for step in plan]
-    assert meter.rows["head"] == IMAGES * sum(half * count for half, count in zip(halves, drawn, strict=True))
+    states, meter = run(toy_parts(JOINT, sampler=chosen, guidance_schedule=push), steps)
+    plan = list(chosen.plan(Line(), JOINT.space, Evenly()(steps), Streams.root(0, "shared")))
+    before = torch.ones_like(states[0].mask)
+    images = tokens = 0
+    for step, state in zip(plan, states, strict=True):
+        everywhere = torch.ones_like(before)
+        looked = {"mask": before & ~state.mask, "everything": everywhere}.get(chosen.looks, before)
+        halves = 1 if push(step) == 1 else 2
+        images += halves * int(looked.any(1).sum())
+        tokens += halves * int(looked.sum())
+        before = state.mask
+    assert (meter.rows["network"], meter.rows["head"]) == (images, tokens)
+
+
+def never_masks_again(states: list[State]) -> bool:
+    return all(not (after.mask & ~before.mask).any() for before, after in pairwise(states))
+
+
+@pytest.mark.parametrize("sampler", sorted(registry().names("sampler")))
+def test_what_counts_its_tokens_masks_none_again(sampler: str) -> None:
+    chosen = built("sampler", sampler)
+    plan = list(chosen.plan(Line(), JOINT.space, Evenly()(5), Streams.root(0, "shared")))
+    if all(step.reveal is not None for step in plan):
+        assert never_masks_again(run(toy_parts(JOINT, sampler=chosen), 5)[0])
+
+
+def test_some_samplers_mask_again() -> None:
+    again = [
+        name
+        for name in registry().names("sampler")
+        if not never_masks_again(run(toy_parts(JOINT, sampler=built("sampler", name)), 40)[0])
+    ]
+    assert {"remdm_cap", "remdm_rescale", "remdm_conf", "remdm_loop"} <= set(again)
 
 
 def test_guidance_inside_an_interval_pays_there_only() -> None:
@@ -79,24 +106,28 @@ def test_both_halves_of_guidance_are_one_batch() -> None:
 
 
 @pytest.mark.parametrize("sampler", sorted(registry().names("sampler")))
-def test_a_token_that_is_revealed_stays_as_it_is(sampler: str) -> None:
-    states, _ = run(toy_parts(JOINT, sampler=built("sampler", sampler)), 5)
+def test_a_token_that_stays_visible_stays_as_it_is_and_a_masked_one_is_blank(sampler: str) -> None:
+    states, _ = run(toy_parts(JOINT, sampler=built("sampler", sampler)), 12)
     for before, after in pairwise(states):
-        visible = ~before.mask
+        visible = ~before.mask & ~after.mask
         assert torch.equal(before.tokens[visible], after.tokens[visible])
-        assert (after.mask & visible).sum() == 0
-        assert (before.tokens[before.mask] == 0).all()
+        assert before.log_p is None or torch.equal(before.log_p[visible], after.log_p[visible])
+    for state in states:
+        assert (state.tokens[state.mask] == 0).all()
+        assert state.log_p is None or (state.log_p[state.mask] == 0).all()
+    assert not states[-1].mask.any()
 
 
 class Forgetful(OneByOne):
     """Reveals all, masks half of it again, then reveals that."""
 
     def plan(self, *options: Any) -> Any:
-        from mgbench.kinds import Step
+        from mgbench.steps import Step
 
         return [Step(0, 3, 1, 0.6, 1, 0), Step(1, 3, 0.6, 0.3, 0, 0.5), Step(2, 3, 0.3, 0, 0.5, 0)]
 
-    def choose(self, mask: Tensor, confidence: Tensor | None, step: Any, draws: Streams) -> Tensor:
+    def choose(self, view: View, step: Any, draws: Streams) -> Tensor:
+        mask = view.mask
         return (torch.arange(mask.shape[1]) < 2).expand_as(mask) if step.index == 1 else torch.zeros_like(mask)
 
 
@@ -125,8 +156,8 @@ def test_labels_are_dropped_as_often_as_said() -> None:
 
 def test_the_weight_of_the_time_of_an_image_weighs_its_tokens() -> None:
     class Doubled:
-        def __call__(self, schedule: Any, t: Tensor) -> Tensor:
-            return torch.full_like(t, 2.0)
+        def __call__(self, schedule: Any, t: Tensor, mask: Tensor) -> Tensor:
+            return 2.0 * mask / mask.sum()
 
     parts, twice = toy_parts(JOINT), toy_parts(JOINT, loss_weighting=Doubled())
     model = Masked().build(parts, JOINT.space, 2)

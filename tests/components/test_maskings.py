@@ -6,7 +6,17 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from mgbench.components.maskings import Bernoulli, Exact, draw_positions, draw_times
+from mgbench import testing
+from mgbench.components.maskings import (
+    Bernoulli,
+    Beta,
+    Draws,
+    Exact,
+    TruncNorm,
+    draw_levels,
+    draw_positions,
+    truncated,
+)
 from mgbench.toys import Line
 
 
@@ -15,12 +25,12 @@ def seeded() -> torch.Generator:
 
 
 def test_truncated_times_are_uniform_above_the_bound() -> None:
-    t = draw_times(20_000, 0.2, "truncate", seeded())
+    t = truncated(draw_levels(20_000, "independent", seeded()), 0.2, "truncate")
     assert stats.kstest(t.numpy(), "uniform", args=(0.2, 0.8)).pvalue > 1e-3
 
 
 def test_clamped_times_pile_up_at_the_bound() -> None:
-    t = draw_times(20_000, 0.2, "clamp", seeded())
+    t = truncated(draw_levels(20_000, "independent", seeded()), 0.2, "clamp")
     assert t.min().item() == pytest.approx(0.2)
     assert (t == t.min()).double().mean().item() == pytest.approx(0.2, abs=0.01)
 
@@ -72,3 +82,86 @@ def test_a_bound_leaves_small_times_out(masking: Any) -> None:
     mask, t = masking.draw(Line(), 2000, 50, seeded())
     assert t.min() >= 0.5
     assert mask.double().mean().item() == pytest.approx(0.75, abs=0.02)
+
+
+MASKINGS: dict[str, Any] = {"exact": Exact, "bernoulli": Bernoulli, "truncnorm": TruncNorm, "beta": Beta}
+DRAWS = pytest.mark.parametrize("draws", ["independent", "antithetic", "shared"])
+
+
+@DRAWS
+@pytest.mark.parametrize("masking", MASKINGS)
+def test_every_masking_keeps_the_laws_however_a_batch_draws(masking: str, draws: Draws) -> None:
+    testing.masking(MASKINGS[masking](draws=draws))
+
+
+@DRAWS
+def test_levels_are_uniform_however_a_batch_draws(draws: Draws) -> None:
+    generator = seeded()
+    third = torch.stack([draw_levels(5, draws, generator)[3] for _ in range(4000)])
+    assert ((third >= 0) & (third < 1)).all()
+    assert stats.kstest(third.numpy(), "uniform").pvalue > 1e-3
+
+
+def test_antithetic_levels_lie_one_in_each_part() -> None:
+    generator = seeded()
+    for _ in range(50):
+        levels = draw_levels(64, "antithetic", generator)
+        torch.testing.assert_close(levels.sort().values.diff(), torch.full((63,), 1 / 64), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("masking", MASKINGS)
+def test_a_shared_level_is_one_time_for_a_batch(masking: str) -> None:
+    mask, t = MASKINGS[masking](draws="shared").draw(Line(), 40, 50, seeded())
+    assert (t == t[0]).all()
+    assert masking == "bernoulli" or (mask.sum(1) == mask[0].sum()).all()
+    assert (mask != mask[0]).any()
+
+
+def test_no_token_at_all_may_be_masked_where_that_is_asked_for() -> None:
+    mask, _ = Bernoulli(at_least=0).draw(lambda t: 0 * t + 0.3, 20_000, 4, seeded())
+    seen = torch.bincount(mask.sum(1), minlength=5).double()
+    assert stats.chisquare(seen.numpy(), stats.binom.pmf(range(5), 4, 0.3) * 20_000).pvalue > 1e-3
+    two, _ = Bernoulli(at_least=2).draw(lambda t: 0 * t, 100, 4, seeded())
+    assert (two.sum(1) == 2).all()
+
+
+MAGE = {"mean": 0.55, "std": 0.25, "low": 0.5, "high": 1.0}
+SHARES: dict[str, tuple[Any, Any]] = {
+    "MAR": (TruncNorm(), stats.truncnorm(-1.2, 0, 1, 0.25)),
+    "MAGE": (TruncNorm(**MAGE), stats.truncnorm(-0.2, 1.8, 0.55, 0.25)),
+    "AutoNAT": (Beta(), stats.beta(12, 3)),
+}
+
+
+@DRAWS
+@pytest.mark.parametrize("paper", SHARES)
+def test_shares_follow_their_law(paper: str, draws: Draws) -> None:
+    """Where γ(t) = t the time is the share."""
+    masking, law = SHARES[paper]
+    generator = seeded()
+    varied = type(masking)(**{**vars(masking), "draws": draws})
+    t = torch.cat([varied.draw(Line(), 4, 8, generator)[1][:1] for _ in range(3000)])
+    assert stats.kstest(t.double().numpy(), law.cdf).pvalue > 1e-3
+
+
+def test_shares_have_the_quantiles_of_the_papers() -> None:
+    t = TruncNorm().draw(Line(), 100_000, 1, seeded())[1].double()
+    low, middle, high = (float(t.quantile(share)) for share in (0.1, 0.5, 0.9))
+    assert [t.mean().item(), low, middle, high] == pytest.approx([0.867, 0.745, 0.874, 0.976], abs=2e-3)
+    assert TruncNorm(**MAGE).draw(Line(), 100_000, 1, seeded())[1].mean().item() == pytest.approx(0.694, abs=2e-3)
+    assert Beta().draw(Line(), 100_000, 1, seeded())[1].mean().item() == pytest.approx(0.8, abs=2e-3)
+
+
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+@pytest.mark.parametrize("maker", [TruncNorm, Beta])
+def test_a_share_is_rounded_to_whole_tokens(maker: Any, rounding: Any) -> None:
+    mask, t = maker(rounding=rounding).draw(Line(), 500, 10, seeded())
+    assert mask.sum(1).tolist() == [max(1, ROUNDINGS[rounding](10 * share)) for share in t.double().tolist()]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [({"low": 0.9, "high": 0.8}, "must be below"), ({"mean": 50.0}, "lies too far from mean")]
+)
+def test_a_normal_law_that_cannot_be_drawn_from_is_refused(options: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        TruncNorm(**options)

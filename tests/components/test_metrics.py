@@ -1,14 +1,10 @@
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor
 
-from mgbench.components.datasets import Digits
-from mgbench.components.extractors import DigitsCnn
-from mgbench.components.metrics import Accuracy, Fid, Kid, kernel_distance, small_sample_warning
-from mgbench.errors import UserError
-from mgbench.kinds import Features, Metric
+from mgbench.components.metrics import Accuracy, Fid, InceptionScore, Kid, kernel_distance, small_sample_warning
+from mgbench.errors import Unfit, UserError
+from mgbench.kinds import Features, Metric, Statistics
 
 DISTANCES = pytest.mark.parametrize(
     "metric", [Fid(), Kid(), Kid(subsets=3, subset_size=50)], ids=["fid", "kid", "kid_subsets"]
@@ -17,119 +13,6 @@ DISTANCES = pytest.mark.parametrize(
 
 def normal(count: int, dim: int = 8, seed: int = 0, offset: float = 0.0) -> Tensor:
     return torch.randn(count, dim, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + offset
-
-
-@pytest.fixture(scope="module")
-def digits() -> tuple[Tensor, Tensor]:
-    """Images uint8 [M,3,8,8]: held-out digits with some noise on them, and the digits to train on."""
-    data = Digits().load()
-    noise = torch.randn(data.test.shape, generator=torch.Generator().manual_seed(0))
-    noisy = (data.test + 20 * noise).round().clamp(0, 255).to(torch.uint8)
-    return noisy.expand(-1, 3, -1, -1).contiguous(), data.train.expand(-1, 3, -1, -1).contiguous()
-
-
-@pytest.fixture(scope="module")
-def features(digits: tuple[Tensor, Tensor]) -> tuple[Features, Features]:
-    network = DigitsCnn().build()
-    return network(digits[0]), network(digits[1])
-
-
-class BareImages(torch.utils.data.Dataset[Tensor]):
-    """torch-fidelity wants images alone, not tuples of one."""
-
-    def __init__(self, images: Tensor) -> None:
-        self.images = images
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> Tensor:
-        return self.images[index]
-
-
-def by_torch_fidelity(digits: tuple[Tensor, Tensor], **options: Any) -> dict[str, float]:
-    """What torch-fidelity says of the same images through the same extractor."""
-    base = pytest.importorskip("torch_fidelity.feature_extractor_base", reason="torch-fidelity is the second opinion")
-    import torch_fidelity
-
-    class Adapter(base.FeatureExtractorBase):  # type: ignore[misc, name-defined]
-        def __init__(self, name: str, features_list: list[str], **_: Any) -> None:
-            super().__init__(name, features_list)
-            self.network = DigitsCnn().build()
-
-        @staticmethod
-        def get_provided_features_list() -> tuple[str, ...]:
-            return ("48",)
-
-        @staticmethod
-        def get_default_feature_layer_for_metric(metric: str) -> str:
-            return "48"
-
-        @staticmethod
-        def can_be_compiled() -> bool:
-            return False
-
-        @staticmethod
-        def get_dummy_input_for_compile() -> Tensor:
-            return torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
-
-        def forward(self, images: Tensor) -> tuple[Tensor]:
-            return (self.network(images).features,)
-
-    registered = torch_fidelity.utils.FEATURE_EXTRACTORS_REGISTRY
-    if "digits-cnn" not in registered:
-        torch_fidelity.register_feature_extractor("digits-cnn", Adapter)
-    said: dict[str, float] = torch_fidelity.calculate_metrics(
-        input1=BareImages(digits[0]),
-        input2=BareImages(digits[1]),
-        feature_extractor="digits-cnn",
-        cuda=False,
-        cache=False,
-        save_cpu_ram=True,
-        verbose=False,
-        **options,
-    )
-    return said
-
-
-def test_torch_fidelity_agrees_on_fid(digits: tuple[Tensor, Tensor], features: tuple[Features, Features]) -> None:
-    theirs = by_torch_fidelity(digits, fid=True)["frechet_inception_distance"]
-    assert Fid()(*features)["fid"] == pytest.approx(theirs, rel=1e-4)
-
-
-def test_torch_fidelity_agrees_on_kid(digits: tuple[Tensor, Tensor]) -> None:
-    # One subset that holds every image: the only draw that does not depend on whose random numbers it uses.
-    equal = digits[0], digits[1][:500]
-    theirs = by_torch_fidelity(equal, kid=True, kid_subsets=1, kid_subset_size=500)["kernel_inception_distance_mean"]
-    network = DigitsCnn().build()
-    ours = [metric(network(equal[0]), network(equal[1]))["kid"] for metric in (Kid(), Kid(subsets=1, subset_size=500))]
-    assert ours == pytest.approx([theirs, theirs], rel=1e-4)
-
-
-def test_torch_fidelity_agrees_on_kid_of_subsets(
-    digits: tuple[Tensor, Tensor], features: tuple[Features, Features]
-) -> None:
-    theirs = by_torch_fidelity(digits, kid=True, kid_subsets=200, kid_subset_size=200)
-    # The subsets differ, so the means agree as far as means of 200 draws do.
-    tolerance = 5 * theirs["kernel_inception_distance_std"] * (2 / 200) ** 0.5
-    ours = Kid(subsets=200, subset_size=200)(*features)["kid"]
-    assert ours == pytest.approx(theirs["kernel_inception_distance_mean"], abs=tolerance)
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_clean_fid_agrees(features: tuple[Features, Features], monkeypatch: pytest.MonkeyPatch) -> None:
-    fid = pytest.importorskip("cleanfid.fid", reason="clean-fid is the third opinion")
-    import numpy as np
-    from scipy.linalg import sqrtm
-
-    # clean-fid 0.1.35 passes an argument that SciPy 1.18 no longer has, and expects an error estimate back for it.
-    monkeypatch.setattr(fid.linalg, "sqrtm", lambda matrix, disp=True: (sqrtm(matrix), 0.0))
-
-    statistics = []
-    for one in features:
-        numbers = one.features.double().numpy()
-        statistics += [numbers.mean(0), np.cov(numbers, rowvar=False)]
-    assert Fid()(*features)["fid"] == pytest.approx(float(fid.frechet_distance(*statistics)), rel=1e-6)
 
 
 @pytest.mark.parametrize(("first", "second"), [(50, 70), (2, 2), (2500, 2100)])
@@ -226,3 +109,45 @@ def test_accuracy_refuses_what_it_cannot_judge(logits: Tensor, sentence: str) ->
 def test_few_images_are_warned_about(count: int, says: str | None) -> None:
     warning = small_sample_warning(count, 48)
     assert warning is None if says is None else says in str(warning)
+
+
+def certain(labels: Tensor, classes: int) -> Features:
+    """Images whose class is beyond doubt."""
+    return Features(normal(len(labels)), torch.nn.functional.one_hot(labels, classes) * 100.0)
+
+
+@pytest.mark.parametrize(
+    ("features", "expected"),
+    [
+        (certain(torch.arange(40) % 5, 5), 5.0),
+        (certain(torch.zeros(40, dtype=torch.int64), 5), 1.0),
+        (Features(normal(40), torch.zeros(40, 5)), 1.0),
+        (certain(torch.arange(40) % 2, 5), 2.0),
+    ],
+)
+def test_inception_score_counts_certain_classes(features: Features, expected: float) -> None:
+    assert InceptionScore()(features, features)["inception_score"] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("splits", [1, 7])
+def test_torch_fidelity_agrees_on_inception_score(splits: int) -> None:
+    theirs = pytest.importorskip("torch_fidelity.metric_isc", reason="torch-fidelity is the second opinion")
+    logits = 2 * normal(700, 10)
+    said = theirs.isc_features_to_metric(logits, splits=splits)
+    # The splits differ, so the means agree as far as means of so many draws do.
+    tolerance = 1e-9 if splits == 1 else 5 * said["inception_score_std"] * (2 / splits) ** 0.5
+    ours = InceptionScore(splits)(Features(normal(700), logits), Features(normal(2)))["inception_score"]
+    assert ours == pytest.approx(said["inception_score_mean"], abs=tolerance)
+
+
+def test_inception_score_says_what_it_needs() -> None:
+    with pytest.raises(Unfit, match="needs class logits"):
+        InceptionScore()(Features(normal(4)), Features(normal(4)))
+    with pytest.raises(UserError, match="at least 2 images"):
+        InceptionScore(splits=3)(Features(normal(5), LOGITS[[0, 1, 2, 3, 0]]), Features(normal(4)))
+
+
+def test_kid_needs_images_and_not_statistics() -> None:
+    known = Features(torch.empty(0, 8), statistics=Statistics(torch.zeros(8), torch.eye(8)))
+    with pytest.raises(Unfit, match="kid compares images one by one"):
+        Kid()(Features(normal(20)), known)

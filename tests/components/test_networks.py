@@ -49,6 +49,34 @@ def test_a_batch_of_different_counts_has_a_gradient_everywhere(maker: Any) -> No
         assert parameter.grad.isfinite().all(), name
 
 
+@torch.no_grad()
+def test_padding_changes_nothing() -> None:
+    """Rows of equal counts need none; beside a row with more visible tokens, the same rows are padded."""
+    torch.manual_seed(0)
+    module = MAE(width=16).build(CODES, 4).double().eval()
+    for parameter in module.parameters():
+        parameter.add_(0.3 * torch.randn_like(parameter))
+    mask = masked(7, 7, 7, 1)
+    assert lengths(module, module.encoder, mask[:3]) == {2 + 2}
+    assert lengths(module, module.encoder, mask) == {2 + 8}
+    alone, together = module(TOKENS[:3], mask[:3], LABELS[:3]), module(TOKENS, mask, LABELS)
+    torch.testing.assert_close(together[:3], alone, atol=1e-12, rtol=1e-10)
+
+
+@NETWORKS
+def test_no_label_is_the_mask_token_itself_or_a_parameter_of_its_own(maker: Any) -> None:
+    """Tied, the one parameter learns from both; untied, the network has one vector more."""
+    tied, untied = (maker(width=16, unconditional=one).build(CODES, 4) for one in ("mask_token", "class_token"))
+    count = [sum(parameter.numel() for parameter in module.parameters()) for module in (tied, untied)]
+    assert count[1] - count[0] == 16
+    nothing_masked, none = torch.zeros(4, 9, dtype=torch.bool), torch.full((4,), UNLABELLED)
+    for module in (tied, untied):
+        module(TOKENS, nothing_masked, none).square().sum().backward()
+    assert (tied.mask_token.grad != 0).any()
+    assert (untied.class_token.grad != 0).any()
+    assert untied.mask_token.grad is None or (untied.mask_token.grad == 0).all()
+
+
 @NETWORKS
 @pytest.mark.parametrize("unconditional", ["mask_token", "class_token"])
 def test_what_stands_for_no_label(maker: Any, unconditional: str) -> None:

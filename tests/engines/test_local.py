@@ -1,6 +1,7 @@
 """Trials in processes of their own: one that dies takes nothing along, and all of them end when they are asked to."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,13 +26,15 @@ def jobs(root: Path, **recipes: Recipe) -> list[Job]:
     return [
         Job(
             trial.name,
-            trial.training_key,
+            trial.key,
+            trial.about,
+            trial.needs,
             tuple((row.method, row.assembly.recipe) for row in trial.rows),
             SOURCES,
             root,
             "cpu",
             250,
-            store.layout.log(trial.training_key),
+            store.layout.log(trial.key),
         )
         for trial in trials
     ]
@@ -108,6 +111,16 @@ def test_every_trial_has_a_device_and_gives_it_back(tmp_path: Path) -> None:
     order = list(dict.fromkeys(event.job.name for event in events))
     ends = [event.job.name for event in events if event.exit_code is not None]
     assert order == ends, "with one slot a trial starts when the one before has ended"
+
+
+def test_a_job_waits_for_the_one_it_needs_and_others_do_not(tmp_path: Path) -> None:
+    first, second, third = jobs(tmp_path, a=TINY, b=TINY.change(batch_size=8), c=TINY.change(batch_size=4))
+    waiting = [replace(first, needs=third.key), replace(second, needs="nothing that is to be run"), third]
+    events, ended = run(LocalEngine(["cpu", "cpu"]), waiting)
+    assert set(ended.values()) == {0}
+    told = [(event.job.name.split()[0], event.exit_code is None) for event in events]
+    assert told.index(("a", True)) > told.index(("c", False))
+    assert told.index(("b", True)) < told.index(("c", False))
 
 
 def test_nothing_to_do_is_nothing_done() -> None:

@@ -5,23 +5,32 @@ from typing import Any
 
 import pytest
 import torch
-from mgbench_plugins.emigm import AncestralShared, Exp
+from mgbench_plugins.emigm import AncestralShared
 from mgbench_plugins.maskgit import MaskGIT
 from torch import Tensor
 
 from mgbench.components.guidance_schedules import Constant, Interval, Linear
-from mgbench.components.loss_weightings import Elbo
-from mgbench.components.mask_schedules import Cosine
+from mgbench.components.loss_weightings import log_slope
+from mgbench.components.mask_schedules import Cosine, Exp, LogExp, PowT
 from mgbench.components.mask_schedules import Linear as LinearSchedule
 from mgbench.components.noise import Table, cosine_betas, learned_log_variance, respaced
 from mgbench.components.samplers import RandomOrder
 from mgbench.components.solvers import DDPM, ancestral_step
-from mgbench.kinds import Step
+from mgbench.components.time_grids import Uniform
+from mgbench.kinds import Parts, TokenSpace
+from mgbench.steps import Step
 from mgbench.streams import Streams
 from tests.golden.official import EMIGM, SAMPLING, Recorded, assert_near, golden, head
 
-SCHEDULES: dict[str, Any] = {"linear": LinearSchedule(), "cosine": Cosine(), "exp": Exp(5.0)}
+SCHEDULES: dict[str, Any] = {
+    "linear": LinearSchedule(),
+    "cosine": Cosine(),
+    "exp": Exp(5.0),
+    "log": LogExp(5.0),
+    "poly-0.5": PowT(0.5),
+}
 FILE = golden("schedules")
+GRID, MANY = Uniform(end=1e-5), TokenSpace(1000, 1)
 
 
 def rows(name: str, count: int | None = None) -> tuple[Tensor, Tensor]:
@@ -79,8 +88,7 @@ def all_steps(name: str, scale: float, temperature: float) -> Tensor:
     z, without = rows(name, 6)
     draws: Any = Recorded(golden(name)["traj_noise"])
     solver = DDPM(steps=100, temperature=temperature, trim=False)
-    values, _ = head(name).sample(z, None if scale == 1 else without, scale, draws, solver)
-    return values
+    return head(name).sample(z, None if scale == 1 else without, scale, draws, Parts(solver=solver)).values
 
 
 @pytest.mark.parametrize(
@@ -122,7 +130,7 @@ def test_the_mask_schedules(name: str) -> None:
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_the_weights_of_the_bound(name: str) -> None:
-    assert_near(Elbo()(SCHEDULES[name], FILE["p"]), FILE[f"weight.{name}"], 1e-12)
+    assert_near(log_slope(SCHEDULES[name], FILE["p"], 0.0), FILE[f"weight.{name}"], 1e-12)
 
 
 class Odds:
@@ -149,7 +157,7 @@ class Odds:
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_the_chance_of_being_revealed(name: str, steps: int) -> None:
     odds: Any = Odds()
-    plan = list(AncestralShared().plan(SCHEDULES[name], 1000, steps, odds))
+    plan = list(AncestralShared().plan(SCHEDULES[name], MANY, GRID(steps), odds))
     assert [step.reveal for step in plan] == [1] * (steps - 1) + [1001 - steps]
     assert_near(torch.tensor(odds.seen, dtype=torch.float64), FILE[f"p_transfer.{name}.T{steps}"], 1e-12)
     times = torch.tensor([1, *[step.s for step in plan]], dtype=torch.float64)
@@ -164,18 +172,18 @@ SETTINGS = [name.removesuffix(".setting") for name in FILE if name.endswith(".se
 def test_the_steps_that_are_guided(name: str) -> None:
     steps, low, high, scale, _ = FILE[f"{name}.setting"].tolist()
     guidance = Interval(low, high, Constant(scale))
-    plan = AncestralShared().plan(Exp(5.0), 1000, int(steps), Odds())  # type: ignore[arg-type]
+    plan = AncestralShared().plan(Exp(5.0), MANY, GRID(int(steps)), Odds())  # type: ignore[arg-type]
     assert [int(guidance(step) != 1) for step in plan] == FILE[name].tolist()
 
 
 def test_the_guided_steps_of_the_recorded_run() -> None:
     guidance = Interval(0.1, 0.3, Constant(4.0))
-    plan = list(AncestralShared().plan(Exp(5.0), 1000, 8, Odds()))  # type: ignore[arg-type]
+    plan = list(AncestralShared().plan(Exp(5.0), MANY, GRID(8), Odds()))  # type: ignore[arg-type]
     assert [int(guidance(step) != 1) for step in plan] == golden("emigm_tiny_trained")["trace.guided"].tolist()
 
 
 def plan_of(sampler: Any, tokens: int, steps: int) -> list[Step]:
-    return list(sampler.plan(Cosine(), tokens, steps, Streams.root(0, "shared")))
+    return list(sampler.plan(Cosine(), TokenSpace(tokens, 1), Uniform()(steps), Streams.root(0, "shared")))
 
 
 REVEALS = sorted({tuple(map(int, re.findall(r"\d+", name)[:2])) for name in golden("mar_tiny") if "reveal." in name})

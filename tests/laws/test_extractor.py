@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mgbench import testing
 from mgbench.kinds import Features
+from tests import weights
 from tests.laws.registered import built, every
 
 
@@ -49,7 +50,8 @@ class Maker:
 
 
 @every("extractor")
-def test_every_extractor_keeps_the_laws(name: str) -> None:
+def test_every_extractor_keeps_the_laws(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(weights.torch_home()))
     testing.extractor(built("extractor", name))
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from mgbench import testing
 from mgbench.components.categorical_head import Categorical, CategoricalModule
 from mgbench.components.diffusion_head import DiffusionMLP
 from mgbench.kinds import Parts, TokenSpace
+from mgbench.steps import Drawn
 from mgbench.streams import Streams
 from tests.laws.registered import built, every
 
@@ -26,7 +28,9 @@ class BrokenCodes(CategoricalModule):
                 return super().loss(z.detach() + 0 * z, values, generator)
         return losses
 
-    def sample(self, z: Tensor, z_uncond: Tensor | None, scale: float, draws: Streams, solver: Any) -> Any:
+    def sample(
+        self, z: Tensor, z_uncond: Tensor | None, scale: float, draws: Streams, parts: Parts, temperature: float = 1.0
+    ) -> Any:
         if self.law == "same values":
             draws = draws.fold(torch.randint(1000, ()))
         if self.law == "depend on its batch":
@@ -35,23 +39,27 @@ class BrokenCodes(CategoricalModule):
             scale += 1
         if self.law == "scale 0":
             scale = 1.0
-        codes, log_p = super().sample(z, z_uncond, scale, draws, solver)
+        drawn = super().sample(z, z_uncond, scale, draws, parts, 1.0 if self.law == "temperature 0" else temperature)
         match self.law:
             case "int64":
-                return codes.int(), log_p
+                return replace(drawn, values=drawn.values.int())
             case "below the number":
-                return codes + 1, log_p
+                return replace(drawn, values=drawn.values + 1)
+            case "logits must be":
+                return replace(drawn, logits=None)
+            case "must be float64":
+                return replace(drawn, logits=drawn.logits.float())
             case "log-probabilities":
-                return codes, log_p.exp()
-        return codes, log_p
+                return replace(drawn, log_p=drawn.log_p.exp())
+        return drawn
 
 
 class BrokenVectors(DiffusionMLP):
     law = ""
 
     def sample(self, *options: Any) -> Any:
-        values, _ = super().sample(*options)
-        return (values[:, 0] if self.law == "R,D" else values / 0), None
+        values = super().sample(*options).values
+        return Drawn(values[:, 0] if self.law == "R,D" else values / 0)
 
 
 class Maker(Categorical):
@@ -101,7 +109,10 @@ def test_every_head_keeps_the_laws(name: str) -> None:
         "scale 0",
         "int64",
         "below the number",
+        "logits must be",
+        "must be float64",
         "log-probabilities",
+        "temperature 0",
     ],
 )
 def test_a_broken_head_of_codes_breaks_its_law(law: str) -> None:

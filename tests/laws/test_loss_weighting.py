@@ -5,10 +5,11 @@ from mgbench import testing
 from tests.laws.registered import built, every
 
 BROKEN = {
-    "finite": lambda schedule, t: 1 / t,
-    "positive": lambda schedule, t: t,
-    "shape and dtype": lambda schedule, t: torch.ones((), dtype=t.dtype),
-    "constants": lambda schedule, t: torch.ones_like(t).requires_grad_(),
+    "finite": lambda schedule, t, mask: mask / t[:, None],
+    "positive": lambda schedule, t, mask: mask * t[:, None],
+    "dtype of t": lambda schedule, t, mask: mask.to(torch.float16),
+    "constants": lambda schedule, t, mask: mask.to(t.dtype).requires_grad_(),
+    "no position": lambda schedule, t, mask: mask.to(t.dtype) * (1 + torch.arange(mask.shape[1])),
 }
 
 

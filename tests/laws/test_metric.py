@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mgbench import testing
+from mgbench.errors import Unfit
 from mgbench.kinds import Features
 from tests.laws.registered import built, every
 
@@ -16,11 +17,18 @@ def spoil(generated: Features, reference: Features) -> dict[str, float]:
     return {"d": 0.0}
 
 
+def silent(generated: Features, reference: Features) -> dict[str, float]:
+    if generated.images is None:
+        raise Unfit
+    return {"d": 0.0}
+
+
 BROKEN = {
     "name its numbers": lambda generated, reference: [1.0],
     "finite": lambda generated, reference: {"d": math.nan},
     "same numbers": lambda generated, reference: {"d": float(next(COUNT))},
     "some number": lambda generated, reference: {},
+    "must be named": silent,
     "leave the features": spoil,
 }
 

@@ -11,10 +11,12 @@ from mgbench.components.diffusion_head import Diffusion
 from mgbench.components.masked import Masked
 from mgbench.components.networks import MAE, Transformer
 from mgbench.components.solvers import DPMSolver
-from mgbench.kinds import Parts, Request, State, TokenSpace
+from mgbench.errors import Unfit
+from mgbench.kinds import Parts, TokenSpace
+from mgbench.steps import Request, State
 from mgbench.streams import Streams
 from mgbench.toys import Joint, toy_parts
-from tests.laws.registered import built, every
+from tests.laws.registered import built, every, registry
 
 
 class Broken(Masked):
@@ -39,6 +41,15 @@ class Broken(Masked):
                 return loss + model.head.shift.abs().sum().sqrt()
         return loss
 
+    def bound(self, *given: Any) -> Any:
+        nats = super().bound(*given)
+        match self.law:
+            case "a bound must be finite":
+                return -nats
+            case "same bound":
+                return nats + torch.rand(())
+        return nats
+
     def sample(self, model: Any, parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
         if self.law == "depend on its batch":
             rows = torch.arange(len(request.labels))
@@ -62,6 +73,8 @@ LAWS = [
     "same loss",
     "have a gradient",
     "a finite one",
+    "a bound must be finite",
+    "same bound",
     "nothing masked",
     "as many as were asked",
     "the shape",
@@ -105,6 +118,20 @@ def test_the_masked_process_keeps_the_laws_with_real_parts(network: Any, guided:
 @every("sampler")
 def test_the_masked_process_keeps_the_laws_with_every_sampler(name: str) -> None:
     testing.process(Masked(), toy_parts(JOINT, sampler=built("sampler", name)))
+
+
+def takes_vectors(name: str) -> bool:
+    try:
+        getattr(built("sampler", name), "check", lambda *_: None)(toy_parts(JOINT), SPACE)
+    except Unfit:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", [name for name in registry().names("sampler") if takes_vectors(name)])
+def test_the_masked_process_keeps_the_laws_with_every_sampler_that_takes_vectors(name: str) -> None:
+    parts = {"network": MAE(width=16, depth=1), "head": Diffusion(width=16, depth=1), "solver": DPMSolver(steps=2)}
+    testing.process(Masked(), toy_parts(JOINT, sampler=built("sampler", name), **parts), SPACE)
 
 
 def test_the_loss_is_the_true_cross_entropy() -> None:

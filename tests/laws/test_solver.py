@@ -5,14 +5,17 @@ import torch
 from torch import Tensor
 
 from mgbench import testing
-from mgbench.components.solvers import DDPM
+from mgbench.components.solvers import DDPM, Euler
 from mgbench.streams import Streams
 from tests.laws.registered import built, every
 
 
 class Broken:
+    path = "noise"
+
     def __init__(self, law: str) -> None:
         self.law = law
+        self.steps = 49 if law == "as it promises" else 50
 
     def solve(self, denoise: Any, betas: Tensor, dim: int, draws: Streams) -> Tensor:
         if self.law == "same streams":
@@ -20,6 +23,9 @@ class Broken:
         if self.law == "depend on its batch":
             draws = Streams.root(0, "all").fold(torch.arange(len(draws.keys)).flip(0))
         temperature = 0.8 if self.law == "standard deviation" else 1.0
+        if self.law == "times that the table has":
+            denoise(draws.normal(dim), -1.0)
+            self.steps = 51
         values = DDPM(steps=50, temperature=temperature).solve(denoise, betas, dim, draws)
         return {"finite": values / 0, "R,D": values[:, :1], "the mean": values + 0.15}.get(self.law, values)
 
@@ -30,12 +36,30 @@ def test_every_solver_keeps_the_laws(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "law", ["finite", "R,D", "same streams", "depend on its batch", "the mean", "standard deviation"]
+    "law",
+    [
+        "finite",
+        "R,D",
+        "as it promises",
+        "times that the table has",
+        "same streams",
+        "depend on its batch",
+        "the mean",
+        "standard deviation",
+    ],
 )
 def test_a_broken_solver_breaks_its_law(law: str) -> None:
     torch.manual_seed(0)
     with pytest.raises(AssertionError, match=law):
         testing.solver(Broken(law))
+
+
+def test_a_solver_of_another_path_breaks_a_law() -> None:
+    class Mistaken(Euler):
+        path: Any = "noise"
+
+    with pytest.raises(AssertionError, match="the mean"):
+        testing.solver(Mistaken(steps=200))
 
 
 def test_the_solver_that_is_broken_here_keeps_the_laws_as_it_is() -> None:

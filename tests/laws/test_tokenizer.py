@@ -110,6 +110,6 @@ def test_patches_lose_nothing(tokenizer: Patch) -> None:
 def test_codes_come_back_as_they_were() -> None:
     images = torch.randint(256, (64, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     module = KMeans(codes=16).build((1, 8, 8))
-    module.fit(images, 0)
+    list(module.fit(images, 0))
     tokens = torch.randint(16, (40, 16), generator=torch.Generator().manual_seed(1))
     assert torch.equal(module.encode(module.decode(tokens)), tokens)

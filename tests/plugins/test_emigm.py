@@ -3,22 +3,28 @@ from typing import Any
 
 import pytest
 import torch
-from mgbench_plugins.emigm import EMIGM, AncestralShared, Exp, Shared, mgbench_recipes
+from mgbench_plugins.emigm import (
+    EMIGM,
+    AncestralShared,
+    DPMSolver3S,
+    NoiseCurve,
+    Shared,
+    mgbench_recipes,
+    orders,
+    update,
+)
 from torch import Tensor
 
 from mgbench.assembly import assemble
-from mgbench.kinds import Step
+from mgbench.components.mask_schedules import Exp
+from mgbench.components.time_grids import Uniform
+from mgbench.kinds import TokenSpace
+from mgbench.steps import Step, View
 from mgbench.streams import Streams
+from mgbench.toys import Gaussian
 from tests.laws.registered import registry
 
 GENERATOR = torch.Generator().manual_seed(0)
-
-
-def test_exp_is_the_formula_of_the_paper() -> None:
-    t = torch.tensor([0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0], dtype=torch.float64)
-    expected = torch.tensor([0.0, 0.3935, 0.7135, 0.9179, 0.9765, 0.9889, 0.9933], dtype=torch.float64)
-    torch.testing.assert_close(Exp()(t), expected, atol=5e-5, rtol=0)
-    torch.testing.assert_close(Exp(rate=3.0)(t), 1 - torch.exp(-3 * t))
 
 
 def draws(masking: Shared, rounds: int, tokens: int = 16, batch: int = 3) -> tuple[Tensor, Tensor]:
@@ -54,7 +60,8 @@ def test_at_least_two_are_masked_unless_there_is_one() -> None:
 
 
 def plan(seed: int, steps: int, tokens: int = 256) -> list[Step]:
-    return list(AncestralShared().plan(Exp(), tokens, steps, Streams.root(seed, "shared")))
+    times = Uniform(end=1e-5)(steps)
+    return list(AncestralShared().plan(Exp(), TokenSpace(tokens, 1), times, Streams.root(seed, "shared")))
 
 
 def test_counts_are_binomial_about_the_expected_ones() -> None:
@@ -85,9 +92,50 @@ def test_counts_are_drawn_for_the_run_and_not_for_the_batch() -> None:
     step = plan(3, 8)[2]
     mask = torch.ones(5, 256, dtype=torch.bool)
     images = Streams.root(3, "images").fold(torch.arange(5))
-    then = AncestralShared().choose(mask, None, step, images)
+    then = AncestralShared().choose(View(TokenSpace(256, 1), mask), step, images)
     assert ((mask & ~then).sum(1) == step.reveal).all()
     assert not torch.equal(then[0], then[1])
+
+
+@pytest.mark.parametrize("count", range(1, 16))
+def test_updates_of_order_3_and_lower_ones_in_the_end_use_every_evaluation(count: int) -> None:
+    assert sum(orders(count)) == count
+    assert all(order == 3 for order in orders(count)[:-2])
+    assert len(orders(count)) == count // 3 + 1
+
+
+def off_after_one_update(order: int, parts: int) -> float:
+    """How far one update leads off the exact flow of a Gaussian, which keeps the standard score, from the middle of the way."""
+    toy = Gaussian()
+    curve = NoiseCurve.of(toy.betas, torch.float64)
+    middle = curve.grid(1.0, curve.first, 2)[1].item()
+    times = curve.grid(middle, curve.grid(middle, curve.first, parts)[1].item(), order)
+    alpha, sigma, _ = curve.at(times[[0, -1]])
+    score = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None]
+    start, exact = (
+        alpha[end] * toy.mean + score * (alpha[end] ** 2 * toy.deviation**2 + sigma[end] ** 2).sqrt() for end in (0, 1)
+    )
+
+    def noise(x: Tensor, t: Tensor) -> Tensor:
+        return toy.denoise(x, float((t - curve.first) * len(toy.betas)))[0]
+
+    return float((update(curve, noise, start, times) - exact).abs().max())
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_an_update_of_each_order(order: int) -> None:
+    """Half the step leaves 1/2^(order + 1) of what one update misses."""
+    coarse, fine = (off_after_one_update(order, parts) for parts in (10, 20))
+    assert coarse < 0.06
+    assert math.log2(coarse / fine) == pytest.approx(order + 1, abs=0.35)
+
+
+def test_more_evaluations_lead_nearer_to_the_exact_end() -> None:
+    toy, draws = Gaussian(), Streams.root(0, "rows").fold(torch.arange(64))
+    ends = [DPMSolver3S(steps).solve(toy.denoise, toy.betas, 2, draws) for steps in (5, 8, 14, 200)]
+    away = [(end - ends[-1]).abs().max().item() for end in ends[:-1]]
+    assert away == sorted(away, reverse=True)
+    assert away[-1] < 0.02
 
 
 @pytest.mark.parametrize("name", sorted(mgbench_recipes()))

@@ -1,10 +1,12 @@
 import pytest
 import torch
 from mgbench_plugins.maskgit import MASKGIT, MaskGIT, mgbench_recipes
+from torch import Tensor
 
 from mgbench.assembly import assemble
 from mgbench.errors import Unfit
-from mgbench.kinds import Parts, Step, TokenSpace
+from mgbench.kinds import Parts, TokenSpace
+from mgbench.steps import Step, View
 from mgbench.streams import Streams
 from tests.laws.registered import registry
 
@@ -13,24 +15,28 @@ CONFIDENCE = torch.log(torch.tensor([0.1, 0.9, 0.5, 0.3])).double().expand(2000,
 MASK = torch.ones(2000, 4, dtype=torch.bool)
 
 
+def seen(mask: Tensor, log_p: Tensor | None = CONFIDENCE) -> View:
+    return View(TokenSpace(4, 1, codes=2), mask, log_p)
+
+
 def step(index: int, reveal: int = 1, total: int = 4) -> Step:
     return Step(index, total, 1 - index / total, 1 - (index + 1) / total, 1, 1 - reveal / 4, reveal)
 
 
 def share_of_best(temperature: float, index: int) -> float:
-    then = MaskGIT(temperature=temperature).choose(MASK, CONFIDENCE, step(index), IMAGES)
+    then = MaskGIT(temperature=temperature).choose(seen(MASK), step(index), IMAGES)
     return float((~then[:, 1]).double().mean())
 
 
 def test_without_temperature_the_most_confident_are_revealed() -> None:
-    then = MaskGIT(temperature=0.0).choose(MASK, CONFIDENCE, step(0, reveal=2), IMAGES)
+    then = MaskGIT(temperature=0.0).choose(seen(MASK), step(0, reveal=2), IMAGES)
     assert (then == torch.tensor([True, False, False, True])).all()
 
 
 def test_visible_tokens_are_never_chosen() -> None:
     mask = MASK.clone()
     mask[:, 1] = False
-    then = MaskGIT(temperature=0.0).choose(mask, CONFIDENCE, step(0), IMAGES)
+    then = MaskGIT(temperature=0.0).choose(seen(mask), step(0), IMAGES)
     assert (then == torch.tensor([True, False, False, True])).all()
 
 
@@ -50,7 +56,7 @@ def test_the_noise_is_gumbel_scaled_by_what_is_left_of_the_temperature() -> None
 
 def test_it_needs_confidence() -> None:
     with pytest.raises(ValueError, match="log-probabilities"):
-        MaskGIT().choose(MASK, None, step(0), IMAGES)
+        MaskGIT().choose(seen(MASK, None), step(0), IMAGES)
 
 
 def test_vectors_have_no_probability_to_rank_by() -> None:

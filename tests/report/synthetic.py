@@ -124,17 +124,11 @@ def many(seeds: Any = range(3)) -> list[Record]:
 
 def tokenizer(spec: str = "patch(size=2)", seed: int = 0, **scores: float) -> Record:
     """How well a tokenizer gives real images back: a row that has no method."""
-    fields = dict.fromkeys(Recipe().spelled())
-    recipe = {
-        **fields,
-        "dataset": "digits",
-        "tokenizer": spec,
-        "extractor": EXTRACTOR,
-        "metrics": ["fid"],
-        "seed": seed,
-    }
-    made = record("tokenizer", scores=scores or {f"fid[{EXTRACTOR}]": 9.5, "rmse": 0.02}, costs={}, training_key="")
-    return replace(made, key=digest(["tokenizer", recipe]), recipe=recipe)
+    kept = {"dataset": "digits", "tokenizer": spec, "extractor": EXTRACTOR, "metrics": ["fid"], "samples": 0}
+    recipe = {**dict.fromkeys(Recipe().spelled()), **kept}
+    found = scores or {f"fid[{EXTRACTOR}]": 9.5, "rmse": 12.5}
+    made = record("tokenizer", scores=found, costs={"tokens": 16.0}, protocol="of tokenizers", about="tokenizer")
+    return replace(made, key=digest(["tokenizer", recipe, seed]), recipe=recipe)
 
 
 def grid(methods: Any = METHODS, steps: Any = STEPS, seeds: Any = range(3)) -> list[Record]:

@@ -3,13 +3,14 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mgbench.errors import UserError
-from mgbench.record import Layout
-from mgbench.report.frame import read_results
-from mgbench.report.summary import summarise
-from mgbench.report.table import printable, problems, summary_table, write_csv
+from mgbench.record import Layout, as_content, seal
+from mgbench.report.frame import of_images, read_results
+from mgbench.report.summary import mark_protocols, summarise
+from mgbench.report.table import printable, problems, summary_table, tokenizer_table, write_csv
 from tests.report.synthetic import grid, record, store, store_study, unfinished
 
 FID = "fid[digits_cnn]"
@@ -119,3 +120,66 @@ def test_reading_and_reporting_import_neither_torch_nor_pluggy(tmp_path):
     )
     command = [sys.executable, "-c", code, str(tmp_path / "results"), str(tmp_path / "out")]
     subprocess.run(command, check=True, timeout=60)
+
+
+def about_tokenizer(**changes):
+    """A row about the tokenizer of the other rows."""
+    made = replace(record(), key="of the tokenizer", method="tokenizer", about="tokenizer")
+    kept = ("dataset", "tokenizer", "extractor", "metrics", "samples")
+    recipe = {name: value if name in kept else None for name, value in made.recipe.items()}
+    costs = {"tokens": 16.0, "codes_used": 0.5, "parameters": 300.0, "fit_seconds": 20.0}
+    scores = {FID: 1.5, "rmse": 12.25}
+    return replace(
+        made, **{"recipe": {**recipe, "tokenizer": "vq(codes=64)"}, "scores": scores, "costs": costs, **changes}
+    )
+
+
+def test_rows_about_tokenizers_upset_nothing_of_those_about_images(tmp_path):
+    plain, mixed = tmp_path / "plain", tmp_path / "mixed"
+    rows = [record("emigm", steps, recipe={"batch_size": size}) for steps in (4, 8) for size in (16, 32)]
+    expected = read_results(store(plain, *rows))
+    frame = read_results(store(mixed, *rows, about_tokenizer(protocol="another")))
+    assert list(frame["about"]) == ["images"] * 4 + ["tokenizer"]
+    assert {"rmse", "codes_used"} <= set(frame)
+    left = of_images(frame)
+    assert set(left["series"]) == {"emigm, batch_size=16", "emigm, batch_size=32"}
+    assert (left.attrs["scores"], left.attrs["costs"]) == (expected.attrs["scores"], expected.attrs["costs"])
+    for one, other in ((left, expected), (summary_table(left), summary_table(expected))):
+        pd.testing.assert_frame_equal(one.dropna(axis=1), other.dropna(axis=1), check_like=True, check_dtype=False)
+    for name in ("batch_size", "sampling_steps", "seed"):
+        assert left[name].dtype == expected[name].dtype
+    assert set(mark_protocols(frame)["mark"]) == {""}, "their protocol is no other one that the rest must be told from"
+
+
+def test_the_table_of_tokenizers_has_their_costs_and_scores(tmp_path):
+    frame = read_results(store(tmp_path, record(), about_tokenizer()))
+    assert tokenizer_table(frame).to_dict("records") == [
+        {
+            "tokenizer": "vq(codes=64)",
+            "tokens": "16",
+            "codes used": "0.500",
+            "parameters": "300",
+            "fit s": "20",
+            "FID[digits_cnn]": "1.50",
+            "RMSE (grey levels)": "12.2",
+        }
+    ]
+    assert tokenizer_table(of_images(frame)).empty
+
+
+def test_a_tokenizer_that_failed_is_among_the_problems(tmp_path):
+    failed = about_tokenizer(status="failed", reason="no codebook", scores={}, costs={}, protocol="")
+    frame = read_results(store(tmp_path, record(), failed))
+    assert problems(frame).to_dict("records") == [
+        {"status": "failed", "series": "tokenizer", "steps": "", "seeds": "", "reason": "no codebook"}
+    ]
+    assert tokenizer_table(frame).empty
+
+
+def test_records_from_before_there_were_tokenizers_are_about_images(tmp_path):
+    made = record()
+    content = as_content(made)
+    del content["about"]
+    path = Layout(store(tmp_path, made)).run(made.key) / "record.json"
+    path.write_text(seal(content))
+    assert list(read_results(tmp_path)["about"]) == ["images"]

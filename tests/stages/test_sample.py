@@ -2,17 +2,21 @@ from functools import cache
 
 import pytest
 import torch
-from torch import nn
 
 from mgbench.assembly import Assembly, assemble
 from mgbench.kinds import UNLABELLED
 from mgbench.recipe import Recipe
-from mgbench.stages.sample import WARM_UP, Batch, Meter, Model, labels_for, sample_images
+from mgbench.stages.cost import Meter
+from mgbench.stages.sample import TIMED, Batch, Model, labels_for, sample_images
 from tests.laws.registered import registry
 
 COUNT = 64
 SMALL = {
-    "emigm": {"network": "mae(width=16, depth=1)", "head": "diffusion(width=16, depth=1)", "solver": "dpmpp(steps=4)"},
+    "emigm": {
+        "network": "mae(width=16, depth=1)",
+        "head": "diffusion(width=16, depth=1)",
+        "solver": "dpmpp_multistep(steps=4)",
+    },
     "maskgit": {"network": "transformer(width=16, depth=1)", "tokenizer": "kmeans(codes=16)"},
 }
 NAMES = pytest.mark.parametrize("name", SMALL)
@@ -25,7 +29,7 @@ def small(name: str) -> tuple[Assembly, Model]:
     assembly = assemble(registry(), recipe)
     parts, data = assembly.parts, assembly.data
     tokenizer = parts.tokenizer.build(data.shape)
-    tokenizer.fit(data.train[:200], 0)
+    list(tokenizer.fit(data.train[:200], 0))
     torch.manual_seed(0)
     module = parts.process.build(parts, tokenizer.space, assembly.classes)
     with torch.no_grad():
@@ -89,8 +93,25 @@ def test_the_cost_of_an_image_does_not_depend_on_the_batch(name: str) -> None:
 
 def test_the_warm_up_is_not_counted() -> None:
     _, meter = drawn("maskgit", COUNT, 4)
-    assert WARM_UP > 0
+    assert meter.flops > 0
     assert meter.rows["network"] == 4 * 5
+
+
+@pytest.mark.parametrize("count", [2, 3, 20, 64])
+def test_a_time_is_the_median_of_three_batches_where_there_are_three_images(count: int) -> None:
+    batches, _ = drawn("maskgit", COUNT, count)
+    assert len(batches) >= min(count, TIMED)
+    assert sum(len(part.images) for part in batches) == count
+
+
+@NAMES
+def test_the_arithmetic_of_an_image_is_that_of_all(name: str) -> None:
+    """Counted on the first images, and where nothing is drawn by chance the same for every one."""
+    _, few = drawn(name, 4, 4, sampling_steps=3)
+    _, many = drawn(name, 4, 16, sampling_steps=3)
+    assert few.flops == pytest.approx(many.flops, rel=0.02)
+    _, more = drawn(name, 4, 4, sampling_steps=6)
+    assert more.flops > 1.3 * few.flops
 
 
 def test_every_token_of_an_unguided_emigm_is_solved_once() -> None:
@@ -113,21 +134,11 @@ def test_sampling_is_in_evaluation_mode() -> None:
     assert not model.module.training
 
 
-def test_the_meter_counts_rows_by_child_while_it_watches() -> None:
-    model = nn.Sequential()
-    model.add_module("first", nn.Linear(2, 2))
-    model.add_module("second", nn.Linear(2, 2))
-    meter = Meter()
-    with meter.watch(model):
-        model(torch.zeros(5, 2))
-        model.get_submodule("first")(torch.zeros(3, 2))
-    model(torch.zeros(7, 2))
-    assert meter.rows == {"first": 8, "second": 5}
-
-
-def test_the_meter_stops_watching_after_an_error() -> None:
-    model, meter = nn.Sequential(nn.Linear(2, 2)), Meter()
-    with pytest.raises(RuntimeError, match="stop"), meter.watch(model):
-        raise RuntimeError("stop")
-    model(torch.zeros(7, 2))
-    assert not meter.rows
+def test_labels_may_be_drawn_at_random_instead() -> None:
+    labels = labels_for(torch.arange(10_000), 10, seed=3)
+    assert (labels.bincount(minlength=10) - 1000).abs().max() < 150
+    assert torch.equal(labels_for(torch.arange(50, 60), 10, seed=3), labels[50:60])
+    assert not torch.equal(labels_for(torch.arange(60), 10, seed=4), labels[:60])
+    assert (labels_for(torch.arange(5), 0, seed=3) == UNLABELLED).all()
+    batches, _ = drawn("maskgit", 7, 20, balanced_labels=False)
+    assert torch.equal(torch.cat([part.labels for part in batches]), labels_for(torch.arange(20), 10, seed=0))

@@ -17,7 +17,7 @@ def test_all_images_are_encoded_in_order_over_several_batches() -> None:
 
 def test_codes_stay_whole_numbers() -> None:
     module = KMeans(codes=8).build((1, 4, 4))
-    module.fit(IMAGES, 0)
+    list(module.fit(IMAGES, 0))
     tokens = encode(module, IMAGES, CPU)
     assert tokens.dtype == torch.int64
     assert decode(module, tokens).dtype == torch.uint8

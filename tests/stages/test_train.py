@@ -57,6 +57,13 @@ def test_the_order_is_that_of_the_seed() -> None:
     assert not torch.equal(batch_rows(1, 3, 16, 100), batch_rows(2, 3, 16, 100))
 
 
+def test_the_arithmetic_grows_by_that_of_a_step() -> None:
+    steps = finish(training())
+    per_step = [step.flops / step.step for step in steps]
+    assert per_step[0] > 0
+    assert per_step == pytest.approx([per_step[0]] * len(steps))
+
+
 def test_training_learns() -> None:
     """Images of three equal codes: a visible token tells the others, so ln 3 is left only where all are masked."""
     equal = TOKENS[:, :1].expand(-1, 3)

@@ -12,6 +12,7 @@ from mgbench.report.style import ground, medium
 
 # From this ratio between its largest and smallest value on, an axis is logarithmic.
 BIG_RATIO = 6.0
+LOGARITHMIC = "log"
 # The lines keep at least this share of the height; a floor that would leave them less is shown at the edge.
 LINES_SHARE = 0.3
 # As much of it where there are many lines to tell apart.
@@ -54,7 +55,7 @@ def limit_height(axes: Axes, shown: pd.DataFrame, floors: Sequence[float] = ()) 
     """Show every mean, as much of the bands as does not push the lines together, and the floors that are near."""
     if shown.empty:
         return
-    logarithmic = axes.get_yscale() == "log"
+    logarithmic = axes.get_yscale() == LOGARITHMIC
     to, back = (np.log, np.exp) if logarithmic else (_same, _same)
     low, high = to(shown["mean"].min()), to(shown["mean"].max())
     bands = shown[["low", "high"]].dropna()
@@ -85,7 +86,7 @@ def draw_level(axes: Axes, level: float, said: str, dark: bool, *, right: bool =
     low, high = axes.get_ylim()
     edge = min(max(level, low), high)
     arrow = " ↓" if level < low else " ↑" if level > high else ""
-    to = np.log if axes.get_yscale() == "log" else _same
+    to = np.log if axes.get_yscale() == LOGARITHMIC else _same
     upwards = to(edge) - to(low) < (to(high) - to(low)) / 2
     style = (0, (1, 2)) if dots else (0, (5, 3))
     width = 0.65 * medium().line

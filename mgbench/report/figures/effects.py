@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from mgbench.report.figures.axes import draw_note
 from mgbench.report.figures.labels import halo
 from mgbench.report.figures.picture import Picture, Stored
-from mgbench.report.frame import score_names
+from mgbench.report.frame import of_images, score_names
 from mgbench.report.measures import family, higher_is_better, number, score_name, slug
 from mgbench.report.names import short_specs
 from mgbench.report.paired import effects
@@ -25,7 +25,7 @@ NAME_WIDTH, NAME_LINES = 40, 3
 def pictures(stored: Stored) -> Iterator[Picture]:
     """The effects on the first score, where any two rows differ in one choice only."""
     frame = stored.frame
-    for metric in score_names(frame)[:1]:
+    for metric in score_names(of_images(frame))[:1]:
         found = effects(frame, metric, allow_mismatch=True)
         if len(found):
             yield Picture(

@@ -16,7 +16,7 @@ from mgbench.report.figures.axes import BIG_RATIO
 from mgbench.report.figures.labels import below
 from mgbench.report.figures.picture import Picture, Stored
 from mgbench.report.figures.tradeoff import foremost, metric_versus, panels, points
-from mgbench.report.frame import POINT, score_names, spelled_fields
+from mgbench.report.frame import POINT, of_images, score_names, spelled_fields
 from mgbench.report.measures import cost_axis, family, higher_is_better, number, score_axis, score_name, slug
 from mgbench.report.names import short_specs
 from mgbench.report.paired import axes_of, effects
@@ -34,7 +34,7 @@ COLOURS = "cividis"
 def pictures(stored: Stored) -> Iterator[Picture]:
     """Heat maps of the pairs of axes that matter most, then small multiples over the first axis of three or more."""
     frame = stored.frame
-    for metric in score_names(frame)[:1]:
+    for metric in score_names(of_images(frame))[:1]:
         ranked = _axes_by_effect(frame, metric)
         for one, other in list(itertools.combinations([*ranked, POINT], 2))[:MOST_MAPS]:
             if _crossed(frame, metric, one, other):

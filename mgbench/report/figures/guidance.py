@@ -13,7 +13,7 @@ from mgbench.errors import UserError
 from mgbench.report.figures.axes import scale_height
 from mgbench.report.figures.labels import below
 from mgbench.report.figures.picture import Picture, Stored
-from mgbench.report.frame import POINT, REPEAT, name_series, score_names, spelled_fields
+from mgbench.report.frame import POINT, REPEAT, name_series, of_images, score_names, spelled_fields
 from mgbench.report.measures import higher_is_better, number, score_axis, score_name
 from mgbench.report.paired import interval
 from mgbench.report.style import MOST_LONG, MOST_SERIES, Look, ground, legend_label, looks, medium, panel, theme
@@ -29,7 +29,9 @@ UNGUIDED = 1.0
 def pictures(stored: Stored) -> Iterator[Picture]:
     """The sweep of the guidance scale, where some line has at least three scales, or two that are guided."""
     frame = stored.frame
-    metrics = [metric for metric in score_names(frame) if len(sweep(frame, metric, allow_mismatch=True))][:MOST_PANELS]
+    metrics = [metric for metric in score_names(of_images(frame)) if len(sweep(frame, metric, allow_mismatch=True))][
+        :MOST_PANELS
+    ]
     if metrics:
         names = ", ".join(map(score_name, metrics))
         steps = " or ".join(

@@ -15,7 +15,7 @@ from mgbench.record import Layout
 from mgbench.report.figures.labels import below
 from mgbench.report.figures.picture import Picture, Stored
 from mgbench.report.figures.sheets import shared_steps
-from mgbench.report.frame import POINT, REPEAT, images_only
+from mgbench.report.frame import POINT, REPEAT, of_images
 from mgbench.report.style import DASHES, MOST_SERIES, Look, ground, legend_label, looks, medium, panel, theme
 
 FILE = "curves.json"
@@ -46,7 +46,7 @@ def read_schedules(frame: pd.DataFrame, layout: Layout, steps: int | None = None
 
     Of the first seed, at a number of steps where one is named and at the series' largest where not.
     """
-    rows = images_only(frame)
+    rows = of_images(frame)
     rows = rows[(rows["status"] == "done") & ((rows[POINT] == steps) | (steps is None))]
     rows = rows.sort_values([POINT, REPEAT], ascending=[False, True], kind="stable").drop_duplicates("series")
     order = {name: place for place, name in enumerate(frame["series"].unique())}

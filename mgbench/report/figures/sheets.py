@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from mgbench.record import Layout
 from mgbench.report.figures.boards import Shown, draw_board, load_images
 from mgbench.report.figures.picture import Picture, Stored
-from mgbench.report.frame import POINT, REPEAT, images_only, score_names
+from mgbench.report.frame import POINT, REPEAT, of_images, score_names
 from mgbench.report.measures import number, ranked
 from mgbench.report.names import short_names
 from mgbench.report.style import MOST_SERIES
@@ -102,7 +102,7 @@ def sheet_steps(frame: pd.DataFrame) -> int | None:
 
 def shared_steps(frame: pd.DataFrame) -> list[int]:
     """The numbers of steps at which every series has a finished row, rising."""
-    done = images_only(frame)
+    done = of_images(frame)
     done = done[done["status"] == "done"]
     shared = done.groupby(POINT)["series"].nunique()
     shared = shared[shared == done["series"].nunique()]
@@ -111,7 +111,7 @@ def shared_steps(frame: pd.DataFrame) -> list[int]:
 
 def _stored(frame: pd.DataFrame, layout: Layout, steps: int | None, file: str) -> pd.DataFrame:
     """Finished rows with a file stored, of the first seed that any series has."""
-    rows = images_only(frame)
+    rows = of_images(frame)
     rows = rows[rows["status"] == "done"]
     rows = rows[rows[POINT] == steps] if steps is not None else rows
     rows = rows.sort_values(REPEAT, kind="stable").drop_duplicates(["series", POINT])
@@ -179,7 +179,7 @@ def _alike(real: tuple[np.ndarray, np.ndarray], labels: np.ndarray) -> tuple[np.
 
 def _best_series(frame: pd.DataFrame) -> str | None:
     """The series to show step by step: the best of the first score, or the first that finished."""
-    for metric in score_names(frame):
+    for metric in score_names(of_images(frame)):
         best = ranked(frame, metric)
         if len(best):
             return str(best["series"].iloc[0])

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from mgbench.report.figures.labels import fits_beside
 from mgbench.report.figures.picture import Picture, Stored
-from mgbench.report.frame import images_only
+from mgbench.report.frame import of_images
 from mgbench.report.measures import briefly
 from mgbench.report.names import short_names
 from mgbench.report.style import MOST_LONG, MOST_SERIES, ground, legend_label, lines, medium, panel, theme
@@ -41,7 +41,7 @@ def pictures(stored: Stored) -> Iterator[Picture]:
 
 def seconds_by_stage(frame: pd.DataFrame) -> pd.DataFrame:
     """Seconds by series (rows) and stage (columns), summed over all finished rows."""
-    rows = images_only(frame)
+    rows = of_images(frame)
     rows = rows[rows["status"] == "done"]
     timed = [str(name) for name in frame.attrs.get("costs", ()) if str(name).endswith(TIMED)]
     spent: dict[str, pd.Series] = {}

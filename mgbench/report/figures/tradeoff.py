@@ -6,15 +6,15 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from mgbench.recipe import KINDS
-from mgbench.report.figures.axes import draw_level, draw_note, limit_height, lines_share, scale_height, scale_width
+from mgbench.report.figures.axes import draw_level, draw_note, faintshare, limit_height, scale_height, scale_width
 from mgbench.report.figures.labels import below, fits_beside, label_lines
 from mgbench.report.figures.picture import Picture, Stored
-from mgbench.report.frame import POINT, REPEAT, name_series, score_names, spell
+from mgbench.report.frame import ABOUT, POINT, REPEAT, TOKENIZER, name_series, of_images, score_names, spell
 from mgbench.report.measures import (
-    COSTS,
     cost_axis,
     family,
     higher_is_better,
@@ -30,14 +30,24 @@ from mgbench.report.summary import comparable, floor_of, pareto, reconstruction_
 
 SECTION = "Trade-offs"
 FIRST = "nfe"
+# What scores are drawn against, in this order, and how a file name says it.
+AGAINST = {
+    "nfe": "nfe",
+    "token_forwards": "token-forwards",
+    "flops_per_image": "flops",
+    "head_evaluations": "head",
+    "seconds_per_image": "seconds",
+    "train_flops": "training-flops",
+    "train_seconds": "training-seconds",
+}
 
 
 def pictures(stored: Stored) -> Iterator[Picture]:
     """The first score against every cost that tells rows apart, and the other scores against the network forwards."""
     frame = stored.frame
-    for place, metric in enumerate(score_names(frame)):
+    for place, metric in enumerate(score_names(of_images(frame))):
         rows = comparable(frame, metric, allow_mismatch=True)
-        for cost in (name for name in COSTS if name in rows and COSTS[name].trade_off):
+        for cost in (name for name in AGAINST if name in rows):
             values = pd.to_numeric(rows[cost], errors="coerce").dropna()
             if (cost == FIRST or place == 0) and len(values) and (cost == FIRST or values.nunique() > 1):
                 yield _picture(stored, metric, cost)
@@ -117,10 +127,10 @@ def metric_panels(
         )
         grid = figure.subplots(max(len(parts), 1), squeeze=False, sharex=len(parts) > 1)
         for axes, (title, part) in zip(np.ravel(grid), parts, strict=False):
-            floors = pd.concat([part, frame[frame["status"] != "done"].iloc[:0], _tokenizers(frame)])
+            with_floors = pd.concat([part, _tokenizers(frame)]) if len(_tokenizers(frame)) else part
             most = MOST_SERIES if beside else MOST_LONG
             metric_versus(
-                floors,
+                with_floors,
                 metric,
                 cost,
                 axes,
@@ -203,10 +213,13 @@ def _draw_line(axes: Axes, line: pd.DataFrame, look: Look, dark: bool) -> None:
 
 
 def _draw_rest(axes: Axes, rest: pd.DataFrame, dark: bool) -> None:
-    for _, line in rest.groupby("series", sort=False):
-        axes.plot(line["cost"], line["mean"], color=ground(dark).quiet, alpha=0.18, linewidth=0.8, zorder=0.5)
-    if count := rest["series"].nunique():
-        draw_note(axes, f"faint: {count:,} more series", dark)
+    if rest.empty:
+        return
+    faint = [line[["cost", "mean"]].to_numpy(float) for _, line in rest.groupby("series", sort=False)]
+    axes.add_collection(
+        LineCollection(faint, colors=ground(dark).quiet, alpha=0.18, linewidths=0.8, zorder=0.5, gid="rest")
+    )
+    draw_note(axes, f"faint: {rest['series'].nunique():,} more series", dark)
 
 
 def _draw_front(axes: Axes, front: pd.DataFrame, dark: bool) -> None:
@@ -223,7 +236,7 @@ def _draw_floors(
 ) -> None:
     real, rebuilt = floor_of(frame, metric), reconstruction_floors(frame, metric, rows)
     floors = [level for level in (real, *rebuilt.values()) if level is not None]
-    scale_height(axes, shown["mean"], floors, lines_share(shown))
+    scale_height(axes, shown["mean"], floors, faintshare(shown))
     limit_height(axes, shown, floors)
     if real is not None:
         draw_level(axes, real, "real images", dark)
@@ -232,11 +245,12 @@ def _draw_floors(
 
 
 def _tokenizers(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame[frame["about"] == "tokenizer"] if "about" in frame else frame.iloc[:0]
+    """The rows of the tokenizers that the frame's methods may use, whose scores are drawn as floors."""
+    return frame[frame[ABOUT] == TOKENIZER]
 
 
 def _picture(stored: Stored, metric: str, cost: str) -> Picture:
-    frame, word = stored.frame, slug(COSTS[cost].file)
+    frame, word = stored.frame, AGAINST[cost]
     return Picture(
         SECTION,
         f"{_short(frame, metric)}-versus-{word}",
@@ -280,5 +294,5 @@ def _alt(frame: pd.DataFrame, metric: str, cost: str) -> str:
 
 def _short(frame: pd.DataFrame, metric: str) -> str:
     """The metric in a file name; with its extractor only where another has the same family."""
-    alone = sum(family(name) == family(metric) for name in score_names(frame)) == 1
+    alone = sum(family(name) == family(metric) for name in score_names(of_images(frame))) == 1
     return slug(family(metric)) if alone else slug(metric)

@@ -1,0 +1,85 @@
+"""`mgbench evaluate`: score images that were made elsewhere."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mgbench.cli import choices
+
+if TYPE_CHECKING:
+    from mgbench.components.image_files import Pictures
+    from mgbench.references import Verdict
+
+
+def evaluate(
+    images: Annotated[
+        Path,
+        typer.Argument(help="A folder of pictures, an .npz (arr_0 as ADM writes it, or our images.npz) or an .npy."),
+    ],
+    reference: Annotated[
+        str,
+        typer.Option(
+            help="What to compare with: a data set such as digits, a path as above, or an .npz of mu and sigma."
+        ),
+    ],
+    extractor: Annotated[
+        str, typer.Option(help="What looks at the images (default: that of the data set, or inception).")
+    ] = "",
+    metrics: Annotated[str, typer.Option(help="Which scores, separated by commas.")] = "fid,kid,accuracy",
+    held_out: Annotated[
+        Path | None, typer.Option(help="Further real images, for the floor, where the reference is a path.")
+    ] = None,
+    plugins: Annotated[str, typer.Option(help="Also what these plugin files or modules bring.")] = "",
+    results: choices.Results = Path("results"),
+    device: Annotated[str, typer.Option(help="auto, cpu, or one device such as cuda:1.")] = "auto",
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Score images made elsewhere under the protocol of our own: the same references, metrics, floors and warnings."""
+    import torch
+
+    from mgbench import evaluation
+    from mgbench.plugins import find, load
+    from mgbench.spec import Spec, parse_values
+
+    registry = load([find(name.strip()) for name in plugins.split(",") if name.strip()])
+    asked = tuple(Spec.parse(value) for value in parse_values(metrics))
+    seen_by = Spec.parse(extractor) if extractor else None
+    question = evaluation.Question(images, reference, seen_by, asked, held_out)
+    pictures, verdict = evaluation.evaluate(registry, question, torch.device(_device(device)), results)
+    if json:
+        _print_json(images, pictures, verdict)
+    else:
+        _print(images, pictures, verdict)
+
+
+def _device(wanted: str) -> str:
+    from mgbench.engines.devices import cuda_slots, named_slots
+
+    if wanted == "auto":
+        return (cuda_slots() or ["cpu"])[0]
+    return "cpu" if wanted == "cpu" else named_slots(wanted)[0]
+
+
+def _print_json(images: Path, pictures: "Pictures", verdict: "Verdict") -> None:
+    import json
+
+    said = {"images": str(images), "count": len(pictures.images), **vars(verdict)}
+    typer.echo(json.dumps(said, indent=1))
+
+
+def _print(images: Path, pictures: "Pictures", verdict: "Verdict") -> None:
+    from mgbench.report.measures import number, score_name
+
+    count, channels, height, width = pictures.images.shape
+    typer.secho(f"{images}: {count} images, {height}x{width}, {'grey' if channels == 1 else 'colour'}", bold=True)
+    names = {name: score_name(name) for name in verdict.scores}
+    room = max(map(len, names.values()), default=0)
+    if verdict.floors:
+        typer.secho(f"{'':<{room}}  {'images':>10}  {'real ones':>10}", dim=True)
+    for name, shown in names.items():
+        floor = number(verdict.floors[name]) if name in verdict.floors else ""
+        typer.echo(f"{shown:<{room}}  {number(verdict.scores[name]):>10}  {floor:>10}".rstrip())
+    typer.secho(f"protocol: {verdict.protocol}", dim=True)
+    for warning in verdict.warnings:
+        typer.secho(f"mgbench: {warning}", err=True, fg="yellow")

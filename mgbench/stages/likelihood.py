@@ -1,0 +1,67 @@
+"""How many bits does a model need for the tokens of held-out images? An upper bound, where its process can give one."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from mgbench.kinds import UNLABELLED, ImageData, Parts, TokenSpace
+from mgbench.stages.tokenize import encode
+from mgbench.streams import derive
+
+ROUNDS, BATCH = 16, 256
+
+
+@dataclass(frozen=True)
+class Bound:
+    """`bits_per_dim` among the scores and its Monte-Carlo standard error among the costs; nothing where there is no bound."""
+
+    scores: Mapping[str, float] = field(default_factory=dict)
+    costs: Mapping[str, float] = field(default_factory=dict)
+
+
+@torch.no_grad()
+def held_out_bound(
+    parts: Parts, module: Any, tokenizer: Any, data: ImageData, seed: int, device: torch.device
+) -> Bound:
+    """The bound of a trained model on the held-out images, in bits per number of an image (C·H·W').
+
+    It is about tokens: what a tokenizer loses costs nothing, so that it compares models of one tokenizer. It is the mean of
+    `ROUNDS` passes with masks of their own; the standard error is that of such a mean, for these images.
+    """
+    bound = getattr(parts.process, "bound", None)
+    if bound is None:
+        return Bound()
+    tokens, labels = encode(tokenizer, data.test, device), _labels(parts, data).to(device)
+    nats = []
+    for number in range(ROUNDS):
+        generator = Generator(device).manual_seed(derive(seed, f"bound/{number}"))
+        drawn = _one_round(bound, parts, module, tokenizer.space, tokens, labels, generator)
+        if drawn is None:
+            return Bound()
+        nats.append(drawn.double().mean().item())
+    bits = torch.tensor(nats, dtype=torch.float64) / (math.prod(data.shape) * math.log(2))
+    error = bits.std().item() / math.sqrt(ROUNDS)
+    return Bound({"bits_per_dim": bits.mean().item()}, {"bits_per_dim_error": error})
+
+
+def _one_round(
+    bound: Any, parts: Parts, module: Any, space: TokenSpace, tokens: Tensor, labels: Tensor, generator: Generator
+) -> Tensor | None:
+    """The bound [M] of every image, in nats; None where the model cannot give one."""
+    drawn = []
+    for rows in torch.split(torch.arange(len(tokens), device=tokens.device), BATCH):
+        nats = bound(module, parts, space, tokens[rows], labels[rows], generator)
+        if nats is None:
+            return None
+        drawn.append(nats)
+    return torch.cat(drawn)
+
+
+def _labels(parts: Parts, data: ImageData) -> Tensor:
+    if parts.labels and data.test_labels is not None:
+        return data.test_labels
+    return torch.full((len(data.test),), UNLABELLED)

@@ -1,0 +1,88 @@
+"""What the laws are made of: sentences that must hold, and inputs to hold them on."""
+
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from mgbench.errors import Unfit
+from mgbench.kinds import Parts, TokenSpace
+from mgbench.streams import Streams
+from mgbench.toys import Euler, Joint, Scales, Straight, toy_parts
+
+SPACES = (TokenSpace(6, 3, grid=(2, 3)), TokenSpace(6, 3, codes=5, grid=(2, 3)))
+# The sides of square grids, and tokens that lie in them.
+SIDES = (1, 2, 3)
+NESTED = TokenSpace(14, 3, codes=5)
+
+
+def need(holds: bool | Tensor, sentence: str) -> None:
+    """Raise `AssertionError` with the sentence unless it holds."""
+    if not bool(holds):
+        raise AssertionError(sentence)
+
+
+def same(first: Any, second: Any, tolerance: float = 0.0) -> bool:
+    """Whether two tensors (or None) have one shape and differ nowhere by more than the tolerance."""
+    if first is None or second is None:
+        return first is second
+    return bool((first.shape == second.shape) and ((first.double() - second.double()).abs() <= tolerance).all())
+
+
+def accepted(component: Any) -> list[tuple[TokenSpace, Parts]]:
+    """Those of `SPACES`, and the toys to go with each, that a component can work with."""
+    kept = []
+    for space in SPACES:
+        for solver in (Euler(), Straight()):
+            parts = toy_parts(Joint.example(), solver=solver)
+            if fits(component, space, parts):
+                kept.append((space, parts))
+                break
+    need(bool(kept), "must accept tokens of some kind, codes or vectors")
+    return kept
+
+
+def world_of(process: Any) -> tuple[TokenSpace, Parts]:
+    """A space, and toys to go with it, that a process can work with: the first of a joint law, `SPACES`, and codes in scales."""
+    joint = Joint.example()
+    in_scales = Scales(SIDES)
+    worlds = [(joint.space, toy_parts(joint)), (NESTED, toy_parts(joint, tokenizer=in_scales))]
+    worlds += [(space, toy_parts(joint, solver=solver)) for space in SPACES for solver in (Euler(), Straight())]
+    fitting = [world for world in worlds if fits(process, *world)]
+    need(bool(fitting), "must accept tokens of some kind: codes, codes in scales, or vectors")
+    return fitting[0]
+
+
+def fits(component: Any, space: TokenSpace, parts: Parts) -> bool:
+    """Whether a component says that it can work with these tokens and parts."""
+    try:
+        getattr(component, "check", lambda *_: None)(parts, space)
+    except Unfit:
+        return False
+    return True
+
+
+def seeded(seed: int = 0) -> Generator:
+    """A generator on the CPU."""
+    return Generator().manual_seed(seed)
+
+
+def each(purpose: str, count: int) -> Streams:
+    """A stream for each of `count` images or rows."""
+    return Streams.root(0, purpose).fold(torch.arange(count))
+
+
+def tokens_of(space: TokenSpace, batch: int) -> Tensor:
+    """Random tokens of a space, [B,N] or [B,N,D]."""
+    if space.codes:
+        return torch.randint(space.codes, (batch, space.length), generator=seeded())
+    return torch.randn(batch, space.length, space.dim, generator=seeded())
+
+
+def stirred(module: Any) -> Any:
+    """The module, every parameter moved a little: many layers start at zero, where nothing depends on anything."""
+    generator = seeded(3)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return module.eval()

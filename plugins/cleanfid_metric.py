@@ -1,0 +1,149 @@
+"""A third opinion on FID: clean-fid's ways to resize and its arithmetic, through whichever extractor the recipe names.
+
+clean-fid 0.1.35 (Parmar, Zhang and Zhu, "On Aliased Resizing and Surprising Subtleties in GAN Evaluation",
+arXiv:2104.11222): a resize without antialiasing can move FID by more than the models that are compared. Its own networks are
+not used, so nothing is fetched; it is handed the numbers that the extractor sees. Worked around are an argument of SciPy's
+matrix root that is gone since 1.18, subsets of KID from NumPy's global random numbers, and warnings switched off for good.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mgbench.errors import Unfit
+from mgbench.hookspecs import hookimpl
+from mgbench.kinds import Features, Metric
+from mgbench.spec import Count, Index
+
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class CleanFid:
+    """FID as clean-fid has it, and with `kid` its KID; lower is better.
+
+    `mode` is who resizes images to the size that the extractor sees: "clean", Pillow, bicubic and antialiased, without
+    rounding; "legacy_pytorch", torch, bilinear, not antialiased; "legacy_tensorflow", the extractor itself. Where images have
+    that size already the three agree. pytorch-fid also scales pixels in its own way: for that, ask for
+    inception(pixels=pytorch).
+    """
+
+    mode: Literal["clean", "legacy_pytorch", "legacy_tensorflow"] = "clean"
+    kid: bool = False
+    kid_subsets: Count = 100
+    kid_subset_size: Count = 1000
+    seed: Index = 0
+
+    def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
+        """`clean_fid` (with the mode, if it is a legacy one) of images uint8 [M,3,H,W] and [L,3,H,W].
+
+        Raises:
+            Unfit: if clean-fid is missing or broken, the images are not at hand, or the extractor names no size.
+        """
+        if generated.images is None or reference.images is None or generated.extractor is None:
+            raise Unfit("clean_fid resizes images itself, and the reference has none at hand; give its images")
+        library = _library()
+        resize = _resizer(library, self.mode, generated.extractor)
+        fake, real = (_features(part.images, generated.extractor, resize) for part in (generated, reference))
+        name = "" if self.mode == "clean" else f"_{self.mode}"
+        found = {f"clean_fid{name}": _fid(library.fid, fake, real)}
+        if self.kid:
+            with _seeded(self.seed):
+                distance = library.fid.kernel_distance(real, fake, self.kid_subsets, self.kid_subset_size)
+            found[f"clean_kid{name}"] = float(distance)
+        return found
+
+
+def _library() -> Any:
+    try:
+        from cleanfid import fid, resize
+    except Exception as error:
+        said = str(error).strip().partition("\n")[0]
+        raise Unfit(
+            f"clean_fid: clean-fid does not import ({type(error).__name__}: {said}); pip install clean-fid"
+        ) from None
+    return SimpleNamespace(fid=fid, resize=resize)
+
+
+def _resizer(library: Any, mode: str, extractor: Any) -> Callable[[Any], Any] | None:
+    """From pixels uint8 [H,W,3] to numbers float [side,side,3]; None where the extractor resizes."""
+    how = {"clean": ("PIL", False, "bicubic"), "legacy_pytorch": ("PyTorch", False, "bilinear")}.get(mode)
+    if how is None:
+        return None
+    side = getattr(extractor, "side", None)
+    if side is None:
+        raise Unfit(
+            f"clean_fid resizes images, and {extractor.id} does not say to which size; take mode=legacy_tensorflow"
+        )
+    with warnings.catch_warnings():
+        resize: Callable[[Any], Any] = library.resize.make_resizer(*how, (side, side))
+    return resize
+
+
+@torch.no_grad()
+def _features(images: Any, extractor: Any, resize: Callable[[Any], Any] | None) -> Any:
+    places = [*extractor.parameters(), *extractor.buffers()]
+    device = places[0].device if places else torch.device("cpu")
+    said = [extractor(_resized(part, resize).to(device)).features for part in torch.split(images, _BATCH)]
+    return torch.cat(said).double().cpu().numpy()
+
+
+def _resized(images: Tensor, resize: Callable[[Any], Any] | None) -> Tensor:
+    if resize is None:
+        return images
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        shown = [resize(image.permute(1, 2, 0).numpy()) for image in images]
+    return torch.from_numpy(np.stack(shown)).permute(0, 3, 1, 2)
+
+
+def _fid(module: Any, fake: Any, real: Any) -> float:
+    if min(len(fake), len(real)) < 2:
+        raise Unfit("clean_fid needs at least 2 images in each set")
+    moments = [number for part in (fake, real) for number in (part.mean(0), np.cov(part, rowvar=False))]
+    try:
+        with _matrix_root(module):
+            return float(module.frechet_distance(*moments))
+    except ValueError as error:
+        raise Unfit(
+            f"clean_fid: clean-fid gives up ({error}); use more images, or fid, which has no matrix root"
+        ) from None
+
+
+@contextmanager
+def _matrix_root(module: Any) -> Iterator[None]:
+    """Inside the block its matrix root answers as SciPy's did before 1.18."""
+    from scipy.linalg import sqrtm
+
+    def root(matrix: Any, disp: bool = True) -> Any:
+        found = sqrtm(matrix)
+        return found if disp else (found, 0.0)
+
+    before = module.linalg
+    module.linalg = SimpleNamespace(sqrtm=root)
+    try:
+        yield
+    finally:
+        module.linalg = before
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    before = np.random.get_state()
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(before)
+
+
+@hookimpl
+def mgbench_metrics() -> Mapping[str, type[Metric]]:
+    return {"clean_fid": CleanFid}

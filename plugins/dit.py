@@ -1,0 +1,220 @@
+"""DiT and SiT: take the noise from all tokens of an image at once, with a transformer that is told the time.
+
+DiT (Peebles and Xie, arXiv:2212.09748) is trained to predict the noise ε of x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε; SiT (Ma et al.,
+arXiv:2401.08740), by flow matching (Lipman et al., arXiv:2210.02747), the velocity ε − x_0 of x_t = (1 − t) x_0 + t ε.
+
+What differs from masked generation: no token is hidden and none is final before the end, so there is no mask, no schedule
+of masks, no sampler and no head; every evaluation of the solver is one of the whole network, at a noise level that it is
+told. Differences from the papers' code: the variance is not learned; the noise table is the cosine one (arXiv:2102.09672,
+as in the head of MAR and eMIGM) instead of the linear one; positions are learned; the tokens are those of the tokenizer.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Generator, Tensor, nn
+
+from mgbench.components.blocks import (
+    AdaptiveBlock,
+    AdaptiveExit,
+    LabelEmbedding,
+    check_heads,
+    close,
+    initialise,
+    positions,
+    time_features,
+)
+from mgbench.components.noise import STEPS, Table, cosine_betas
+from mgbench.components.solvers import Path, check_path
+from mgbench.errors import Unfit
+from mgbench.hookspecs import hookimpl
+from mgbench.kinds import UNLABELLED, Parts, TokenSpace
+from mgbench.recipe import Recipe
+from mgbench.spec import Count, Share
+from mgbench.steps import Request, State, Step
+
+FREQUENCIES = 32
+# Times in [0, 1] are embedded as this many.
+TICKS = 1000
+
+
+class DiT(nn.Module):
+    """Blocks over all tokens, conditioned on time and label by adaptive layer norm (adaLN-zero)."""
+
+    def __init__(self, options: "Denoising", space: TokenSpace, classes: int) -> None:
+        super().__init__()
+        width = options.width
+        self.embed = nn.Linear(space.dim, width)
+        self.positions = positions(space.length, width)
+        self.time = nn.Sequential(nn.Linear(2 * FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width))
+        self.label = LabelEmbedding(classes, width)
+        self.unlabelled = nn.Parameter(0.02 * torch.randn(width))
+        self.blocks = nn.ModuleList(AdaptiveBlock(width, options.heads) for _ in range(options.depth))
+        self.exit = AdaptiveExit(width, space.dim)
+        self.apply(initialise).apply(close)
+
+    def forward(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+        """The noise or velocity [B,N,D] in x [B,N,D] at times t [B] (or [1], one for all) in [0, 1]; labels int64 [B]."""
+        time = self.time(time_features(TICKS * t, FREQUENCIES).to(x.dtype))
+        condition = nn.functional.silu(time + self.label(labels, self.unlabelled))
+        h = self.embed(x) + self.positions
+        for block in self.blocks:
+            h = block(h, condition)
+        out: Tensor = self.exit(h, condition)
+        return out
+
+
+class DenoisingModel(nn.Module):
+    """All there is to train is the network."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+
+@dataclass(frozen=True)
+class Denoising(ABC):
+    """What the two paths from noise to images share.
+
+    `sampling_steps` takes the place of the `steps` of the solver; a solver of higher order may look several times a step. The
+    guidance schedule is asked at each of these looks, with the time of the noise as t and s. A share `label_drop` of the
+    training images is shown without its label.
+    """
+
+    width: Count = 64
+    depth: Count = 4
+    heads: Count = 4
+    label_drop: Share = 0.1
+    asks: ClassVar[tuple[str, ...]] = ("guidance_schedule", "solver")
+    path: ClassVar[Path]
+    # The time at which the solver begins, where t = 1.
+    span: ClassVar[float]
+
+    def __post_init__(self) -> None:
+        check_heads(self.width, self.heads)
+
+    @abstractmethod
+    def betas(self) -> Tensor:
+        """The table of noise that the solver goes along; empty on the straight line."""
+
+    @abstractmethod
+    def disturb(self, x_0: Tensor, noise: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """x_t [B,N,D] at times drawn here, those times [B] in [0, 1], and what is to be predicted [B,N,D]."""
+
+    def check(self, parts: Parts, space: TokenSpace) -> None:
+        if space.codes:
+            raise Unfit(
+                "noise is added to vectors, and this tokenizer makes codes; take tokenizer=patch or another continuous one"
+            )
+        check_path(parts, self.path)
+
+    def build(self, parts: Parts, space: TokenSpace, classes: int) -> DenoisingModel:
+        return DenoisingModel(DiT(self, space, classes))
+
+    def loss(self, model: Any, parts: Parts, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
+        dropped = torch.rand(labels.shape, generator=generator, device=labels.device) < self.label_drop
+        noise = torch.randn(tokens.shape, generator=generator, device=tokens.device)
+        x_t, t, target = self.disturb(tokens, noise, generator)
+        predicted = model.network(x_t, t, labels.masked_fill(dropped, UNLABELLED))
+        loss: Tensor = (predicted.float() - target).square().mean()
+        return loss
+
+    def sample(self, model: Any, parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
+        """Yield x_t after every step and x_0 at the end. No token is ever masked."""
+        solver: Any = replace(parts.solver, steps=request.steps)  # type: ignore[type-var]
+        shape = (len(request.labels), space.length, space.dim)
+        looks = _Looks(model.network, parts, request, shape, self.span)
+        betas = self.betas().to(request.labels.device)
+        x = solver.solve(looks, betas, space.length * space.dim, request.images.fold(1))
+        nothing = torch.zeros(shape[:2], dtype=torch.bool, device=x.device)
+        for unfinished in [*looks.passed[1 : request.steps], x]:
+            yield State(unfinished.reshape(shape), nothing)
+
+
+class _Looks:
+    """The guided prediction as solvers take it, for images as rows; `passed` are the x_t it was asked about, one a time."""
+
+    def __init__(self, network: Any, parts: Parts, request: Request, shape: tuple[int, int, int], span: float) -> None:
+        self.network, self.parts, self.request, self.shape, self.span = network, parts, request, shape, span
+        self.passed: list[Tensor] = []
+        self._last: float | None = None
+
+    def __call__(self, x: Tensor, time: float) -> tuple[Tensor, None]:
+        # A step looks first where the one before it ended, often a second time.
+        if time != self._last:
+            self.passed.append(x)
+            self._last = time
+        t, total = time / self.span, self.request.steps
+        scale = self.parts.guidance_schedule(Step(min(len(self.passed), total) - 1, total, t, t, t, t))
+        return self._guided(x.reshape(self.shape), torch.tensor([t], device=x.device), scale).flatten(1), None
+
+    def _guided(self, x: Tensor, t: Tensor, scale: float) -> Tensor:
+        labels = self.request.labels
+        if scale == 1:
+            plain: Tensor = self.network(x, t, labels)
+            return plain
+        both = torch.cat([labels, torch.full_like(labels, UNLABELLED)])
+        with_label, without = self.network(torch.cat([x, x]), t, both).chunk(2)
+        guided: Tensor = without + scale * (with_label - without)
+        return guided
+
+
+@dataclass(frozen=True)
+class Diffusion(Denoising):
+    """Predict ε of x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε, t one of 1,000 times of the cosine table (DiT, arXiv:2212.09748)."""
+
+    path: ClassVar[Path] = "noise"
+    span: ClassVar[float] = STEPS
+    solver: ClassVar[str] = "dpmpp_multistep"
+
+    def betas(self) -> Tensor:
+        return cosine_betas()
+
+    def disturb(self, x_0: Tensor, noise: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+        time = torch.randint(STEPS, (len(x_0),), generator=generator, device=x_0.device)
+        kept = Table(self.betas()).kept.to(x_0.device)[time, None, None]
+        return kept.sqrt().float() * x_0 + (1 - kept).sqrt().float() * noise, time / self.span, noise
+
+
+@dataclass(frozen=True)
+class Flow(Denoising):
+    """Predict ε − x_0 of x_t = (1 − t) x_0 + t ε, t uniform in [0, 1] (SiT, arXiv:2401.08740; arXiv:2210.02747, Eq. 22)."""
+
+    path: ClassVar[Path] = "velocity"
+    span: ClassVar[float] = 1.0
+    solver: ClassVar[str] = "heun"
+
+    def betas(self) -> Tensor:
+        return torch.empty(0, dtype=torch.float64)
+
+    def disturb(self, x_0: Tensor, noise: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+        t = torch.rand(len(x_0), generator=generator, device=x_0.device)
+        return torch.lerp(x_0, noise, t[:, None, None]), t, noise - x_0
+
+
+DIT = Recipe.of(
+    process="diffusion",
+    tokenizer="patch(size=2)",
+    solver="dpmpp_multistep",
+    guidance_schedule="interval(low=0.1, high=0.7, inner=constant(scale=2.0))",
+    train_steps=3200,
+    ema=0.998,
+)
+
+
+@hookimpl
+def mgbench_processes() -> dict[str, type]:
+    return {"diffusion": Diffusion, "flow": Flow}
+
+
+@hookimpl
+def mgbench_recipes() -> dict[str, Recipe]:
+    return {
+        "dit": DIT,
+        "dit-unguided": DIT.change(guidance_schedule="none"),
+        "dit-unlabelled": DIT.change(guidance_schedule="none", labels=False),
+        "sit": DIT.change(process="flow", solver="heun"),
+    }

@@ -1,0 +1,155 @@
+"""A second opinion on every score: torch-fidelity's own loop and arithmetic, through whichever extractor the recipe names.
+
+torch-fidelity 0.4 (Obukhov et al., doi:10.5281/zenodo.3786539). It is told of the extractor through its registry. It is asked
+for nothing from its cache, which knows images by a name only; it works on float64 features, where by itself it would take
+the mean of float32 ones; and no option is handed to it that it does not know, because it would say nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from mgbench.errors import Unfit
+from mgbench.hookspecs import hookimpl
+from mgbench.kinds import Features, Metric
+from mgbench.spec import Count
+
+Measure = Literal["isc", "fid", "kid", "prc"]
+# What it calls a number, and what we call it.
+_NAMES = {
+    "inception_score_mean": "torch_fidelity_inception_score",
+    "frechet_inception_distance": "torch_fidelity_fid",
+    "kernel_inception_distance_mean": "torch_fidelity_kid",
+    "precision": "torch_fidelity_precision",
+    "recall": "torch_fidelity_recall",
+}
+
+
+@dataclass(frozen=True)
+class TorchFidelity:
+    """Inception score, FID, KID, precision and recall as torch-fidelity computes them from the images.
+
+    The images go through the extractor once more, in its loop. The Inception score is left out where there are no logits,
+    and a subset of KID has at most as many images as the smaller set.
+    """
+
+    metrics: tuple[Measure, ...] = ("isc", "fid", "kid", "prc")
+    isc_splits: Count = 10
+    kid_subsets: Count = 100
+    kid_subset_size: Count = 1000
+    neighbours: Count = 3
+    batch: Count = 64
+
+    def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
+        """`torch_fidelity_fid` and the like, of images uint8 [M,3,H,W] and [L,3,H,W].
+
+        Raises:
+            Unfit: if torch-fidelity is missing or broken, or the images are not at hand.
+        """
+        if generated.images is None or reference.images is None or generated.extractor is None:
+            raise Unfit("torch_fidelity looks at images itself, and the reference has none at hand; give its images")
+        asked = [name for name in self.metrics if name != "isc" or generated.logits is not None]
+        if not asked:
+            raise Unfit("torch_fidelity: the Inception score needs class logits, and this extractor has none")
+        library = _library()
+        options: dict[str, Any] = {
+            **dict.fromkeys(asked, True),
+            "input1": _Images(generated.images),
+            "input2": _Images(reference.images),
+            "feature_extractor": _registered(library, generated.extractor),
+            "isc_splits": self.isc_splits,
+            "kid_subsets": self.kid_subsets,
+            "kid_subset_size": min(self.kid_subset_size, len(generated.images), len(reference.images)),
+            "prc_neighborhood": self.neighbours,
+            "batch_size": self.batch,
+            # The extractor knows its device; the cache knows too little; and one process reads faster than several start.
+            "cuda": False,
+            "cache": False,
+            "save_cpu_ram": True,
+            "verbose": False,
+        }
+        unknown = options.keys() - library.defaults.DEFAULTS.keys()
+        if unknown:
+            raise Unfit(f"this torch-fidelity does not know {', '.join(sorted(unknown))}; install version 0.4")
+        said = library.calculate_metrics(**options)
+        return {ours: float(said[theirs]) for theirs, ours in _NAMES.items() if theirs in said}
+
+
+class _Images(torch.utils.data.Dataset[Tensor]):
+    """Images alone: a tuple of one is refused."""
+
+    def __init__(self, images: Tensor) -> None:
+        self._images = images
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self._images[index]
+
+
+def _library() -> Any:
+    try:
+        import torch_fidelity
+        import torch_fidelity.defaults
+        import torch_fidelity.feature_extractor_base
+        import torch_fidelity.registry
+    except Exception as error:
+        said = str(error).strip().partition("\n")[0]
+        raise Unfit(
+            f"torch_fidelity: torch-fidelity does not import ({type(error).__name__}: {said}); pip install torch-fidelity"
+        ) from None
+    return torch_fidelity
+
+
+def _registered(library: Any, extractor: Any) -> str:
+    """The name under which torch-fidelity knows an extractor, told now if it does not yet."""
+    name, known = f"mgbench-{extractor.id}", library.registry.FEATURE_EXTRACTORS_REGISTRY
+    if name not in known:
+        library.register_feature_extractor(name, _adapter(library))
+    # Weights of one id are the same, but may have moved to another device.
+    known[name].seen_through = extractor
+    return name
+
+
+def _adapter(library: Any) -> type:
+    class Adapter(library.feature_extractor_base.FeatureExtractorBase):  # type: ignore[misc]
+        seen_through: Any
+
+        def __init__(self, name: str, features_list: list[str], **options: Any) -> None:
+            super().__init__(name, features_list)
+
+        @staticmethod
+        def get_provided_features_list() -> tuple[str, ...]:
+            return "features", "logits"
+
+        @staticmethod
+        def get_default_feature_layer_for_metric(metric: str) -> str:
+            return "logits" if metric == "isc" else "features"
+
+        @staticmethod
+        def can_be_compiled() -> bool:
+            return False
+
+        @staticmethod
+        def get_dummy_input_for_compile() -> Tensor:
+            return torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+
+        def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+            said = self.seen_through(images.to(_device(self.seen_through)))
+            return tuple(getattr(said, name).double() for name in self.features_list)
+
+    return Adapter
+
+
+def _device(module: Any) -> torch.device:
+    places = [*module.parameters(), *module.buffers()]
+    return places[0].device if places else torch.device("cpu")
+
+
+@hookimpl
+def mgbench_metrics() -> Mapping[str, type[Metric]]:
+    return {"torch_fidelity": TorchFidelity}

@@ -1,0 +1,120 @@
+"""Halton scheduler for masked generative image transformers (Besnier et al., arXiv:2503.17076).
+
+MaskGIT's confidence clusters what it reveals, and tokens that are near each other depend on each other; a low-discrepancy order
+spreads the tokens of a step over the image. It looks at no probabilities, so that it serves vectors as well as codes.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from mgbench.bibtex import by_key
+from mgbench.components.selection import SLACK, counted, lowest
+from mgbench.errors import Unfit
+from mgbench.hookspecs import hookimpl
+from mgbench.kinds import MaskSchedule, Parts, TokenSpace
+from mgbench.recipe import Recipe
+from mgbench.steps import Looks, Step, View
+from mgbench.streams import Streams
+
+BASES = (2, 3)
+
+
+def radical_inverse(index: int, base: int) -> float:
+    """The digits of a whole number in a base, mirrored at the point: 6 = 110₂ becomes 0.011₂."""
+    value, digit = 0.0, 1.0
+    while index:
+        digit /= base
+        index, rest = divmod(index, base)
+        value += digit * rest
+    return value
+
+
+@cache
+def halton_ranks(height: int, width: int) -> Tensor:
+    """The place int64 [height·width] of every cell of a grid in the order in which the Halton sequence of bases 2 (down) and 3
+    (across) first meets it.
+    """
+    ranks: dict[int, int] = {}
+    index = 0
+    # It ends, because the sequence comes to every box of any size.
+    while len(ranks) < height * width:
+        index += 1
+        down, across = (radical_inverse(index, base) for base in BASES)
+        ranks.setdefault(math.floor(down * height) * width + math.floor(across * width), len(ranks))
+    return torch.tensor([ranks[cell] for cell in range(height * width)])
+
+
+@dataclass(frozen=True)
+class Halton:
+    """The order of the Halton sequence over the grid, the same for all images, or with `roll` begun anywhere in it.
+
+    As in the official sampler floor(N·(1 − γ(s))) tokens are revealed by time s, and at least one a step.
+    """
+
+    roll: bool = False
+    looks: ClassVar[Looks] = "mask"
+
+    def check(self, parts: Parts, space: TokenSpace) -> None:
+        if space.grid is None:
+            raise Unfit("halton orders the cells of a grid, and these tokens have none; take sampler=random_order")
+
+    def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
+        tokens = space.length
+        floors = ((1 - schedule(times[1:-1])) * tokens + SLACK).floor().long().tolist()
+        revealed = [min(tokens, max(index + 1, count)) for index, count in enumerate(floors)]
+        return counted(tokens, times, [tokens, *(tokens - count for count in revealed), 0])
+
+    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
+        if view.space.grid is None:
+            raise ValueError("halton needs the grid of the tokens")
+        ranks = halton_ranks(*view.space.grid).to(view.mask.device).expand_as(view.mask)
+        if self.roll:
+            tokens = view.mask.shape[1]
+            ranks = (ranks + (draws.uniform(1) * tokens).long()) % tokens
+        return view.mask & ~lowest(ranks.double(), view.mask, step.reveal or 0)
+
+
+# The training of MaskGIT, and so one trained model with it.
+HALTON = Recipe.of(
+    tokenizer="kmeans(codes=128, size=2)",
+    network="transformer",
+    head="categorical(label_smoothing=0.1)",
+    mask_schedule="cosine",
+    masking="exact(rounding=ceil)",
+    loss_weighting="uniform",
+    sampler="halton",
+    guidance_schedule="none",
+    train_steps=1800,
+    ema=0.998,
+)
+
+BIBTEX = r"""
+@misc{besnier2025halton,
+  title = {{Halton} Scheduler for Masked Generative Image Transformer},
+  author = {Besnier, Victor and Chen, Mickael and Hurych, David and Valle, Eduardo and Cord, Matthieu},
+  year = {2025},
+  eprint = {2503.17076},
+  archivePrefix = {arXiv},
+}
+"""
+
+
+@hookimpl
+def mgbench_samplers() -> dict[str, type]:
+    return {"halton": Halton}
+
+
+@hookimpl
+def mgbench_recipes() -> dict[str, Recipe]:
+    return {"halton": HALTON}
+
+
+@hookimpl
+def mgbench_references() -> dict[str, str]:
+    return by_key(BIBTEX)

@@ -1,0 +1,161 @@
+"""ReMDM: remasking discrete diffusion models with inference-time scaling (Wang et al., arXiv:2503.00307).
+
+A model of masked diffusion is sampled by a process that masks tokens again, so that more steps mend earlier mistakes. With
+probability σ a visible token is masked again, and a masked one is revealed with probability (α_s − (1 − σ)·α_t)/(1 − α_t),
+α = 1 − γ, which keeps the share that is masked at every time. σ = 0 is `ancestral`; σ is at most min(1, (1 − α_s)/α_t) = σ_max.
+The order is chosen without the values, so that all but `remdm_conf` also mask again what a diffusion head drew.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from mgbench.bibtex import by_key
+from mgbench.components.selection import expected, jump, need_codes, share_revealed
+from mgbench.hookspecs import hookimpl
+from mgbench.kinds import MaskSchedule, Parts, TokenSpace
+from mgbench.recipe import Recipe
+from mgbench.spec import Share
+from mgbench.steps import Looks, Step, View
+from mgbench.streams import Streams
+
+
+def sigma_max(step: Step) -> float:
+    """min(1, (1 − α_s)/α_t): above it too many tokens would be masked again to keep to the schedule."""
+    visible = 1 - step.share_now
+    return step.share_then / visible if step.share_then < visible else 1.0
+
+
+def posterior(view: View, step: Step, draws: Streams, sigma: float) -> Tensor:
+    """The mask [B,N] after a step that masks visible tokens again with probability σ ≤ σ_max."""
+    # Where nothing is masked, none of what is masked again is to be made up for.
+    balance = sigma * (1 - step.share_now) / step.share_now if step.share_now else 0.0
+    return jump(view, step, draws, share_revealed(step) + balance, sigma)
+
+
+@dataclass(frozen=True)
+class Cap:
+    """σ = min(η, σ_max)."""
+
+    eta: Share = 0.05
+    looks: ClassVar[Looks] = "mask"
+
+    def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
+        return expected(schedule, times)
+
+    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
+        return posterior(view, step, draws, min(self.eta, sigma_max(step)))
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """σ = η·σ_max."""
+
+    eta: Share = 0.05
+    looks: ClassVar[Looks] = "mask"
+
+    def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
+        return expected(schedule, times)
+
+    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
+        return posterior(view, step, draws, self.eta * sigma_max(step))
+
+
+@dataclass(frozen=True)
+class Conf:
+    """σ_i = η·σ_max·softmax(−ψ)_i over the visible tokens, ψ_i the probability with which token i was drawn: the doubtful first.
+
+    About one token an image is masked again in a step. Masked tokens have σ = 0, so that slightly more are masked than the
+    schedule says.
+    """
+
+    eta: Share = 1.0
+    looks: ClassVar[Looks] = "mask"
+
+    def check(self, parts: Parts, space: TokenSpace) -> None:
+        need_codes("remdm_conf", space)
+
+    def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
+        return expected(schedule, times)
+
+    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
+        # Before the first token is revealed there is no probability to remember.
+        log_p = torch.zeros_like(view.mask, dtype=torch.float64) if view.log_p is None else view.log_p
+        doubt = (-log_p.exp()).masked_fill(view.mask, -math.inf).softmax(-1).nan_to_num(0.0)
+        return jump(view, step, draws, share_revealed(step), self.eta * sigma_max(step) * doubt)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """First reveal a share `alpha_on` of the tokens, then, from t_on to t_off, go on masking some again and drawing them anew at
+    that share with σ = min(η, σ_max), then reveal the rest.
+
+    The sampling schedule is run through twice, before t_on and after t_off; with γ = t these are the straight lines of the paper.
+    """
+
+    eta: Share = 0.05
+    t_on: Share = 0.55
+    t_off: Share = 0.05
+    alpha_on: Share = 0.9
+    looks: ClassVar[Looks] = "mask"
+
+    def __post_init__(self) -> None:
+        if not self.t_off < self.t_on < 1:
+            raise ValueError(f"t_off ({self.t_off}) must be below t_on ({self.t_on}), and that below 1")
+
+    def _share(self, schedule: MaskSchedule, t: Tensor) -> Tensor:
+        """The share masked at t: down to 1 − alpha_on, level, then down to 0."""
+        before = schedule(((t - self.t_on) / (1 - self.t_on)).clamp_min(0))
+        after = schedule((t / max(self.t_off, 1e-9)).clamp_max(1))
+        return torch.where(t > self.t_on, 1 - self.alpha_on * (1 - before), (1 - self.alpha_on) * after)
+
+    def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
+        return expected(lambda t: self._share(schedule, t), times)
+
+    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
+        looping = self.t_off < step.t <= self.t_on
+        return posterior(view, step, draws, min(self.eta, sigma_max(step)) if looping else 0.0)
+
+
+# The training of MaskGIT, as in the paper's experiment on images, and so one trained model with it.
+REMDM = Recipe.of(
+    tokenizer="kmeans(codes=128, size=2)",
+    network="transformer",
+    head="categorical(label_smoothing=0.1)",
+    mask_schedule="cosine",
+    masking="exact(rounding=ceil)",
+    loss_weighting="uniform",
+    sampler="remdm_cap",
+    guidance_schedule="none",
+    train_steps=1800,
+    ema=0.998,
+)
+
+BIBTEX = r"""
+@misc{wang2025remasking,
+  title = {Remasking Discrete Diffusion Models with Inference-Time Scaling},
+  author = {Wang, Guanghan and Schiff, Yair and Sahoo, Subham Sekhar and Kuleshov, Volodymyr},
+  year = {2025},
+  eprint = {2503.00307},
+  archivePrefix = {arXiv},
+}
+"""
+
+
+@hookimpl
+def mgbench_samplers() -> dict[str, type]:
+    return {"remdm_cap": Cap, "remdm_rescale": Rescale, "remdm_conf": Conf, "remdm_loop": Loop}
+
+
+@hookimpl
+def mgbench_recipes() -> dict[str, Recipe]:
+    return {"remdm": REMDM}
+
+
+@hookimpl
+def mgbench_references() -> dict[str, str]:
+    return by_key(BIBTEX)
