@@ -1,9 +1,17 @@
 """`mgbench report`: figures, tables and the page, again, from what is stored."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class Style(StrEnum):
+    """Where figures will stand."""
+
+    screen = "screen"
+    paper = "paper"
 
 
 def report(
@@ -15,6 +23,14 @@ def report(
     allow_mismatch: Annotated[
         bool, typer.Option(help="Put rows together that were scored under different protocols.")
     ] = False,
+    where: Annotated[
+        str, typer.Option(metavar="CONDITION", help="Only these rows, such as 'sampler=halton and nfe<=16'.")
+    ] = "",
+    by: Annotated[str, typer.Option(metavar="FIELD", help="A panel for each value of a field, such as sampler.")] = "",
+    style: Annotated[
+        Style, typer.Option(help="How figures are drawn: for a screen, or for a paper's column.")
+    ] = Style.screen,
+    neighbours: Annotated[bool, typer.Option(help="Put the nearest training images beneath the samples.")] = False,
     published: Annotated[
         str,
         typer.Option(
@@ -23,9 +39,20 @@ def report(
         ),
     ] = "",
 ) -> None:
-    """Write the report of stored results: a page, figures (PNG) and the table (CSV)."""
-    from mgbench.report import write_report
+    """Write the report of stored results: a page, figures (PNG, SVG, PDF), sheets, and tables (CSV, Markdown, LaTeX)."""
+    from mgbench.report import write_all
 
-    folder = output / (study or "all")
-    page = write_report(results, folder, study or None, allow_mismatch=allow_mismatch, published=published or None)
+    page, left_out = write_all(
+        results,
+        output / (study or "all"),
+        study or None,
+        where=where,
+        by=by,
+        paper=style is Style.paper,
+        neighbours=neighbours,
+        allow_mismatch=allow_mismatch,
+        published=published,
+    )
+    for sentence in left_out:
+        typer.echo(sentence)
     typer.echo(f"report: {page}")

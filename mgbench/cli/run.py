@@ -142,8 +142,10 @@ def _exit_code(chosen: choices.Chosen, stopped: bool) -> int:
 
 def _finish(chosen: choices.Chosen, results: Path, reports: Path) -> None:
     from mgbench.cli.table import print_table
-    from mgbench.report import write_report
+    from mgbench.report import read_results, write_all
 
-    print_table(results, chosen.study.name)
-    page = write_report(results, reports / chosen.study.name, chosen.study.name)
+    print_table(read_results(results, chosen.study.name))
+    page, left_out = write_all(results, reports / chosen.study.name, chosen.study.name)
+    for sentence in left_out:
+        typer.echo(sentence)
     typer.echo(f"report: {page}")

@@ -1,4 +1,4 @@
-"""`mgbench show`: the table of a study in the terminal."""
+"""`mgbench show`: the table of a study, and a small plot, in the terminal."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +11,17 @@ from mgbench.cli import choices
 def show(
     study: Annotated[str, typer.Argument(help="A study's name (default: everything stored).", show_default=False)] = "",
     results: choices.Results = Path("results"),
+    where: Annotated[
+        str, typer.Option(metavar="CONDITION", help="Only these rows, such as 'sampler=halton and nfe<=16'.")
+    ] = "",
+    plot: Annotated[bool, typer.Option(help="Also draw the first score against the network forwards.")] = True,
 ) -> None:
-    """Show stored results as a table."""
+    """Show stored results as a table, and how the first score falls with the network forwards."""
     from mgbench.cli.table import print_table
+    from mgbench.report import read_results, text_plot
 
-    print_table(results, study or None)
+    frame = read_results(results, study or None, where)
+    print_table(frame)
+    drawn = text_plot(frame) if plot else ""
+    if drawn:
+        typer.echo(f"\n{drawn}")

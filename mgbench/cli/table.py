@@ -1,50 +1,43 @@
 """A study's results as a table in the terminal."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.console import Console
     from rich.table import Table
 
 TEXT_COLUMNS = ("series", "status", "tokenizer")
 WIDE = 160
 
 
-def print_table(results: Path, study: str | None, allow_mismatch: bool = False) -> None:
+def print_table(frame: "pd.DataFrame", allow_mismatch: bool = False) -> None:
     """Print one line per method and number of steps, one per tokenizer, and why the rows that are not there came to nothing.
 
     Raises:
-        UserError: if there are no results, or they are not comparable.
+        UserError: if the rows are not comparable.
     """
-    from rich.console import Console
+    from mgbench.report import of_images, printable, problems, summary_table, tokenizer_table
 
-    from mgbench.report import of_images, printable, problems, read_results, summary_table, tokenizer_table
-
-    frame = read_results(results, study)
     shown = printable(summary_table(of_images(frame), allow_mismatch))
     if (shown["status"] == "done").all():
         shown = shown.drop(columns="status")
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=WIDE)
-    console.print(_table(shown))
+    screen = console()
+    screen.print(_table(shown))
     tokenizers = tokenizer_table(frame)
     if len(tokenizers):
-        console.print("reconstructions, the floor of every model of these tokens:")
-        console.print(_table(tokenizers))
+        screen.print("reconstructions, the floor of every model of these tokens:")
+        screen.print(_table(tokenizers))
     for problem in problems(frame).itertuples(index=False):
         steps = str(problem.steps)
         at = f" at steps {steps}" if steps else ""
-        console.print(f"{problem.status}: {problem.series}{at}: {problem.reason}", markup=False)
+        screen.print(f"{problem.status}: {problem.series}{at}: {problem.reason}", markup=False)
 
 
 def _table(shown: "pd.DataFrame") -> "Table":
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = plain_table()
     for name in map(str, shown):
         # As Text, because rich would read the brackets of fid[digits_cnn] as markup.
         head = Text(name.replace("[", "\n["))
@@ -54,3 +47,19 @@ def _table(shown: "pd.DataFrame") -> "Table":
     for cells in shown.itertuples(index=False):
         table.add_row(*(Text(str(cell)) for cell in cells))
     return table
+
+
+def plain_table(title: str = "") -> "Table":
+    """A table without lines but one."""
+    from rich import box
+    from rich.table import Table
+
+    return Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+
+
+def console() -> "Console":
+    """Where tables are printed; wide where it is no terminal."""
+    from rich.console import Console
+
+    screen = Console()
+    return screen if screen.is_terminal else Console(width=WIDE)

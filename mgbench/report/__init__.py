@@ -8,55 +8,104 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mgbench.report.figures import metric_panels, metric_versus
+    from mgbench.report.compare import compare
+    from mgbench.report.figures import gallery
+    from mgbench.report.figures.effects import choice_effects
+    from mgbench.report.figures.films import film_animation, film_strip
+    from mgbench.report.figures.grids import heat_map, small_multiples
+    from mgbench.report.figures.guidance import guidance_panels, score_versus_scale
+    from mgbench.report.figures.schedules import mask_schedules, reveal_counts
+    from mgbench.report.figures.sheets import sample_sheet, steps_sheet
+    from mgbench.report.figures.stages import stage_shares
+    from mgbench.report.figures.tradeoff import metric_panels, metric_versus
+    from mgbench.report.figures.training import training_curves, training_panels
     from mgbench.report.frame import of_images, read_results
     from mgbench.report.page.report import write_report
+    from mgbench.report.paired import effects
+    from mgbench.report.papers import methods_text, paper_table
     from mgbench.report.published.data import read_published
     from mgbench.report.published.figure import published_figure
     from mgbench.report.published.page import write_published
-    from mgbench.report.sheets import sample_sheet, steps_sheet
+    from mgbench.report.style import on_paper
     from mgbench.report.summary import mark_protocols, summarise
     from mgbench.report.table import printable, problems, summary_table, tokenizer_table
-    from mgbench.report.training import training_curves, training_panels
+    from mgbench.report.text import text_plot
+    from mgbench.report.writer import write_all
 
 __all__ = [
+    "choice_effects",
+    "compare",
+    "effects",
+    "film_animation",
+    "film_strip",
+    "gallery",
+    "guidance_panels",
+    "heat_map",
     "mark_protocols",
+    "mask_schedules",
+    "methods_text",
     "metric_panels",
     "metric_versus",
     "of_images",
+    "on_paper",
+    "paper_table",
     "printable",
     "problems",
     "published_figure",
     "read_published",
     "read_results",
+    "reveal_counts",
     "sample_sheet",
+    "score_versus_scale",
+    "small_multiples",
+    "stage_shares",
     "steps_sheet",
     "summarise",
     "summary_table",
+    "text_plot",
     "tokenizer_table",
     "training_curves",
     "training_panels",
+    "write_all",
     "write_published",
     "write_report",
 ]
 
 _HOMES = {
+    "choice_effects": "figures.effects",
+    "compare": "compare",
+    "effects": "paired",
+    "film_animation": "figures.films",
+    "film_strip": "figures.films",
+    "gallery": "figures",
+    "guidance_panels": "figures.guidance",
+    "heat_map": "figures.grids",
     "mark_protocols": "summary",
-    "metric_panels": "figures",
-    "metric_versus": "figures",
+    "mask_schedules": "figures.schedules",
+    "methods_text": "papers",
+    "metric_panels": "figures.tradeoff",
+    "metric_versus": "figures.tradeoff",
     "of_images": "frame",
+    "on_paper": "style",
+    "paper_table": "papers",
     "printable": "table",
     "problems": "table",
     "published_figure": "published.figure",
     "read_published": "published.data",
     "read_results": "frame",
-    "sample_sheet": "sheets",
-    "steps_sheet": "sheets",
+    "reveal_counts": "figures.schedules",
+    "sample_sheet": "figures.sheets",
+    "score_versus_scale": "figures.guidance",
+    "small_multiples": "figures.grids",
+    "stage_shares": "figures.stages",
+    "steps_sheet": "figures.sheets",
     "summarise": "summary",
     "summary_table": "table",
+    "text_plot": "text",
     "tokenizer_table": "table",
-    "training_curves": "training",
-    "training_panels": "training",
+    "training_curves": "figures.training",
+    "training_panels": "figures.training",
+    "write_all": "writer",
     "write_published": "published.page",
     "write_report": "page.report",
 }

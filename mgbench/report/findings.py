@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from mgbench.report.figures import panels
+from mgbench.report.figures.tradeoff import panels
 from mgbench.report.frame import POINT, score_names
 from mgbench.report.measures import briefly, cost_short, higher_is_better, ranked, score_name, with_interval
 from mgbench.report.summary import comparable, floor_of

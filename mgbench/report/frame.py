@@ -10,6 +10,7 @@ import pandas as pd
 from mgbench.errors import UserError
 from mgbench.recipe import FIELDS
 from mgbench.record import Corrupt, Layout, Record, find_study, load_record
+from mgbench.report.where import select
 
 HEAD = ("key", "training_key", "about", "method", "series", "status", "reason")
 TAIL = ("protocol", "data", "warnings")
@@ -18,9 +19,11 @@ POINT, REPEAT = "sampling_steps", "seed"
 # The cost that stands for the first where the process decides the number of steps itself.
 TAKEN = "steps_taken"
 FLOOR = "floor "
+# What a record is about: images that a method drew, or how well a tokenizer gives real ones back.
+ABOUT, IMAGES, TOKENIZER = "about", "images", "tokenizer"
 
 
-def read_results(path: Path | str, study: str | None = None) -> pd.DataFrame:
+def read_results(path: Path | str, study: str | None = None, where: str = "") -> pd.DataFrame:
     """One row per stored record; with a study, its rows only, under its method names and in its order.
 
     Columns: key, training_key, about, method, series, status, reason; every field of a recipe; scores and costs by name; the
@@ -28,12 +31,15 @@ def read_results(path: Path | str, study: str | None = None) -> pd.DataFrame:
     `series` is the method with the fields that vary within it besides the seed and the sampling steps:
     "maskgit, sampler=halton". Where a process decides the number of steps itself, `sampling_steps` are those it took (none
     for a row that did not finish). `frame.attrs` lists the names of the `scores`, `costs` and `origin` columns, the
-    `corrupt` files, how many rows of the study have no record yet (`missing`), and the study's `command`.
+    `corrupt` files, how many rows of the study have no record yet (`missing`), the study's `command`, and the `references`
+    of what it uses in BibTeX.
+
+    `where` keeps the rows for which a condition holds, such as "sampler=halton and nfe<=16".
 
     Records that cannot be read are left out, with a warning that names the file.
 
     Raises:
-        UserError: if there are no results, no such study, or a newer mgbench wrote them.
+        UserError: if there are no results, no such study, a newer mgbench wrote them, or the condition cannot be read.
     """
     layout = Layout(Path(path))
     if not (layout.root / "runs").is_dir():
@@ -46,19 +52,23 @@ def read_results(path: Path | str, study: str | None = None) -> pd.DataFrame:
     rows = [(by_key[key], method or by_key[key].method) for key, method in wanted if key in by_key]
     if view is None:
         rows.sort(key=lambda row: _natural(*row))
-    frame = _frame(rows)
+    frame = select(_frame(rows), where)
+    frame["series"] = name_series(frame)
     missing = len(wanted) - len(rows) - sum(Path(name).parent.name in {key for key, _ in wanted} for name in corrupt)
-    frame.attrs.update(corrupt=corrupt, missing=missing, study=study or "", command=view.command if view else "")
+    said = {name: getattr(view, name, "") for name in ("command", "references")}
+    frame.attrs.update(corrupt=corrupt, missing=missing, study=study or "", **said)
     return frame
 
 
 def of_images(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows about the images of models: those about tokenizers are left out, and the scores and costs only they have."""
-    rows = frame[frame["about"] == "images"].infer_objects()
-    for names in ("scores", "costs"):
-        rows.attrs[names] = [name for name in frame.attrs[names] if rows[name].notna().any()]
-    others = {*frame.attrs["scores"], *frame.attrs["costs"]} - {*rows.attrs["scores"], *rows.attrs["costs"]}
-    return rows.drop(columns=sorted(others))
+    if (frame[ABOUT] == IMAGES).all():
+        return frame
+    rows = frame[frame[ABOUT] == IMAGES].infer_objects()
+    known = {names: list(frame.attrs.get(names, ())) for names in ("scores", "costs")}
+    kept = {names: [name for name in known[names] if rows[name].notna().any()] for names in known}
+    rows.attrs.update(kept)
+    return rows.drop(columns=sorted({*known["scores"], *known["costs"]} - {*kept["scores"], *kept["costs"]}))
 
 
 def score_names(frame: pd.DataFrame) -> list[str]:
@@ -100,10 +110,10 @@ def _frame(rows: list[tuple[Record, str]]) -> pd.DataFrame:
     frame = pd.DataFrame(cells, columns=columns)
     for name in fields:
         # As it was recorded: a column of whole numbers and None would become one of floats.
-        values = pd.Series([row.get(name) for row in cells], frame.index, object)
-        frame[name] = values if values.isna().any() else values.infer_objects()
-    frame["series"] = _series(frame, fields)
-    frame.attrs.update(scores=scores, costs=costs, origin=origin)
+        values = [row.get(name) for row in cells]
+        column = pd.Series(values, frame.index, object)
+        frame[name] = column if column.isna().any() else column.infer_objects()
+    frame.attrs.update(scores=scores, costs=costs, origin=origin, fields=fields)
     return frame
 
 
@@ -130,15 +140,34 @@ def _steps(record: Record) -> Any:
     return round(taken) if asked is None and taken is not None else asked
 
 
-def _series(frame: pd.DataFrame, fields: list[str]) -> list[str]:
-    names = [name for name in fields if name not in (POINT, REPEAT)]
-    spelled = pd.DataFrame({name: [spell(value) for value in frame[name]] for name in names}, index=frame.index)
+def name_series(frame: pd.DataFrame, besides: tuple[str, ...] = ()) -> list[str]:
+    """The series of every row: its method with the fields that vary within it, besides those that are points of a line."""
+    spelled = spelled_fields(frame).drop(columns=[POINT, REPEAT, *besides], errors="ignore")
     varies = spelled.groupby(frame["method"]).nunique() > 1
-    varying = {method: [name for name in names if varies.at[method, name]] for method in varies.index}
+    varying = {method: [name for name in spelled if varies.at[method, name]] for method in varies.index}
     return [
         ", ".join([str(method), *(f"{name}={values[name]}" for name in varying[method])])
         for method, values in zip(frame["method"], spelled.to_dict("records"), strict=True)
     ]
+
+
+def spelled_fields(frame: pd.DataFrame) -> pd.DataFrame:
+    """The recipe of every row as text, a column per field; sampling by the schedule of training is "none" of its own."""
+    fields = [name for name in frame.attrs.get("fields", FIELDS) if name in frame]
+    spelled = pd.DataFrame({name: _spelled(frame[name]) for name in fields}, index=frame.index)
+    if {"mask_schedule", "sampling_schedule"} <= set(fields):
+        follows = spelled["sampling_schedule"] == spelled["mask_schedule"]
+        spelled.loc[follows, "sampling_schedule"] = "none"
+    return spelled
+
+
+def _spelled(values: pd.Series) -> list[str]:
+    """As `spell`; a long column has few values, and each is spelled once."""
+    if any(isinstance(value, list) for value in values.dropna().iloc[:1]):
+        return [spell(value) for value in values]
+    places, found = pd.factorize(values, use_na_sentinel=False)
+    known = [spell(value) for value in found]
+    return [known[place] for place in places]
 
 
 def spell(value: Any) -> str:

@@ -1,8 +1,9 @@
-"""How do all figures look? One theme, light and dark, and for every series one colour, marker and dash."""
+"""How do all figures look? On screen (light and dark) and on paper; and for every series one colour, marker and dash."""
 
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,10 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.lines import Line2D
 
-# After Okabe and Ito's colours, which people with any colour vision tell apart, in an order that alternates in tone;
-# each is given for a light and for a dark ground.
+from mgbench.report.frame import of_images
+
+# After Okabe and Ito's and Tol's colours, which people with any colour vision tell apart, in an order that alternates in
+# tone; each is given for a light and for a dark ground.
 COLOURS = (
     ("#0072b2", "#5ab4e8"),
     ("#d55e00", "#ff8a4c"),
@@ -20,10 +23,16 @@ COLOURS = (
     ("#b87f00", "#f0c04a"),
     ("#3f3f46", "#d4d4d8"),
     ("#2b9ad3", "#9bd7ff"),
+    ("#7b1f4b", "#d4668f"),
+    ("#7a7a1a", "#c9c95c"),
+    ("#4b3fa3", "#a99bf5"),
+    ("#0f6b3a", "#74c98b"),
+    ("#e08a79", "#ffc2b0"),
 )
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", "h", ">", "*", "d")
 DASHES: tuple[Any, ...] = ("", (4, 1.5), (1, 1), (6, 1.5, 1.5, 1.5), (3, 1, 1, 1, 1, 1))
-MOST_SERIES = 12
+# How many series a figure tells apart: named at their lines, or in a legend of long names.
+MOST_SERIES, MOST_LONG = 16, 8
 DPI = 96  # a CSS pixel is a 96th of an inch
 
 
@@ -47,28 +56,96 @@ def ground(dark: bool) -> Ground:
 
 
 @dataclass(frozen=True)
+class Medium:
+    """Where a figure will stand: inches of one panel and of a page's width, points of text, lines and markers."""
+
+    panel: tuple[float, float]
+    page: float
+    text: float
+    line: float
+    marker: float
+
+
+SCREEN = Medium(panel=(6.4, 4.0), page=20.0, text=11, line=2.0, marker=6.5)
+# A column of a two-column paper.
+PAPER = Medium(panel=(3.35, 2.35), page=6.9, text=7.5, line=1.2, marker=4.0)
+_medium: ContextVar[Medium] = ContextVar("medium", default=SCREEN)
+
+
+def medium() -> Medium:
+    """Where figures are drawn for now."""
+    return _medium.get()
+
+
+@contextmanager
+def on_paper(wanted: bool = True) -> Iterator[None]:
+    """Draw for a paper's column inside this block: small, with text that stays readable there."""
+    token = _medium.set(PAPER if wanted else medium())
+    try:
+        yield
+    finally:
+        _medium.reset(token)
+
+
+def panel(width: float = 1.0, height: float = 1.0) -> tuple[float, float]:
+    """The size in inches of so many panels."""
+    return medium().panel[0] * width, medium().panel[1] * height
+
+
+def lines(count: float) -> float:
+    """The height in inches of so many lines of text."""
+    return count * medium().text * 1.42 / 72
+
+
+@dataclass(frozen=True)
 class Look:
-    """How one series is drawn."""
+    """How one series is drawn; a hollow marker has the ground inside."""
 
     colour: str
     marker: str
     dashes: Any
+    hollow: bool = False
 
     def handle(self, marker: bool = True) -> Line2D:
         """The piece of line that stands for the series in a legend."""
-        line = Line2D([], [], color=self.colour, marker=self.marker if marker else "", markersize=6.5, linewidth=2)
+        line = Line2D([], [], color=self.colour, linewidth=medium().line)
+        if marker:
+            line.set(**self.marks(LIGHT))
         if self.dashes:
             line.set_dashes(self.dashes)
         return line
 
+    def marks(self, on: Ground) -> dict[str, Any]:
+        """The properties of its markers."""
+        face, edge = ("none", self.colour) if self.hollow else (self.colour, on.paper)
+        return {
+            "marker": self.marker,
+            "markersize": medium().marker,
+            "markerfacecolor": on.paper if self.hollow else face,
+            "markeredgecolor": edge,
+            "markeredgewidth": medium().line * (0.7 if self.hollow else 0.5),
+        }
+
 
 def looks(frame: pd.DataFrame, dark: bool = False) -> dict[str, Look]:
-    """How each series of the frame is drawn, the same in every figure that is given these looks."""
+    """How each series of the frame is drawn, the same in every figure that is given these looks.
+
+    A method has one colour. Where there are more methods than colours, those whose names begin alike ("maskgit",
+    "maskgit-unlabelled") share one and differ in dash and filling; where there is one method, its series get the colours.
+    """
+    named = of_images(frame)[["series", "method"]].drop_duplicates("series").astype(str)
+    families = named["method"].str.partition("-")[0]
+    methods = named["method"].nunique()
+    groups = named["series"] if methods == 1 else named["method"] if methods <= len(COLOURS) else families
+    colours, kin = pd.factorize(groups)[0], families.groupby(families).cumcount().to_numpy()
     shade = int(dark)
     return {
-        str(name): Look(COLOURS[i % len(COLOURS)][shade], MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)])
-        for i, name in enumerate(frame["series"].unique())
-    }
+        name: Look(
+            COLOURS[colour % len(COLOURS)][shade], MARKERS[place % len(MARKERS)], DASHES[variant % len(DASHES)],
+            hollow=bool(variant),
+        )
+        for place, (name, colour, variant) in enumerate(zip(named["series"], colours, kin, strict=True))
+    }  # fmt: skip
 
 
 @contextmanager
@@ -77,28 +154,30 @@ def theme(dark: bool = False, bare: bool = False) -> Iterator[None]:
 
     `bare` keeps the caller's style (who brought their own axes) except that a dollar sign in a name is not mathematics.
     """
-    colours = ground(dark)
     settings: Any = {"text.parse_math": False}
-    if not bare:
-        settings |= {
-            "figure.dpi": DPI, "figure.constrained_layout.h_pad": 0.08, "svg.hashsalt": "mgbench",
-            "font.size": 11, "font.family": "sans-serif",
-            "figure.facecolor": colours.paper, "axes.facecolor": colours.paper, "savefig.facecolor": "auto",
-            "text.color": colours.ink, "axes.labelcolor": colours.ink, "axes.titlecolor": colours.ink,
-            "axes.titlesize": 11.5, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.titlepad": 9,
-            "axes.edgecolor": colours.quiet, "axes.linewidth": 0.8,
-            "axes.spines.top": False, "axes.spines.right": False,
-            "axes.grid": True, "axes.axisbelow": True, "grid.color": colours.grid, "grid.linewidth": 0.8,
-            "xtick.color": colours.quiet, "ytick.color": colours.quiet,
-            "xtick.labelcolor": colours.ink, "ytick.labelcolor": colours.ink,
-            "legend.frameon": False, "legend.fontsize": 10.5, "lines.linewidth": 2,
-        }  # fmt: skip
-    with mpl.rc_context(settings):
+    with mpl.rc_context(settings if bare else settings | _house(ground(dark), medium())):
         yield
+
+
+def _house(colours: Ground, size: Medium) -> dict[str, Any]:
+    return {
+        "figure.dpi": DPI, "figure.constrained_layout.h_pad": 0.08, "svg.hashsalt": "mgbench", "pdf.fonttype": 42,
+        "font.size": size.text, "font.family": "sans-serif",
+        "figure.facecolor": colours.paper, "axes.facecolor": colours.paper, "savefig.facecolor": "auto",
+        "text.color": colours.ink, "axes.labelcolor": colours.ink, "axes.titlecolor": colours.ink,
+        "axes.titlesize": "medium", "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.titlepad": 7,
+        "axes.labelsize": "medium", "xtick.labelsize": size.text * 0.93, "ytick.labelsize": size.text * 0.93,
+        "axes.edgecolor": colours.quiet, "axes.linewidth": 0.8,
+        "axes.spines.top": False, "axes.spines.right": False,
+        "axes.grid": True, "axes.axisbelow": True, "grid.color": colours.grid, "grid.linewidth": 0.4 * size.line,
+        "xtick.color": colours.quiet, "ytick.color": colours.quiet,
+        "xtick.labelcolor": colours.ink, "ytick.labelcolor": colours.ink,
+        "legend.frameon": False, "legend.fontsize": size.text * 0.95, "lines.linewidth": size.line,
+    }  # fmt: skip
 
 
 def legend_label(name: str, width: int = 48, most: int = 5) -> str:
     """A series' name for a legend: wrapped where long; "_" at the front, which matplotlib would hide, is kept."""
-    lines = textwrap.wrap(name, width, break_long_words=True) or [" "]
-    shown = "\n".join(lines[:most]) + (" …" if len(lines) > most else "")
+    wrapped = textwrap.wrap(name, width, break_long_words=True) or [" "]
+    shown = "\n".join(wrapped[:most]) + (" …" if len(wrapped) > most else "")
     return " " + shown if shown.startswith("_") else shown

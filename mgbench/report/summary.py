@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from mgbench.errors import UserError, suggestion
-from mgbench.report.frame import FLOOR, POINT
+from mgbench.report.frame import ABOUT, FLOOR, IMAGES, POINT, TOKENIZER, of_images
 
 CONFIDENCE = 0.95
 MARK = "mark"
@@ -15,7 +15,7 @@ def mark_protocols(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with the series of every protocol but the first marked "†1", "†2", …, lest one is taken for another."""
     if MARK in frame:
         return frame
-    protocols = [name for name in frame.loc[frame["about"] == "images", "protocol"].unique() if name]
+    protocols = [name for name in frame.loc[frame[ABOUT] == IMAGES, "protocol"].unique() if name]
     marks = {name: f" †{place}" if place else "" for place, name in enumerate(protocols)}
     mark = [marks.get(name, "") for name in frame["protocol"]]
     series = [f"{name}{sign}" for name, sign in zip(frame["series"], mark, strict=True)]
@@ -23,7 +23,7 @@ def mark_protocols(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def comparable(frame: pd.DataFrame, metric: str, allow_mismatch: bool = False) -> pd.DataFrame:
-    """The finished rows that have a metric, which must have been obtained under one protocol.
+    """The finished rows of methods that have a metric, which must have been obtained under one protocol.
 
     Raises:
         UserError: if there is no such metric, or if there are several protocols and `allow_mismatch` is false.
@@ -31,7 +31,7 @@ def comparable(frame: pd.DataFrame, metric: str, allow_mismatch: bool = False) -
     if metric not in frame:
         raise UserError(f"no row has a score {metric!r}; {suggestion(metric, frame.attrs.get('scores', ()))}")
     values = pd.to_numeric(frame[metric], errors="coerce")
-    rows = frame[(frame["status"] == "done") & np.isfinite(values)]
+    rows = frame[(frame[ABOUT] == IMAGES) & (frame["status"] == "done") & np.isfinite(values)].infer_objects()
     protocols = rows["protocol"].unique()
     if len(protocols) > 1 and not allow_mismatch:
         shown = " and ".join(repr(name) for name in protocols[:2])
@@ -83,5 +83,27 @@ def floor_of(frame: pd.DataFrame, metric: str) -> float | None:
     name = FLOOR + metric
     if name not in frame:
         return None
-    values = pd.to_numeric(frame.loc[frame["status"] == "done", name], errors="coerce").dropna()
+    rows = of_images(frame)
+    values = pd.to_numeric(rows.loc[rows["status"] == "done", name], errors="coerce").dropna()
     return float(values.mean()) if len(values) else None
+
+
+def reconstruction_floors(frame: pd.DataFrame, metric: str, rows: pd.DataFrame) -> dict[str, float]:
+    """What real images score once each tokenizer among the rows has encoded and decoded them, by tokenizer.
+
+    A method whose tokens are that tokenizer's cannot be expected to do better.
+    """
+    if metric not in frame:
+        return {}
+    known = frame[(frame[ABOUT] == TOKENIZER) & (frame["status"] == "done")]
+    known = known.assign(**{metric: pd.to_numeric(known[metric], errors="coerce")}).dropna(subset=[metric])
+    used = rows[["tokenizer", "dataset"]].drop_duplicates()
+    return {str(name): float(part.mean()) for name, part in known.merge(used).groupby("tokenizer", sort=False)[metric]}
+
+
+def pareto(summary: pd.DataFrame, higher: bool) -> pd.DataFrame:
+    """The points of a summary with a cost that no other point beats in both, from the cheapest to the best."""
+    order = summary.dropna(subset=["cost", "mean"])
+    order = order.sort_values(["cost", "mean"], ascending=[True, not higher], kind="stable")
+    best = order["mean"].cummax() if higher else order["mean"].cummin()
+    return order[(best != best.shift()).to_numpy(bool)]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mgbench.report.frame import POINT, score_names, spell
+from mgbench.report.frame import POINT, of_images, score_names, spell
 from mgbench.report.measures import cost_short, higher_is_better, number, score_name, with_interval
 from mgbench.report.summary import summarise
 
@@ -13,11 +13,12 @@ TOKENIZER_COSTS = ("tokens", "codes_used", "parameters", "fit_seconds")
 
 
 def summary_table(frame: pd.DataFrame, allow_mismatch: bool = False) -> pd.DataFrame:
-    """One row per (series, sampling_steps), finished or not.
+    """One row per (series, sampling_steps) of the methods, finished or not.
 
     Columns: series, sampling_steps; nfe and seconds_per_image where known; for every score its mean, "<score> low" and
     "<score> high" (the 95 % interval over seeds); seeds (how many finished) and status ("done", or "2 done, 1 failed").
     """
+    frame = of_images(frame)
     keys = ["series", POINT]
     statuses = frame.groupby([*keys, "status"], sort=False, dropna=False).size().unstack(fill_value=0)
     done = statuses["done"] if "done" in statuses else pd.Series(0, statuses.index)

@@ -24,7 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("components", "stages", "report", "store", "testing"),
     ("plugins", "registry"),
     ("assembly", "plan", "citing"),
-    ("evaluation", "fitting", "judging", "reconstruction", "references", "trial"),
+    ("evaluation", "fitting", "judging", "reconstruction", "references", "traces", "trial"),
     ("engines",),
     ("cli",),
 )

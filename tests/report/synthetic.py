@@ -1,5 +1,6 @@
 """Results folders that look like real ones: what the runner would have stored, made up without training anything."""
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,26 @@ METHODS = {
     "emigm-unlabelled": (190.0, 1.3, 1.0, False, "diffusion(width=256)"),
     "maskgit-unlabelled": (215.0, 1.0, 1.0, False, "categorical"),
 }
+# As many methods as one study may compare: most of the field, and `var` that knows one number of steps only.
+MANY = {
+    **METHODS,
+    "mar": (26.0, 0.8, 1.8, True, "diffusion(width=256)"),
+    "mdm": (36.0, 1.2, 1.0, True, "categorical"),
+    "mdm-unlabelled": (240.0, 1.3, 1.0, False, "categorical"),
+    "mage": (44.0, 0.7, 1.0, True, "categorical"),
+    "muse": (27.5, 0.65, 2.0, True, "categorical"),
+    "halton": (25.0, 0.5, 1.0, True, "categorical"),
+    "remdm": (31.0, 1.5, 1.0, True, "categorical"),
+    "dfm": (40.0, 1.1, 1.0, True, "categorical"),
+    "dit": (21.0, 4.0, 2.0, True, "none"),
+    "dit-unguided": (52.0, 2.0, 1.0, True, "none"),
+    "var": (28.0, 0.2, 2.5, True, "none"),
+}
 
 
 def record(method: str = "emigm", steps: int = 8, seed: int = 0, **changes: Any) -> Record:
     """One finished row; `recipe` among the changes adds to the recipe, every other one replaces a field."""
-    end, slope, forwards, labels, head = METHODS.get(method, METHODS["emigm"])
+    end, slope, forwards, labels, head = MANY.get(method, METHODS["emigm"])
     fields = {"mask_schedule": "exp(rate=5.0)", "head": head, "labels": labels, "sampling_steps": steps, "seed": seed}
     recipe = {**Recipe().spelled(), **fields, **changes.pop("recipe", {})}
     random = np.random.default_rng([seed, steps, len(method)])
@@ -103,6 +119,42 @@ def store_curve(root: Path, item: Record, steps: int = 1000) -> None:
     (folder / "training.csv").write_text("\n".join(["step,loss,learning_rate,seconds", *rows]))
 
 
+def many(seeds: Any = range(3)) -> list[Record]:
+    """Sixteen methods in one study."""
+    rest = {method: values for method, values in MANY.items() if method != "var"}
+    return [*grid(rest, seeds=seeds), *(record("var", 4, seed) for seed in seeds)]
+
+
+def tokenizer(spec: str = "patch(size=2)", seed: int = 0, **scores: float) -> Record:
+    """How well a tokenizer gives real images back: a row that has no method."""
+    kept = {"dataset": "digits", "tokenizer": spec, "extractor": EXTRACTOR, "metrics": ["fid"], "samples": 0}
+    recipe = {**dict.fromkeys(Recipe().spelled()), **kept}
+    found = scores or {f"fid[{EXTRACTOR}]": 9.5, "rmse": 12.5}
+    made = record("tokenizer", scores=found, costs={"tokens": 16.0}, protocol="of tokenizers", about="tokenizer")
+    return replace(made, key=digest(["tokenizer", recipe, seed]), recipe=recipe)
+
+
 def grid(methods: Any = METHODS, steps: Any = STEPS, seeds: Any = range(3)) -> list[Record]:
     """Every method at every step count and seed; seeds vary slowest, as a study expands."""
     return [record(method, count, seed) for seed in seeds for method in methods for count in steps]
+
+
+def sweep(seeds: Any = range(3)) -> list[Record]:
+    """One method over samplers, guidance scales and steps: a grid of three axes whose effects are known.
+
+    Halton is 4 better and exp(rate=3.0) 1.5 worse everywhere; FID is lowest at scale 2.
+    """
+    shifts = {"random_order": 0.0, "halton(a=1)": -4.0, "maskgit(temperature=4.5)": 2.0}
+    rates = {"exp(rate=5.0)": 0.0, "exp(rate=3.0)": 1.5}
+    made = []
+    for seed, sampler, schedule, scale, steps in itertools.product(
+        seeds, shifts, rates, (1.0, 1.5, 2.0, 3.0), (4, 8, 16)
+    ):
+        guidance = "none" if scale == 1 else f"interval(low=0.1, high=0.7, inner=constant(scale={scale}))"
+        fields = {"sampler": sampler, "mask_schedule": schedule, "guidance_schedule": guidance}
+        noise = np.random.default_rng([seed, steps]).standard_normal() + 0.1 * (scale - 2)
+        fid = 20 + 60 / steps + 6 * (scale - 2) ** 2 + shifts[sampler] + rates[schedule] + noise
+        item = record("emigm", steps, seed, recipe=fields)
+        scores = {**item.scores, f"fid[{EXTRACTOR}]": fid, f"accuracy[{EXTRACTOR}]": 0.99 - 0.25 * np.exp(1 - scale)}
+        made.append(replace(item, scores=scores))
+    return made

@@ -1,6 +1,5 @@
 """How is a study read? One self-contained page, the figures and sheets as files, and every row as a table."""
 
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +7,14 @@ import pandas as pd
 
 from mgbench.errors import UserError
 from mgbench.record import Layout
-from mgbench.report import pictures
+from mgbench.report.figures import gallery
+from mgbench.report.figures.picture import Stored
 from mgbench.report.findings import findings, headline
 from mgbench.report.frame import REPEAT, of_images, read_results, score_names
 from mgbench.report.page.details import details
 from mgbench.report.page.grid import grids
 from mgbench.report.page.origin import environment, protocols, study_commands
-from mgbench.report.page.pictures import embed
+from mgbench.report.page.pictures import embed, sections
 from mgbench.report.page.shell import as_json, write_page
 from mgbench.report.published.overlay import overlay
 from mgbench.report.style import looks
@@ -31,7 +31,10 @@ def write_report(
     study: str | None = None,
     title: str | None = None,
     allow_mismatch: bool = False,
-    published: str | None = None,
+    where: str = "",
+    by: str = "",
+    neighbours: bool = False,
+    published: str = "",
 ) -> Path:
     """Write `index.html`, `table.csv`, `figures/` and `sheets/` into the output folder; return the path of the page.
 
@@ -40,7 +43,7 @@ def write_report(
     Raises:
         UserError: if there is nothing to report, no such set, or rows are not comparable and `allow_mismatch` is false.
     """
-    frame = read_results(results, study)
+    frame = read_results(results, study, where)
     if frame.empty:
         raise UserError(f"{results} holds no record that can be read; run the study again")
     images = of_images(frame)
@@ -60,7 +63,7 @@ def write_report(
         published=list(embed(beside.pictures, output)) if beside else [],
         counts=_counts(frame if images.empty else images),
         **_about_rows(frame),
-        **_about_images(images, Layout(Path(results)), output),
+        **_about_images(Stored(frame, Layout(Path(results)), by, neighbours), images, output),
     )
 
 
@@ -84,26 +87,24 @@ def _about_rows(frame: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _about_images(frame: pd.DataFrame, layout: Layout, output: Path) -> dict[str, Any]:
+def _about_images(stored: Stored, frame: pd.DataFrame, output: Path) -> dict[str, Any]:
     """What the page says about images that were drawn; nothing where no row is about any."""
     if frame.empty:
-        return {"headline": "", "findings": [], "figures": [], "sheets": [], "grids": [], "data": None, "swatches": {}}
+        return {"headline": "", "findings": [], "sections": [], "grids": [], "data": None, "swatches": {}}
     light, dark = looks(frame), looks(frame, dark=True)
     swatches = {name: (look.colour, dark[name].colour) for name, look in light.items()}
     tables = grids(frame, summary_table(frame, allow_mismatch=True))
-    wanted = chain(pictures.trade_offs(frame, True), pictures.training(frame, layout))
     return {
         "headline": headline(frame),
         "findings": findings(frame),
-        "figures": list(embed(wanted, output)),
-        "sheets": list(embed(pictures.samples(frame, layout), output)),
+        "sections": sections(embed(gallery(stored), output)),
         "grids": tables,
         "data": as_json(
             {
                 "grids": {grid.id: grid.as_data() for grid in tables},
-                "details": details(frame, layout),
+                "details": details(frame, stored.layout),
                 "swatches": swatches,
-                "file": frame.attrs["study"] or layout.root.name,
+                "file": frame.attrs["study"] or stored.layout.root.name,
             }
         ),
         "swatches": swatches,

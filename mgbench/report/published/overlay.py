@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from mgbench.report.figures.picture import Picture
 from mgbench.report.frame import POINT, score_names
 from mgbench.report.measures import family
-from mgbench.report.pictures import Picture
 from mgbench.report.published.data import EXTRACTOR, METRIC, SAMPLES, Published, read_published
 from mgbench.report.published.figure import published_figure
 from mgbench.report.summary import summarise
@@ -72,7 +72,8 @@ def picture(published: Published, own: pd.DataFrame | None = None) -> Picture:
     """The figure of published numbers, with or without one's own, as a picture of a page."""
     mine = "" if own is None else " Stars: your own runs, the mean over seeds."
     return Picture(
-        f"figures/{published.name}.png",
+        "Published numbers",
+        published.name,
         f"FID against NFE on {published.title}, as published",
         "A line joins the sizes of a model at one cost, or one model at several costs. "
         f"Small numbers: what one has to know of it, below the figure.{mine}",

@@ -1,6 +1,6 @@
 """Did training settle? The smoothed loss of each model against its training steps."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -9,13 +9,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mgbench.record import Layout
-from mgbench.report.axes import scale_height
-from mgbench.report.figures import PANEL, below
+from mgbench.report.figures.axes import scale_height
+from mgbench.report.figures.labels import below
+from mgbench.report.figures.picture import Picture, Stored
 from mgbench.report.frame import spell
-from mgbench.report.style import MOST_SERIES, Look, legend_label, looks, theme
+from mgbench.report.style import MOST_SERIES, Look, legend_label, looks, medium, panel, theme
 
 POINTS = 300
 MOST_PANELS = 4
+
+
+def pictures(stored: Stored) -> Iterator[Picture]:
+    """The training curves."""
+    frame, layout = stored.frame, stored.layout
+    series = ", ".join(map(str, frame["series"].unique()[:MOST_SERIES]))
+    yield Picture(
+        "Training",
+        "training",
+        "Training loss",
+        "Moving average, mean over seeds. Losses of different heads or weightings measure different things: "
+        "compare their shapes, not their heights.",
+        f"Line chart of the smoothed training loss against the training step for {series}.",
+        lambda dark: training_panels(frame, layout, styles=looks(frame, dark), dark=dark),
+    )
 
 
 def read_curves(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
@@ -60,7 +76,7 @@ def training_curves(
 ) -> Axes:
     """Draw the smoothed training loss of every series against the training step."""
     with theme(dark, bare=ax is not None):
-        axes = ax if ax is not None else Figure(figsize=PANEL, layout="constrained").subplots()
+        axes = ax if ax is not None else Figure(figsize=panel(), layout="constrained").subplots()
         curves = read_curves(frame, layout)
         styles = {**looks(frame, dark), **(styles or {})}
         _draw(axes, curves, styles)
@@ -85,7 +101,7 @@ def training_panels(
         return None
     styles = {**looks(frame, dark), **(styles or {})}
     with theme(dark):
-        figure = Figure(figsize=(PANEL[0], 0.75 * PANEL[1] * len(heads) + 0.6), layout="constrained")
+        figure = Figure(figsize=panel(1, 0.8 * len(heads)), layout="constrained")
         for axes, head in zip(np.ravel(figure.subplots(len(heads), squeeze=False)), heads, strict=True):
             _draw(axes, curves[curves["head"] == head], styles)
             axes.set_title(f"Head: {legend_label(head, 56)}" if len(heads) > 1 else "")
@@ -100,8 +116,8 @@ def _draw(axes: Axes, curves: pd.DataFrame, styles: Mapping[str, Look]) -> None:
         sns.lineplot(
             curves, x="step", y="loss", hue="series", style="series", hue_order=names, style_order=names,
             palette={name: styles[name].colour for name in names}, dashes={name: styles[name].dashes for name in names},
-            estimator=None, legend=False, linewidth=1.8, ax=axes,
+            estimator=None, legend=False, linewidth=0.9 * medium().line, ax=axes,
         )  # fmt: skip
-        scale_height(axes, curves["loss"], None)
+        scale_height(axes, curves["loss"])
     axes.set_xlabel("Training step")
     axes.set_ylabel("Training loss (smoothed)")

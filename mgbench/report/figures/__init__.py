@@ -1,0 +1,28 @@
+"""Every picture of a report, in the order in which a reader wants them; the page and the writer go through this one list.
+
+A maker yields the pictures of one question, each with title, caption, alternative text and how it is drawn, or none
+where the rows cannot answer it.
+"""
+
+from collections.abc import Iterator
+
+from mgbench.report.figures import effects, films, grids, guidance, schedules, sheets, stages, tradeoff, training
+from mgbench.report.figures.picture import Maker, Picture, Stored
+
+GALLERY: tuple[Maker, ...] = (
+    tradeoff.pictures,
+    guidance.pictures,
+    effects.pictures,
+    grids.pictures,
+    sheets.pictures,
+    films.pictures,
+    schedules.pictures,
+    training.pictures,
+    stages.pictures,
+)
+
+
+def gallery(stored: Stored) -> Iterator[Picture]:
+    """Every picture that the stored rows could give; `draw` of one may still find nothing to show."""
+    for maker in GALLERY:
+        yield from maker(stored)

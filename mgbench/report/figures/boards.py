@@ -1,0 +1,94 @@
+"""How are images laid out? A board of rows with names at the left and heads on top, each pixel as it is."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mgbench.report.style import DPI, ground, legend_label, medium, theme
+
+CELL = 60  # pixels that a small image is enlarged to, at least
+LARGEST = 128  # pixels that a large image is reduced to, at most
+GAP, BREAK = 3, 10
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One row of a board: images uint8 [n,C,H,W], or cells [n,h,w,3], with the labels they were asked for (-1: none).
+
+    `apart` leaves a gap above.
+    """
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray
+    apart: bool = False
+
+
+def load_images(path: Path) -> tuple[np.ndarray, np.ndarray] | None:
+    """The images and labels of a file; None where it is not there or not whole."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            images = arrays["images"]
+            labels = arrays["labels"] if "labels" in arrays else np.full(len(images), -1)
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+        return None
+    return (images, labels) if images.ndim == 4 and len(images) == len(labels) > 0 else None
+
+
+def as_cells(images: np.ndarray) -> np.ndarray:
+    """Images [n,C,H,W] as RGB [n,h,w,3], small ones enlarged by whole pixels and large ones thinned."""
+    images = np.repeat(images, 3, axis=1) if images.shape[1] == 1 else images[:, :3]
+    size = max(images.shape[2:])
+    step, times = max(1, size // LARGEST), max(1, -(-CELL // size))
+    return images[:, :, ::step, ::step].repeat(times, axis=2).repeat(times, axis=3).transpose(0, 2, 3, 1)
+
+
+def draw_board(lines: list[Shown], heads: list[str], corner: str = "", dark: bool = False) -> Figure:
+    """Rows of images under one head a column; `corner` says what the heads are."""
+    cells = [line.images if line.images.shape[-1] == 3 else as_cells(line.images) for line in lines]
+    height, width = (max(cell.shape[axis] for cell in cells) + GAP for axis in (1, 2))
+    gaps = np.cumsum([BREAK * line.apart for line in lines])
+    paper = tuple(int(ground(dark).paper[i : i + 2], 16) for i in (1, 3, 5))
+    board = np.full((height * len(lines) + int(gaps[-1]), width * len(heads), 3), paper, np.uint8)
+    tops = np.arange(len(lines)) * height + gaps
+    for top, cell in zip(tops, cells, strict=True):
+        for column, image in enumerate(cell):
+            board[top : top + image.shape[0], column * width : column * width + image.shape[1]] = image
+    return _frame(board, [line.name for line in lines], heads, corner, tops, (height, width), dark)
+
+
+def _frame(
+    board: np.ndarray,
+    names: list[str],
+    heads: list[str],
+    corner: str,
+    tops: np.ndarray,
+    cell: tuple[int, int],
+    dark: bool,
+) -> Figure:
+    """The board with names at its left and heads on top: on screen every pixel of it is one pixel of the figure."""
+    names = ["\n".join(legend_label(line, 36, 4) for line in name.splitlines()) for name in names]
+    text = medium().text * DPI / 72
+    left = text * (1.2 + 0.5 * max(len(line) for name in names for line in name.splitlines()))
+    top, edge = (2.3 if any(heads) else 0.6) * text, 8
+    scale = min(1.0, (medium().page * DPI - left - edge) / board.shape[1])
+    across, down = board.shape[1] * scale, board.shape[0] * scale
+    width, height = left + across + edge, top + down + edge
+    with theme(dark):
+        figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+        axes = figure.add_axes((left / width, edge / height, across / width, down / height))
+        axes.imshow(board, interpolation="none", aspect="auto")
+        axes.set_yticks(tops + (cell[0] - GAP) / 2, names)
+        axes.set_xticks(np.arange(len(heads)) * cell[1] + (cell[1] - GAP) / 2, heads)
+        axes.tick_params(
+            length=0, top=True, labeltop=True, bottom=False, labelbottom=False, labelsize=0.92 * medium().text
+        )
+        if any(heads):
+            at = ((left - 0.5 * text) / width, 1 - (top - 0.65 * text) / height)
+            figure.text(*at, corner, ha="right", va="center", color=ground(dark).quiet)
+        axes.grid(False)
+        axes.spines[:].set_visible(False)
+    return figure

@@ -1,0 +1,155 @@
+"""Which choices matter? For every axis of a study, the difference that each choice makes with everything else equal."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mgbench.report.figures.axes import draw_note
+from mgbench.report.figures.labels import halo
+from mgbench.report.figures.picture import Picture, Stored
+from mgbench.report.frame import of_images, score_names
+from mgbench.report.measures import family, higher_is_better, number, score_name, slug
+from mgbench.report.names import short_specs
+from mgbench.report.paired import effects
+from mgbench.report.style import COLOURS, ground, legend_label, lines, medium, panel, theme
+
+MOST_CHOICES = 30
+NAME_WIDTH, NAME_LINES = 40, 3
+
+
+def pictures(stored: Stored) -> Iterator[Picture]:
+    """The effects on the first score, where any two rows differ in one choice only."""
+    frame = stored.frame
+    for metric in score_names(of_images(frame))[:1]:
+        found = effects(frame, metric, allow_mismatch=True)
+        if len(found):
+            yield Picture(
+                "Choices",
+                f"effects-{slug(family(metric))}",
+                f"What each choice does to {score_name(metric)}",
+                "Differences to the choice marked |, over pairs of rows that agree in everything else, seed and steps included. "
+                "Bars: 95 % interval of the mean over the pairs (Student's t); hollow where it holds 0 or there is one pair.",
+                _alt(found, metric),
+                partial(_figure, frame, metric),
+            )
+
+
+def choice_effects(
+    frame: pd.DataFrame, metric: str, ax: Axes | None = None, *, allow_mismatch: bool = False, dark: bool = False
+) -> Axes:
+    """Draw the paired difference of every choice against the most frequent one of its axis, with interval and pairs.
+
+    Raises:
+        UserError: if there is no such score, or the rows are not comparable.
+    """
+    found = strongest(effects(frame, metric, allow_mismatch))
+    with theme(dark, bare=ax is not None):
+        axes = ax if ax is not None else Figure(figsize=_size(found), layout="constrained").subplots()
+        heights = _heights(found)
+        axes.axvline(0, color=ground(dark).quiet, linewidth=0.8, zorder=1)
+        for height, row in zip(heights, found.to_dict("records"), strict=True):
+            _draw(axes, height, row, dark)
+        _name(axes, found, heights, dark)
+        higher = higher_is_better(frame, metric)
+        better = "right" if higher else "left"
+        axes.set_xlabel(f"Difference in {score_name(metric)} ({better} is better)")
+        axes.grid(axis="y", visible=False)
+        axes.margins(x=0.12)
+        axes.spines["left"].set_visible(False)
+        draw_note(axes, "pairs", dark)
+    return axes
+
+
+def effects_figure(frame: pd.DataFrame, metric: str, *, dark: bool = False) -> Figure | None:
+    """A whole figure of the effects; None where no two rows differ in one choice only."""
+    found = strongest(effects(frame, metric, allow_mismatch=True))
+    if found.empty:
+        return None
+    with theme(dark):
+        figure = Figure(figsize=_size(found), layout="constrained")
+        choice_effects(frame, metric, figure.subplots(), allow_mismatch=True, dark=dark)
+    return figure
+
+
+def _figure(frame: pd.DataFrame, metric: str, dark: bool) -> Figure | None:
+    return effects_figure(frame, metric, dark=dark)
+
+
+def strongest(found: pd.DataFrame) -> pd.DataFrame:
+    """The choices to draw, each axis' reference (no pairs) first, without the options that all of an axis share.
+
+    Of very many choices those that differ most.
+    """
+    keep = found["mean"].abs().sort_values(ascending=False, kind="stable").index[:MOST_CHOICES]
+    parts = []
+    for _, part in found[found.index.isin(keep)].groupby("axis", sort=False):
+        short = short_specs([*part["choice"], *part["reference"]])
+        reference = part.head(1).assign(choice=part["reference"], mean=0.0, low=np.nan, high=np.nan, pairs=0)
+        parts.append(pd.concat([reference, part]).replace({"choice": short, "reference": short}))
+    return pd.concat(parts, ignore_index=True) if parts else found
+
+
+def _heights(found: pd.DataFrame) -> np.ndarray:
+    """Where each choice stands, in lines from the top down, with a line for its name above every axis."""
+    new = (found["axis"] != found["axis"].shift()).to_numpy()
+    tall = np.array([1.35 + 1.05 * _name_of(choice).count("\n") for choice in found["choice"]])
+    heights: np.ndarray = -(np.cumsum(tall) - tall / 2 + 1.5 * np.cumsum(new))
+    return heights
+
+
+def _name_of(choice: str) -> str:
+    return legend_label(choice, NAME_WIDTH, NAME_LINES)
+
+
+def _size(found: pd.DataFrame) -> tuple[float, float]:
+    return panel()[0], lines(-_heights(found).min() + 5)
+
+
+def _draw(axes: Axes, height: float, row: dict[Any, Any], dark: bool) -> None:
+    mean, low, high = row["mean"], row["low"], row["high"]
+    marker: dict[str, Any] = {"markersize": 1.15 * medium().marker, "markeredgewidth": 0.7 * medium().line, "zorder": 3}
+    if not row["pairs"]:
+        axes.plot([mean], [height], marker="|", color=ground(dark).quiet, gid="reference", **marker)
+        return
+    sure = not np.isnan(low) and (low > 0 or high < 0)
+    colour = COLOURS[0][int(dark)] if sure else ground(dark).quiet
+    if not np.isnan(low):
+        bar: dict[str, Any] = {"color": colour, "linewidth": medium().line, "solid_capstyle": "butt", "gid": "interval"}
+        axes.plot([low, high], [height, height], **bar)
+    face = colour if sure else ground(dark).paper
+    axes.plot([mean], [height], marker="o", color=colour, markerfacecolor=face, gid="effect", **marker)
+    axes.annotate(
+        str(row["pairs"]), (1, height), xycoords=("axes fraction", "data"), va="center", ha="right",
+        fontsize=0.82 * medium().text, color=ground(dark).quiet, gid="pairs",
+    )  # fmt: skip
+
+
+def _name(axes: Axes, found: pd.DataFrame, heights: np.ndarray, dark: bool) -> None:
+    axes.set_yticks(heights, [_name_of(choice) for choice in found["choice"]])
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(heights.min() - 1.2, 0)
+    for first, axis in found["axis"].drop_duplicates().items():
+        top = (
+            heights[int(str(first))]
+            + 1.05 * (1 + _name_of(str(found["choice"].iloc[int(str(first))])).count("\n")) / 2
+            + 0.5
+        )
+        axes.annotate(
+            str(axis).replace("_", " "), (0, top), xycoords=("axes fraction", "data"), va="center", ha="left",
+            xytext=(3, 0), textcoords="offset points", fontweight="bold", fontsize=0.95 * medium().text,
+            color=ground(dark).ink, gid="axis", path_effects=halo(axes),
+        )  # fmt: skip
+
+
+def _alt(found: pd.DataFrame, metric: str) -> str:
+    columns = found[["axis", "choice", "reference", "mean", "pairs"]].astype({"pairs": int}).to_numpy().tolist()
+    said = [
+        f"{axis} {choice} instead of {reference}: {number(mean)} ({pairs} pair{'s' if pairs > 1 else ''})"
+        for axis, choice, reference, mean, pairs in columns
+    ]
+    return f"Paired differences in {score_name(metric)}. {'; '.join(said[:12])}."

@@ -1,0 +1,212 @@
+"""How hard should one push towards the label? Scores against the guidance scale, which is read from the spec."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from mgbench.errors import UserError
+from mgbench.report.figures.axes import scale_height
+from mgbench.report.figures.labels import below
+from mgbench.report.figures.picture import Picture, Stored
+from mgbench.report.frame import POINT, REPEAT, name_series, of_images, score_names, spelled_fields
+from mgbench.report.measures import higher_is_better, number, score_axis, score_name
+from mgbench.report.paired import interval
+from mgbench.report.style import MOST_LONG, MOST_SERIES, Look, ground, legend_label, looks, medium, panel, theme
+from mgbench.report.summary import comparable
+from mgbench.spec import Spec
+
+FIELD, OPTION = "guidance_schedule", "scale"
+# Scores that guidance trades against the first one; at most so many panels.
+MOST_PANELS = 3
+UNGUIDED = 1.0
+
+
+def pictures(stored: Stored) -> Iterator[Picture]:
+    """The sweep of the guidance scale, where some line has at least three scales, or two that are guided."""
+    frame = stored.frame
+    metrics = [metric for metric in score_names(of_images(frame)) if len(sweep(frame, metric, allow_mismatch=True))][
+        :MOST_PANELS
+    ]
+    if metrics:
+        names = ", ".join(map(score_name, metrics))
+        steps = " or ".join(
+            str(count) for count in sorted(sweep(frame, metrics[0], allow_mismatch=True)[POINT].unique())
+        )
+        yield Picture(
+            "Choices",
+            "guidance",
+            f"{names} against the guidance scale",
+            f"Scale 1 is the conditional model without guidance. Each line keeps everything else the same, at {steps} steps. "
+            "Bands: 95 % interval over seeds.",
+            _alt(frame, metrics[0]),
+            lambda dark: guidance_panels(frame, metrics, styles=looks(frame, dark), dark=dark),
+        )
+
+
+def scale_of(spec: str) -> float | None:
+    """The guidance scale that a spec names, itself or in a part of it; 1 for a spec without options, else None.
+
+    `interval(low=0.1, high=0.5, inner=constant(scale=2.0))` has scale 2.
+    """
+    try:
+        parsed = Spec.parse(spec)
+    except UserError:
+        return None
+    found = list(_scales(parsed))
+    bare = UNGUIDED if not parsed.options and not parsed.args else None
+    return found[0] if found else bare
+
+
+def _scales(value: Any) -> Iterator[float]:
+    for name, option in value.options if isinstance(value, Spec) else ():
+        if name == OPTION and isinstance(option, int | float):
+            yield float(option)
+        yield from _scales(option)
+
+
+def _without_scale(value: Any) -> Any:
+    """A spec with the scale left out, by which the points of one line are known."""
+    if not isinstance(value, Spec):
+        return value
+    options = tuple((name, _without_scale(option)) for name, option in value.options if name != OPTION)
+    return Spec(value.name, tuple(_without_scale(item) for item in value.args), options)
+
+
+def sweep(frame: pd.DataFrame, metric: str, allow_mismatch: bool = False) -> pd.DataFrame:
+    """The mean of a metric over seeds per line and scale, with its 95 % interval; empty where no line has several scales.
+
+    A line is a method with all its settings but scale and seed, at the number of steps with most scales (the largest of
+    these). Unguided rows of the same settings are its point at scale 1. Columns: line, series (for its colour), scale,
+    mean, low, high.
+    """
+    rows = comparable(frame, metric, allow_mismatch)
+    spelled = spelled_fields(rows)
+    if FIELD not in spelled:
+        return _lines([])
+    known = {spec: scale_of(spec) for spec in spelled[FIELD].unique()}
+    scales = spelled[FIELD].map(known)
+    forms = spelled[FIELD].map(
+        {spec: str(_without_scale(Spec.parse(spec))) for spec in known if known[spec] is not None}
+    )
+    rest = spelled.drop(columns=[FIELD, REPEAT, "metrics"], errors="ignore")
+    line = name_series(rows, (FIELD,))
+    rows = rows.assign(line=line, scale=scales, form=forms, score=pd.to_numeric(rows[metric]))
+    rows["rest"] = pd.util.hash_pandas_object(rest, index=False)
+    bare = spelled[FIELD] == forms
+    made = []
+    for (form, _), part in rows[~bare & scales.notna()].groupby(["form", "rest"], sort=False):
+        unguided = rows[bare & (rows["scale"] == UNGUIDED) & (rows["rest"] == part["rest"].iloc[0])]
+        line = pd.concat([unguided, part])
+        if line["scale"].nunique() > 2 or part["scale"].nunique() > 1:
+            groups = line.groupby("scale")["score"]
+            made += [_point(str(form), part, scale, scores) for scale, scores in groups]
+    return _best_steps(_lines(made))
+
+
+def _point(form: str, part: pd.DataFrame, scale: Any, scores: pd.Series) -> dict[str, Any]:
+    first = part.iloc[0]
+    mean, low, high = interval(scores.to_numpy(float))
+    point = {
+        "line": f"{first['line']}, {FIELD}={form}",
+        "series": first["series"],
+        POINT: first[POINT],
+        "scale": scale,
+    }
+    return {**point, "mean": mean, "low": low, "high": high}
+
+
+def _lines(made: list[dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame(made, columns=["line", "series", POINT, "scale", "mean", "low", "high"])
+
+
+def _best_steps(found: pd.DataFrame) -> pd.DataFrame:
+    """Of each line the number of steps with most scales, the largest of these; its name says it."""
+    if found.empty:
+        return found
+    counts = found.groupby(["line", POINT], sort=False)["scale"].nunique().reset_index()
+    keep = counts.sort_values(["scale", POINT], kind="stable").drop_duplicates("line", keep="last")
+    kept = found.merge(keep[["line", POINT]]).sort_values(["line", "scale"], kind="stable", ignore_index=True)
+    return kept.assign(line=[f"{line}, {POINT}={steps}" for line, steps in zip(kept["line"], kept[POINT], strict=True)])
+
+
+def score_versus_scale(
+    frame: pd.DataFrame,
+    metric: str,
+    ax: Axes | None = None,
+    *,
+    styles: Mapping[str, Look] | None = None,
+    allow_mismatch: bool = False,
+    dark: bool = False,
+    legend: bool = True,
+) -> Axes:
+    """Draw a score against the guidance scale, a line per method and settings, with its 95 % interval over seeds.
+
+    Raises:
+        UserError: if there is no such score, or the rows are not comparable.
+    """
+    with theme(dark, bare=ax is not None):
+        axes = ax if ax is not None else Figure(figsize=panel(), layout="constrained").subplots()
+        found = sweep(frame, metric, allow_mismatch)
+        kept = _line_looks(found, {**looks(frame, dark), **(styles or {})})
+        for name, line in found.groupby("line", sort=False):
+            if str(name) in kept:
+                _draw(axes, line, kept[str(name)], dark)
+        if len(found):
+            scale_height(axes, found["mean"])
+        axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.set_xlabel("Guidance scale (1: none)")
+        axes.set_ylabel(legend_label(score_axis(metric, higher_is_better(frame, metric)), 24))
+        if legend and kept:
+            axes.legend([look.handle() for look in kept.values()], [legend_label(name) for name in kept])
+    return axes
+
+
+def guidance_panels(
+    frame: pd.DataFrame, metrics: list[str], *, styles: Mapping[str, Look] | None = None, dark: bool = False
+) -> Figure:
+    """A whole figure: a panel per score over one axis of scales, and one legend."""
+    with theme(dark):
+        figure = Figure(figsize=panel(1, 0.72 * len(metrics) + 0.1), layout="constrained")
+        grid = np.ravel(figure.subplots(len(metrics), squeeze=False, sharex=True))
+        for axes, metric in zip(grid, metrics, strict=True):
+            score_versus_scale(frame, metric, axes, styles=styles, allow_mismatch=True, dark=dark, legend=False)
+            axes.label_outer()
+        kept = _line_looks(sweep(frame, metrics[0], allow_mismatch=True), {**looks(frame, dark), **(styles or {})})
+        below(figure, list(kept), kept)
+        figure.align_ylabels()
+    return figure
+
+
+def _line_looks(found: pd.DataFrame, styles: Mapping[str, Look]) -> dict[str, Look]:
+    """The look of each line: that of its first series."""
+    firsts = found.drop_duplicates("line").head(MOST_LONG)
+    return {str(line): styles[str(series)] for line, series in zip(firsts["line"], firsts["series"], strict=True)}
+
+
+def _draw(axes: Axes, line: pd.DataFrame, look: Look, dark: bool) -> None:
+    drawn = axes.plot(
+        line["scale"], line["mean"], color=look.colour, linewidth=medium().line, **look.marks(ground(dark))
+    )[0]
+    if look.dashes:
+        drawn.set_dashes(look.dashes)
+    band = line.dropna(subset=["low", "high"])
+    if len(band):
+        axes.fill_between(
+            band["scale"], band["low"], band["high"], color=look.colour, alpha=0.14, linewidth=0, zorder=1
+        )
+
+
+def _alt(frame: pd.DataFrame, metric: str) -> str:
+    found = sweep(frame, metric, allow_mismatch=True)
+    best = found.sort_values("mean", ascending=not higher_is_better(frame, metric), kind="stable").drop_duplicates(
+        "line"
+    )
+    columns = best[["line", "mean", "scale"]].head(MOST_SERIES).to_numpy().tolist()
+    said = [f"{line}: best {number(mean)} at scale {scale:g}" for line, mean, scale in columns]
+    return f"Line chart of {score_name(metric)} against the guidance scale. {'; '.join(said)}."

@@ -1,0 +1,218 @@
+"""Which line is which, and at which settings? Names at the ends of lines and numbers beside points, where there is room."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from matplotlib.transforms import ScaledTranslation, Transform
+
+from mgbench.report.frame import POINT
+from mgbench.report.names import short_names
+from mgbench.report.style import Look, ground, legend_label, lines, medium
+
+# A name longer than this many letters goes to a legend below instead of to the end of its line.
+NAME_WIDTH = 24
+# Above so many lines only the settings of the points that no other beats are written.
+MOST_NUMBERED = 6
+# A line that ends before this share of the width, or is one point, is named where it ends, if there is room.
+EARLY = 0.5
+# The width of a letter and the height of a line, in sizes of the text.
+LETTER, LINE = 0.62, 1.2
+
+
+class Room:
+    """What is taken on an axes, in typographic points of the page."""
+
+    def __init__(self, axes: Axes) -> None:
+        self.axes = axes
+        self.points = np.empty((0, 2))
+        self.cloud = np.empty((0, 2))
+        self.boxes: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def place(self, points: np.ndarray) -> np.ndarray:
+        """Where points of the data lie on the page."""
+        placed: np.ndarray = self.axes.transData.transform(points) * 72 / self.axes.figure.dpi
+        return placed
+
+    def add_line(self, points: np.ndarray, marked: bool = True) -> None:
+        """Take what a line through points of the data covers."""
+        corners = self.place(points)
+        at = np.linspace(0, len(corners) - 1, 32 * max(len(corners) - 1, 0) + 1)
+        spread = [np.interp(at, np.arange(len(corners)), corners[:, axis]) for axis in (0, 1)]
+        self.cloud = np.concatenate([self.cloud, np.stack(spread, axis=1)])
+        if marked:
+            self.points = np.concatenate([self.points, corners])
+
+    def free(self, centre: np.ndarray, half: np.ndarray) -> bool:
+        """Whether a box lies inside the axes and clear of lines, points and other boxes."""
+        box = self.axes.bbox
+        low, high = np.array((box.x0, box.y0)), np.array((box.x1, box.y1))
+        inside = (centre - half >= low * 72 / self.axes.figure.dpi).all()
+        inside &= (centre + half <= high * 72 / self.axes.figure.dpi).all()
+        clear = not (np.abs(self.cloud - centre) < half).all(axis=1).any()
+        clear &= not (np.abs(self.points - centre) < half + medium().marker / 2).all(axis=1).any()
+        return bool(
+            inside and clear and not any((np.abs(other - centre) < half + size).all() for other, size in self.boxes)
+        )
+
+    def take(self, centre: np.ndarray, half: np.ndarray) -> None:
+        """Take a box."""
+        self.boxes.append((centre, half))
+
+
+def fits_beside(names: list[str]) -> bool:
+    """Whether names, shortened, can stand at the ends of their lines."""
+    return all(len(name) <= NAME_WIDTH for name in short_names(names).values())
+
+
+def label_lines(
+    axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], front: pd.DataFrame, dark: bool, names: bool
+) -> None:
+    """Write names at the ends of lines (if wanted) and sampling steps beside points; call again once the layout is final."""
+    for text in [text for text in axes.texts if text.get_gid() in ("steps", "name")]:
+        text.remove()
+    if shown.empty:
+        return
+    room = Room(axes)
+    for _, line in shown.groupby("series", sort=False):
+        room.add_line(line[["cost", "mean"]].to_numpy(float))
+        if len(line) == 1 and line["low"].notna().all():
+            room.add_line(
+                np.array([(line["cost"].iloc[0], line[end].iloc[0]) for end in ("low", "high")]), marked=False
+            )
+    _take_levels(axes, room)
+    if names:
+        _name(axes, shown, styles, room)
+    numbered = shown if shown["series"].nunique() <= MOST_NUMBERED else front
+    _number(axes, numbered, room, dark)
+
+
+def _take_levels(axes: Axes, room: Room) -> None:
+    for line in axes.lines:
+        if line.get_gid() == "floor":
+            level = float(np.asarray(line.get_ydata(), float)[0])
+            room.add_line(np.array([(edge, level) for edge in axes.get_xlim()], float), marked=False)
+    renderer = axes.figure.canvas.get_renderer() if hasattr(axes.figure.canvas, "get_renderer") else None
+    for text in axes.texts:
+        if text.get_gid() == "floor" and renderer is not None:
+            box = text.get_window_extent(renderer)
+            corners = np.array([(box.x0, box.y0), (box.x1, box.y1)]) * 72 / axes.figure.dpi
+            room.take(corners.mean(axis=0), np.abs(corners[1] - corners[0]) / 2)
+
+
+def _name(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], room: Room) -> None:
+    """Names at the right edge, spread so that none covers another; of lines that end early beside their ends."""
+    short = short_names(shown["series"].unique())
+    ends = shown.sort_values("cost", kind="stable").groupby("series", sort=False).last()
+    spots = room.place(ends[["cost", "mean"]].to_numpy(float))
+    size = 0.9 * medium().text
+    edge = axes.bbox.x1 * 72 / axes.figure.dpi
+    left = axes.bbox.x0 * 72 / axes.figure.dpi
+    waiting = []
+    for name, spot in zip(map(str, ends.index), spots, strict=True):
+        early = (spot[0] - left) < EARLY * (edge - left) or (shown["series"] == name).sum() == 1
+        if not (early and _name_here(axes, short[name], spot, styles[name], room, size)):
+            waiting.append((name, spot))
+    if not waiting:
+        return
+    waiting.sort(key=lambda item: item[1][1])
+    bottom, top = (side * 72 / axes.figure.dpi for side in (axes.bbox.y0, axes.bbox.y1))
+    heights = spread(np.array([spot[1] for _, spot in waiting]), LINE * size, bottom, top)
+    for (name, spot), height in zip(waiting, heights, strict=True):
+        look = styles[name]
+        leader = {
+            "arrowstyle": "-",
+            "color": look.colour,
+            "linewidth": 0.6,
+            "shrinkA": 0,
+            "shrinkB": medium().marker * 0.7,
+        }
+        axes.annotate(
+            legend_label(short[name], NAME_WIDTH), _data(axes, spot), xytext=(1, (height - bottom) / (top - bottom)),
+            textcoords=_beside(axes), ha="left", va="center", fontsize=size, color=look.colour, gid="name",
+            arrowprops=leader | {"relpos": (0, 0.5), "alpha": 0.7}, annotation_clip=False,
+        )  # fmt: skip
+
+
+def _beside(axes: Axes) -> Transform:
+    return axes.transAxes + ScaledTranslation(12 / 72, 0, axes.figure.dpi_scale_trans)
+
+
+def _data(axes: Axes, spot: np.ndarray) -> tuple[float, float]:
+    x, y = axes.transData.inverted().transform(spot * axes.figure.dpi / 72)
+    return float(x), float(y)
+
+
+def _name_here(axes: Axes, name: str, spot: np.ndarray, look: Look, room: Room, size: float) -> bool:
+    """Write a name beside the end of its line; whether there was room."""
+    half = np.array((LETTER * size * len(name) / 2, LINE * size / 2))
+    gap = medium().marker
+    right, up = np.array((half[0] + gap, 0)), np.array((0, half[1] + gap))
+    for shift in (right, right + up, right - up, up, -up, up - right, -up - right, -right):
+        if room.free(spot + shift, half):
+            room.take(spot + shift, half)
+            axes.annotate(
+                name, _data(axes, spot), xytext=tuple(shift), textcoords="offset points", gid="name",
+                ha="center", va="center", fontsize=size, color=look.colour, path_effects=halo(axes),
+            )  # fmt: skip
+            return True
+    return False
+
+
+def halo(axes: Axes) -> list[withStroke]:
+    """An outline in the colour of the ground, so that text stays readable where it crosses a band or a grid."""
+    return [withStroke(linewidth=0.22 * medium().text, foreground=axes.get_facecolor())]
+
+
+def spread(wanted: np.ndarray, height: float, low: float, high: float) -> np.ndarray:
+    """Places at least `height` apart and inside [low, high] where they fit, as near to the wanted (rising) as can be.
+
+    The nearest in the sense of least squares: pools of neighbours that would overlap are moved as one.
+    """
+    pools: list[tuple[float, int]] = []
+    for value in wanted - height * np.arange(len(wanted)):
+        total, count = float(value), 1
+        while pools and pools[-1][0] / pools[-1][1] > total / count:
+            before = pools.pop()
+            total, count = total + before[0], count + before[1]
+        pools.append((total, count))
+    level = np.concatenate([np.full(count, total / count) for total, count in pools])
+    upper = max(high - height * (len(wanted) - 1), low)
+    placed: np.ndarray = np.clip(level, low, upper) + height * np.arange(len(wanted))
+    return placed
+
+
+def _number(axes: Axes, points: pd.DataFrame, room: Room, dark: bool) -> None:
+    size = 0.78 * medium().text
+    for steps, cost, mean in points[[POINT, "cost", "mean"]].itertuples(index=False):
+        text = f"{steps:.0f}"
+        spot = room.place(np.array([(cost, mean)], float))[0]
+        half = np.array((LETTER * size * len(text) / 2 + 1, LINE * size / 2))
+        for sign in (1, -1):
+            shift = np.array((0.0, sign * (half[1] + medium().marker / 2 + 1.5)))
+            if room.free(spot + shift, half - 0.5):
+                room.take(spot + shift, half)
+                axes.annotate(
+                    text, (cost, mean), xytext=tuple(shift), textcoords="offset points", gid="steps",
+                    ha="center", va="center", fontsize=size, color=ground(dark).quiet, path_effects=halo(axes),
+                )  # fmt: skip
+                break
+
+
+def below(figure: Figure, names: list[str], styles: Mapping[str, Look], marker: bool = True) -> None:
+    """One legend for the whole figure, under it, in as many columns as fit; the figure grows by what it needs."""
+    if not names:
+        return
+    short = short_names(names)
+    labels = [legend_label(short[name], 64) for name in names]
+    longest = max(len(line) for label in labels for line in label.splitlines())
+    letters = figure.get_figwidth() * 72 / (medium().text * LETTER)
+    columns = max(1, min(len(labels), int(letters // (longest + 6))))
+    rows = -(-len(labels) // columns)
+    needed = sum(sorted((label.count("\n") + 1 for label in labels), reverse=True)[:rows])
+    figure.set_figheight(figure.get_figheight() + lines(needed + 0.5))
+    handles = [styles[name].handle(marker) for name in names]
+    figure.legend(handles, labels, loc="outside lower left", ncols=columns, handlelength=3)

@@ -1,0 +1,298 @@
+"""How do quality and cost trade off? A score against a cost, a line and a band per series, and the Pareto front."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from mgbench.recipe import KINDS
+from mgbench.report.figures.axes import draw_level, draw_note, faintshare, limit_height, scale_height, scale_width
+from mgbench.report.figures.labels import below, fits_beside, label_lines
+from mgbench.report.figures.picture import Picture, Stored
+from mgbench.report.frame import ABOUT, POINT, REPEAT, TOKENIZER, name_series, of_images, score_names, spell
+from mgbench.report.measures import (
+    cost_axis,
+    family,
+    higher_is_better,
+    number,
+    ranked,
+    score_axis,
+    score_name,
+    slug,
+)
+from mgbench.report.names import short_names, short_specs
+from mgbench.report.style import MOST_LONG, MOST_SERIES, Look, ground, legend_label, lines, looks, medium, panel, theme
+from mgbench.report.summary import comparable, floor_of, pareto, reconstruction_floors, summarise
+
+SECTION = "Trade-offs"
+FIRST = "nfe"
+# What scores are drawn against, in this order, and how a file name says it.
+AGAINST = {
+    "nfe": "nfe",
+    "token_forwards": "token-forwards",
+    "flops_per_image": "flops",
+    "head_evaluations": "head",
+    "seconds_per_image": "seconds",
+    "train_flops": "training-flops",
+    "train_seconds": "training-seconds",
+}
+
+
+def pictures(stored: Stored) -> Iterator[Picture]:
+    """The first score against every cost that tells rows apart, and the other scores against the network forwards."""
+    frame = stored.frame
+    for place, metric in enumerate(score_names(of_images(frame))):
+        rows = comparable(frame, metric, allow_mismatch=True)
+        for cost in (name for name in AGAINST if name in rows):
+            values = pd.to_numeric(rows[cost], errors="coerce").dropna()
+            if (cost == FIRST or place == 0) and len(values) and (cost == FIRST or values.nunique() > 1):
+                yield _picture(stored, metric, cost)
+
+
+def metric_versus(
+    frame: pd.DataFrame,
+    metric: str,
+    cost: str = FIRST,
+    ax: Axes | None = None,
+    *,
+    styles: Mapping[str, Look] | None = None,
+    allow_mismatch: bool = False,
+    dark: bool = False,
+    legend: bool = True,
+    most: int = MOST_SERIES,
+) -> Axes:
+    """Draw a score against a cost: a line per series, its 95 % interval over seeds, the Pareto front, and the floors.
+
+    The floors are what real images score, as they are and once the tokenizer has encoded and decoded them. The numbers
+    beside points are sampling steps. Of many series the best are drawn in colour, the others faintly. A cost that is one
+    number per series (of training) shows each series at its best. Give `styles` (of `looks`) to have the same colours in
+    several figures.
+
+    Raises:
+        UserError: if there is no such score or cost, or the rows are not comparable.
+    """
+    with theme(dark, bare=ax is not None):
+        axes = ax if ax is not None else Figure(figsize=panel(), layout="constrained").subplots()
+        summary, higher = points(frame, metric, cost, allow_mismatch), higher_is_better(frame, metric)
+        shown, rest = foremost(summary, higher, most)
+        rows = comparable(frame, metric, allow_mismatch)
+        styles = {**looks(frame, dark), **looks(rows, dark), **(styles or {})}
+        _draw_rest(axes, rest, dark)
+        _draw_front(axes, pareto(summary, higher), dark)
+        for name, line in shown.groupby("series", sort=False):
+            _draw_line(axes, line, styles[str(name)], dark)
+        scale_width(axes, summary["cost"])
+        _draw_floors(axes, frame, metric, rows, shown, dark)
+        axes.set_xlabel(cost_axis(cost))
+        axes.set_ylabel(score_axis(metric, higher))
+        if legend and len(shown):
+            short = short_names(shown["series"].unique())
+            axes.legend([styles[name].handle() for name in short], [legend_label(name) for name in short.values()])
+        label_lines(axes, shown, styles, pareto(summary, higher), dark, names=False)
+    return axes
+
+
+def metric_panels(
+    frame: pd.DataFrame,
+    metric: str,
+    cost: str = FIRST,
+    *,
+    by: str = "",
+    styles: Mapping[str, Look] | None = None,
+    allow_mismatch: bool = False,
+    dark: bool = False,
+) -> Figure:
+    """A whole figure of a score against a cost; a panel per value of `by`, or for methods with and without labels.
+
+    Short names stand at the ends of their lines, long ones in a legend below.
+    """
+    rows = comparable(frame, metric, allow_mismatch)
+    parts = panels(rows, by)
+    styles = {**looks(pd.concat([part for _, part in parts]) if by else rows, dark), **(styles or {})}
+    higher, summaries = (
+        higher_is_better(frame, metric),
+        [points(part, metric, cost, allow_mismatch) for _, part in parts],
+    )
+    shown = [foremost(summary, higher)[0] for summary in summaries]
+    beside = fits_beside(_names(shown))
+    if not beside:
+        shown = [foremost(summary, higher, MOST_LONG)[0] for summary in summaries]
+    with theme(dark):
+        figure = Figure(
+            figsize=(panel()[0], sum(_height(found, beside) for found in shown) or panel()[1]), layout="constrained"
+        )
+        grid = figure.subplots(max(len(parts), 1), squeeze=False, sharex=len(parts) > 1)
+        for axes, (title, part) in zip(np.ravel(grid), parts, strict=False):
+            with_floors = pd.concat([part, _tokenizers(frame)]) if len(_tokenizers(frame)) else part
+            most = MOST_SERIES if beside else MOST_LONG
+            metric_versus(
+                with_floors,
+                metric,
+                cost,
+                axes,
+                styles=styles,
+                allow_mismatch=allow_mismatch,
+                dark=dark,
+                legend=False,
+                most=most,
+            )
+            axes.set_title(title)
+        if not beside:
+            below(figure, _names(shown), styles)
+        for axes in figure.axes:
+            scale_width(axes, pd.concat(shown)["cost"])
+            axes.label_outer()
+        figure.align_ylabels()
+        # Names need to know where lines end, and the layout needs to know how long the names are.
+        for _ in range(2 if beside else 1):
+            figure.draw_without_rendering()
+            for axes, found in zip(figure.axes, shown, strict=False):
+                label_lines(axes, found, styles, pareto(found, higher), dark, names=beside)
+    return figure
+
+
+def _names(shown: list[pd.DataFrame]) -> list[str]:
+    return list(dict.fromkeys(str(name) for found in shown for name in found["series"]))
+
+
+def points(frame: pd.DataFrame, metric: str, cost: str, allow_mismatch: bool) -> pd.DataFrame:
+    """The summary to draw; where the cost is one number per series, each series at its best only."""
+    summary = summarise(frame, metric, cost, allow_mismatch)
+    spans = summary.groupby("series", sort=False)["cost"].agg(["min", "max", "size"])
+    if (spans["size"] > 1).any() and ((spans["max"] - spans["min"]) <= 1e-6 * spans["max"].abs()).all():
+        order = summary.sort_values("mean", ascending=not higher_is_better(frame, metric), kind="stable")
+        return order.drop_duplicates("series").sort_index()
+    return summary
+
+
+def panels(rows: pd.DataFrame, by: str = "", named: bool = True) -> list[tuple[str, pd.DataFrame]]:
+    """The rows by a field's value, or by whether labels were used in training; one untitled panel where all agree."""
+    if by:
+        rows = rows.assign(series=name_series(rows, (by,)))
+        spelled = rows[by].map(spell)
+        field = f"{by.replace('_', ' ')} " if named else ""
+        short = short_specs(spelled) if by in KINDS else {value: value for value in spelled}
+        return [(field + text, rows[spelled == value]) for value, text in short.items()]
+    if rows["labels"].nunique() < 2:
+        return [("", rows)]
+    titles = {True: "Trained with labels", False: "Trained without labels"}
+    return [(title, rows[rows["labels"] == value]) for value, title in titles.items()]
+
+
+def foremost(summary: pd.DataFrame, higher: bool, most: int = MOST_SERIES) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The series to draw in colour (those with the best means) and the others."""
+    best = summary.groupby("series", sort=False)["mean"].agg("max" if higher else "min")
+    keep = best.sort_values(ascending=not higher, kind="stable").index[:most]
+    chosen = summary["series"].isin(keep)
+    return summary[chosen], summary[~chosen]
+
+
+def _height(shown: pd.DataFrame, beside: bool) -> float:
+    """A panel's height in inches: more where many names stand beside it."""
+    return max(panel()[1], lines(shown["series"].nunique() * 0.8 + 4) if beside else 0)
+
+
+def _draw_line(axes: Axes, line: pd.DataFrame, look: Look, dark: bool) -> None:
+    alone = len(line) == 1
+    drawn = axes.plot(
+        line["cost"], line["mean"], color=look.colour, linewidth=medium().line, zorder=3, **look.marks(ground(dark))
+    )[0]
+    if look.dashes:
+        drawn.set_dashes(look.dashes)
+    band = line.dropna(subset=["low", "high"])
+    if alone:
+        drawn.set_markersize(1.5 * medium().marker)
+        axes.vlines(band["cost"], band["low"], band["high"], color=look.colour, linewidth=medium().line * 0.7, zorder=2)
+    elif len(band):
+        band = band.sort_values("cost", kind="stable")
+        axes.fill_between(band["cost"], band["low"], band["high"], color=look.colour, alpha=0.14, linewidth=0, zorder=1)
+
+
+def _draw_rest(axes: Axes, rest: pd.DataFrame, dark: bool) -> None:
+    if rest.empty:
+        return
+    faint = [line[["cost", "mean"]].to_numpy(float) for _, line in rest.groupby("series", sort=False)]
+    axes.add_collection(
+        LineCollection(faint, colors=ground(dark).quiet, alpha=0.18, linewidths=0.8, zorder=0.5, gid="rest")
+    )
+    draw_note(axes, f"faint: {rest['series'].nunique():,} more series", dark)
+
+
+def _draw_front(axes: Axes, front: pd.DataFrame, dark: bool) -> None:
+    """A broad pale step under the points that no other beats in both; nothing where one point beats all."""
+    if len(front) > 1:
+        axes.step(
+            front["cost"], front["mean"], where="post", color=ground(dark).quiet, alpha=0.22,
+            linewidth=2.4 * medium().line, solid_capstyle="round", solid_joinstyle="round", zorder=0.8, gid="pareto",
+        )  # fmt: skip
+
+
+def _draw_floors(
+    axes: Axes, frame: pd.DataFrame, metric: str, rows: pd.DataFrame, shown: pd.DataFrame, dark: bool
+) -> None:
+    real, rebuilt = floor_of(frame, metric), reconstruction_floors(frame, metric, rows)
+    floors = [level for level in (real, *rebuilt.values()) if level is not None]
+    scale_height(axes, shown["mean"], floors, faintshare(shown))
+    limit_height(axes, shown, floors)
+    if real is not None:
+        draw_level(axes, real, "real images", dark)
+    for name, level in rebuilt.items():
+        draw_level(axes, level, f"reconstructed by {legend_label(name, 40, 1)}", dark, right=True, dots=True)
+
+
+def _tokenizers(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the tokenizers that the frame's methods may use, whose scores are drawn as floors."""
+    return frame[frame[ABOUT] == TOKENIZER]
+
+
+def _picture(stored: Stored, metric: str, cost: str) -> Picture:
+    frame, word = stored.frame, AGAINST[cost]
+    return Picture(
+        SECTION,
+        f"{_short(frame, metric)}-versus-{word}",
+        f"{score_name(metric)} against {cost_axis(cost).partition(' (')[0]}",
+        _caption(frame, metric, cost),
+        _alt(frame, metric, cost),
+        partial(_draw_picture, stored, metric, cost),
+    )
+
+
+def _draw_picture(stored: Stored, metric: str, cost: str, dark: bool) -> Figure:
+    frame = stored.frame
+    styles = None if stored.by else looks(frame, dark)
+    return metric_panels(frame, metric, cost, by=stored.by, styles=styles, allow_mismatch=True, dark=dark)
+
+
+def _caption(frame: pd.DataFrame, metric: str, cost: str) -> str:
+    summary = points(frame, metric, cost, allow_mismatch=True)
+    rows = comparable(frame, metric, allow_mismatch=True)
+    said = ["Numbers at points: sampling steps."]
+    if summary["low"].notna().any():
+        seeds = rows[REPEAT].nunique()
+        said.append(f"Bands: 95 % interval of the mean over {seeds} seeds (Student's t).")
+    said.append("Pale step: the Pareto front.")
+    if floor_of(frame, metric) is not None:
+        said.append("Dashed: as many held-out real images.")
+    if reconstruction_floors(frame, metric, rows):
+        said.append("Dotted: real images after the tokenizer, which no method with those tokens should beat.")
+    return " ".join(said)
+
+
+def _alt(frame: pd.DataFrame, metric: str, cost: str) -> str:
+    best = ranked(frame, metric, cost).drop_duplicates("series")[:MOST_SERIES]
+    said = [
+        f"{row['series']}: best {number(row['mean'])} at {cost} {number(row['cost'])}, {row[POINT]:.0f} steps"
+        for _, row in best.iterrows()
+    ]
+    kind = f"Line chart of {score_name(metric)} against {cost_axis(cost)}, one line per method"
+    return f"{kind}. {'; '.join(said)}."
+
+
+def _short(frame: pd.DataFrame, metric: str) -> str:
+    """The metric in a file name; with its extractor only where another has the same family."""
+    alone = sum(family(name) == family(metric) for name in score_names(of_images(frame))) == 1
+    return slug(family(metric)) if alone else slug(metric)

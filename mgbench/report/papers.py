@@ -1,0 +1,200 @@
+"""What goes into a paper? The table in four formats, the references, and a paragraph about how it was done."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mgbench.report.frame import POINT, REPEAT, of_images, score_names, spell
+from mgbench.report.measures import cost_short, higher_is_better, number, score_name, with_interval
+from mgbench.report.paired import interval
+from mgbench.report.summary import comparable
+from mgbench.report.table import TABLE_COSTS, best_per_series, metrics_of, summary_table
+
+# Sign of the best in a column, and of those that it cannot be told from.
+BEST, TIED = "best", "tied"
+_ESCAPES = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "†": r"$\dagger$", "γ": r"$\gamma$", "–": "--",
+}  # fmt: skip
+
+
+def paper_table(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Each series at its best number of steps by the first score: what its cells say, and which are best or tied.
+
+    A series ties with the best of a column where the 95 % interval of their difference, paired by seed, holds 0; with one
+    seed, where both read the same.
+    """
+    table = summary_table(frame, allow_mismatch=True)
+    metrics = metrics_of(table)
+    if metrics:
+        best = best_per_series(frame, table, metrics[0])
+        table = pd.concat([best, table[~table["series"].isin(best["series"])].drop_duplicates("series")])
+    shown = pd.DataFrame({"method": table["series"], "steps": [f"{steps:.0f}" for steps in table[POINT]]})
+    for cost in (name for name in TABLE_COSTS if name in table):
+        shown[cost_short(cost)] = table[cost].map(number).to_numpy()
+    signs = pd.DataFrame("", index=shown.index, columns=shown.columns)
+    for metric in metrics:
+        columns = zip(table[metric], table[f"{metric} low"], table[f"{metric} high"], strict=True)
+        shown[score_name(metric)] = [with_interval(*values) for values in columns]
+        signs[score_name(metric)] = _signs(frame, table, metric, list(shown[score_name(metric)]))
+    return shown, signs.reindex(columns=shown.columns, fill_value="")
+
+
+def _signs(frame: pd.DataFrame, table: pd.DataFrame, metric: str, said: list[str]) -> list[str]:
+    means = table[metric].to_numpy(float)
+    if len(means) < 2 or np.isnan(means).all():
+        return [""] * len(means)
+    first = int(np.nanargmax(means) if higher_is_better(frame, metric) else np.nanargmin(means))
+    rows = comparable(frame, metric, allow_mismatch=True)
+    scores = pd.to_numeric(rows[metric]).groupby([rows["series"], rows[POINT], rows[REPEAT]]).mean()
+    seeds = [_seeds(scores, series, steps) for series, steps in zip(table["series"], table[POINT], strict=True)]
+    tied = [said[place] == said[first] or _ties(seeds[place], seeds[first]) for place in range(len(means))]
+    return [BEST if place == first else TIED if tied[place] else "" for place in range(len(means))]
+
+
+def _seeds(scores: pd.Series, series: str, steps: float) -> pd.Series:
+    try:
+        found: pd.Series = scores.loc[(series, steps)]
+    except KeyError:
+        return pd.Series(dtype=float)
+    return found
+
+
+def _ties(one: pd.Series, other: pd.Series) -> bool:
+    common = one.index.intersection(other.index)
+    if len(common) < 2:
+        return False
+    _, low, high = interval(one[common].to_numpy(float) - other[common].to_numpy(float))
+    return low <= 0 <= high
+
+
+def as_markdown(shown: pd.DataFrame, signs: pd.DataFrame) -> str:
+    """The table in Markdown: the best in bold, what ties with it in italics."""
+    marks = {BEST: "**", TIED: "*", "": ""}
+    rows = [
+        [
+            f"{marks[sign]}{text.replace('|', chr(92) + '|')}{marks[sign]}"
+            for text, sign in zip(cells, mark, strict=True)
+        ]
+        for cells, mark in zip(shown.to_numpy(str), signs.to_numpy(str), strict=True)
+    ]
+    lines = [list(shown.columns), ["---", *["--:"] * (shown.shape[1] - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + f"\n\n{_note(shown, signs)}\n"
+
+
+def as_latex(shown: pd.DataFrame, signs: pd.DataFrame) -> str:
+    """The table for LaTeX with booktabs: the best in bold, what ties with it underlined."""
+    marks = {BEST: r"\textbf{%s}", TIED: r"\underline{%s}", "": "%s"}
+    rows = [
+        " & ".join(marks[sign] % escape(text) for text, sign in zip(cells, mark, strict=True)) + r" \\"
+        for cells, mark in zip(shown.to_numpy(str), signs.to_numpy(str), strict=True)
+    ]
+    columns = "l" + "r" * (shown.shape[1] - 1)
+    heads = " & ".join(map(escape, shown.columns)) + r" \\"
+    body = [
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        heads,
+        r"\midrule",
+        *rows,
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    return "\n".join([r"% \usepackage{booktabs}", f"% {_note(shown, signs)}", *body]) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text as LaTeX prints it."""
+    return "".join(_ESCAPES.get(letter, letter) for letter in text)
+
+
+def _note(shown: pd.DataFrame, signs: pd.DataFrame) -> str:
+    said = ["Bold: best."]
+    if any("±" in text for text in shown.to_numpy(str).ravel()):
+        said.insert(0, "Mean ± half of the 95 % interval over seeds (Student's t).")
+    if bool((signs == TIED).to_numpy().any()):
+        said.append("Marked: cannot be told from the best (95 % interval of the difference, paired by seed).")
+    return " ".join(said)
+
+
+def methods_text(frame: pd.DataFrame) -> str:
+    """A paragraph for the methods section: data, protocol, methods, budget, seeds and hardware, all from the records."""
+    rows = of_images(frame)
+    rows = rows[rows["status"] == "done"]
+    if rows.empty:
+        return "No row has finished yet.\n"
+    seeds = rows[REPEAT].nunique()
+    data = [
+        f"We compare {_names(rows['series'])} on {_names(rows['dataset'])} (data fingerprint {_names(rows['data'])}).",
+        f"Each model was trained for {_range(rows['train_steps'])} steps of {_range(rows['batch_size'])} images "
+        f"at a learning rate of {_range(rows['learning_rate'])}, and sampled in {_list(rows[POINT])} steps.",
+        f"There {'is 1 seed' if seeds == 1 else f'are {seeds} seeds'} ({_list(rows[REPEAT])}); a seed decides initial "
+        "weights, training order, labels and noise, so that methods are compared on the same draws.",
+        f"Scores ({_names(pd.Series([score_name(name) for name in score_names(rows)]))}) follow the protocol "
+        f"{_names(rows['protocol'])}: data, reference split, number of samples, balance of labels, pixel format, extractor.",
+        "We report means and 95 % intervals over seeds (Student's t).",
+        _hardware(rows),
+    ]
+    command = f"\nReproduce with:\n\n    {frame.attrs['command']}\n" if frame.attrs.get("command") else ""
+    return "# Methods\n\n" + " ".join(data) + "\n" + command
+
+
+def _hardware(rows: pd.DataFrame) -> str:
+    where = _names(rows["device"]) if "device" in rows else "an unnamed device"
+    versions = [f"{name} {_names(rows[name])}" for name in ("mgbench", "torch", "python") if name in rows]
+    time = ""
+    if "train_seconds" in rows:
+        models = rows.drop_duplicates("training_key")
+        time = (
+            f" Training took {number(float(pd.to_numeric(models['train_seconds']).sum()) / 3600)} device hours in all."
+        )
+    return f"All ran on {where} with {', '.join(versions)}.{time}"
+
+
+def _names(values: pd.Series) -> str:
+    found = list(dict.fromkeys(spell(value) for value in values.dropna()))
+    if len(found) > 8:
+        return f"{', '.join(found[:6])} and {len(found) - 6} more"
+    return ", ".join(found[:-1]) + (" and " if len(found) > 1 else "") + found[-1] if found else "none"
+
+
+def _range(values: pd.Series) -> str:
+    found = sorted({float(value) for value in values.dropna()})
+    return f"{found[0]:g}" if len(found) == 1 else f"{found[0]:g} to {found[-1]:g}"
+
+
+def _list(values: pd.Series, most: int = 12) -> str:
+    found = sorted({int(value) for value in values.dropna()})
+    return ", ".join(map(str, found[:most])) + (" …" if len(found) > most else "")
+
+
+def write_tables(frame: pd.DataFrame, output: Path) -> list[str]:
+    """Write `table.md`, `table.tex`, `methods.md`, `references.bib` where references are stored, and `table.parquet`.
+
+    Returns what was left out, in sentences.
+    """
+    shown, signs = paper_table(frame)
+    texts = {
+        "table.md": as_markdown(shown, signs),
+        "table.tex": as_latex(shown, signs),
+        "methods.md": methods_text(frame),
+    }
+    if references := str(frame.attrs.get("references", "") or "").strip():
+        texts["references.bib"] = references + "\n"
+    for name, text in texts.items():
+        (output / name).write_text(text, encoding="utf-8")
+    return _write_parquet(frame, output / "table.parquet")
+
+
+def _write_parquet(frame: pd.DataFrame, path: Path) -> list[str]:
+    plain = frame.copy()
+    plain.attrs = {}
+    for name in plain:
+        if plain[name].dtype == object:
+            plain[name] = [value if value is None or value != value else spell(value) for value in plain[name]]
+    try:
+        plain.to_parquet(path, index=False)
+    except ImportError:
+        return [f"{path.name} was left out: it takes pyarrow (pip install 'mgbench[parquet]')"]
+    return []

@@ -1,0 +1,65 @@
+"""Which rows does a report take? A condition such as `sampler=halton and nfe<=16`, read and applied to a frame."""
+
+import operator
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mgbench.errors import UserError, suggestion
+from mgbench.spec import Spec, parse_value
+
+# The longer signs first, because "<" is also how "<=" begins.
+SIGNS: dict[str, Callable[[Any, Any], Any]] = {
+    "<=": operator.le, ">=": operator.ge, "!=": operator.ne, "==": operator.eq,
+    "=": operator.eq, "<": operator.lt, ">": operator.gt,
+}  # fmt: skip
+_TERM = re.compile(r"\s*(?P<name>[\w\[\] ]+?)\s*(?P<sign>" + "|".join(map(re.escape, SIGNS)) + r")\s*(?P<value>.+?)\s*")
+
+
+def select(frame: pd.DataFrame, condition: str) -> pd.DataFrame:
+    """The rows for which all terms of a condition hold: `column sign value`, joined by `and`.
+
+    Signs are = != < <= > >=. A name alone matches a component with any options (`sampler=halton`), a full spelling only
+    itself. A score may be named without its extractor where one extractor has it.
+
+    Raises:
+        UserError: if a term cannot be read or names no column.
+    """
+    keep = np.ones(len(frame), bool)
+    for term in re.split(r"\s+and\s+", condition.strip(), flags=re.IGNORECASE) if condition.strip() else []:
+        keep &= _holds(frame, term)
+    return frame[keep]
+
+
+def _holds(frame: pd.DataFrame, term: str) -> Any:
+    match = _TERM.fullmatch(term)
+    if match is None:
+        raise UserError(f"cannot read the condition {term!r}; write for example 'sampler=halton and nfe<=16'")
+    column, sign = frame[_column(frame, match["name"])], match["sign"]
+    value = parse_value(match["value"])
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return SIGNS[sign](pd.to_numeric(column, errors="coerce"), value).to_numpy(bool)
+    if SIGNS[sign] not in (operator.eq, operator.ne):
+        raise UserError(f"{term!r} compares with {sign}, which takes a number; {match['value']!r} is none")
+    same = column.map(lambda found: _same(found, value)).to_numpy(bool)
+    return same if SIGNS[sign] is operator.eq else ~same
+
+
+def _same(found: Any, value: Any) -> bool:
+    """Whether a stored value is the one asked for; a bare name is that component with any options."""
+    if isinstance(value, bool | None):
+        return found is value
+    text = str(found)
+    return text == str(value) or (not isinstance(value, Spec) and text.partition("(")[0] == str(value))
+
+
+def _column(frame: pd.DataFrame, name: str) -> str:
+    if name in frame:
+        return name
+    short = [column for column in map(str, frame.attrs.get("scores", ())) if column.partition("[")[0] == name]
+    if len(short) == 1:
+        return short[0]
+    raise UserError(f"the results have no column {name!r}; {suggestion(name, map(str, frame))}")
