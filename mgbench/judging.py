@@ -15,18 +15,23 @@ from torch import Tensor
 from mgbench.environment import environment
 from mgbench.kinds import ImageData
 from mgbench.plan import Row
-from mgbench.references import reference_of, verdict
+from mgbench.references import Reference, reference_of, verdict
 from mgbench.store import Store, Writer, write
 
 IMAGES = "images.npz"
 SHOWN = 100
 
 
-def judged(store: Store, row: Row, images: Tensor, labels: Tensor | None, device: torch.device) -> dict[str, Any]:
-    """What a record says of images uint8 [M,C,H,W'] with the labels they should have: scores, floors, warnings, protocol."""
+def reference_for(store: Store, row: Row, device: torch.device) -> Reference:
+    """What a row is measured against."""
     assembly = row.assembly
     extractor: Any = assembly.parts.extractor
-    reference = reference_of(assembly.data, assembly.spelled["dataset"], extractor, device, store.root)
+    return reference_of(assembly.data, assembly.spelled["dataset"], extractor, device, store.root)
+
+
+def judged(store: Store, row: Row, images: Tensor, labels: Tensor | None, device: torch.device) -> dict[str, Any]:
+    """What a record says of images uint8 [M,C,H,W'] with the labels they should have: scores, floors, warnings, protocol."""
+    assembly, reference = row.assembly, reference_for(store, row, device)
     # The labels of held-out images are what they are, and the key of such a row knows nothing of how others are drawn.
     drawn = "balanced" if assembly.recipe.balanced_labels or row.about == "tokenizer" else "random"
     return dict(vars(verdict(assembly.parts.metrics, reference, images, labels, device, drawn)))

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mgbench.report.compare import compare
+    from mgbench.report.changes import compare
     from mgbench.report.figures import gallery
     from mgbench.report.figures.effects import choice_effects
     from mgbench.report.figures.films import film_animation, film_strip
@@ -73,7 +73,7 @@ __all__ = [
 
 _HOMES = {
     "choice_effects": "figures.effects",
-    "compare": "compare",
+    "compare": "changes",
     "effects": "paired",
     "film_animation": "figures.films",
     "film_strip": "figures.films",

@@ -9,30 +9,32 @@ from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.lines import Line2D
 
 from mgbench.report.frame import of_images
 
-# After Okabe and Ito's and Tol's colours, which people with any colour vision tell apart, in an order that alternates in
-# tone; each is given for a light and for a dark ground.
+# After Okabe and Ito's colours, in an order that alternates in tone; for a light and for a dark ground. Any two of the
+# light ones are at least 10 CIELAB units apart to people without long- or middle-wave cones too.
 COLOURS = (
     ("#0072b2", "#5ab4e8"),
-    ("#d55e00", "#ff8a4c"),
-    ("#009e73", "#2fd0a5"),
-    ("#b4558f", "#e79ccb"),
-    ("#b87f00", "#f0c04a"),
-    ("#3f3f46", "#d4d4d8"),
-    ("#2b9ad3", "#9bd7ff"),
-    ("#7b1f4b", "#d4668f"),
-    ("#7a7a1a", "#c9c95c"),
-    ("#4b3fa3", "#a99bf5"),
-    ("#0f6b3a", "#74c98b"),
-    ("#e08a79", "#ffc2b0"),
+    ("#d55e00", "#ff7a3c"),
+    ("#009e73", "#22c79a"),
+    ("#b4558f", "#e08fc4"),
+    ("#cc9f00", "#f6d860"),
+    ("#3f3f46", "#f2f2f6"),
+    ("#4fb0e6", "#2f7fd0"),
+    ("#5a2d00", "#b06a30"),
+    ("#20208f", "#7f7cf5"),
+    ("#a08cf0", "#bdb0ff"),
+    ("#0b6b4f", "#a5ecc0"),
+    ("#f0a39a", "#ffc9ba"),
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", "h", ">", "*", "d")
 DASHES: tuple[Any, ...] = ("", (4, 1.5), (1, 1), (6, 1.5, 1.5, 1.5), (3, 1, 1, 1, 1, 1))
 # How many series a figure tells apart: named at their lines, or in a legend of long names.
 MOST_SERIES, MOST_LONG = 16, 8
+READABLE = 4.5
 DPI = 96  # a CSS pixel is a 96th of an inch
 
 
@@ -53,6 +55,32 @@ DARK = Ground(paper="#191d24", ink="#e8eaee", quiet="#a3abb8", grid="#2d333d")
 def ground(dark: bool) -> Ground:
     """The colours around the data on a light or a dark page."""
     return DARK if dark else LIGHT
+
+
+def readable(colour: str, dark: bool) -> str:
+    """A colour mixed with as much ink as text of it needs to be read on the ground (contrast 4.5 to 1)."""
+    on = ground(dark)
+    shares = (share / 10 for share in range(11))
+    mixed = (_mixed(colour, on.ink, share) for share in shares)
+    return next((found for found in mixed if contrast(found, on.paper) >= READABLE), on.ink)
+
+
+def contrast(one: str, other: str) -> float:
+    """The ratio of two colours' luminances, as the web's guidelines for accessibility define it."""
+    levels = sorted(_luminance(colour) + 0.05 for colour in (one, other))
+    return levels[1] / levels[0]
+
+
+def _luminance(colour: str) -> float:
+    red, green, blue = to_rgb(colour)
+    return float(0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2)
+
+
+def _mixed(colour: str, ink: str, share: float) -> str:
+    red, green, blue = (
+        (1 - share) * one + share * other for one, other in zip(to_rgb(colour), to_rgb(ink), strict=True)
+    )
+    return to_hex((red, green, blue))
 
 
 @dataclass(frozen=True)

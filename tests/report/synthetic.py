@@ -1,6 +1,7 @@
 """Results folders that look like real ones: what the runner would have stored, made up without training anything."""
 
 import itertools
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -158,3 +159,27 @@ def sweep(seeds: Any = range(3)) -> list[Record]:
         scores = {**item.scores, f"fid[{EXTRACTOR}]": fid, f"accuracy[{EXTRACTOR}]": 0.99 - 0.25 * np.exp(1 - scale)}
         made.append(replace(item, scores=scores))
     return made
+
+
+def store_film(root: Path, item: Record, steps: int = 4, grid: tuple[int, int] | None = (2, 2)) -> None:
+    """The states of two images of 8 × 8, a token revealed at each step."""
+    mask = np.ones((steps, 2, 4), bool)
+    for step in range(steps):
+        mask[step, :, : step + 1] = False
+    images = np.full((steps, 2, 1, 8, 8), 200, np.uint8)
+    arrays = {"images": images, "mask": mask, "step": np.arange(1, steps + 1), "labels": np.array([0, 1])}
+    np.savez(Layout(root).run(item.key) / "film.npz", **arrays, **({"grid": np.array(grid)} if grid else {}))
+
+
+def store_schedules(root: Path, item: Record, revealed: Any = (1.0, 1.0, 2.0)) -> None:
+    """What a row's schedules look like."""
+    times = np.linspace(0, 1, 5)
+    gamma = {"mask_schedule": list(times**2), "sampling_schedule": list(times)}
+    content = {"t": list(times), "gamma": gamma, "tokens": 16, "revealed": list(revealed)}
+    (Layout(root).run(item.key) / "curves.json").write_text(json.dumps(content))
+
+
+def store_nearest(root: Path, item: Record, value: int = 7) -> None:
+    """The nearest training images of the first samples, all of one grey."""
+    images = np.full((20, 1, 8, 8), value, np.uint8)
+    np.savez(Layout(root).run(item.key) / "nearest.npz", images=images, distance=np.zeros(20))

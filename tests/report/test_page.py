@@ -42,6 +42,8 @@ def test_everything_is_written(report):
         "sheets/steps.png",
     } <= written
     assert {name.rpartition(".")[0].replace("/", "-") for name in written if name.endswith(".png")} == shown
+    drawn = ("fid-versus-nfe", "fid-versus-seconds", "kid-versus-nfe", "accuracy-versus-nfe", "training", "stages")
+    assert {f"figures/{stem}.{kind}" for stem in drawn for kind in ("png", "svg", "pdf")} <= written
 
 
 def test_names_from_outside_stay_text(report):

@@ -11,7 +11,7 @@ from matplotlib.transforms import ScaledTranslation, Transform
 
 from mgbench.report.frame import POINT
 from mgbench.report.names import short_names
-from mgbench.report.style import Look, ground, legend_label, lines, medium
+from mgbench.report.style import Look, ground, legend_label, lines, medium, readable
 
 # A name longer than this many letters goes to a legend below instead of to the end of its line.
 NAME_WIDTH = 24
@@ -85,7 +85,7 @@ def label_lines(
             )
     _take_levels(axes, room)
     if names:
-        _name(axes, shown, styles, room)
+        _name(axes, shown, styles, room, dark)
     numbered = shown if shown["series"].nunique() <= MOST_NUMBERED else front
     _number(axes, numbered, room, dark)
 
@@ -103,7 +103,7 @@ def _take_levels(axes: Axes, room: Room) -> None:
             room.take(corners.mean(axis=0), np.abs(corners[1] - corners[0]) / 2)
 
 
-def _name(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], room: Room) -> None:
+def _name(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], room: Room, dark: bool) -> None:
     """Names at the right edge, spread so that none covers another; of lines that end early beside their ends."""
     short = short_names(shown["series"].unique())
     ends = shown.sort_values("cost", kind="stable").groupby("series", sort=False).last()
@@ -114,7 +114,7 @@ def _name(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], room: Roo
     waiting = []
     for name, spot in zip(map(str, ends.index), spots, strict=True):
         early = (spot[0] - left) < EARLY * (edge - left) or (shown["series"] == name).sum() == 1
-        if not (early and _name_here(axes, short[name], spot, styles[name], room, size)):
+        if not (early and _name_here(axes, short[name], spot, readable(styles[name].colour, dark), room, size)):
             waiting.append((name, spot))
     if not waiting:
         return
@@ -132,7 +132,7 @@ def _name(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], room: Roo
         }
         axes.annotate(
             legend_label(short[name], NAME_WIDTH), _data(axes, spot), xytext=(1, (height - bottom) / (top - bottom)),
-            textcoords=_beside(axes), ha="left", va="center", fontsize=size, color=look.colour, gid="name",
+            textcoords=_beside(axes), ha="left", va="center", fontsize=size, color=readable(look.colour, dark), gid="name",
             arrowprops=leader | {"relpos": (0, 0.5), "alpha": 0.7}, annotation_clip=False,
         )  # fmt: skip
 
@@ -146,7 +146,7 @@ def _data(axes: Axes, spot: np.ndarray) -> tuple[float, float]:
     return float(x), float(y)
 
 
-def _name_here(axes: Axes, name: str, spot: np.ndarray, look: Look, room: Room, size: float) -> bool:
+def _name_here(axes: Axes, name: str, spot: np.ndarray, colour: str, room: Room, size: float) -> bool:
     """Write a name beside the end of its line; whether there was room."""
     half = np.array((LETTER * size * len(name) / 2, LINE * size / 2))
     gap = medium().marker
@@ -156,7 +156,7 @@ def _name_here(axes: Axes, name: str, spot: np.ndarray, look: Look, room: Room, 
             room.take(spot + shift, half)
             axes.annotate(
                 name, _data(axes, spot), xytext=tuple(shift), textcoords="offset points", gid="name",
-                ha="center", va="center", fontsize=size, color=look.colour, path_effects=halo(axes),
+                ha="center", va="center", fontsize=size, color=colour, path_effects=halo(axes),
             )  # fmt: skip
             return True
     return False

@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from mgbench.recipe import KINDS
-from mgbench.report.figures.axes import draw_level, draw_note, faintshare, limit_height, scale_height, scale_width
+from mgbench.report.figures.axes import draw_level, draw_note, limit_height, lines_share, scale_height, scale_width
 from mgbench.report.figures.labels import below, fits_beside, label_lines
 from mgbench.report.figures.picture import Picture, Stored
 from mgbench.report.frame import ABOUT, POINT, REPEAT, TOKENIZER, name_series, of_images, score_names, spell
@@ -236,7 +236,7 @@ def _draw_floors(
 ) -> None:
     real, rebuilt = floor_of(frame, metric), reconstruction_floors(frame, metric, rows)
     floors = [level for level in (real, *rebuilt.values()) if level is not None]
-    scale_height(axes, shown["mean"], floors, faintshare(shown))
+    scale_height(axes, shown["mean"], floors, lines_share(shown))
     limit_height(axes, shown, floors)
     if real is not None:
         draw_level(axes, real, "real images", dark)

@@ -1,0 +1,61 @@
+import pytest
+
+from mgbench.errors import UserError
+from mgbench.report.frame import read_results
+from tests.report.synthetic import record, store, sweep
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return store(tmp_path_factory.mktemp("where"), *sweep(seeds=(0,)))
+
+
+@pytest.mark.parametrize(
+    ("condition", "rows"),
+    [
+        ("", 72),
+        ("sampler=halton", 24),
+        ("sampler=halton(a=1)", 24),
+        ("sampler=halton(a=2)", 0),
+        ("sampler!=halton", 48),
+        ("sampler=halton and sampling_steps<=8", 16),
+        ("sampler=halton AND sampling_steps < 8 and guidance_schedule=none", 2),
+        ("nfe>=16", 24),
+        ("labels=true", 72),
+        ("labels=false", 0),
+        ("status=done and method=emigm", 72),
+        ("mask_schedule == exp(rate=3.0)", 36),
+    ],
+)
+def test_a_condition_keeps_the_rows_for_which_it_holds(results, condition, rows):
+    assert len(read_results(results, where=condition)) == rows
+
+
+def test_a_score_is_named_without_its_extractor_and_no_number_meets_no_bound(results):
+    frame = read_results(results, where="fid<25")
+    assert 0 < len(frame) < 72
+    assert (frame["fid[digits_cnn]"] < 25).all()
+
+
+def test_what_no_longer_varies_leaves_the_names(results):
+    assert all("sampler" not in name for name in read_results(results, where="sampler=halton")["series"])
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("samplr=halton", "no column 'samplr'; did you mean 'sampler'?"),
+        ("sampler", "cannot read the condition 'sampler'"),
+        ("sampler=halton or nfe<2", "cannot read"),
+        ("sampler<halton", "takes a number"),
+        ("nfe<", "cannot read the condition"),
+    ],
+)
+def test_a_condition_that_cannot_be_read_is_said(results, condition, said):
+    with pytest.raises(UserError, match="(?s)" + said.replace("?", r"\?")):
+        read_results(results, where=condition)
+
+
+def test_an_unfinished_row_meets_no_condition_on_its_scores(tmp_path):
+    rows = [record("emigm", 4), record("emigm", 8, status="failed", scores={}, costs={})]
+    assert len(read_results(store(tmp_path, *rows), where="nfe>0")) == 1
