@@ -18,6 +18,7 @@ from mgbench.plugins import Registry, find, load
 from mgbench.progress import Interrupted, Progress
 from mgbench.recipe import Recipe
 from mgbench.record import Record
+from mgbench.stages.sample import labels_for
 from mgbench.store import CHECKPOINT, Store
 from mgbench.study import Study
 from mgbench.trial import run_trial
@@ -444,3 +445,10 @@ def test_real_images_that_are_broken_are_written_again(
     spoil(path)
     run(registry, tmp_path, m=TINY.change(sampling_steps=1))
     assert path.read_bytes() == before
+
+
+def test_a_row_says_that_its_labels_were_drawn_at_random(registry: Registry, tmp_path: Path) -> None:
+    record = run(registry, tmp_path, random=TINY.change(balanced_labels=False))["random"]
+    assert "/n20/random/" in record.protocol
+    with np.load(tmp_path / "runs" / record.key / "images.npz") as kept:
+        assert kept["labels"].tolist() == labels_for(torch.arange(20), 10, seed=0).tolist()
