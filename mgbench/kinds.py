@@ -152,7 +152,10 @@ class Dataset(Protocol):
 
 
 class Tokenizer(Protocol):
-    """What is a token?"""
+    """What is a token?
+
+    `scales`, which is optional: the sides of the square grids of codes that follow each other, coarse to fine.
+    """
 
     def build(self, shape: tuple[int, int, int]) -> Any:
         """A `modules.TokenizerModule`, not yet fitted, for images of this shape (C, H, W').

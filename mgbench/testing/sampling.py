@@ -184,7 +184,7 @@ def process(component: Any, parts: Parts | None = None, space: TokenSpace | None
     slope = torch.cat([one.grad.flatten() for one in model.parameters() if one.grad is not None])
     need(slope.isfinite().all() and (slope != 0).any(), "the loss must have a gradient, and a finite one")
     _bound(component, model.eval(), parts, space, labels)
-    _finish(component, model, parts, space, labels[:7])
+    _finish(component, stirred(model), parts, space, labels[:7])
 
 
 @torch.no_grad()

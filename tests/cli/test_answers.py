@@ -122,6 +122,12 @@ def test_plan_shows_every_recipe_and_the_trials_they_share(mgbench: Command, tmp
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_process_that_decides_its_steps_has_one_row_whatever_is_asked(mgbench: Command) -> None:
+    answer = mgbench("plan", "--plugins", "var", "--methods", "var", "--vary", "sampling_steps=2,4,8")
+    rows = [[cell.strip() for cell in line.split("│")] for line in answer.out.splitlines() if "│" in line]
+    assert [row[1:4] for row in rows if row[1] == "var"] == [["var", "–", "0"]]
+
+
 def test_plan_takes_only_the_methods_that_are_named(mgbench: Command) -> None:
     answer = mgbench(
         "plan", "--plugins", "emigm,maskgit", "--methods", "emigm", "--vary", "sampling_steps=4", "--seeds", "0,1"
