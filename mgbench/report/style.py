@@ -204,6 +204,11 @@ def _house(colours: Ground, size: Medium) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def letters(inches: float) -> int:
+    """About how many letters of text fit into so many inches."""
+    return int(inches * 72 / (0.56 * medium().text))
+
+
 def legend_label(name: str, width: int = 48, most: int = 5) -> str:
     """A series' name for a legend: wrapped where long; "_" at the front, which matplotlib would hide, is kept."""
     wrapped = textwrap.wrap(name, width, break_long_words=True) or [" "]

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from mgbench.report.measures import briefly
-from mgbench.report.style import ground, medium
+from mgbench.report.style import ground, letters, medium, panel
 
 # From this ratio between its largest and smallest value on, an axis is logarithmic.
 BIG_RATIO = 6.0
@@ -26,7 +26,10 @@ def scale_width(axes: Axes, values: pd.Series) -> None:
         return
     axes.set_xscale("log", base=2)
     whole = values.min() >= 1
-    axes.xaxis.set_major_locator(LogLocator(base=2) if whole else LogLocator(base=10, subs=(1, 2, 5)))
+    # Three numbers a decade where they do not run into each other.
+    room = letters(0.4 * panel()[0])
+    subs = (1.0, 2.0, 5.0) if 3 * 4 * np.log10(float(values.max() / values.min())) <= room else (1.0,)
+    axes.xaxis.set_major_locator(LogLocator(base=2) if whole else LogLocator(base=10, subs=subs))
     axes.xaxis.set_major_formatter(FuncFormatter(_plainly))
     axes.xaxis.set_minor_locator(NullLocator())
     low, high = float(values.min()) / 2**0.35, float(values.max()) * 2**0.35

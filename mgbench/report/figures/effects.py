@@ -32,7 +32,7 @@ def pictures(stored: Stored) -> Iterator[Picture]:
                 "Choices",
                 f"effects-{slug(family(metric))}",
                 f"What each choice does to {score_name(metric)}",
-                "Differences to the choice marked |, over pairs of rows that agree in everything else, seed and steps included. "
+                "Differences to the choice marked ◇, over pairs of rows that agree in everything else, seed and steps included. "
                 "Bars: 95 % interval of the mean over the pairs (Student's t); hollow where it holds 0 or there is one pair.",
                 _alt(found, metric),
                 partial(_figure, frame, metric),
@@ -114,7 +114,8 @@ def _draw(axes: Axes, height: float, row: dict[Any, Any], dark: bool) -> None:
     mean, low, high = row["mean"], row["low"], row["high"]
     marker: dict[str, Any] = {"markersize": 1.15 * medium().marker, "markeredgewidth": 0.7 * medium().line, "zorder": 3}
     if not row["pairs"]:
-        axes.plot([mean], [height], marker="|", color=ground(dark).quiet, gid="reference", **marker)
+        paper, quiet = ground(dark).paper, ground(dark).quiet
+        axes.plot([mean], [height], marker="d", color=quiet, markerfacecolor=paper, gid="reference", **marker)
         return
     sure = not np.isnan(low) and (low > 0 or high < 0)
     colour = COLOURS[0][int(dark)] if sure else ground(dark).quiet

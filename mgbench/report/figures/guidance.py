@@ -15,8 +15,20 @@ from mgbench.report.figures.labels import below
 from mgbench.report.figures.picture import Picture, Stored
 from mgbench.report.frame import POINT, REPEAT, name_series, of_images, score_names, spelled_fields
 from mgbench.report.measures import higher_is_better, number, score_axis, score_name
+from mgbench.report.names import short_names
 from mgbench.report.paired import interval
-from mgbench.report.style import MOST_LONG, MOST_SERIES, Look, ground, legend_label, looks, medium, panel, theme
+from mgbench.report.style import (
+    MOST_LONG,
+    MOST_SERIES,
+    Look,
+    ground,
+    legend_label,
+    letters,
+    looks,
+    medium,
+    panel,
+    theme,
+)
 from mgbench.report.summary import comparable
 from mgbench.spec import Spec
 
@@ -161,9 +173,9 @@ def score_versus_scale(
         axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.set_xlabel("Guidance scale (1: none)")
-        axes.set_ylabel(legend_label(score_axis(metric, higher_is_better(frame, metric)), 24))
+        axes.set_ylabel(legend_label(score_axis(metric, higher_is_better(frame, metric)), letters(0.5 * panel()[1])))
         if legend and kept:
-            axes.legend([look.handle() for look in kept.values()], [legend_label(name) for name in kept])
+            axes.legend([look.handle() for look in kept.values()], list(map(legend_label, short_names(kept).values())))
     return axes
 
 

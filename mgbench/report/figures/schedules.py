@@ -16,6 +16,7 @@ from mgbench.report.figures.labels import below
 from mgbench.report.figures.picture import Picture, Stored
 from mgbench.report.figures.sheets import shared_steps
 from mgbench.report.frame import POINT, REPEAT, of_images
+from mgbench.report.names import short_names
 from mgbench.report.style import DASHES, MOST_SERIES, Look, ground, legend_label, looks, medium, panel, theme
 
 FILE = "curves.json"
@@ -130,7 +131,9 @@ def reveal_counts(
         axes.set_ylabel("Tokens revealed")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if legend and found:
-            axes.legend([styles[name].handle() for name in found], [legend_label(name) for name in found])
+            axes.legend(
+                [styles[name].handle() for name in found], [legend_label(name) for name in short_names(found).values()]
+            )
     return axes
 
 

@@ -25,7 +25,19 @@ from mgbench.report.measures import (
     slug,
 )
 from mgbench.report.names import short_names, short_specs
-from mgbench.report.style import MOST_LONG, MOST_SERIES, Look, ground, legend_label, lines, looks, medium, panel, theme
+from mgbench.report.style import (
+    MOST_LONG,
+    MOST_SERIES,
+    Look,
+    ground,
+    legend_label,
+    letters,
+    lines,
+    looks,
+    medium,
+    panel,
+    theme,
+)
 from mgbench.report.summary import comparable, floor_of, pareto, reconstruction_floors, summarise
 
 SECTION = "Trade-offs"
@@ -88,7 +100,7 @@ def metric_versus(
         scale_width(axes, summary["cost"])
         _draw_floors(axes, frame, metric, rows, shown, dark)
         axes.set_xlabel(cost_axis(cost))
-        axes.set_ylabel(score_axis(metric, higher))
+        axes.set_ylabel(legend_label(score_axis(metric, higher), letters(0.85 * panel()[1])))
         if legend and len(shown):
             short = short_names(shown["series"].unique())
             axes.legend([styles[name].handle() for name in short], [legend_label(name) for name in short.values()])
@@ -239,9 +251,18 @@ def _draw_floors(
     scale_height(axes, shown["mean"], floors, lines_share(shown))
     limit_height(axes, shown, floors)
     if real is not None:
-        draw_level(axes, real, "real images", dark)
+        draw_level(axes, real, "real images", dark, right=not rebuilt and _crowded_left(axes, shown, real))
     for name, level in rebuilt.items():
         draw_level(axes, level, f"reconstructed by {legend_label(name, 40, 1)}", dark, right=True, dots=True)
+
+
+def _crowded_left(axes: Axes, shown: pd.DataFrame, level: float) -> bool:
+    """Whether points near a level leave more room for its name at the right than at the left."""
+    corners = shown[["cost", "mean"]].to_numpy(float)
+    places = axes.transAxes.inverted().transform(axes.transData.transform(corners))
+    height = axes.transAxes.inverted().transform(axes.transData.transform((corners[0, 0], level)))[1]
+    near = places[np.abs(places[:, 1] - height) < 0.12, 0]
+    return bool((near < 0.4).sum() > (near > 0.6).sum())
 
 
 def _tokenizers(frame: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,8 @@ from mgbench.report.figures.axes import scale_height
 from mgbench.report.figures.labels import below
 from mgbench.report.figures.picture import Picture, Stored
 from mgbench.report.frame import spell
-from mgbench.report.style import MOST_SERIES, Look, legend_label, looks, medium, panel, theme
+from mgbench.report.names import short_names
+from mgbench.report.style import MOST_SERIES, Look, legend_label, letters, looks, medium, panel, theme
 
 POINTS = 300
 MOST_PANELS = 4
@@ -82,7 +83,8 @@ def training_curves(
         _draw(axes, curves, styles)
         names = list(curves["series"].unique())
         if names:
-            axes.legend([styles[name].handle(marker=False) for name in names], [legend_label(name) for name in names])
+            labels = [legend_label(name) for name in short_names(names).values()]
+            axes.legend([styles[name].handle(marker=False) for name in names], labels)
     return axes
 
 
@@ -104,7 +106,7 @@ def training_panels(
         figure = Figure(figsize=panel(1, 0.8 * len(heads)), layout="constrained")
         for axes, head in zip(np.ravel(figure.subplots(len(heads), squeeze=False)), heads, strict=True):
             _draw(axes, curves[curves["head"] == head], styles)
-            axes.set_title(f"Head: {legend_label(head, 56)}" if len(heads) > 1 else "")
+            axes.set_title(legend_label(f"Head: {head}", letters(0.78 * panel()[0]), 2) if len(heads) > 1 else "")
         shown = curves[curves["head"].isin(heads)]
         below(figure, list(shown["series"].unique()), styles, marker=False)
     return figure
