@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import mgbench
-from mgbench.cli import cite, diff, evaluate, listing, plan, plugins, published, report, run, show
+from mgbench.cli import cite, compare, diff, evaluate, listing, plan, plugins, published, report, run, show
 
 app = typer.Typer(
     name="mgbench",
@@ -24,6 +24,7 @@ for command in (
     listing.list_,
     show.show,
     diff.diff,
+    compare.compare,
     evaluate.evaluate,
     cite.cite,
     plugins.plugins,
