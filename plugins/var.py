@@ -75,9 +75,10 @@ class VAR(nn.Module):
         self.embed = nn.Embedding(codes, width)
         self.label = LabelEmbedding(classes, width)
         self.unlabelled = nn.Parameter(0.02 * torch.randn(width))
+        self.drop = nn.Dropout(options.dropout)
         # One for each place of each scale, so none for each scale.
         self.positions = positions(self.ends[-1], width)
-        self.blocks = nn.ModuleList(AdaptiveBlock(width, options.heads) for _ in range(options.depth))
+        self.blocks = nn.ModuleList(AdaptiveBlock(width, options.heads, options.dropout) for _ in range(options.depth))
         self.exit = AdaptiveExit(width, codes)
         self.register_buffer("carried", carried(scales), persistent=False)
         self.register_buffer("seen", block_causal(scales), persistent=False)
@@ -91,7 +92,7 @@ class VAR(nn.Module):
         known, first = codes.shape[1], 0 if cache is None else cache.length
         end = next(end for end in self.ends if end > known)
         label = self.label(labels, self.unlabelled)
-        x = self.carried[first:end, :known] @ self.embed(codes) + self.positions[:, first:end]
+        x = self.carried[first:end, :known] @ self.drop(self.embed(codes)) + self.positions[:, first:end]
         if not first:
             # The first scale has nothing to start from but the label.
             x = torch.cat([x[:, :1] + label[:, None], x[:, 1:]], 1)
@@ -121,6 +122,7 @@ class NextScale:
     width: Count = 64
     depth: Count = 4
     heads: Count = 4
+    dropout: Share = 0.0
     label_drop: Share = 0.1
     asks: ClassVar[tuple[str, ...]] = ("guidance_schedule", "code_draw")
     ignores: ClassVar[tuple[str, ...]] = ("sampling_steps",)

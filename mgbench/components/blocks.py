@@ -86,20 +86,21 @@ class AdaptiveBlock(nn.Module):
 
     takes_sequences = True
 
-    def __init__(self, width: int, heads: int, mlp_ratio: int = 4) -> None:
+    def __init__(self, width: int, heads: int, dropout: float = 0.0, mlp_ratio: int = 4) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width, eps=EPS, elementwise_affine=False)
-        self.attn = Attention(width, heads, 0.0)
+        self.attn = Attention(width, heads, dropout)
         self.fc1 = nn.Linear(width, mlp_ratio * width)
         self.fc2 = nn.Linear(mlp_ratio * width, width)
+        self.drop = nn.Dropout(dropout)
         self.modulation = nn.Linear(width, 6 * width)
 
     def forward(self, x: Tensor, condition: Tensor, seen: Tensor | None = None, cache: Cache | None = None) -> Tensor:
         """Change x [B,M,W] as its condition [B,W] says; `seen` and `cache` as `Attention` takes them."""
         shift1, scale1, gate1, shift2, scale2, gate2 = self.modulation(condition)[:, None].chunk(6, -1)
         x = x + gate1 * self.attn(self.norm(x) * (1 + scale1) + shift1, seen, cache)
-        hidden = functional.gelu(self.fc1(self.norm(x) * (1 + scale2) + shift2), approximate="tanh")
-        out: Tensor = x + gate2 * self.fc2(hidden)
+        hidden = self.drop(functional.gelu(self.fc1(self.norm(x) * (1 + scale2) + shift2), approximate="tanh"))
+        out: Tensor = x + gate2 * self.drop(self.fc2(hidden))
         return out
 
 

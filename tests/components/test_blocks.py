@@ -67,6 +67,13 @@ def test_the_condition_sets_scale_shift_and_strength() -> None:
     torch.testing.assert_close(block(X, CONDITION), h + six[5] * block.fc2(hidden), rtol=1e-4, atol=1e-5)
 
 
+def test_an_adaptive_block_drops_out_in_attention_and_in_its_mlp_while_it_trains() -> None:
+    torch.manual_seed(0)
+    block = AdaptiveBlock(8, 2, dropout=1.0).requires_grad_(False)
+    assert torch.equal(block(X, CONDITION), X)
+    assert not torch.equal(block.eval()(X, CONDITION), X)
+
+
 def test_times_are_told_by_waves_from_one_radian_a_tick_down() -> None:
     features = time_features(torch.tensor([0.0, 500.0]), 4)
     rates = [10000 ** (-index / 4) for index in range(4)]

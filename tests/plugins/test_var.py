@@ -95,6 +95,16 @@ def test_a_cache_may_catch_up_with_several_scales() -> None:
     torch.testing.assert_close(module(tokens[:, :5], LABELS, cache), together[:, 1:], rtol=1e-4, atol=1e-5)
 
 
+def test_what_is_dropped_in_training_is_there_in_sampling() -> None:
+    torch.manual_seed(0)
+    module = VAR(NextScale(16, 2, 2, dropout=0.5), SCALES, CODES, 3)
+    module.load_state_dict(stirred().state_dict())
+    tokens = codes()
+    first, again = module(tokens[:, :5], LABELS), module(tokens[:, :5], LABELS)
+    assert (first - again).abs().amax((0, 2)).min() > 1e-3
+    torch.testing.assert_close(module.eval()(tokens[:, :5], LABELS), stirred()(tokens[:, :5], LABELS))
+
+
 def test_a_place_starts_from_the_picture_so_far() -> None:
     """The sum of the coarser scales, each grown to the full side, shrunk to the side of the next."""
     values = torch.randn(2, 14, 7, generator=seeded())
@@ -227,7 +237,7 @@ def test_the_loss_is_the_mean_surprise_and_the_bound_their_sum() -> None:
     process = NextScale(16, 1, 2, label_drop=0.0)
     model = process.build(parts(), SPACE, 3)
     tokens, labels = codes(), LABELS
-    assert float(process.loss(model, parts(), tokens, labels, seeded())) == pytest.approx(math.log(CODES), rel=1e-5)
+    assert float(process.loss(model, parts(), tokens, labels, seeded()).detach()) == pytest.approx(math.log(CODES), rel=1e-5)
     model.network = stirred()
     log_p = torch.log_softmax(model.network(tokens[:, :5], labels), -1).gather(-1, tokens[..., None])[..., 0]
     loss, bound = (
