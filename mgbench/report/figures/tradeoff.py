@@ -159,11 +159,12 @@ def metric_panels(
             scale_width(axes, pd.concat(shown)["cost"])
             axes.label_outer()
         figure.align_ylabels()
-        # Names need to know where lines end, and the layout needs to know how long the names are.
+        # Names need to know where lines end, and the layout how long the names are; then it is final.
         for _ in range(2 if beside else 1):
             figure.draw_without_rendering()
             for axes, found in zip(figure.axes, shown, strict=False):
                 label_lines(axes, found, styles, pareto(found, higher), dark, names=beside)
+        figure.set_layout_engine("none")
     return figure
 
 
