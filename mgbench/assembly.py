@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,7 @@ from mgbench.spec import Spec
 class Assembly:
     """A recipe looked up: its keys, every field spelled out, its parts and its images.
 
-    `unfit` is the reason why the parts cannot work together, if they cannot.
+    `unfit` is the reason why the parts cannot work together, if they cannot; `unasked`, that it is a part which nothing asks.
     """
 
     recipe: Recipe
@@ -29,6 +29,7 @@ class Assembly:
     parts: Parts
     data: ImageData
     unfit: str = ""
+    unasked: bool = False
 
     @property
     def classes(self) -> int:
@@ -41,13 +42,18 @@ class Assembly:
         return self.recipe.samples or len(self.data.test)
 
 
-def assemble(registry: Registry, recipe: Recipe) -> Assembly:
+def assemble(registry: Registry, recipe: Recipe, given: Collection[str] = KINDS.keys()) -> Assembly:
     """Look up and build all that a recipe asks for.
 
+    What is set but not asked makes the recipe unfit where it was `given` by who wants to run it, and is left out where it only
+    came along with the method: a diffusion head's solver, say, when another head takes its place.
+
     Raises:
-        UserError: if a component or option does not exist, or the recipe sets a kind that nothing could ask for.
+        UserError: if a component or option does not exist.
     """
     specs = _asked(registry, recipe)
+    unasked = [kind for kind in KINDS if getattr(recipe, kind) is not None and kind not in specs]
+    recipe = recipe.change(**dict.fromkeys(kind for kind in unasked if kind not in given))
     ignored = getattr(registry.offer("process", specs["process"]).maker, "ignores", ())
     recipe = recipe.change(**{name: FIELDS[name].default for name in ignored})
     parts = Parts(labels=recipe.labels)
@@ -63,8 +69,9 @@ def assemble(registry: Registry, recipe: Recipe) -> Assembly:
     parts.metrics = tuple(registry.build("metric", spec) for spec in recipe.metrics)
     spelled = {**recipe.spelled(), **dict.fromkeys(KINDS), **dict.fromkeys(ignored)}
     spelled |= {kind: str(registry.spell(kind, spec)) for kind, spec in specs.items()}
-    reason = _unfit(registry, recipe, specs, parts, data)
-    return Assembly(recipe, make_keys(recipe, answers, data.fingerprint), spelled, parts, data, reason)
+    keys, too_much = make_keys(recipe, answers, data.fingerprint), _unasked(recipe, specs)
+    reason = too_much or _unfit(recipe, specs, parts, data)
+    return Assembly(recipe, keys, spelled, parts, data, reason, unasked=bool(too_much))
 
 
 def token_space(parts: Parts, data: ImageData) -> TokenSpace:
@@ -158,9 +165,8 @@ def _metrics_answer(registry: Registry, recipe: Recipe) -> Answer:
     return Answer(", ".join(answer.spelling for answer in answers), "+".join(answer.source for answer in answers))
 
 
-def _unfit(registry: Registry, recipe: Recipe, specs: Mapping[str, Spec], parts: Parts, data: ImageData) -> str:
+def _unfit(recipe: Recipe, specs: Mapping[str, Spec], parts: Parts, data: ImageData) -> str:
     try:
-        _check_unasked(registry, recipe, specs)
         if recipe.labels and data.train_labels is None:
             raise Unfit(f"{specs['dataset']} has no labels; set labels=False")
         space = token_space(parts, data)
@@ -182,14 +188,13 @@ def _components(values: Iterable[Any]) -> Iterator[Any]:
             yield from _components(getattr(value, item.name) for item in dataclasses.fields(value))
 
 
-def _check_unasked(registry: Registry, recipe: Recipe, specs: Mapping[str, Spec]) -> None:
+def _unasked(recipe: Recipe, specs: Mapping[str, Spec]) -> str:
+    """What is wrong with a recipe that sets a kind which nothing in it asks, if it does."""
     for kind in KINDS:
         given = getattr(recipe, kind)
-        if given is None or kind in specs:
-            continue
-        said = f"{kind}={given} is set, but nothing in this recipe asks for a {kind.replace('_', ' ')}"
-        if any(
-            kind in _asks(offer) for asked in specs for offer in registry.names(asked).values() if asked != "process"
-        ):
-            raise Unfit(said)
-        raise UserError(f"{said} (the process {specs['process']} does not); leave it out")
+        if given is not None and kind not in specs:
+            return (
+                f"{kind}={given} is set, but nothing in this recipe asks for a {kind.replace('_', ' ')} "
+                f"(process={specs['process']} and its parts do not); leave it out"
+            )
+    return ""

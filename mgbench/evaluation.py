@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mgbench.assembly import load_images
-from mgbench.components.image_files import Pictures, read_images, read_statistics
+from mgbench.components.image_files import Pictures, Published, read_images, read_statistics
 from mgbench.errors import UserError, suggestion
 from mgbench.kinds import Features, ImageData
 from mgbench.references import Reference, Verdict, reference_of, verdict
@@ -69,13 +69,22 @@ def _reference(
         path = Path(question.reference).expanduser()
         _exists(registry, path, question.reference)
         name, usual = path.name, EXTRACTOR
-        statistics = read_statistics(path)
-        if statistics is not None:
-            extractor: Any = registry.build("extractor", question.extractor or Spec(usual))
-            return _of_statistics(path, statistics, extractor.build().to(device)), None
+        published = read_statistics(path)
+        if published is not None:
+            return _of_published(path, published, _extractor(registry, question, usual), device, root)
         data = _as_data(read_images(path), read_images(question.held_out) if question.held_out else None)
-    extractor = registry.build("extractor", question.extractor or Spec.parse(usual))
-    return reference_of(data, name, extractor, device, root), data
+    return reference_of(data, name, _extractor(registry, question, usual), device, root), data
+
+
+def _extractor(registry: Registry, question: Question, usual: str) -> Any:
+    if question.extractor is not None:
+        return registry.build("extractor", question.extractor)
+    extractor = registry.build("extractor", Spec.parse(usual))
+    try:
+        extractor.build()
+    except UserError as error:
+        raise UserError(f"{error}; or name what else should look at the images, --extractor …") from None
+    return extractor
 
 
 def _dataset(registry: Registry, text: str) -> Spec | None:
@@ -94,6 +103,8 @@ def _exists(registry: Registry, path: Path, text: str) -> None:
 
 
 def _as_data(real: Pictures, held_out: Pictures | None) -> ImageData:
+    if real.labels is not None and not real.class_names:
+        real = replace(real, class_names=tuple(str(label) for label in range(int(real.labels.max()) + 1)))
     if held_out is None:
         return ImageData(real.images, real.labels, real.images[:0], None, real.class_names)
     if held_out.images.shape[1:] != real.images.shape[1:]:
@@ -101,13 +112,19 @@ def _as_data(real: Pictures, held_out: Pictures | None) -> ImageData:
     return ImageData(real.images, real.labels, held_out.images, _labels(held_out, real.class_names), real.class_names)
 
 
-def _of_statistics(path: Path, statistics: tuple[Any, Any], module: Any) -> Reference:
-    features, spatial = statistics
-    known = Features(
-        torch.empty(0, len(features.mean), dtype=torch.float64), statistics=features, spatial_statistics=spatial
-    )
-    hashed = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Reference(f"{path.name}@{hashed[:8]}/statistics", module, known, None)
+def _of_published(
+    path: Path, published: Published, extractor: Any, device: torch.device, root: Path
+) -> tuple[Reference, ImageData | None]:
+    """Statistics for the distances that take them, and the images that lie beside them for the other metrics."""
+    name = f"{path.name}@{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}/statistics"
+    data = _as_data(published.pictures, None) if published.pictures is not None else None
+    if data is None:
+        empty = torch.empty(0, len(published.features.mean), dtype=torch.float64)
+        seen = Reference(name, extractor.build().to(device), Features(empty), None)
+    else:
+        seen = reference_of(data, path.name, extractor, device, root)
+    real = replace(seen.real, statistics=published.features, spatial_statistics=published.spatial)
+    return replace(seen, name=name, real=real), data
 
 
 def _labels(pictures: Pictures, names: Sequence[str]) -> Tensor | None:

@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import io
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
@@ -19,7 +20,7 @@ from mgbench.stages.likelihood import held_out_bound
 from mgbench.stages.sample import Model
 from mgbench.stages.tokenize import encode
 from mgbench.stages.train import Training, TrainStep
-from mgbench.store import CHECKPOINT, Store, write
+from mgbench.store import CHECKPOINT, Store
 
 MODEL, CURVE = "model.safetensors", "training.csv"
 TOKENIZER, FITTING = "tokenizer.safetensors", "fitting.csv"
@@ -113,10 +114,10 @@ def _train(
             rate = step.step * recipe.batch_size / max(step.seconds, 1e-9)
             progress("train", step.step, recipe.train_steps, loss=step.loss, images_per_second=rate)
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                _checkpoint(folder, training, curve)
+                _checkpoint(store, folder, training, curve)
                 saved = time.monotonic()
     except Interrupted:
-        _checkpoint(folder, training, curve)
+        _checkpoint(store, folder, training, curve)
         raise
     state = {name: value.contiguous() for name, value in training.average.module.state_dict().items()}
     rows = [astuple(step) for step in curve]
@@ -132,25 +133,26 @@ def _train_labels(assembly: Assembly) -> Tensor:
     return torch.full((len(data.train),), UNLABELLED)
 
 
-def _checkpoint(folder: Path, training: Training, curve: list[TrainStep]) -> None:
-    content = {"training": training.state(), "curve": [vars(step) for step in curve]}
-    write(folder / CHECKPOINT, lambda path: torch.save(content, path))
+def _checkpoint(store: Store, folder: Path, training: Training, curve: list[TrainStep]) -> None:
+    buffer = io.BytesIO()
+    torch.save({"training": training.state(), "curve": [vars(step) for step in curve]}, buffer)
+    store.save_checkpoint(folder, buffer.getvalue())
 
 
 def _resume(store: Store, folder: Path, training: Training) -> list[TrainStep]:
     """Go on from the checkpoint if there is one that can be read whole; the steps it had done."""
-    path = folder / CHECKPOINT
-    if not path.exists():
+    found = store.checkpoint(folder)
+    if found is None:
         return []
     fresh = copy.deepcopy(training.state())
     try:
-        content = torch.load(path, map_location=training.device, weights_only=True)
+        content = torch.load(io.BytesIO(found), map_location=training.device, weights_only=True)
         training.restore(content["training"])
         return [TrainStep(**step) for step in content["curve"]]
     except Exception as error:
         # What was restored before it failed must not stay.
         training.restore(fresh)
-        store.set_aside(path, error)
+        store.set_aside(folder / CHECKPOINT, error)
         return []
 
 

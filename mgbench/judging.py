@@ -1,6 +1,8 @@
 """What are images worth? Their scores, those of as many real ones, and how both were obtained; and images to look at."""
 
 import io
+import zipfile
+import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,30 +15,45 @@ from torch import Tensor
 from mgbench.environment import environment
 from mgbench.kinds import ImageData
 from mgbench.plan import Row
-from mgbench.references import reference_of, verdict
+from mgbench.references import Reference, reference_of, verdict
 from mgbench.store import Store, Writer, write
 
 IMAGES = "images.npz"
 SHOWN = 100
 
 
-def judged(store: Store, row: Row, images: Tensor, labels: Tensor | None, device: torch.device) -> dict[str, Any]:
-    """What a record says of images uint8 [M,C,H,W'] with the labels they should have: scores, floors, warnings, protocol."""
+def reference_for(store: Store, row: Row, device: torch.device) -> Reference:
+    """What a row is measured against."""
     assembly = row.assembly
     extractor: Any = assembly.parts.extractor
-    reference = reference_of(assembly.data, assembly.spelled["dataset"], extractor, device, store.root)
-    drawn = "balanced" if assembly.recipe.balanced_labels else "random"
+    return reference_of(assembly.data, assembly.spelled["dataset"], extractor, device, store.root)
+
+
+def judged(store: Store, row: Row, images: Tensor, labels: Tensor | None, device: torch.device) -> dict[str, Any]:
+    """What a record says of images uint8 [M,C,H,W'] with the labels they should have: scores, floors, warnings, protocol."""
+    assembly, reference = row.assembly, reference_for(store, row, device)
+    # The labels of held-out images are what they are, and the key of such a row knows nothing of how others are drawn.
+    drawn = "balanced" if assembly.recipe.balanced_labels or row.about == "tokenizer" else "random"
     return dict(vars(verdict(assembly.parts.metrics, reference, images, labels, device, drawn)))
 
 
 def save_real(store: Store, data: ImageData) -> None:
     """Keep the held-out images that are shown beside others."""
     path = store.layout.real(data.fingerprint)
-    if path.exists():
+    if path.exists() and _whole(path):
         return
     rows, labels = shown_rows(data), data.test_labels
     kept = torch.full((len(rows),), -1) if labels is None else labels[rows]
     write(path, images_writer(data.test[rows], kept))
+
+
+def _whole(path: Path) -> bool:
+    """Whether every array of a file is as it was written, by the checksums that the format holds."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return file.testzip() is None
+    except (OSError, zipfile.BadZipFile, zlib.error):
+        return False
 
 
 def shown_rows(data: ImageData) -> Tensor:

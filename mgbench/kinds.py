@@ -68,7 +68,7 @@ class ImageData:
 
 @dataclass(frozen=True)
 class Statistics:
-    """The mean [F] and the covariance [F,F] of features, float64: all there is of images that are not at hand."""
+    """The mean [F] and the covariance [F,F] of features, float64, that others took of more images than are at hand."""
 
     mean: "Tensor"
     covariance: "Tensor"
@@ -79,8 +79,8 @@ class Features:
     """What an extractor says of M images: features [M,F]; where it has them, class logits [M,K] and spatial features [M,S],
     the values of a few channels at every place; and the labels asked for [M].
 
-    `images` uint8 [M,3,H,W'] and the `extractor` they were seen through are for metrics that look for themselves. Of images
-    that are not at hand there are no rows, but `statistics` (and perhaps `spatial_statistics`).
+    `images` uint8 [M,3,H,W'] and the `extractor` they were seen through are for metrics that look for themselves. A
+    reference that others published has `statistics` (and perhaps `spatial_statistics`), and few rows or none.
     """
 
     features: "Tensor"
@@ -152,7 +152,10 @@ class Dataset(Protocol):
 
 
 class Tokenizer(Protocol):
-    """What is a token?"""
+    """What is a token?
+
+    `scales`, which is optional: the sides of the square grids of codes that follow each other, coarse to fine.
+    """
 
     def build(self, shape: tuple[int, int, int]) -> Any:
         """A `modules.TokenizerModule`, not yet fitted, for images of this shape (C, H, W').

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mgbench.assembly import Assembly, assemble
+from mgbench.errors import UserError
+from mgbench.recipe import KINDS
 from mgbench.record import About, Record
 from mgbench.registry import Registry
 from mgbench.store import Store
@@ -91,13 +93,15 @@ def plan_rows(registry: Registry, study: Study, store: Store) -> list[Row]:
     """Every recipe of a study once, looked up.
 
     Raises:
-        UserError: if a recipe names what does not exist.
+        UserError: if a recipe names what does not exist, or the study sets what none of its recipes asks for.
     """
     rows: dict[str, Row] = {}
     for method, recipe in study.expand():
-        assembly = assemble(registry, recipe)
+        assembly = assemble(registry, recipe, study.given.get(method, KINDS.keys()))
         reused = not assembly.unfit and _done(store, assembly.keys.run)
         rows.setdefault(assembly.keys.run, Row(method, assembly, reused))
+    if rows and all(row.assembly.unasked for row in rows.values()):
+        raise UserError(next(iter(rows.values())).assembly.unfit)
     return list(rows.values())
 
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from mgbench.errors import UserError, suggestion
 
-# 2: a row says what it is about.
-SCHEMA = 2
+# 2: a row says what it is about. 3: and the checksums of the files beside it.
+SCHEMA = 3
 
 Status = Literal["done", "skipped", "failed", "diverged", "interrupted"]
 About = Literal["images", "tokenizer"]
@@ -28,6 +28,7 @@ class Record:
     floor being the same metric of as many held-out real images; `costs` are counts and seconds by name; `protocol` says how
     the scores were obtained; `origin` says where, when and with which versions. A row about a tokenizer scores held-out
     images that went through it and back, the best that a model of its tokens can do; its `training_key` is the tokenizer's.
+    `files` are the names and SHA-256 sums of what lies beside the record.
     """
 
     key: str
@@ -44,6 +45,7 @@ class Record:
     data: str = ""
     origin: dict[str, Any] = field(default_factory=dict)
     about: About = "images"
+    files: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class Registry:
         """Which components papers call by a name that is not ours, if they do."""
         offers = self.names(kind).items()
         meant = [repr(name) for name, offer in offers if alias in getattr(offer.maker, "known_as", ())]
-        return f"papers call {' or '.join(meant)} so" if meant else ""
+        return f"papers mean {' or '.join(meant)} by it" if meant else ""
 
     def resolve(self, kind: str, spec: Spec) -> Spec:
         """The spec with every option by its name and checked, and those that equal their default left out.

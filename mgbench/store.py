@@ -5,7 +5,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mgbench.errors import UserError
@@ -15,6 +15,7 @@ Writer = Callable[[Path], None]
 MANIFEST = "manifest.json"
 RECORD = "record.json"
 CHECKPOINT = "checkpoint.pt"
+DIGEST = hashlib.sha256().digest_size
 
 
 @contextlib.contextmanager
@@ -58,6 +59,10 @@ def _put(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+def _put_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
@@ -92,26 +97,48 @@ class Store:
         probe.unlink(missing_ok=True)
 
     def record(self, key: str) -> Record | None:
-        """The record of a key, or None where there is none that can be read."""
+        """The record of a key, or None where there is none that can be read, or what lies beside it is broken."""
         path = self.layout.run(key) / RECORD
         try:
-            return load_record(path)
+            record = load_record(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except Corrupt as reason:
             self.set_aside(path, reason)
             return None
+        broken = [name for name, checksum in record.files.items() if _broken(path.with_name(name), checksum)]
+        for name in broken:
+            self.set_aside(path.with_name(name), "its checksum does not match")
+        return None if broken else record
 
     def save_record(self, record: Record, files: Mapping[str, Writer] | None = None) -> None:
-        """Write what belongs to a record, and then the record."""
-        folder = self.layout.run(record.key)
-        for name, writer in (files or {}).items():
+        """Write what belongs to a record, and then the record, with the checksums of what belongs to it."""
+        folder, files = self.layout.run(record.key), files or {}
+        for name, writer in files.items():
             write(folder / name, writer)
-        write_text(folder / RECORD, seal(as_content(record)))
+        checksums = {name: _sha256(folder / name) for name in files}
+        write_text(folder / RECORD, seal(as_content(replace(record, files=checksums))))
 
     def save_study(self, view: StudyView) -> None:
         """Write which records make up a study."""
         write_text(self.layout.study(view.name), seal(as_content(view)))
+
+    def save_checkpoint(self, folder: Path, content: bytes) -> None:
+        """Write how far the work in a folder got; the file begins with its own checksum."""
+        write(folder / CHECKPOINT, lambda path: _put_bytes(path, hashlib.sha256(content).digest() + content))
+
+    def checkpoint(self, folder: Path) -> bytes | None:
+        """How far the work in a folder got, or None where there is nothing that is whole."""
+        path = folder / CHECKPOINT
+        try:
+            found = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        checksum, content = found[:DIGEST], found[DIGEST:]
+        if hashlib.sha256(content).digest() == checksum:
+            return content
+        self.set_aside(path, "its checksum does not match")
+        return None
 
     def publish(self, folder: Path, files: Mapping[str, Writer]) -> None:
         """Write files, and last a manifest of their checksums: with it the folder counts as complete."""

@@ -27,12 +27,16 @@ _FILE_KEYS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Study:
-    """Base recipes by method name, the values to vary by field, and the seeds."""
+    """Base recipes by method name, the values to vary by field, and the seeds.
+
+    `given` are the fields of each method that were set by who runs the study (a method that is not in it: all of them).
+    """
 
     name: str
     recipes: Mapping[str, Recipe]
     vary: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     seeds: tuple[int, ...] = ()
+    given: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def expand(self) -> Iterator[tuple[str, Recipe]]:
         """Every (method, recipe) of the grid; seeds vary slowest, so that a stopped study has whole seeds.
@@ -88,7 +92,8 @@ class Outline:
                 raise UserError(f"{axis} is to be varied, but over no values; give some, or leave it out")
         if _STEPS not in vary and _STEPS not in self.changes:
             vary[_STEPS] = DEFAULT_STEPS
-        return Study(_folder_name(self.name or "-".join(self.plugins) or "all"), recipes, vary, self.seeds)
+        given = {method: frozenset({*self.changes, *vary, *self.own.get(method, ())}) for method in recipes}
+        return Study(_folder_name(self.name or "-".join(self.plugins) or "all"), recipes, vary, self.seeds, given)
 
     def over(self, other: "Outline") -> "Outline":
         """This outline where it says something, and the other where it does not; fields and axes are joined."""

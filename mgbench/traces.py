@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from mgbench.recipe import Recipe
-from mgbench.stages.sample import Model, labels_for, sample_tokens
+from mgbench.stages.sample import Model, asked_labels, sample_tokens
 from mgbench.stages.tokenize import decode
 
 FILM, CURVES, NEAREST = "film.npz", "curves.json", "nearest.npz"
@@ -52,7 +52,8 @@ def trace_files(model: Model, recipe: Recipe, generated: Tensor, train: Tensor, 
         NEAREST: _npz(nearest(generated, train, images)),
     }
     if film.masks:
-        files[FILM] = _npz(_developed(model, film))
+        labels = asked_labels(recipe, model.classes, torch.arange(FILMED))
+        files[FILM] = _npz(_developed(model, film, labels))
     return files
 
 
@@ -65,7 +66,7 @@ def _watch(model: Model, recipe: Recipe) -> _Film:
     return film
 
 
-def _developed(model: Model, film: _Film) -> dict[str, np.ndarray]:
+def _developed(model: Model, film: _Film, labels: Tensor) -> dict[str, np.ndarray]:
     """Images uint8 [S,n,C,H,W'], mask [S,n,N], step [S] (counted from 1), labels [n], and the grid of tokens if there is one."""
     kept = np.unique(np.linspace(0, len(film.masks) - 1, min(FRAMES, len(film.masks))).round().astype(int))
     images = [decode(model.tokenizer, film.tokens[step].to(model.device)) for step in kept]
@@ -73,7 +74,7 @@ def _developed(model: Model, film: _Film) -> dict[str, np.ndarray]:
         "images": torch.stack(images).numpy(),
         "mask": torch.stack([film.masks[step] for step in kept]).numpy(),
         "step": kept + 1,
-        "labels": labels_for(torch.arange(FILMED), model.classes).numpy(),
+        "labels": labels.numpy(),
     }
     return arrays | ({"grid": np.array(model.space.grid)} if model.space.grid else {})
 

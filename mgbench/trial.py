@@ -11,15 +11,17 @@ from torch import Tensor
 
 from mgbench.errors import Diverged
 from mgbench.fitting import NoTokenizer, fitted_model, fitted_tokenizer
-from mgbench.judging import IMAGES, SHOWN, images_writer, judged, now, origin, save_real
+from mgbench.judging import IMAGES, SHOWN, images_writer, judged, now, origin, reference_for, save_real
 from mgbench.plan import Row, Trial
 from mgbench.progress import Interrupted, Progress
 from mgbench.reconstruction import record_reconstruction
 from mgbench.record import About, Status
 from mgbench.stages.cost import Meter, forget_peak, peak_memory, sampling_costs, training_costs
+from mgbench.stages.evaluate import extract
 from mgbench.stages.sample import Model, asked_labels, sample_images
 from mgbench.stages.train import TrainStep
-from mgbench.store import Store
+from mgbench.store import Store, Writer
+from mgbench.traces import MATCHED, trace_files
 
 T = TypeVar("T")
 
@@ -89,7 +91,8 @@ def _record_images(
     costs = {**sampling, **_costs(assembly.recipe.batch_size, model, fitted[1]), **model.bound.costs}
     save_real(store, assembly.data)
     record = row.record("done", costs=costs, origin=origin(device, started), **found)
-    store.save_record(record, {IMAGES: images_writer(images[:SHOWN], labels[:SHOWN])})
+    shown = {IMAGES: images_writer(images[:SHOWN], labels[:SHOWN])}
+    store.save_record(record, {**shown, **traces(store, row, model, images)})
     progress.emit({"row": row.key, "status": "done"})
 
 
@@ -106,6 +109,13 @@ def _draw(row: Row, model: Model, meter: Meter, progress: Progress, batch: int) 
         progress("sample", done, total, steps=steps)
     costs = sampling_costs(meter, model.space.length, [len(images) for images in batches], seconds)
     return torch.cat(batches), {**costs, "peak_memory_bytes": float(peak_memory(model.device))}
+
+
+def traces(store: Store, row: Row, model: Model, images: Tensor) -> Mapping[str, Writer]:
+    """What the report draws of a row beside its scores."""
+    reference = reference_for(store, row, model.device)
+    seen = extract(reference.extractor, images[:MATCHED], None, model.device).features
+    return trace_files(model, row.assembly.recipe, seen, reference.real.features, row.assembly.data.train)
 
 
 def _costs(batch_size: int, model: Model, trained: TrainStep) -> dict[str, float]:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mgbench.bibtex import by_key
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.kinds import Features, Metric
@@ -144,6 +145,22 @@ def _seeded(seed: int) -> Iterator[None]:
         np.random.set_state(before)
 
 
+BIBTEX = r"""
+@misc{parmar2021aliased,
+  title = {On Aliased Resizing and Surprising Subtleties in {GAN} Evaluation},
+  author = {Parmar, Gaurav and Zhang, Richard and Zhu, Jun-Yan},
+  year = {2021},
+  eprint = {2104.11222},
+  archivePrefix = {arXiv},
+}
+"""
+
+
 @hookimpl
 def mgbench_metrics() -> Mapping[str, type[Metric]]:
     return {"clean_fid": CleanFid}
+
+
+@hookimpl
+def mgbench_references() -> dict[str, str]:
+    return by_key(BIBTEX)

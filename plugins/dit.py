@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
+from mgbench.bibtex import by_key
 from mgbench.components.blocks import (
     AdaptiveBlock,
     AdaptiveExit,
@@ -195,14 +196,26 @@ class Flow(Denoising):
         return torch.lerp(x_0, noise, t[:, None, None]), t, noise - x_0
 
 
+# As many parameters and training images as eMIGM's recipe has; the guidance is what measured best on the embedded digits.
 DIT = Recipe.of(
     process="diffusion",
     tokenizer="patch(size=2)",
     solver="dpmpp_multistep",
-    guidance_schedule="interval(low=0.1, high=0.7, inner=constant(scale=2.0))",
+    guidance_schedule="interval(low=0.3, high=0.8, inner=constant(scale=1.5))",
     train_steps=3200,
     ema=0.998,
 )
+
+BIBTEX = r"""
+@misc{ma2024sit,
+  title = {{SiT}: Exploring Flow and Diffusion-based Generative Models with Scalable Interpolant Transformers},
+  author = {Ma, Nanye and Goldstein, Mark and Albergo, Michael S. and Boffi, Nicholas M. and Vanden-Eijnden, Eric and
+            Xie, Saining},
+  year = {2024},
+  eprint = {2401.08740},
+  archivePrefix = {arXiv},
+}
+"""
 
 
 @hookimpl
@@ -218,3 +231,8 @@ def mgbench_recipes() -> dict[str, Recipe]:
         "dit-unlabelled": DIT.change(guidance_schedule="none", labels=False),
         "sit": DIT.change(process="flow", solver="heun"),
     }
+
+
+@hookimpl
+def mgbench_references() -> dict[str, str]:
+    return by_key(BIBTEX)

@@ -9,7 +9,7 @@ from mgbench.bibtex import by_key
 from mgbench.hookspecs import hookimpl
 from mgbench.recipe import Recipe
 
-# The paper's choices; codes, budget and choice temperature (6.0 there, for 256 tokens) are those that measured best on digits.
+# The paper's choices; codes, budget and choice temperature (6.0 there, for 256 tokens) are those of MaskGIT on the digits.
 MAGE = Recipe.of(
     tokenizer="kmeans(codes=128, size=2)",
     network="mae",

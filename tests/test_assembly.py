@@ -82,10 +82,23 @@ def test_a_kind_that_nothing_could_ask_is_refused(registry: Registry, field: str
         "masking": "exact",
         "loss_weighting": "uniform",
     }
-    with pytest.raises(
-        UserError, match=f"{field}=.* is set, but nothing in this recipe asks for a .*process gaussian does not"
-    ):
-        assemble(registry, GAUSSIAN.change(**{field: value.get(field, "cosine")}))
+    recipe = GAUSSIAN.change(**{field: value.get(field, "cosine")})
+    assembly = assemble(registry, recipe)
+    assert assembly.unasked
+    assert f"{field}={getattr(recipe, field)} is set, but nothing in this recipe asks for a " in assembly.unfit
+    assert "process=gaussian" in assembly.unfit
+
+
+def test_what_only_came_along_with_a_method_is_left_out(registry: Registry) -> None:
+    """A method's solver goes when its head goes; what was asked for by name stays, and is told."""
+    swapped = TINY.change(tokenizer="kmeans(codes=16)", head="categorical")
+    assert assemble(registry, swapped).unasked
+    assembly = assemble(registry, swapped, {"tokenizer", "head"})
+    assert assembly.unfit == ""
+    assert assembly.spelled["solver"] is None
+    assert assemble(registry, swapped, {"tokenizer", "head", "solver"}).unasked
+    alone = assemble(registry, swapped.change(solver=None))
+    assert assembly.keys == alone.keys
 
 
 @pytest.mark.parametrize(

@@ -165,3 +165,16 @@ def test_a_stored_row_about_a_tokenizer_is_reused_unless_a_model_needs_a_tokeniz
     for other in rows:
         store.save_record(other.record("done"))
     assert plan_tokenizers(plan_rows(registry, study(a=TINY), store), store)[0].reused, "nothing needs it"
+
+
+def test_what_some_method_does_not_ask_is_skipped_there_and_refused_where_none_does(
+    registry: Registry, tmp_path: Path
+) -> None:
+    gaussian = registry.recipes["doubles"]["gaussian"].change(sampler="random_order")
+    given = {"tiny": frozenset({"sampler"}), "gaussian": frozenset({"sampler"})}
+    mixed = Study("s", {"tiny": TINY, "gaussian": gaussian}, given=given)
+    fit, unfit = plan_rows(registry, mixed, Store(tmp_path))
+    assert fit.assembly.unfit == ""
+    assert "asks for a sampler" in unfit.assembly.unfit
+    with pytest.raises(UserError, match="asks for a sampler"):
+        plan_rows(registry, Study("s", {"gaussian": gaussian}, given=given), Store(tmp_path))

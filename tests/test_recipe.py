@@ -23,6 +23,7 @@ SETTINGS: dict[str, Any] = {
     "precision": "float32",
     "seed": 7,
     "sampling_steps": 7,
+    "balanced_labels": False,
     "samples": 7,
 }
 

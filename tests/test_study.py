@@ -64,6 +64,15 @@ def test_an_axis_that_is_no_field_is_refused_with_the_nearest() -> None:
         list(Study("s", {"a": Recipe()}, {"sampling_step": (1,)}).expand())
 
 
+def test_a_study_knows_what_was_set_by_who_runs_it() -> None:
+    outline = Outline(
+        plugins=("two",), changes={"ema": 0.9}, vary={"head": ("categorical",)}, own={"mine": {"seed": 3, "clip": 1.0}}
+    )
+    given = outline.study(OFFERED).given
+    assert given["mine"] == {"ema", "head", "sampling_steps", "seed", "clip"}
+    assert all(given[name] == {"ema", "head", "sampling_steps"} for name in OFFERED["two"])
+
+
 def test_sampling_steps_vary_by_default() -> None:
     assert Outline(plugins=("two",)).study(OFFERED).vary == {"sampling_steps": DEFAULT_STEPS}
 

@@ -1,5 +1,6 @@
 """One trial, in this process: what it leaves behind when all goes well, when it fails, and when it is stopped."""
 
+import io
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +18,7 @@ from mgbench.plugins import Registry, find, load
 from mgbench.progress import Interrupted, Progress
 from mgbench.recipe import Recipe
 from mgbench.record import Record
+from mgbench.stages.sample import labels_for
 from mgbench.store import CHECKPOINT, Store
 from mgbench.study import Study
 from mgbench.trial import run_trial
@@ -324,12 +326,22 @@ def cut(path: Path) -> None:
 
 def swap_optimizer(path: Path) -> None:
     """A checkpoint whose first half is read well and whose second half is not."""
-    content = torch.load(path, weights_only=True)
+    store, folder = Store(path.parents[2]), path.parent
+    content = torch.load(io.BytesIO(store.checkpoint(folder) or b""), weights_only=True)
     content["training"]["optimizer"] = {"state": {}, "param_groups": []}
-    torch.save(content, path)
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    store.save_checkpoint(folder, buffer.getvalue())
 
 
-@pytest.mark.parametrize("spoil", [cut, swap_optimizer, lambda path: path.write_bytes(b"")])
+def flip(path: Path) -> None:
+    """One bit in the middle, which `torch.load` alone may not see."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize("spoil", [cut, flip, swap_optimizer, lambda path: path.write_bytes(b"")])
 def test_a_broken_checkpoint_is_set_aside_and_training_starts_anew(
     registry: Registry, tmp_path: Path, uninterrupted: tuple[Path, Record], spoil: Callable[[Path], None]
 ) -> None:
@@ -405,3 +417,38 @@ def test_a_trial_is_told_by_its_methods_and_seed(registry: Registry, tmp_path: P
     trial = trials(registry, Store(tmp_path), a=TINY, b=TINY.change(sampling_steps=1))[0]
     assert trial.name == "a + b (seed 0)"
     assert replace(trial, rows=trial.rows[:1]).name == "a (seed 0)"
+
+
+@pytest.mark.parametrize("spoil", [cut, flip])
+def test_images_that_are_not_what_was_written_are_drawn_again(
+    registry: Registry, tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    record = run(registry, tmp_path, m=TINY)["m"]
+    folder = Store(tmp_path).layout.run(record.key)
+    before = (folder / "images.npz").read_bytes()
+    spoil(folder / "images.npz")
+    store = Store(tmp_path)
+    assert [row.reused for row in plan_rows(registry, Study("s", {"m": TINY}), store)] == [False]
+    assert "checksum" in store.notes[0]
+    again = run(registry, tmp_path, m=TINY)["m"]
+    assert again.scores == record.scores
+    assert (folder / "images.npz").read_bytes() == before
+
+
+@pytest.mark.parametrize("spoil", [cut, flip])
+def test_real_images_that_are_broken_are_written_again(
+    registry: Registry, tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    record = run(registry, tmp_path, m=TINY)["m"]
+    path = Store(tmp_path).layout.real(record.data)
+    before = path.read_bytes()
+    spoil(path)
+    run(registry, tmp_path, m=TINY.change(sampling_steps=1))
+    assert path.read_bytes() == before
+
+
+def test_a_row_says_that_its_labels_were_drawn_at_random(registry: Registry, tmp_path: Path) -> None:
+    record = run(registry, tmp_path, random=TINY.change(balanced_labels=False))["random"]
+    assert "/n20/random/" in record.protocol
+    with np.load(tmp_path / "runs" / record.key / "images.npz") as kept:
+        assert kept["labels"].tolist() == labels_for(torch.arange(20), 10, seed=0).tolist()

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import mgbench
-from mgbench.cli import cite, diff, evaluate, listing, plan, plugins, report, run, show
+from mgbench.cli import cite, compare, diff, evaluate, listing, plan, plugins, published, report, run, show
 
 app = typer.Typer(
     name="mgbench",
@@ -20,9 +20,11 @@ for command in (
     run.run,
     plan.plan,
     report.report,
+    published.published,
     listing.list_,
     show.show,
     diff.diff,
+    compare.compare,
     evaluate.evaluate,
     cite.cite,
     plugins.plugins,

@@ -31,6 +31,13 @@ def report(
         Style, typer.Option(help="How figures are drawn: for a screen, or for a paper's column.")
     ] = Style.screen,
     neighbours: Annotated[bool, typer.Option(help="Put the nearest training images beneath the samples.")] = False,
+    published: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Lay the rows over these published numbers (imagenet-256, …) where the protocol is the same.",
+        ),
+    ] = "",
 ) -> None:
     """Write the report of stored results: a page, figures (PNG, SVG, PDF), sheets, and tables (CSV, Markdown, LaTeX)."""
     from mgbench.report import write_all
@@ -44,6 +51,7 @@ def report(
         paper=style is Style.paper,
         neighbours=neighbours,
         allow_mismatch=allow_mismatch,
+        published=published,
     )
     for sentence in left_out:
         typer.echo(sentence)

@@ -154,7 +154,11 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Vq:
-    """Codes: the nearest of `codes` vectors of `dim` numbers, one for every patch of `factor` by `factor` pixels."""
+    """Codes: the nearest of `codes` vectors of `dim` numbers, one for every patch of `factor` by `factor` pixels.
+
+    With the defaults held-out digits come back with an error of 15 grey levels (root mean square; k-means as large: 19.5), and
+    use every code, as if 51 of the 64 were used equally. Wider vectors and lower learning rates are worse.
+    """
 
     codes: Count = 64
     factor: Count = 2
@@ -174,7 +178,10 @@ class Vq:
 
 @dataclass(frozen=True)
 class Fsq:
-    """Codes: numbers rounded to so many `levels` each, for every patch of `factor` by `factor` pixels; no codebook to die."""
+    """Codes: numbers rounded to so many `levels` each, for every patch of `factor` by `factor` pixels; no codebook to die.
+
+    With the defaults held-out digits come back with an error of 14 grey levels, and use all 64 codes, as if 55 of them equally.
+    """
 
     levels: LevelCounts = (8, 8)
     factor: Count = 2
@@ -190,7 +197,10 @@ class Fsq:
 
 @dataclass(frozen=True)
 class Kl:
-    """Vectors: `channels` numbers for every patch of `factor` by `factor` pixels, kept near N(0, 1) by `kl_weight`."""
+    """Vectors: `channels` numbers for every patch of `factor` by `factor` pixels, kept near N(0, 1) by `kl_weight`.
+
+    With the defaults held-out digits come back with an error of 5 grey levels.
+    """
 
     channels: Count = 4
     factor: Count = 2

@@ -40,6 +40,7 @@ class FeatureNetwork(nn.Module):
     """
 
     id: str = "untrained"
+    classes: tuple[str, ...] = ()
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -122,10 +123,17 @@ SHAPES: Mapping[str, Shape] = {
 }
 
 
+CLASSES: Mapping[str, tuple[str, ...]] = {
+    "digits_cnn": tuple(str(digit) for digit in range(10)),
+    "shapes_cnn": ("circle", "square", "triangle", "diamond", "cross", "ring", "star", "moon"),
+}
+
+
 def _build(name: str) -> FeatureNetwork:
     weights = _weights(name)
     network = FeatureNetwork(SHAPES[name])
     network.load_state_dict(load(weights))
+    network.classes = CLASSES[name]
     network.id = f"{name}@{hashlib.sha256(weights).hexdigest()[:4]}"
     return network.double().eval().requires_grad_(False)
 

@@ -47,10 +47,17 @@ def read_images(path: Path) -> Pictures:
     raise UserError(f"{path} {what}; give a folder of pictures, or an array of uint8 images")
 
 
-def read_statistics(path: Path) -> tuple[Statistics, Statistics | None] | None:
-    """The mean and covariance in an `.npz` of ADM's or of pytorch-fid's: of features, and of spatial features if it has them.
+@dataclass(frozen=True)
+class Published:
+    """What others took of a whole data set: statistics of features, and perhaps of spatial ones, and some of its images."""
 
-    None if the file holds images, or is no `.npz`.
+    features: Statistics
+    spatial: Statistics | None = None
+    pictures: Pictures | None = None
+
+
+def read_statistics(path: Path) -> Published | None:
+    """The mean and covariance in an `.npz` of ADM's or of pytorch-fid's; None if there are none.
 
     Raises:
         UserError: if they are no mean and covariance.
@@ -58,10 +65,12 @@ def read_statistics(path: Path) -> tuple[Statistics, Statistics | None] | None:
     if path.suffix != ".npz" or not path.is_file():
         return None
     arrays = _arrays(path)
-    if "mu" not in arrays or "arr_0" in arrays:
+    if "mu" not in arrays:
         return None
     spatial = _statistics(arrays, "mu_s", "sigma_s", path) if "mu_s" in arrays else None
-    return _statistics(arrays, "mu", "sigma", path), spatial
+    return Published(
+        _statistics(arrays, "mu", "sigma", path), spatial, read_images(path) if "arr_0" in arrays else None
+    )
 
 
 def _statistics(arrays: Mapping[str, Any], mean: str, covariance: str, path: Path) -> Statistics:

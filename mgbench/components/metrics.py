@@ -42,7 +42,7 @@ class Fid:
 
 
 def real(reference: Features) -> Gaussian:
-    """What a reference amounts to for a Fréchet distance: its features, or where they are not at hand their statistics."""
+    """What a reference amounts to for a Fréchet distance: its statistics, where others took them, or else its features."""
     if reference.statistics is not None:
         return Gaussian.known(reference.statistics)
     return Gaussian.of(reference.features)
@@ -55,7 +55,7 @@ def both(metric: str, generated: Features, reference: Features) -> tuple[Tensor,
         Unfit: if there are but statistics of the reference.
         UserError: with fewer than 2 images in a set, features that are not finite, or of different extractors.
     """
-    if reference.statistics is not None:
+    if reference.statistics is not None and not len(reference.features):
         raise Unfit(
             f"{metric} compares images one by one, and the reference is a mean and a covariance; give its images"
         )

@@ -23,6 +23,8 @@ from mgbench.kinds import MaskSchedule, TokenSpace
 from mgbench.steps import Looks, Step, View
 from mgbench.streams import Streams
 
+EARLIEST = 1e-12
+
 
 @dataclass(frozen=True)
 class RandomOrder:
@@ -91,7 +93,8 @@ class FirstHitting:
         t, revealed = 1.0, 0
         for index in range(total):
             upto = (index + 1) * tokens // total
-            s = min(hits[upto - 1], math.nextafter(t, 0))
+            # Where the schedule stands still, or ends above 0, several times are one; steps still need time to pass.
+            s = min(max(hits[upto - 1], EARLIEST), math.nextafter(t, 0))
             yield Step(index, total, t, s, 1 - revealed / tokens, 1 - upto / tokens, upto - revealed)
             t, revealed = s, upto
 

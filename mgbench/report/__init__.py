@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from mgbench.report.figures.tradeoff import metric_panels, metric_versus
     from mgbench.report.figures.training import training_curves, training_panels
     from mgbench.report.frame import of_images, read_results
-    from mgbench.report.page import write_report
+    from mgbench.report.page.report import write_report
     from mgbench.report.paired import effects
     from mgbench.report.papers import methods_text, paper_table
+    from mgbench.report.published.data import read_published
+    from mgbench.report.published.figure import published_figure
+    from mgbench.report.published.page import write_published
     from mgbench.report.style import on_paper
     from mgbench.report.summary import mark_protocols, summarise
     from mgbench.report.table import printable, problems, summary_table, tokenizer_table
@@ -48,6 +51,8 @@ __all__ = [
     "paper_table",
     "printable",
     "problems",
+    "published_figure",
+    "read_published",
     "read_results",
     "reveal_counts",
     "sample_sheet",
@@ -62,6 +67,7 @@ __all__ = [
     "training_curves",
     "training_panels",
     "write_all",
+    "write_published",
     "write_report",
 ]
 
@@ -84,6 +90,8 @@ _HOMES = {
     "paper_table": "papers",
     "printable": "table",
     "problems": "table",
+    "published_figure": "published.figure",
+    "read_published": "published.data",
     "read_results": "frame",
     "reveal_counts": "figures.schedules",
     "sample_sheet": "figures.sheets",
@@ -98,7 +106,8 @@ _HOMES = {
     "training_curves": "figures.training",
     "training_panels": "figures.training",
     "write_all": "writer",
-    "write_report": "page",
+    "write_published": "published.page",
+    "write_report": "page.report",
 }
 
 

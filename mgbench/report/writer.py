@@ -7,7 +7,7 @@ from mgbench.record import Layout
 from mgbench.report.figures import gallery
 from mgbench.report.figures.picture import Stored, files_of
 from mgbench.report.frame import read_results, spelled_fields
-from mgbench.report.page import write_report
+from mgbench.report.page.report import write_report
 from mgbench.report.papers import write_tables
 from mgbench.report.style import on_paper
 from mgbench.report.summary import mark_protocols
@@ -23,18 +23,26 @@ def write_all(
     paper: bool = False,
     neighbours: bool = False,
     allow_mismatch: bool = False,
+    published: str = "",
 ) -> tuple[Path, list[str]]:
     """Write all of a report from stored records; the path of its page, and what was left out, in sentences.
 
-    `where` keeps some rows, `by` gives each value of a field a panel, `paper` draws the files for a paper's column, and
-    `neighbours` puts the nearest training images into the sheets.
+    `where` keeps some rows, `by` gives each value of a field a panel, `paper` draws the files for a paper's column,
+    `neighbours` puts the nearest training images into the sheets, and `published` names the numbers to lay the rows over.
 
     Raises:
         UserError: if there is nothing to report, a name does not exist, or rows are not comparable.
     """
     stored = _stored(results, study, where, by, neighbours)
     page = write_report(
-        results, output, study, allow_mismatch=allow_mismatch, where=where, by=by, neighbours=neighbours
+        results,
+        output,
+        study,
+        allow_mismatch=allow_mismatch,
+        where=where,
+        by=by,
+        neighbours=neighbours,
+        published=published,
     )
     if paper:
         _draw_for_paper(stored, output)

@@ -7,8 +7,9 @@ from torch import Generator, Tensor
 
 from mgbench.errors import Unfit
 from mgbench.kinds import Parts, TokenSpace
+from mgbench.noisy_toys import Euler, Straight
 from mgbench.streams import Streams
-from mgbench.toys import Euler, Joint, Scales, Straight, toy_parts
+from mgbench.toys import Joint, Scales, toy_parts
 
 SPACES = (TokenSpace(6, 3, grid=(2, 3)), TokenSpace(6, 3, codes=5, grid=(2, 3)))
 # The sides of square grids, and tokens that lie in them.

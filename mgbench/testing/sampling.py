@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from mgbench.kinds import Parts, TokenSpace
+from mgbench.noisy_toys import Gaussian
 from mgbench.steps import Request, Step, View
 from mgbench.streams import Streams
 from mgbench.testing.checks import accepted, each, need, same, seeded, stirred, tokens_of, world_of
-from mgbench.toys import Evenly, Gaussian, Joint, Line
+from mgbench.toys import Evenly, Joint, Line
 
 
 def time_grid(component: Any) -> None:
@@ -183,7 +184,7 @@ def process(component: Any, parts: Parts | None = None, space: TokenSpace | None
     slope = torch.cat([one.grad.flatten() for one in model.parameters() if one.grad is not None])
     need(slope.isfinite().all() and (slope != 0).any(), "the loss must have a gradient, and a finite one")
     _bound(component, model.eval(), parts, space, labels)
-    _finish(component, model, parts, space, labels[:7])
+    _finish(component, stirred(model), parts, space, labels[:7])
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from mgbench.study import Study
 from tests import doubles
 from tests.cli.conftest import Command
 from tests.doubles import TINY
+from tests.report.synthetic import record, store
 
 
 def squeezed(text: str) -> str:
@@ -108,7 +109,7 @@ def test_plugins_are_told_with_what_they_bring(mgbench: Command) -> None:
     answer = mgbench("plugins", "--check", "--json")
     rows = {row["name"]: row for row in json.loads(answer.out)}
     assert answer.code == 0
-    assert rows["emigm"]["brings"] == ["maskings", "samplers", "recipes", "references"]
+    assert rows["emigm"]["brings"] == ["maskings", "samplers", "solvers", "recipes", "references"]
     assert "2503.07197" in rows["emigm"]["about"]
     assert not any(row["problem"] for row in rows.values())
 
@@ -119,6 +120,12 @@ def test_plan_shows_every_recipe_and_the_trials_they_share(mgbench: Command, tmp
     assert "study emigm-maskgit" in answer.out
     assert "30 recipes: 30 to compute in 4 trials (one training each), 0 reused, 0 skipped" in squeezed(answer.out)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_decides_its_steps_has_one_row_whatever_is_asked(mgbench: Command) -> None:
+    answer = mgbench("plan", "--plugins", "var", "--methods", "var", "--vary", "sampling_steps=2,4,8")
+    rows = [[cell.strip() for cell in line.split("│")] for line in answer.out.splitlines() if "│" in line]
+    assert [row[1:4] for row in rows if row[1] == "var"] == [["var", "–", "0"]]
 
 
 def test_plan_takes_only_the_methods_that_are_named(mgbench: Command) -> None:
@@ -306,3 +313,23 @@ def test_the_installed_command_says_the_same_without_a_traceback(tmp_path: Path)
     assert (
         done.stderr == "mgbench: no plugin is called 'emgim'; did you mean 'emigm'? (a path to a .py file works too)\n"
     )
+
+
+def test_published_numbers_are_drawn_into_a_folder_of_their_name(mgbench: Command, tmp_path: Path) -> None:
+    answer = mgbench("published", "imagenet-384", "-o", "out")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out == "published numbers: out/imagenet-384/index.html\n"
+    assert (tmp_path / "out" / "imagenet-384" / "imagenet-384.svg").is_file()
+
+
+@pytest.mark.parametrize(
+    "command", [("published", "imagenet-265"), ("report", "results", "--published", "imagenet-265")]
+)
+def test_unknown_published_numbers_are_refused_with_the_nearest(
+    mgbench: Command, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    store(tmp_path / "results", record())
+    answer = mgbench(*command)
+    assert answer.code == 2
+    assert "did you mean 'imagenet-256'?" in answer.err
+    assert not (tmp_path / "reports").exists()

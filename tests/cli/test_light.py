@@ -39,8 +39,10 @@ def loaded(body: str, *arguments: str) -> tuple[str, list[str]]:
         (["-h"], "Usage: mgbench"),
         (["run", "--help"], "--plugins"),
         (["plan", "--help"], "--vary"),
-        (["report", "--help"], "--output"),
+        (["report", "--help"], "--published"),
+        (["published", "--help"], "imagenet-512"),
         (["list", "--help"], "such as mask_schedule"),
+        (["evaluate", "--help"], "--reference"),
         (["cite", "--help"], "BibTeX"),
         (["--version"], "mgbench 0."),
         (["plugins"], "maskgit"),
@@ -61,7 +63,8 @@ def test_importing_the_package_imports_nothing_heavy(body: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["from mgbench.report import read_results, write_report", "from mgbench import read_results"]
+    "body",
+    ["from mgbench.report import read_results, write_report, write_published", "from mgbench import read_results"],
 )
 def test_the_report_imports_no_torch(body: str) -> None:
     assert not {"torch", "accelerate", "diffusers", "sklearn"} & set(loaded(body)[1])

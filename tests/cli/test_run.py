@@ -175,6 +175,20 @@ def test_failed_rows_are_told_the_rest_runs_and_the_exit_code_is_1(tmp_path: Pat
     assert "two tensors disagree" in done.out
 
 
+@pytest.mark.usefixtures("_no_report")
+def test_a_tokenizer_that_fails_is_told_with_all_that_stood_on_it(tmp_path: Path, mgbench: Command) -> None:
+    arguments = [*DOUBLES, "--vary", "tokenizer=counted(failure=raises),counted(steps=2)"]
+    done = mgbench(*arguments)
+    assert done.code == 1, done.out + done.err
+    by_tokenizer = {str(record.recipe["tokenizer"]): record for record in records(tmp_path)}
+    assert [record.status for record in by_tokenizer.values()].count("failed") == 1
+    assert "failed: tokenizer, tokenizer=counted(steps=3, failure=raises): RuntimeError: no codebook" in done.out
+    assert "its tokenizer failed: RuntimeError: no codebook" in done.out
+    plan = mgbench("plan", "--plugins", doubles.FILE, *arguments[3:5], *arguments[9:])
+    assert "tokenizer counted(steps=2)" in plan.out
+    assert "2 reused, 0 skipped; tokenizers: 1 to fit and judge first, 1 reused" in plan.out
+
+
 def stop_in_training(
     folder: Path, arguments: Sequence[str], stop: Callable[[int, int], None] = os.killpg, by: int = signal.SIGINT
 ) -> tuple[int, str]:

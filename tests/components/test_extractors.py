@@ -101,6 +101,11 @@ def test_shapes_of_any_size_are_recognised(size: int) -> None:
     assert accuracy("shapes_cnn", data.test, data.test_labels) >= 0.97
 
 
+@NAMES
+def test_its_logits_are_of_the_classes_of_its_data(name: str, datasets: dict[str, ImageData]) -> None:
+    assert MAKERS[name]().build().classes == datasets[name].class_names
+
+
 def test_held_out_digits_suffice_for_their_features(datasets: dict[str, ImageData]) -> None:
     assert len(datasets["digits_cnn"].test) >= IMAGES_PER_FEATURE * SHAPES["digits_cnn"].features
 

@@ -170,17 +170,25 @@ def test_statistics_of_either_precision(dtype: Any, tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", mu=mu, sigma=sigma, mu_s=mu[:2], sigma_s=sigma[:2, :2])
     found = read_statistics(tmp_path / "a.npz")
     assert found is not None
-    features, spatial = found
-    assert features.mean.dtype == features.covariance.dtype == torch.float64
-    assert features.mean.tolist() == [0, 1, 2]
-    assert spatial is not None
-    assert spatial.covariance.shape == (2, 2)
+    assert found.features.mean.dtype == found.features.covariance.dtype == torch.float64
+    assert found.features.mean.tolist() == [0, 1, 2]
+    assert found.spatial is not None
+    assert found.spatial.covariance.shape == (2, 2)
+    assert found.pictures is None
     np.savez(tmp_path / "b.npz", mu=mu, sigma=sigma.astype(np.float64))
     assert read_statistics(tmp_path / "b.npz") is not None
 
 
+def test_statistics_may_have_images_beside_them(tmp_path: Path) -> None:
+    np.savez(tmp_path / "both.npz", arr_0=COLOUR, mu=np.zeros(3), sigma=np.eye(3))
+    found = read_statistics(tmp_path / "both.npz")
+    assert found is not None
+    assert found.pictures is not None
+    assert torch.equal(found.pictures.images, first_axes(COLOUR))
+
+
 def test_what_holds_no_statistics(tmp_path: Path) -> None:
-    np.savez(tmp_path / "images.npz", arr_0=COLOUR, mu=np.zeros(3), sigma=np.eye(3))
+    np.savez(tmp_path / "images.npz", arr_0=COLOUR)
     assert read_statistics(tmp_path / "images.npz") is None
     assert read_statistics(tmp_path) is None
     for number, arrays in enumerate(

@@ -146,7 +146,7 @@ def test_a_line_on_the_cosine_grid_is_the_cosine_on_the_even_one(tokens: int, st
     ],
 )
 def test_the_name_that_papers_use_leads_to_ours(alias: str, meant: str) -> None:
-    with pytest.raises(UserError, match=f"no mask schedule is called '{alias}'; papers call {meant} so"):
+    with pytest.raises(UserError, match=f"no mask schedule is called '{alias}'; papers mean {meant} by it"):
         registry().build("mask_schedule", Spec.parse(alias))
 
 

@@ -7,6 +7,7 @@ from scipy import stats
 from torch import Tensor
 
 from mgbench import testing
+from mgbench.components.mask_schedules import Exp
 from mgbench.components.maskings import (
     Bernoulli,
     Beta,
@@ -140,16 +141,19 @@ def test_shares_follow_their_law(paper: str, draws: Draws) -> None:
     masking, law = SHARES[paper]
     generator = seeded()
     varied = type(masking)(**{**vars(masking), "draws": draws})
-    t = torch.cat([varied.draw(Line(), 4, 8, generator)[1][:1] for _ in range(3000)])
+    t = torch.cat([varied.draw(Line(), 4, 8, generator)[1][:1] for _ in range(800)])
     assert stats.kstest(t.double().numpy(), law.cdf).pvalue > 1e-3
 
 
 def test_shares_have_the_quantiles_of_the_papers() -> None:
-    t = TruncNorm().draw(Line(), 100_000, 1, seeded())[1].double()
+    def shares(masking: Any) -> Tensor:
+        return masking.draw(Line(), 5000, 1, seeded())[1].double()  # type: ignore[no-any-return]
+
+    t = shares(TruncNorm(draws="antithetic"))
     low, middle, high = (float(t.quantile(share)) for share in (0.1, 0.5, 0.9))
-    assert [t.mean().item(), low, middle, high] == pytest.approx([0.867, 0.745, 0.874, 0.976], abs=2e-3)
-    assert TruncNorm(**MAGE).draw(Line(), 100_000, 1, seeded())[1].mean().item() == pytest.approx(0.694, abs=2e-3)
-    assert Beta().draw(Line(), 100_000, 1, seeded())[1].mean().item() == pytest.approx(0.8, abs=2e-3)
+    assert [t.mean().item(), low, middle, high] == pytest.approx([0.867, 0.745, 0.874, 0.976], abs=6e-4)
+    assert shares(TruncNorm(**MAGE, draws="antithetic")).mean().item() == pytest.approx(0.694, abs=6e-4)
+    assert shares(Beta(draws="antithetic")).mean().item() == pytest.approx(0.8, abs=6e-4)
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
@@ -165,3 +169,15 @@ def test_a_share_is_rounded_to_whole_tokens(maker: Any, rounding: Any) -> None:
 def test_a_normal_law_that_cannot_be_drawn_from_is_refused(options: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         TruncNorm(**options)
+
+
+@pytest.mark.parametrize(("truncation", "mean", "least"), [("clamp", 0.855, 0.632), ("truncate", 0.910, 0.632)])
+def test_the_shares_of_the_exponential_schedule_above_a_bound(truncation: Any, mean: float, least: float) -> None:
+    masking = Exact(t_min=0.2, truncation=truncation, draws="antithetic", rounding="round")
+    mask, _ = masking.draw(Exp(), 20_000, 200, seeded())
+    shares = mask.double().mean(1)
+    assert shares.mean().item() == pytest.approx(mean, abs=2e-3)
+    assert shares.min().item() == pytest.approx(least, abs=5e-3)
+    assert (shares == shares.min()).double().mean().item() == pytest.approx(
+        0.2 if truncation == "clamp" else 0, abs=0.01
+    )

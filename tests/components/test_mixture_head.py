@@ -128,7 +128,7 @@ def test_guidance_gives_a_mixture_and_no_component_grows_broader() -> None:
 
 def test_a_trained_head_finds_both_modes() -> None:
     torch.manual_seed(0)
-    module = GaussianMixture(components=3).build(TokenSpace(1, 1), 2)
+    module = GaussianMixture(components=3, least_scale=0.02).build(TokenSpace(1, 1), 2)
     generator, z = seeded(), torch.ones(256, 2)
     optimiser = torch.optim.Adam(module.parameters(), 2e-2)
     for _ in range(300):

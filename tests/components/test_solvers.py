@@ -20,8 +20,8 @@ from mgbench.components.solvers import (
 )
 from mgbench.errors import Unfit
 from mgbench.kinds import Parts, Predict
+from mgbench.noisy_toys import Gaussian
 from mgbench.streams import Streams
-from mgbench.toys import Gaussian
 
 BETAS = cosine_betas()
 KEPT = Table(BETAS).kept

@@ -15,10 +15,11 @@ from mgbench.components.guidance_schedules import Constant, Interval, Unguided
 from mgbench.components.noise import STEPS, Table, cosine_betas
 from mgbench.components.solvers import DPMSolver
 from mgbench.kinds import Predict, TokenSpace
+from mgbench.noisy_toys import Straight
 from mgbench.stages.cost import Meter
 from mgbench.steps import Request, Step
 from mgbench.streams import Streams
-from mgbench.toys import Joint, Straight, toy_parts
+from mgbench.toys import Joint, toy_parts
 from tests.laws.registered import built, every, registry
 
 JOINT = Joint.example()

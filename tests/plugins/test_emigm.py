@@ -19,9 +19,9 @@ from mgbench.assembly import assemble
 from mgbench.components.mask_schedules import Exp
 from mgbench.components.time_grids import Uniform
 from mgbench.kinds import TokenSpace
+from mgbench.noisy_toys import Gaussian
 from mgbench.steps import Step, View
 from mgbench.streams import Streams
-from mgbench.toys import Gaussian
 from tests.laws.registered import registry
 
 GENERATOR = torch.Generator().manual_seed(0)

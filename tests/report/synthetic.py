@@ -12,7 +12,10 @@ from mgbench.recipe import Recipe, digest
 from mgbench.record import Layout, Record, StudyView, as_content, seal
 
 EXTRACTOR = "digits_cnn"
-PROTOCOL = "digits@ab12cd34/train/n500/balanced/uint8/digits_cnn@3f2a"
+FID = f"fid[{EXTRACTOR}]"
+# A name that would like to be more than a name.
+EVIL = "<img src=x onerror=\"document.title='taken'\">"
+PROTOCOL = "digits@ab12cd34/train1437/n500/balanced/uint8/8x8/digits_cnn@3f2a"
 ORIGIN = {
     "device": "cpu (2 cores)", "mgbench": "0.1.0", "torch": "2.11.0", "python": "3.11.7", "threads": 1,
     "started": "2026-01-05T10:00:00", "finished": "2026-01-05T10:02:00", "command": "mgbench run --plugins emigm",

@@ -1,13 +1,14 @@
 import subprocess
 import sys
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from mgbench.errors import UserError
-from mgbench.record import Layout, as_content, seal
+from mgbench.record import Layout, Record, as_content, seal
 from mgbench.report.frame import of_images, read_results
 from mgbench.report.summary import mark_protocols, summarise
 from mgbench.report.table import printable, problems, summary_table, tokenizer_table, write_csv
@@ -183,3 +184,31 @@ def test_records_from_before_there_were_tokenizers_are_about_images(tmp_path):
     path = Layout(store(tmp_path, made)).run(made.key) / "record.json"
     path.write_text(seal(content))
     assert list(read_results(tmp_path)["about"]) == ["images"]
+
+
+def own_steps(seed: int, **changes: Any) -> Record:
+    """A row of a process that takes as many steps as it has scales, whatever is asked."""
+    made = record("var", 8, seed, recipe={"sampling_steps": None})
+    return replace(made, **{"costs": {**made.costs, "steps_taken": 4.0}, **changes})
+
+
+def test_a_process_that_decides_its_steps_has_those_it_took(tmp_path):
+    rows = [own_steps(0), own_steps(1), record("emigm", 4), record("emigm", 16)]
+    frame = read_results(store(tmp_path, *rows))
+    assert frame.set_index("method")["sampling_steps"].to_dict() == {"emigm": 16, "var": 4}
+    assert frame["sampling_steps"].dtype == int
+    table = summary_table(frame).set_index(["series", "sampling_steps"])
+    assert table.loc[("var", 4), "seeds"] == 2
+    assert np.isfinite(table.loc[("var", 4), [FID, f"{FID} low", "nfe"]].astype(float)).all()
+    shown = printable(summary_table(frame))
+    assert shown[["series", "steps"]].to_numpy().tolist() == [["emigm", "4"], ["emigm", "16"], ["var", "4"]]
+
+
+def test_what_decides_its_steps_and_did_not_finish_is_still_a_row(tmp_path):
+    failed = own_steps(0, status="failed", reason="no memory", scores={}, floors={}, costs={})
+    frame = read_results(store(tmp_path, failed, record("emigm", 4), own_steps(1)))
+    table = summary_table(frame)
+    assert table["status"].tolist() == ["done", "done", "failed"]
+    assert printable(table)["steps"].tolist() == ["4", "4", "–"]
+    assert printable(summary_table(frame[frame["status"] == "failed"]))["steps"].tolist() == ["–"]
+    assert problems(frame)[["series", "steps"]].to_numpy().tolist() == [["var", ""]]

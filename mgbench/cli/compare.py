@@ -1,0 +1,107 @@
+"""`mgbench compare`: is the difference between two methods, or two studies, more than chance?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mgbench.cli import choices
+from mgbench.errors import UserError, suggestion
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def compare(
+    before: Annotated[str, typer.Argument(metavar="A", help="A method, or a study.", show_default=False)],
+    after: Annotated[str, typer.Argument(metavar="B", help="Another method, or study.", show_default=False)],
+    study: Annotated[
+        str, typer.Option(help="The study whose methods are compared (default: all that is stored).")
+    ] = "",
+    where: Annotated[str, typer.Option(help="Only these rows, such as 'sampling_steps=16 and labels=true'.")] = "",
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LIMIT", help="Exit with 1 if a score moved further: 'fid:+5%', 'accuracy:-0.01'."),
+    ] = None,
+    results: choices.Results = Path("results"),
+) -> None:
+    """Compare B with A, paired by seed: difference, 95 % interval, and p-value corrected for all that is compared."""
+    from mgbench.report.contrast import Limit, contrast
+
+    limits = [Limit.parse(text) for text in fail_on or ()]
+    sides, by = _sides(before, after, study, where, results)
+    table = contrast(*sides, by)
+    if table.empty:
+        raise UserError(f"{before} and {after} have no finished rows of the same steps and seed to compare")
+    _print(table, by)
+    failed = [(text, limit.exceeded(table)) for text, limit in zip(fail_on or (), limits, strict=True)]
+    for text, rows in failed:
+        for row in rows.to_dict("records"):
+            typer.secho(f"{text} is exceeded: {_place(row, by)}: {_moved(row)}", fg="red", err=True)
+    if any(len(rows) for _, rows in failed):
+        raise typer.Exit(1)
+
+
+def _sides(
+    before: str, after: str, study: str, where: str, results: Path
+) -> "tuple[tuple[pd.DataFrame, pd.DataFrame], tuple[str, ...]]":
+    """The rows of either side, and what they are paired by besides the seed.
+
+    Raises:
+        UserError: if one of them is neither a method nor a study.
+    """
+    from mgbench.record import Layout
+    from mgbench.report import read_results
+    from mgbench.report.where import select
+
+    studies = {path.stem for path in Layout(results).study("x").parent.glob("*.json")}
+    if not study and {before, after} <= studies:
+        return (_selected(results, before, where), _selected(results, after, where)), ("series", "sampling_steps")
+    frame = select(read_results(results, study or None), where)
+    known = set(frame["method"]) | set(frame["series"])
+    for name in (before, after):
+        if name not in known:
+            raise UserError(f"{name!r} is no method here; {suggestion(name, known)}, or name two studies")
+    first, second = (frame[(frame["method"] == name) | (frame["series"] == name)] for name in (before, after))
+    return (first, second), ("sampling_steps",)
+
+
+def _selected(results: Path, study: str, where: str) -> "pd.DataFrame":
+    from mgbench.report import read_results
+    from mgbench.report.where import select
+
+    return select(read_results(results, study), where)
+
+
+def _print(table: "pd.DataFrame", by: tuple[str, ...]) -> None:
+    from rich.text import Text
+
+    from mgbench.cli.table import console, plain_table
+    from mgbench.report.measures import number, score_name, with_interval
+
+    shown = plain_table("B − A, paired by seed")
+    for column in (*by, "score", "A", "B", "difference", "p (Holm)", "pairs"):
+        shown.add_column(column.replace("_", " "), overflow="fold")
+    for row in table.to_dict("records"):
+        difference = with_interval(row["difference"], row["low"], row["high"])
+        cells = [
+            *(str(row[name]) for name in by),
+            score_name(row["metric"]),
+            number(row["before"]),
+            number(row["after"]),
+        ]
+        cells += [difference, number(row["p_adjusted"]), str(row["pairs"])]
+        shown.add_row(*map(Text, cells))
+    console().print(shown)
+    if (table["pairs"] < 2).any():
+        typer.echo("where there is one pair nothing is known of chance; run both with --seeds 0,1,2 or more")
+
+
+def _place(row: dict[Any, Any], by: tuple[str, ...]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {row[name]}" for name in by)
+
+
+def _moved(row: dict[Any, Any]) -> str:
+    from mgbench.report.measures import briefly, score_name
+
+    return f"{score_name(row['metric'])} went from {briefly(row['before'])} to {briefly(row['after'])}"

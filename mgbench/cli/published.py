@@ -1,0 +1,18 @@
+"""`mgbench published`: FID against network forwards as the papers print them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def published(
+    name: Annotated[str, typer.Argument(help="Which numbers: imagenet-256, imagenet-384 or imagenet-512.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Where to write; the numbers get a folder of their own there.")
+    ] = Path("reports"),
+) -> None:
+    """Draw published FID against network forwards (PNG, SVG, PDF), with a page of footnotes and sources."""
+    from mgbench.report import write_published
+
+    typer.echo(f"published numbers: {write_published(name, output / name)}")

@@ -1,0 +1,79 @@
+"""What is behind a row? Recipe, scores, costs, protocol, environment and the command that repeats it."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mgbench.record import Layout
+from mgbench.report.frame import FLOOR, HEAD, TAIL, score_names, spell
+from mgbench.report.measures import cost_axis, score_name
+from mgbench.report.page.repeat import commands
+from mgbench.report.summary import MARK
+
+# Columns that the table and the groups below show already.
+ELSEWHERE = {*HEAD, *TAIL, MARK}
+
+
+def recipe_fields(frame: pd.DataFrame) -> list[str]:
+    """The columns that are fields of recipes: all that are nothing else."""
+    named = (score_names(frame), frame.attrs.get("costs", ()), frame.attrs.get("origin", ()))
+    known = ELSEWHERE.union(*named)
+    return [name for name in map(str, frame) if name not in known and not name.startswith(FLOOR)]
+
+
+def details(frame: pd.DataFrame, layout: Layout) -> list[dict[str, Any]]:
+    """Groups of fields, each with its values once and for every record which of them it has (-1: none)."""
+    costs, origin = frame.attrs.get("costs", ()), frame.attrs.get("origin", ())
+    groups = {
+        "To repeat it": [field("command", commands(frame, layout))],
+        "Remarks": [_column(frame, "reason"), _warnings(frame)],
+        "Recipe": [_column(frame, name) for name in recipe_fields(frame)],
+        "Scores": [
+            part
+            for name in score_names(frame)
+            for part in (
+                _column(frame, name, score_name(name)),
+                _column(frame, FLOOR + name, f"real images, {score_name(name)}"),
+            )
+        ],
+        "Costs": [_column(frame, name, cost_axis(name)) for name in costs],
+        "Protocol": [_column(frame, name) for name in ("protocol", "data", "key", "training_key")],
+        "Environment": [_column(frame, name) for name in origin],
+    }
+    return as_groups(groups)
+
+
+def as_groups(groups: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """What the page's script reads: titled groups of the fields that say anything."""
+    known = {title: [part for part in fields if part["values"]] for title, fields in groups.items()}
+    return [{"title": title, "fields": fields} for title, fields in known.items() if fields]
+
+
+def field(title: str, texts: Iterable[str]) -> dict[str, Any]:
+    """A text per record, each different one stored once; an empty one says nothing."""
+    codes, values = pd.factorize(np.array(list(texts), dtype=object))
+    empty = next((place for place, value in enumerate(values) if value == ""), None)
+    kept = [str(value) for place, value in enumerate(values) if place != empty]
+    if empty is not None:
+        codes = np.where(codes == empty, -1, codes - (codes > empty))
+    alike = len(kept) == 1 and empty is None
+    return {"title": title, "values": kept, **({} if alike else {"codes": codes.tolist()})}
+
+
+def _column(frame: pd.DataFrame, name: str, title: str | None = None) -> dict[str, Any]:
+    values = frame[name] if name in frame else [None] * len(frame)
+    return field(title or name.replace("_", " "), map(_written, values))
+
+
+def _warnings(frame: pd.DataFrame) -> dict[str, Any]:
+    said = ["; ".join(map(str, texts)) if isinstance(texts, list | tuple) else "" for texts in frame["warnings"]]
+    return field("warnings", said)
+
+
+def _written(value: Any) -> str:
+    """A value with all that matters of it; nothing where there is none."""
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else spell(value)

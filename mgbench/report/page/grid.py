@@ -1,0 +1,164 @@
+"""What does a table on the page hold? Columns of text and numbers, which the page sorts, filters, hides and exports."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mgbench.report.frame import POINT, REPEAT, score_names, spell
+from mgbench.report.measures import cost_short, number, score_name
+from mgbench.report.page.details import recipe_fields
+from mgbench.report.page.shell import finite
+from mgbench.report.table import TABLE_COSTS, best_per_series, best_per_step, metrics_of, printable
+
+LIMITS = ("low", "high")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: what is read in it and, where it is sorted and exported as numbers, those.
+
+    A column that is `hidden` is there for those who ask for it; one that is a `facet` has a menu of its values to filter by.
+    `marked` are the rows whose cell stands out, and `swatch` puts the colour of a series before its name.
+    """
+
+    head: str
+    cells: Sequence[str]
+    numbers: Sequence[float | None] | None = None
+    hidden: bool = False
+    facet: bool = False
+    swatch: bool = False
+    marked: Sequence[int] = ()
+
+    def as_data(self) -> dict[str, Any]:
+        """What the page's script reads."""
+        flags = {name: True for name in ("hidden", "facet", "swatch") if getattr(self, name)}
+        numbers = {} if self.numbers is None else {"numbers": [_briefly(value) for value in self.numbers]}
+        marked = {"marked": list(self.marked)} if self.marked else {}
+        # Each text once, and which of them stands in each row.
+        codes, texts = pd.factorize(np.array(self.cells, dtype=object))
+        return {"head": self.head, "texts": list(texts), "codes": codes.tolist(), **numbers, **flags, **marked}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One table; `members` are, for each of its rows, the records behind it (none: the row is the record)."""
+
+    id: str
+    title: str
+    note: str
+    columns: list[Column]
+    members: list[list[int]] | None = None
+    details: bool = True
+
+    def as_data(self) -> dict[str, Any]:
+        """What the page's script reads."""
+        columns = [column.as_data() for column in self.columns]
+        return {"title": self.title, "columns": columns, "members": self.members, "details": self.details}
+
+
+def grids(frame: pd.DataFrame, table: pd.DataFrame) -> list[Grid]:
+    """The tables of a study: each series at its best, the means over seeds, every row by itself."""
+    made = [_best(frame, table), _means(frame, table), _rows(frame)]
+    return [grid for grid in made if grid is not None]
+
+
+def _briefly(value: float | None) -> float | None:
+    """To as many digits as matter, so that thousands of them do not fill the page."""
+    return None if value is None else float(f"{value:.6g}")
+
+
+def number_column(head: str, values: Iterable[Any], **options: Any) -> Column:
+    """A column of numbers, written as everywhere."""
+    known = [finite(value) for value in values]
+    return Column(head, [number(value) for value in known], known, **options)
+
+
+def _best(frame: pd.DataFrame, table: pd.DataFrame) -> Grid | None:
+    """Each series at its best number of steps by the first score; none where a series is all there is of one point."""
+    metrics = metrics_of(table)
+    if not metrics or table["series"].nunique() == len(table):
+        return None
+    best = best_per_series(frame, table, metrics[0])
+    if best.empty:
+        return None
+    name = score_name(metrics[0])
+    note = (
+        f"Each series at the number of steps at which its {name} is best. Mean ± half of the 95 % interval over seeds."
+    )
+    return Grid("best", "Best of each series", note, _of_summary(frame, best, {}), _members(frame, best))
+
+
+def _means(frame: pd.DataFrame, table: pd.DataFrame) -> Grid:
+    marked: dict[str, list[int]] = {}
+    for metric in metrics_of(table):
+        if table["series"].nunique() > 1:
+            best = best_per_step(frame, table, metric)
+            marked[metric] = table.index.get_indexer(best.index).tolist()
+    bold = " Bold: the best at that number of steps." if marked else ""
+    note = f"Mean ± half of the 95 % interval over seeds, at every number of steps.{bold}"
+    return Grid("means", "Means over seeds", note, _of_summary(frame, table, marked), _members(frame, table))
+
+
+def _rows(frame: pd.DataFrame) -> Grid:
+    columns = [
+        *_names(frame),
+        number_column("steps", frame[POINT], facet=True),
+        number_column("seed", frame[REPEAT], facet=True),
+    ]
+    columns += [number_column(cost_short(cost), frame[cost]) for cost in TABLE_COSTS if cost in frame]
+    columns += [number_column(score_name(metric), frame[metric]) for metric in score_names(frame)]
+    columns += [_text(frame, "status", facet=True), _text(frame, "reason", hidden=True)]
+    columns += list(_recipes(frame))
+    return Grid("rows", "Every row", "Every seed by itself: the rows behind the means.", columns)
+
+
+def _recipes(frame: pd.DataFrame) -> Iterator[Column]:
+    """The fields that differ between rows, with a menu for those that do so within a method."""
+    for name in recipe_fields(frame):
+        column = _text(frame, name, hidden=True)
+        if name not in (POINT, REPEAT) and len(set(column.cells)) > 1:
+            within = pd.Series(column.cells).groupby(frame["method"].to_numpy()).nunique().max() > 1
+            yield replace(column, facet=bool(within))
+
+
+def _of_summary(frame: pd.DataFrame, table: pd.DataFrame, marked: dict[str, list[int]]) -> list[Column]:
+    shown = printable(table)
+    methods = frame.drop_duplicates("series").set_index("series")["method"]
+    columns = _names(table.assign(method=table["series"].map(methods)))
+    columns.append(number_column("steps", table[POINT], facet=True))
+    columns += [number_column(cost_short(cost), table[cost]) for cost in TABLE_COSTS if cost in table]
+    for metric in metrics_of(table):
+        head = score_name(metric)
+        means = [finite(value) for value in table[metric]]
+        columns.append(Column(head, list(shown[head]), means, marked=marked.get(metric, ())))
+        columns += [number_column(f"{head} {end}", table[f"{metric} {end}"], hidden=True) for end in LIMITS]
+    return [*columns, number_column("seeds", table["seeds"]), _text(table, "status", facet=True)]
+
+
+def _names(frame: pd.DataFrame) -> list[Column]:
+    """Series, and the method by itself where the series says more than that."""
+    series = Column("series", [str(name) for name in frame["series"]], swatch=True)
+    if frame["series"].nunique() == frame["method"].nunique():
+        return [replace(series, facet=True)]
+    return [series, _text(frame, "method", hidden=True, facet=True)]
+
+
+def _text(frame: pd.DataFrame, name: str, **options: Any) -> Column:
+    return Column(name.replace("_", " "), [spell(value) for value in frame[name]], **options)
+
+
+def _members(frame: pd.DataFrame, table: pd.DataFrame) -> list[list[int]]:
+    """The places in the frame of the records behind each row of a summary."""
+    places: dict[tuple[Any, ...], list[int]] = {}
+    for place, key in enumerate(_points(frame)):
+        places.setdefault(key, []).append(place)
+    return [places[key] for key in _points(table)]
+
+
+def _points(rows: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
+    """Series and steps of each row; a row that did not finish may have none."""
+    for series, steps in zip(rows["series"], rows[POINT], strict=True):
+        yield series, finite(steps)

@@ -1,0 +1,80 @@
+"""How is one row made again? Its study's command, narrowed to the row's method, seed and settings."""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import pandas as pd
+
+from mgbench.errors import UserError
+from mgbench.recipe import FIELDS
+from mgbench.record import Corrupt, Layout, StudyView, load_study
+from mgbench.report.frame import POINT, REPEAT, spell
+
+# Options of `mgbench run` that the row's own take the place of.
+REPLACED = ("--methods", "--seeds", "--vary", "--name")
+
+
+def commands(frame: pd.DataFrame, layout: Layout) -> Iterator[str]:
+    """For every row what to type to make it again; nothing where no study says how it was made."""
+    views = _views(layout, frame.attrs.get("study", ""))
+    base = cache(_base)
+    varied = _varied(frame)
+    for row in frame.to_dict("records"):
+        view = views.get(row["key"])
+        words = base(view.command) if view is not None else None
+        yield "" if view is None or words is None else shlex.join([*words, *_own(row, view, varied)])
+
+
+def _views(layout: Layout, name: str) -> dict[str, StudyView]:
+    """For every key the study that it is a row of: the named one, or whichever has it."""
+    paths = [layout.study(name)] if name else sorted(layout.study("any").parent.glob("*.json"))
+    found: dict[str, StudyView] = {}
+    for path in paths:
+        try:
+            view = load_study(path)
+        except (OSError, Corrupt, UserError):
+            continue
+        found |= {key: view for key, _ in view.rows if key not in found}
+    return found
+
+
+def _base(command: str) -> tuple[str, ...] | None:
+    """The words of a command without what each row says anew; none where it is not the command of a run."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return None
+    if words[:2] != ["mgbench", "run"]:
+        return None
+    kept, skip = [], False
+    for word in words:
+        if skip:
+            skip = False
+        elif word in REPLACED:
+            skip = True
+        elif word.partition("=")[0] not in REPLACED:
+            kept.append(word)
+    return tuple(kept)
+
+
+def _varied(frame: pd.DataFrame) -> dict[str, list[str]]:
+    """For every method the fields that differ between its rows."""
+    names = [name for name in FIELDS if name in frame and name not in (POINT, REPEAT)]
+    spelled = pd.DataFrame({name: frame[name].map(spell) for name in names}, index=frame.index)
+    varies = spelled.groupby(frame["method"]).nunique() > 1
+    return {str(method): [name for name in names if varies.at[method, name]] for method in varies.index}
+
+
+def _own(row: Mapping[Any, Any], view: StudyView, varied: Mapping[str, list[str]]) -> Iterator[str]:
+    yield from ("--methods", str(row["method"]), "--seeds", spell(row[REPEAT]))
+    for name in (POINT, *varied[row["method"]]):
+        if row[name] is not None and row[name] == row[name]:
+            yield from ("--set", f"{name}={_value(row[name])}")
+    yield from ("--name", f"{view.name}-repeated")
+
+
+def _value(value: Any) -> str:
+    """A field's value as the command line reads it."""
+    return f"[{spell(value)}]" if isinstance(value, list | tuple) else spell(value)

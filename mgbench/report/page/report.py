@@ -1,0 +1,130 @@
+"""How is a study read? One self-contained page, the figures and sheets as files, and every row as a table."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mgbench.errors import UserError
+from mgbench.record import Layout
+from mgbench.report.figures import gallery
+from mgbench.report.figures.picture import Stored
+from mgbench.report.findings import findings, headline
+from mgbench.report.frame import REPEAT, of_images, read_results, score_names
+from mgbench.report.page.details import details
+from mgbench.report.page.grid import grids
+from mgbench.report.page.origin import environment, protocols, study_commands
+from mgbench.report.page.pictures import embed, sections
+from mgbench.report.page.shell import as_json, write_page
+from mgbench.report.published.overlay import overlay
+from mgbench.report.style import looks
+from mgbench.report.summary import comparable, mark_protocols
+from mgbench.report.table import problems, summary_table, tokenizer_table, write_csv
+
+# Lines of a list that a page shows; the table has them all.
+MOST_LINES = 40
+
+
+def write_report(
+    results: Path,
+    output: Path,
+    study: str | None = None,
+    title: str | None = None,
+    allow_mismatch: bool = False,
+    where: str = "",
+    by: str = "",
+    neighbours: bool = False,
+    published: str = "",
+) -> Path:
+    """Write `index.html`, `table.csv`, `figures/` and `sheets/` into the output folder; return the path of the page.
+
+    With the name of a set of published numbers, the rows are laid over its figure where their protocol is the same.
+
+    Raises:
+        UserError: if there is nothing to report, no such set, or rows are not comparable and `allow_mismatch` is false.
+    """
+    frame = read_results(results, study, where)
+    if frame.empty:
+        raise UserError(f"{results} holds no record that can be read; run the study again")
+    images = of_images(frame)
+    for metric in score_names(images):
+        comparable(images, metric, allow_mismatch)
+    frame = mark_protocols(frame)
+    images = of_images(frame).reset_index(drop=True)
+    beside = overlay(images, published) if published else None
+    output.mkdir(parents=True, exist_ok=True)
+    write_csv(frame, output / "table.csv")
+    return write_page(
+        output / "index.html",
+        "report.html.j2",
+        title=title or study or "Results",
+        tokenizers=_tokenizers(frame),
+        beside=beside.sentence if beside else "",
+        published=list(embed(beside.pictures, output)) if beside else [],
+        counts=_counts(frame if images.empty else images),
+        **_about_rows(frame),
+        **_about_images(Stored(frame, Layout(Path(results)), by, neighbours), images, output),
+    )
+
+
+def _tokenizers(frame: pd.DataFrame) -> dict[str, Any] | None:
+    """The table of tokenizers in cells; none where there are no such rows."""
+    table = tokenizer_table(frame)
+    return None if table.empty else {"heads": list(table), "rows": table.to_numpy().tolist()}
+
+
+def _about_rows(frame: pd.DataFrame) -> dict[str, Any]:
+    """What the page says about rows of any kind."""
+    return {
+        "problems": problems(frame).to_dict("records"),
+        "warnings": _warnings(frame),
+        "protocols": protocols(frame),
+        "environment": environment(frame),
+        "commands": study_commands(frame),
+        "corrupt": frame.attrs["corrupt"],
+        "missing": frame.attrs["missing"],
+        "most": MOST_LINES,
+    }
+
+
+def _about_images(stored: Stored, frame: pd.DataFrame, output: Path) -> dict[str, Any]:
+    """What the page says about images that were drawn; nothing where no row is about any."""
+    if frame.empty:
+        return {"headline": "", "findings": [], "sections": [], "grids": [], "data": None, "swatches": {}}
+    light, dark = looks(frame), looks(frame, dark=True)
+    swatches = {name: (look.colour, dark[name].colour) for name, look in light.items()}
+    tables = grids(frame, summary_table(frame, allow_mismatch=True))
+    return {
+        "headline": headline(frame),
+        "findings": findings(frame),
+        "sections": sections(embed(gallery(stored), output)),
+        "grids": tables,
+        "data": as_json(
+            {
+                "grids": {grid.id: grid.as_data() for grid in tables},
+                "details": details(frame, stored.layout),
+                "swatches": swatches,
+                "file": frame.attrs["study"] or stored.layout.root.name,
+            }
+        ),
+        "swatches": swatches,
+    }
+
+
+def _counts(frame: pd.DataFrame) -> list[tuple[str, str]]:
+    """The study in figures: methods, seeds, rows by status."""
+    counted = [("row", len(frame)), ("series", frame["series"].nunique()), ("seed", frame[REPEAT].nunique())]
+    plural = {"row": "rows", "seed": "seeds"}
+    counts = [(f"{count:,}", name if count == 1 else plural.get(name, name)) for name, count in counted]
+    return counts + [(f"{count:,}", str(name)) for name, count in frame["status"].value_counts().items()]
+
+
+def _warnings(frame: pd.DataFrame) -> list[tuple[str, str]]:
+    """Every warning once, with how many rows carry it and of which series."""
+    said = frame[["series", "warnings"]].explode("warnings").dropna()
+    found = []
+    for text, rows in said.groupby("warnings", sort=False):
+        names = list(rows["series"].unique())
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        found.append((str(text), f"{len(rows):,} row{'s' if len(rows) > 1 else ''}: {', '.join(names[:3])}{more}"))
+    return found

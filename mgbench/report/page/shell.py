@@ -1,0 +1,82 @@
+"""What does every page share? Its styles and scripts inside itself, and a policy that lets nothing else run or load."""
+
+import base64
+import hashlib
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+STYLE = "page.css"
+# The first stands in the head, so that the page is never shown in the wrong theme; the others at the end of the body.
+EARLY = "theme.js"
+SCRIPTS = ("vendor/datatables-3.1.5.min.js", "grid.js", "viewer.js")
+# What would end a script element, begin a comment in it, or break a line in older engines.
+UNSAFE = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
+
+
+def write_page(path: Path, template: str, **context: Any) -> Path:
+    """Render a template into one file; text is escaped, and only our own scripts may run."""
+    early, scripts = _text(EARLY), [_text(name) for name in SCRIPTS]
+    page = (
+        _environment()
+        .get_template(template)
+        .render(
+            style=Markup(_text(STYLE)),
+            early=Markup(early),
+            scripts=[Markup(script) for script in scripts],
+            policy=_policy([early, *scripts]),
+            **context,
+        )
+    )
+    write_whole(path, page.encode())
+    return path
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write as a whole or not at all, in a folder that is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(path.name + ".part")
+    draft.write_bytes(content)
+    os.replace(draft, path)  # noqa: PTH105 - the same thing, and it says that it overwrites
+
+
+def as_json(value: Any) -> Markup:
+    """Data for a script element: whatever its strings hold, they cannot end the element."""
+    return Markup(json.dumps(value, separators=(",", ":"), allow_nan=False).translate(UNSAFE))
+
+
+def finite(value: Any) -> float | None:
+    """A number that JSON has, or none."""
+    try:
+        known = float(value)
+    except (TypeError, ValueError):
+        return None
+    return known if math.isfinite(known) else None
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+
+
+def _text(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8").strip()
+
+
+def _policy(scripts: list[str]) -> str:
+    """Nothing is fetched, and of scripts only these run, by their hash: no handler in an attribute, no other element."""
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
+    )
+    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {hashes}"

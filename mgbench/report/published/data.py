@@ -1,0 +1,108 @@
+"""Which numbers do the papers print? Rows with their sources, and the traps that were found while collecting them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import pandas as pd
+
+from mgbench.errors import UserError, suggestion
+
+# What all published numbers have in common; a row of one's own is comparable where its protocol says the same.
+METRIC = "fid"
+EXTRACTOR = "inception"
+SAMPLES = 50_000
+# The columns that the figure shows.
+FIGURE = ("nfe", "fid")
+# The families of the file, gathered into what one colour stands for.
+GROUPS = {
+    "masked(continuous)": "masked, continuous",
+    "masked(discrete)": "masked, discrete",
+    "visual autoregressive": "next scale",
+    "autoregressive(discrete)": "autoregressive",
+    "autoregressive+diffusion(continuous)": "autoregressive",
+    "diffusion(latent)": "diffusion, latent",
+    "diffusion(latent)+masked": "diffusion, latent",
+    "diffusion(latent)+SSL": "diffusion, latent",
+    "diffusion(pixel)": "diffusion, pixels",
+    "GAN": "GAN, consistency",
+    "consistency": "GAN, consistency",
+}
+
+
+@dataclass(frozen=True)
+class Published:
+    """The numbers of one dataset at one resolution.
+
+    `rows` has a row per printed number: model, series and size (the model's name in two parts), group (of the family),
+    nfe, fid, guided, … and `traps`, the names of what one has to know of it; `traps` has, by name, which column a trap
+    concerns ("nfe", "fid" or "other") and its text.
+    """
+
+    name: str
+    dataset: str
+    side: int
+    rows: pd.DataFrame
+    traps: pd.DataFrame
+
+    @property
+    def title(self) -> str:
+        """The dataset and the resolution as they are written."""
+        return f"{self.dataset} {self.side}×{self.side}"
+
+    @property
+    def drawn(self) -> pd.DataFrame:
+        """The rows that have both numbers of the figure."""
+        return self.rows.dropna(subset=["nfe", "fid"])
+
+    def numbered(self) -> dict[str, int]:
+        """The traps that concern the figure, numbered in the order in which it is read: guided first, by forwards."""
+        rows = self.drawn.sort_values(["guided", "nfe"], ascending=[False, True], kind="stable")
+        names = [name for name in _distinct(rows["traps"]) if self.traps.at[name, "concerns"] in FIGURE]
+        return {name: place for place, name in enumerate(names, 1)}
+
+    def text_of(self, trap: str) -> str:
+        """What one has to know, in a sentence or two."""
+        return str(self.traps.at[trap, "text"])
+
+
+def read_published(name: str) -> Published:
+    """The published numbers under a name such as "imagenet-256".
+
+    Raises:
+        UserError: if there is no such name.
+    """
+    rows = _table()
+    if name not in set(rows["set"]):
+        raise UserError(f"no published numbers are called {name!r}; {suggestion(name, rows['set'].unique())}")
+    chosen = rows[rows["set"] == name].reset_index(drop=True)
+    traps = _traps().loc[_distinct(chosen["traps"])]
+    return Published(name, str(chosen["dataset"].iloc[0]), int(chosen["side"].iloc[0]), chosen, traps)
+
+
+@cache
+def _table() -> pd.DataFrame:
+    with files(__package__).joinpath("published.csv").open(encoding="utf-8") as file:
+        rows = pd.read_csv(file, keep_default_na=False)
+    for number in ("params_millions", "nfe", "fid", "inception_score", "precision", "recall"):
+        rows[number] = pd.to_numeric(rows[number].replace("", None))
+    side = rows["resolution"].str.partition("x")[0]
+    names = rows["dataset"].str.lower() + "-" + side
+    return rows.assign(
+        side=side.astype(int),
+        set=names,
+        group=rows["family"].map(GROUPS),
+        guided=rows["guidance"] == "yes",
+        traps=rows["traps"].str.split(),
+    )
+
+
+@cache
+def _traps() -> pd.DataFrame:
+    with files(__package__).joinpath("traps.csv").open(encoding="utf-8") as file:
+        return pd.read_csv(file).set_index("trap")
+
+
+def _distinct(lists: Iterable[Iterable[str]]) -> list[str]:
+    return list(dict.fromkeys(name for names in lists for name in names))

@@ -1,0 +1,118 @@
+"""How are the published numbers read? The figure as files, and a page with it, its footnotes, and every row's source."""
+
+import io
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mgbench.report.frame import spell
+from mgbench.report.page.details import as_groups, field
+from mgbench.report.page.grid import Column, Grid, number_column
+from mgbench.report.page.pictures import embed
+from mgbench.report.page.shell import as_json, write_page, write_whole
+from mgbench.report.published.data import Published, read_published
+from mgbench.report.published.figure import group_colours, published_figure
+from mgbench.report.published.overlay import picture
+from mgbench.report.style import DPI, theme
+
+# Dates would make the same figure another file every day.
+UNDATED: dict[str, Any] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+
+
+def write_published(name: str, output: Path) -> Path:
+    """Write the figure (PNG, SVG, PDF, with its footnotes) and `index.html` into the folder; return the page's path.
+
+    Raises:
+        UserError: if there are no published numbers of that name.
+    """
+    published = read_published(name)
+    with theme():
+        figure = published_figure(published)
+        for kind, metadata in UNDATED.items():
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=kind, dpi=2 * DPI, metadata=metadata)
+            write_whole(output / f"{name}.{kind}", buffer.getvalue())
+    return write_page(output / "index.html", "published.html.j2", **_context(published))
+
+
+def _context(published: Published) -> dict[str, Any]:
+    wanted = replace(picture(published), draw=partial(_without_notes, published))
+    missing = published.rows[published.rows["nfe"].isna()]
+    numbers = published.numbered()
+    grid = _grid(published, numbers)
+    return {
+        "title": f"{published.title}, as published",
+        "published": published,
+        "picture": next(embed([wanted], None)),
+        "formats": list(UNDATED),
+        "notes": [(name, published.text_of(name), _concerned(published, name)) for name in numbers],
+        "missing": list(dict.fromkeys(missing["model"])),
+        "grids": [grid],
+        "data": as_json(
+            {
+                "grids": {grid.id: grid.as_data()},
+                "details": _details(published),
+                "swatches": _swatches(published.rows),
+                "file": published.name,
+            }
+        ),
+    }
+
+
+def _without_notes(published: Published, dark: bool) -> Figure:
+    """The figure for a page that has the footnotes as text."""
+    return published_figure(published, dark=dark, notes=False)
+
+
+def _concerned(published: Published, trap: str) -> str:
+    """The series whose points a trap concerns."""
+    rows = published.drawn
+    return ", ".join(dict.fromkeys(rows.loc[[trap in traps for traps in rows["traps"]], "series"]))
+
+
+def _grid(published: Published, numbers: dict[str, int]) -> Grid:
+    rows = published.rows
+    known = [" ".join(str(numbers[trap]) for trap in traps if trap in numbers) for traps in rows["traps"]]
+    columns = [
+        Column("model", list(rows["model"]), swatch=True),
+        Column("family", list(rows["family"]), hidden=True),
+        Column("kind", list(rows["group"]), facet=True),
+        number_column("parameters (M)", rows["params_millions"]),
+        number_column("NFE", rows["nfe"]),
+        Column("guidance", list(rows["guidance"]), facet=True),
+        number_column("FID", rows["fid"]),
+        number_column("IS", rows["inception_score"]),
+        number_column("precision", rows["precision"]),
+        number_column("recall", rows["recall"]),
+        Column("footnotes", known),
+        Column("how NFE was counted", list(rows["nfe_note"]), hidden=True),
+        Column("source", list(rows["source"]), hidden=True),
+    ]
+    return Grid("published", "Published numbers", "Open a row for its source and all that is known of it.", columns)
+
+
+def _details(published: Published) -> list[dict[str, Any]]:
+    rows = published.rows
+    known = [" ".join(published.text_of(trap) for trap in traps) for traps in rows["traps"]]
+    return as_groups(
+        {
+            "Source": [field("source", rows["source"])],
+            "What one has to know": [field("traps", known)],
+            "Forwards": [field("NFE", rows["nfe"].map(_number)), field("counted as", rows["nfe_note"])],
+            "Model": [field("series", rows["series"]), field("size", rows["size"]), field("family", rows["family"])],
+        }
+    )
+
+
+def _number(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:g}"
+
+
+def _swatches(rows: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    light, dark = group_colours(False), group_colours(True)
+    pairs = zip(rows["model"].map(spell), rows["group"], strict=True)
+    return {model: (light[group], dark[group]) for model, group in pairs}

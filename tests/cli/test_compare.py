@@ -1,0 +1,63 @@
+"""`mgbench compare` over stored records: what it prints, and when it says no."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command
+from tests.report.synthetic import record, store, store_study
+
+FID = "fid[digits_cnn]"
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    fids = {"emigm": (2.0, 2.2, 2.1), "maskgit": (3.0, 3.1, 3.3)}
+    rows = [
+        record(method, steps, seed, scores={FID: fid + 1 / steps})
+        for method, values in fids.items()
+        for steps in (8, 16)
+        for seed, fid in enumerate(values)
+    ]
+    root = store(tmp_path / "results", *rows)
+    for name, method in (("old", "emigm"), ("new", "maskgit")):
+        store_study(root, name, [(row.key, "mine") for row in rows if row.method == method])
+    return root
+
+
+def test_two_methods_are_compared_at_every_number_of_steps(mgbench: Command, results: Path) -> None:
+    answer = mgbench("compare", "emigm", "maskgit")
+    assert answer.code == 0, answer.err
+    for shown in ("FID[digits_cnn]", "16", "2.23", "3.26", "1.03 ±"):
+        assert shown in answer.out
+
+
+def test_two_studies_are_compared_method_by_method(mgbench: Command, results: Path) -> None:
+    answer = mgbench("compare", "old", "new", "--where", "sampling_steps=8")
+    assert answer.code == 0, answer.err
+    assert "mine" in answer.out
+
+
+def test_a_regression_exits_with_one_and_says_where(mgbench: Command, results: Path) -> None:
+    assert mgbench("compare", "emigm", "maskgit", "--fail-on", "fid:+60%").code == 0
+    answer = mgbench("compare", "emigm", "maskgit", "--fail-on", "fid:+5%")
+    assert answer.code == 1
+    assert "fid:+5% is exceeded: sampling steps 8: FID[digits_cnn] went from" in answer.err
+    assert mgbench("compare", "maskgit", "emigm", "--fail-on", "fid:+5%").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("emigm", "maskgitt"), "did you mean 'maskgit'?"),
+        (("emigm", "maskgit", "--fail-on", "fid"), "write for example 'fid:+5%'"),
+        (("emigm", "maskgit", "--fail-on", "fod:+5%"), "no score is called 'fod'"),
+        (("emigm", "maskgit", "--study", "od"), "did you mean 'old'?"),
+    ],
+)
+def test_what_cannot_be_compared_is_told(
+    mgbench: Command, results: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    answer = mgbench("compare", *arguments)
+    assert answer.code == 2
+    assert said in answer.err

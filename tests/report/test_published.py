@@ -1,0 +1,232 @@
+"""Published numbers: what is shipped, how it is drawn, and when one's own rows may stand beside it."""
+
+import csv
+import itertools
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.text import Text
+
+from mgbench.errors import UserError
+from mgbench.report import published
+from mgbench.report.frame import read_results
+from mgbench.report.page.report import write_report
+from mgbench.report.published.data import GROUPS, read_published
+from mgbench.report.published.figure import SUPERSCRIPTS, published_figure
+from mgbench.report.published.labels import MARK, Wanted, place
+from mgbench.report.published.overlay import differences, overlay
+from mgbench.report.published.page import write_published
+from tests.report.synthetic import record, store
+
+SETS = ("imagenet-256", "imagenet-512", "imagenet-384")
+SAME = "image_folder(path='/data/ImageNet')@ab12cd34/train1281167/n50000/balanced/uint8/256x256/inception@91fc"
+
+
+def shipped(name):
+    with (Path(published.__file__).parent / name).open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_row_is_whole_sourced_and_of_a_known_family():
+    rows = shipped("published.csv")
+    assert len(rows) == 157
+    assert all(None not in row and row["source"] and row["model"] and row["series"] for row in rows)
+    assert {row["family"] for row in rows} == set(GROUPS)
+    assert {row["guidance"] for row in rows} == {"yes", "no"}
+    assert all(1 < float(row["fid"]) < 40 for row in rows)
+    assert sum(len(read_published(name).rows) for name in SETS) == len(rows)
+
+
+def test_every_trap_is_used_and_every_remark_on_a_count_has_one():
+    rows, traps = shipped("published.csv"), {row["trap"] for row in shipped("traps.csv")}
+    assert {name for row in rows for name in row["traps"].split()} == traps
+    plain = re.compile(r"[\dx]+( steps)?( \(CFG 1\.5\))?")
+    assert [row["model"] for row in rows if not row["traps"] and not plain.fullmatch(row["nfe_note"])] == []
+
+
+def test_known_numbers_are_there():
+    rows = read_published("imagenet-256").rows.set_index("model")
+    assert rows.loc["DiT-XL/2-G", ["nfe", "fid", "params_millions"]].tolist() == [500, 2.27, 675]
+    assert rows.loc["MAR-H", "fid"].tolist() == [1.55, 2.35]
+    assert read_published("imagenet-512").rows.set_index("model").loc["EDM2-XXL + autoguidance", "fid"] == 1.25
+
+
+def test_an_unknown_name_is_refused_with_the_nearest():
+    with pytest.raises(UserError, match="did you mean 'imagenet-512'"):
+        read_published("imagnet512")
+
+
+def names(axes):
+    return [text for text in axes.texts if text.get_gid() == "name"]
+
+
+@pytest.fixture(scope="module", params=SETS)
+def drawn(request):
+    figure = published_figure(read_published(request.param))
+    figure.draw_without_rendering()
+    return read_published(request.param), figure
+
+
+def test_every_row_with_both_numbers_is_a_point_in_the_panel_of_its_guidance(drawn):
+    data, figure = drawn
+    for axes in figure.axes:
+        rows = data.drawn[data.drawn["guided"] == (axes.get_title(loc="left") == "With guidance")]
+        points = [line.get_xydata() for line in axes.lines if line.get_gid() == "points"]
+        expected = rows[["nfe", "fid"]].to_numpy(float)
+        np.testing.assert_array_equal(sorted(map(tuple, np.concatenate(points))), sorted(map(tuple, expected)))
+    assert sum(
+        len(line.get_xdata()) for axes in figure.axes for line in axes.lines if line.get_gid() == "points"
+    ) == len(data.drawn)
+
+
+def test_every_series_is_named_and_no_name_covers_another_or_leaves_its_panel(drawn):
+    data, figure = drawn
+    for axes in figure.axes:
+        rows = data.drawn[data.drawn["guided"] == (axes.get_title(loc="left") == "With guidance")]
+        written = [text.get_text().rstrip("⁰¹²³⁴⁵⁶⁷⁸⁹ ") for text in names(axes)]
+        assert sorted(written) == sorted(rows["series"].unique())
+        # The text alone, without the line that leads to its point.
+        boxes = [Text.get_window_extent(text).extents for text in names(axes)]
+        assert overlapping(boxes) == []
+        left, bottom, right, top = axes.bbox.extents
+        assert all(b[0] > left and b[1] > bottom and b[2] < right and b[3] < top for b in boxes)
+
+
+def test_the_number_beside_a_name_is_that_of_its_footnote(drawn):
+    data, figure = drawn
+    numbers = data.numbered()
+    assert list(numbers.values()) == list(range(1, len(numbers) + 1))
+    for axes in figure.axes:
+        rows = data.drawn[data.drawn["guided"] == (axes.get_title(loc="left") == "With guidance")]
+        for text in names(axes):
+            name, *marks = re.split(r" (?=[⁰¹²³⁴⁵⁶⁷⁸⁹])", text.get_text())
+            traps = set(itertools.chain(*rows.loc[rows["series"] == name, "traps"]))
+            assert marks == [str(n).translate(SUPERSCRIPTS) for n in sorted(numbers[t] for t in traps if t in numbers)]
+    said = " ".join(" ".join(text.get_text() for text in figure.texts if text.get_gid() == "notes").split())
+    assert all(f"{number} {data.text_of(name)}" in said for name, number in numbers.items())
+
+
+def overlapping(boxes):
+    pairs = itertools.combinations(boxes, 2)
+    return [(a, b) for a, b in pairs if a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]]
+
+
+def box(name, spot):
+    (x, y), width, height = spot.centre, name.width / 2, name.height / 2
+    return x - width, y - height, x + width, y + height
+
+
+def test_names_keep_clear_of_each_other_of_points_and_of_the_edge():
+    random = np.random.default_rng(0)
+    points = random.uniform(20, 480, (60, 2))
+    wanted = [Wanted(random.uniform(20, 60), 10.0, points[[n]]) for n in range(25)]
+    area = (0.0, 0.0, 500.0, 500.0)
+    spots = place(wanted, points, np.empty((0, 2, 2)), area)
+    assert None not in spots
+    boxes = [box(name, spot) for name, spot in zip(wanted, spots, strict=True)]
+    marks = [(x - MARK, y - MARK, x + MARK, y + MARK) for x, y in points]
+    assert overlapping(boxes) == []
+    assert not any(overlapping([one, mark]) for one in boxes for mark in marks)
+    assert all(b[0] >= 0 and b[1] >= 0 and b[2] <= 500 and b[3] <= 500 for b in boxes)
+
+
+def test_a_lonely_name_stands_close_by_and_one_in_a_crowd_is_led_out_of_it():
+    lonely = Wanted(40.0, 10.0, np.array([[100.0, 100.0]]))
+    (near,) = place([lonely], lonely.points, np.empty((0, 2, 2)), (0, 0, 200, 200))
+    assert not near.led
+    crowd = np.stack(np.meshgrid(np.arange(60, 141, 8.0), np.arange(60, 141, 8.0)), axis=-1).reshape(-1, 2)
+    (far,) = place([lonely], crowd, np.empty((0, 2, 2)), (0, 0, 200, 200))
+    assert far.led
+
+
+def test_a_name_without_room_is_left_out():
+    name = Wanted(300.0, 10.0, np.array([[50.0, 50.0]]))
+    assert place([name], name.points, np.empty((0, 2, 2)), (0, 0, 100, 100)) == [None]
+
+
+def test_a_line_is_crossed_only_where_there_is_no_other_way():
+    name = Wanted(40.0, 10.0, np.array([[100.0, 100.0]]))
+    line = np.array([[[100.0, 100.0], [200.0, 100.0]]])
+    (spot,) = place([name], name.points, line, (0, 0, 200, 200))
+    _, bottom, right, top = box(name, spot)
+    assert not (right > 100 and bottom < 100 < top)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "said"),
+    [
+        (SAME, []),
+        (SAME.replace("91fc", "0000"), []),
+        (SAME.replace("256x256", "512x512"), ["they have 512×512 pixels instead of 256×256"]),
+        (SAME.replace("256x256", "256x128"), ["they have 256×128 pixels instead of 256×256"]),
+        (SAME.replace("ImageNet", "flowers"), ["they are of image_folder(path='/data/flowers')"]),
+        (SAME.replace("n50000", "n500"), ["they are scored on 500 images instead of 50,000"]),
+        (SAME.replace("inception@91fc", "digits_cnn@3f2a"), ["they are seen through digits_cnn instead of inception"]),
+        ("", ["their protocol is not recorded"]),
+        ("something else", ["their protocol is not recorded"]),
+    ],
+)
+def test_a_protocol_is_the_same_or_it_is_said_in_what_it_differs(protocol, said):
+    assert list(differences(protocol, read_published("imagenet-256"))) == said
+
+
+def own(steps, seed, **changes):
+    given = {"protocol": SAME, "scores": {"fid": 4.0 + seed}, "floors": {}, "costs": {"nfe": 1.5 * steps}}
+    return record("mine", steps, seed, **{**given, **changes})
+
+
+def test_rows_of_the_same_protocol_are_laid_over_at_their_means(tmp_path):
+    rows = [own(steps, seed) for steps in (4, 8) for seed in (0, 1)] + [own(16, 0, protocol=SAME.replace("50000", "9"))]
+    found = overlay(read_results(store(tmp_path, *rows)), "imagenet-256")
+    assert found.sentence.startswith("4 of your rows have the protocol")
+    assert "; 1 has another and is left out." in found.sentence
+    (picture,) = found.pictures
+    assert "mine" in picture.alt
+    figure = picture.draw(False)
+    guided = figure.axes[0]
+    stars = next(line for line in guided.lines if line.get_marker() == "*")
+    np.testing.assert_allclose(stars.get_xydata(), [[6.0, 4.5], [12.0, 4.5]])
+    assert "mine (yours)" in [text.get_text() for text in names(guided)]
+    assert "mine (yours)" not in [text.get_text() for text in names(figure.axes[1])]
+
+
+def test_rows_that_took_no_more_forwards_than_steps_are_unguided(tmp_path):
+    found = overlay(read_results(store(tmp_path, own(8, 0, costs={"nfe": 8.0}))), "imagenet-256")
+    figure = found.pictures[0].draw(True)
+    assert [axes.get_title(loc="left") for axes in figure.axes if any(li.get_marker() == "*" for li in axes.lines)] == [
+        "Without guidance"
+    ]
+
+
+def test_rows_of_another_protocol_are_not_laid_over_and_the_page_says_why(tmp_path):
+    results = store(tmp_path / "results", record("emigm", 8, scores={}))
+    page = write_report(results, tmp_path / "out", published="imagenet-256")
+    text = " ".join(page.read_text().split())
+    assert "None of your rows is laid over the published numbers of ImageNet 256×256" in text
+    assert "because their protocol is not recorded" in text or "they are of digits" in text
+    assert not (tmp_path / "out" / "figures" / "imagenet-256.png").exists()
+
+
+def test_without_a_row_that_finished_nothing_is_laid_over(tmp_path):
+    frame = read_results(store(tmp_path, own(8, 0, status="failed", scores={}, protocol="")))
+    assert "no row has an FID" in overlay(frame, "imagenet-256").sentence
+
+
+def test_the_report_has_the_figure_where_the_protocol_is_the_same(tmp_path):
+    page = write_report(store(tmp_path / "results", own(8, 0)), tmp_path / "out", published="imagenet-256")
+    assert 'id="figures-imagenet-256"' in page.read_text()
+    assert (tmp_path / "out" / "figures" / "imagenet-256.png").stat().st_size > 10_000
+
+
+def test_figure_files_and_a_page_are_written(tmp_path):
+    page = write_published("imagenet-512", tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "imagenet-512.pdf", "imagenet-512.png", "imagenet-512.svg", "index.html",
+    ]  # fmt: skip
+    assert (tmp_path / "imagenet-512.pdf").read_bytes().startswith(b"%PDF")
+    text = page.read_text()
+    data = read_published("imagenet-512")
+    assert text.count("<li id=") == len(data.numbered())
+    assert "TiTok-B-128" in text.partition("Not drawn")[2].partition("</p>")[0]
