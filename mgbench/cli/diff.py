@@ -56,11 +56,14 @@ def _said(row: dict[Any, Any]) -> dict[str, str]:
 
 
 def _print(title: str, rows: list[dict[Any, Any]], columns: tuple[str, ...]) -> None:
+    from rich.text import Text
+
     from mgbench.cli.table import console, plain_table
 
     table = plain_table(title)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(str(row[column]) for column in columns))
+        # As Text, because rich would read the brackets of fid[digits_cnn] as markup.
+        table.add_row(*(Text(str(row[column])) for column in columns))
     console().print(table)

@@ -32,7 +32,8 @@ def test_a_report_holds_every_figure_in_three_formats_and_the_tables(mgbench: Co
 
 def test_a_report_takes_a_condition_a_field_and_the_style_of_a_paper(mgbench: Command, tmp_path: Path) -> None:
     store(tmp_path / "results", *sweep(seeds=(0,)))
-    options = ("--where", "guidance_schedule=none", "--by", "sampler", "--style", "paper")
+    where = "guidance_schedule=none and mask_schedule=exp(rate=5.0)"
+    options = ("--where", where, "--by", "sampler", "--style", "paper")
     answer = mgbench("report", "-o", "out", *options)
     assert answer.code == 0, answer.err
     written = {path.name for path in (tmp_path / "out" / "all" / "figures").iterdir()}

@@ -6,11 +6,11 @@ where the rows cannot answer it.
 
 from collections.abc import Iterator
 
-from mgbench.report.figures import effects, films, grids, guidance, schedules, sheets, stages, tradeoff, training
+from mgbench.report.figures import against, effects, films, grids, guidance, schedules, sheets, stages, training
 from mgbench.report.figures.picture import Maker, Picture, Stored
 
 GALLERY: tuple[Maker, ...] = (
-    tradeoff.pictures,
+    against.pictures,
     guidance.pictures,
     effects.pictures,
     grids.pictures,

@@ -4,6 +4,7 @@ import base64
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -48,6 +49,9 @@ class Picture:
         return f"{'figures' if self.vector else 'sheets'}/{self.stem}.png"
 
 
+# A page holds the same lines that lie beside it as a file.
+_drawn: WeakKeyDictionary[Figure, dict[tuple[str, int], bytes]] = WeakKeyDictionary()
+
 Maker = Callable[[Stored], Iterator[Picture]]
 
 
@@ -58,6 +62,13 @@ def as_png(figure: Figure, dark: bool = False, pixels: int = 2) -> bytes:
 
 def as_bytes(figure: Figure, kind: str, dark: bool = False, pixels: int = 2) -> bytes:
     """A figure as a file of a kind (png, svg, pdf); the same figure gives the same bytes."""
+    known = _drawn.setdefault(figure, {})
+    if (kind, pixels) not in known:
+        known[kind, pixels] = _draw(figure, kind, dark, pixels)
+    return known[kind, pixels]
+
+
+def _draw(figure: Figure, kind: str, dark: bool, pixels: int) -> bytes:
     with theme(dark):
         settle(figure)
     buffer = io.BytesIO()

@@ -1,7 +1,6 @@
 """How do quality and cost trade off? A score against a cost, a line and a band per series, and the Pareto front."""
 
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -12,17 +11,11 @@ from matplotlib.figure import Figure
 from mgbench.recipe import KINDS
 from mgbench.report.figures.axes import draw_level, draw_note, limit_height, lines_share, scale_height, scale_width
 from mgbench.report.figures.labels import below, fits_beside, label_lines
-from mgbench.report.figures.picture import Picture, Stored
-from mgbench.report.frame import ABOUT, POINT, REPEAT, TOKENIZER, name_series, of_images, score_names, spell
+from mgbench.report.frame import ABOUT, TOKENIZER, name_series, spell
 from mgbench.report.measures import (
     cost_axis,
-    family,
     higher_is_better,
-    number,
-    ranked,
     score_axis,
-    score_name,
-    slug,
 )
 from mgbench.report.names import short_names, short_specs
 from mgbench.report.style import (
@@ -40,29 +33,7 @@ from mgbench.report.style import (
 )
 from mgbench.report.summary import comparable, floor_of, pareto, reconstruction_floors, summarise
 
-SECTION = "Trade-offs"
 FIRST = "nfe"
-# What scores are drawn against, in this order, and how a file name says it.
-AGAINST = {
-    "nfe": "nfe",
-    "token_forwards": "token-forwards",
-    "flops_per_image": "flops",
-    "head_evaluations": "head",
-    "seconds_per_image": "seconds",
-    "train_flops": "training-flops",
-    "train_seconds": "training-seconds",
-}
-
-
-def pictures(stored: Stored) -> Iterator[Picture]:
-    """The first score against every cost that tells rows apart, and the other scores against the network forwards."""
-    frame = stored.frame
-    for place, metric in enumerate(score_names(of_images(frame))):
-        rows = comparable(frame, metric, allow_mismatch=True)
-        for cost in (name for name in AGAINST if name in rows):
-            values = pd.to_numeric(rows[cost], errors="coerce").dropna()
-            if (cost == FIRST or place == 0) and len(values) and (cost == FIRST or values.nunique() > 1):
-                yield _picture(stored, metric, cost)
 
 
 def metric_versus(
@@ -159,11 +130,12 @@ def metric_panels(
             scale_width(axes, pd.concat(shown)["cost"])
             axes.label_outer()
         figure.align_ylabels()
-        # Names need to know where lines end, and the layout needs to know how long the names are.
+        # Names need to know where lines end, and the layout how long the names are; then it is final.
         for _ in range(2 if beside else 1):
             figure.draw_without_rendering()
             for axes, found in zip(figure.axes, shown, strict=False):
                 label_lines(axes, found, styles, pareto(found, higher), dark, names=beside)
+        figure.set_layout_engine("none")
     return figure
 
 
@@ -268,52 +240,3 @@ def _crowded_left(axes: Axes, shown: pd.DataFrame, level: float) -> bool:
 def _tokenizers(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of the tokenizers that the frame's methods may use, whose scores are drawn as floors."""
     return frame[frame[ABOUT] == TOKENIZER]
-
-
-def _picture(stored: Stored, metric: str, cost: str) -> Picture:
-    frame, word = stored.frame, AGAINST[cost]
-    return Picture(
-        SECTION,
-        f"{_short(frame, metric)}-versus-{word}",
-        f"{score_name(metric)} against {cost_axis(cost).partition(' (')[0]}",
-        _caption(frame, metric, cost),
-        _alt(frame, metric, cost),
-        partial(_draw_picture, stored, metric, cost),
-    )
-
-
-def _draw_picture(stored: Stored, metric: str, cost: str, dark: bool) -> Figure:
-    frame = stored.frame
-    styles = None if stored.by else looks(frame, dark)
-    return metric_panels(frame, metric, cost, by=stored.by, styles=styles, allow_mismatch=True, dark=dark)
-
-
-def _caption(frame: pd.DataFrame, metric: str, cost: str) -> str:
-    summary = points(frame, metric, cost, allow_mismatch=True)
-    rows = comparable(frame, metric, allow_mismatch=True)
-    said = ["Numbers at points: sampling steps."]
-    if summary["low"].notna().any():
-        seeds = rows[REPEAT].nunique()
-        said.append(f"Bands: 95 % interval of the mean over {seeds} seeds (Student's t).")
-    said.append("Pale step: the Pareto front.")
-    if floor_of(frame, metric) is not None:
-        said.append("Dashed: as many held-out real images.")
-    if reconstruction_floors(frame, metric, rows):
-        said.append("Dotted: real images after the tokenizer, which no method with those tokens should beat.")
-    return " ".join(said)
-
-
-def _alt(frame: pd.DataFrame, metric: str, cost: str) -> str:
-    best = ranked(frame, metric, cost).drop_duplicates("series")[:MOST_SERIES]
-    said = [
-        f"{row['series']}: best {number(row['mean'])} at {cost} {number(row['cost'])}, {row[POINT]:.0f} steps"
-        for _, row in best.iterrows()
-    ]
-    kind = f"Line chart of {score_name(metric)} against {cost_axis(cost)}, one line per method"
-    return f"{kind}. {'; '.join(said)}."
-
-
-def _short(frame: pd.DataFrame, metric: str) -> str:
-    """The metric in a file name; with its extractor only where another has the same family."""
-    alone = sum(family(name) == family(metric) for name in score_names(of_images(frame))) == 1
-    return slug(family(metric)) if alone else slug(metric)

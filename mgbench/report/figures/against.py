@@ -1,0 +1,86 @@
+"""Which trade-offs does a report show, and in which words? Every score against the costs that tell its rows apart."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mgbench.report.figures.picture import Picture, Stored
+from mgbench.report.figures.tradeoff import FIRST, metric_panels, points
+from mgbench.report.frame import POINT, REPEAT, of_images, score_names
+from mgbench.report.measures import cost_axis, family, number, ranked, score_name, slug
+from mgbench.report.style import MOST_SERIES, looks
+from mgbench.report.summary import comparable, floor_of, reconstruction_floors
+
+SECTION = "Trade-offs"
+# What scores are drawn against, in this order, and how a file name says it.
+AGAINST = {
+    "nfe": "nfe",
+    "token_forwards": "token-forwards",
+    "flops_per_image": "flops",
+    "head_evaluations": "head",
+    "seconds_per_image": "seconds",
+    "train_flops": "training-flops",
+    "train_seconds": "training-seconds",
+}
+
+
+def pictures(stored: Stored) -> Iterator[Picture]:
+    """The first score against every cost that tells rows apart, and the other scores against the network forwards."""
+    frame = stored.frame
+    for place, metric in enumerate(score_names(of_images(frame))):
+        rows = comparable(frame, metric, allow_mismatch=True)
+        for cost in (name for name in AGAINST if name in rows):
+            values = pd.to_numeric(rows[cost], errors="coerce").dropna()
+            if (cost == FIRST or place == 0) and len(values) and (cost == FIRST or values.nunique() > 1):
+                yield _picture(stored, metric, cost)
+
+
+def _picture(stored: Stored, metric: str, cost: str) -> Picture:
+    frame, word = stored.frame, AGAINST[cost]
+    return Picture(
+        SECTION,
+        f"{_short(frame, metric)}-versus-{word}",
+        f"{score_name(metric)} against {cost_axis(cost).partition(' (')[0]}",
+        _caption(frame, metric, cost),
+        _alt(frame, metric, cost),
+        partial(_draw_picture, stored, metric, cost),
+    )
+
+
+def _draw_picture(stored: Stored, metric: str, cost: str, dark: bool) -> Figure:
+    frame = stored.frame
+    styles = None if stored.by else looks(frame, dark)
+    return metric_panels(frame, metric, cost, by=stored.by, styles=styles, allow_mismatch=True, dark=dark)
+
+
+def _caption(frame: pd.DataFrame, metric: str, cost: str) -> str:
+    summary = points(frame, metric, cost, allow_mismatch=True)
+    rows = comparable(frame, metric, allow_mismatch=True)
+    said = ["Numbers at points: sampling steps."]
+    if summary["low"].notna().any():
+        seeds = rows[REPEAT].nunique()
+        said.append(f"Bands: 95 % interval of the mean over {seeds} seeds (Student's t).")
+    said.append("Pale step: the Pareto front.")
+    if floor_of(frame, metric) is not None:
+        said.append("Dashed: as many held-out real images.")
+    if reconstruction_floors(frame, metric, rows):
+        said.append("Dotted: real images after the tokenizer, which no method with those tokens should beat.")
+    return " ".join(said)
+
+
+def _alt(frame: pd.DataFrame, metric: str, cost: str) -> str:
+    best = ranked(frame, metric, cost).drop_duplicates("series")[:MOST_SERIES]
+    said = [
+        f"{row['series']}: best {number(row['mean'])} at {cost} {number(row['cost'])}, {row[POINT]:.0f} steps"
+        for _, row in best.iterrows()
+    ]
+    kind = f"Line chart of {score_name(metric)} against {cost_axis(cost)}, one line per method"
+    return f"{kind}. {'; '.join(said)}."
+
+
+def _short(frame: pd.DataFrame, metric: str) -> str:
+    """The metric in a file name; with its extractor only where another has the same family."""
+    alone = sum(family(name) == family(metric) for name in score_names(of_images(frame))) == 1
+    return slug(family(metric)) if alone else slug(metric)
