@@ -47,10 +47,10 @@ def trace_files(model: Model, recipe: Recipe, generated: Tensor, train: Tensor, 
     `generated` [M,F] and `train` [M',F] are features of the samples and of the training images [M',C,H,W'].
     """
     film = _watch(model, recipe)
-    files: dict[str, Writer] = {
-        CURVES: _json(curves(model, film.masked)),
-        NEAREST: _npz(nearest(generated, train, images)),
-    }
+    files: dict[str, Writer] = {NEAREST: _npz(nearest(generated, train, images))}
+    if any(film.masked) or any(hasattr(model.parts, name) for name in SCHEDULES):
+        # What masks nothing, as diffusion of whole images, reveals nothing.
+        files[CURVES] = _json(curves(model, film.masked))
     if film.masks:
         labels = asked_labels(recipe, model.classes, torch.arange(FILMED))
         files[FILM] = _npz(_developed(model, film, labels))

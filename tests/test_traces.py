@@ -83,6 +83,15 @@ def test_a_process_without_masks_leaves_no_schedule(tmp_path: Path) -> None:
     assert curves["gamma"] == {}
 
 
+def test_what_never_masks_reveals_nothing_and_has_a_film(tmp_path: Path) -> None:
+    diffusion = Recipe.of(process="diffusion(width=16, depth=1, heads=2)", tokenizer="patch(size=4)", sampling_steps=3)
+    files = written(diffusion, tmp_path)
+    assert CURVES not in files
+    assert not files[FILM]["mask"].any()
+    assert files[FILM]["step"].tolist() == [1, 2, 3]
+    assert (files[FILM]["images"][0] != files[FILM]["images"][2]).any()
+
+
 def test_the_nearest_image_is_the_one_with_the_nearest_features(tmp_path: Path) -> None:
     images = torch.randint(256, (6, 1, 2, 2), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     train = torch.tensor([[0.0], [1.0], [2.0], [3.0], [4.0], [5.0]])

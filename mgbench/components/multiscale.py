@@ -75,7 +75,9 @@ class MultiscaleModule(nn.Module):
                 )
             kmeans = MiniBatchKMeans(codes, init=start, n_init=1, random_state=seed, batch_size=4096)
             kmeans.fit(residuals.cpu().numpy())
-            self.codebook.copy_(torch.from_numpy(kmeans.cluster_centers_))
+            # The code 0 is the nearest to nothing: unfinished images hold it where no code has been drawn yet.
+            found = torch.from_numpy(kmeans.cluster_centers_)
+            self.codebook.copy_(found[found.square().sum(1).argsort()])
             start = self.codebook.cpu().numpy()
             yield done + 1, ROUNDS, self._fit_filters(f)
 

@@ -92,6 +92,12 @@ def test_all_codes_are_of_use_and_more_of_them_are_nearer(fitted: MultiscaleModu
     assert lost[0] < lost[1]
 
 
+def test_the_first_code_adds_the_least(fitted: MultiscaleModule) -> None:
+    strength = fitted.codebook.square().sum(1)
+    assert (strength.diff() >= 0).all()
+    assert strength[0] < strength.mean() / 20
+
+
 def test_the_space_holds_all_scales_and_no_grid(fitted: MultiscaleModule, images: Tensor) -> None:
     assert (fitted.space.length, fitted.space.codes, fitted.space.grid) == (30, 48, None)
     assert [part.shape[1] for part in split(fitted.encode(images[:2]), fitted.scales)] == [1, 4, 9, 16]
