@@ -237,7 +237,9 @@ def test_the_loss_is_the_mean_surprise_and_the_bound_their_sum() -> None:
     process = NextScale(16, 1, 2, label_drop=0.0)
     model = process.build(parts(), SPACE, 3)
     tokens, labels = codes(), LABELS
-    assert float(process.loss(model, parts(), tokens, labels, seeded()).detach()) == pytest.approx(math.log(CODES), rel=1e-5)
+    assert float(process.loss(model, parts(), tokens, labels, seeded()).detach()) == pytest.approx(
+        math.log(CODES), rel=1e-5
+    )
     model.network = stirred()
     log_p = torch.log_softmax(model.network(tokens[:, :5], labels), -1).gather(-1, tokens[..., None])[..., 0]
     loss, bound = (

@@ -43,7 +43,7 @@ def seconds_by_stage(frame: pd.DataFrame) -> pd.DataFrame:
     """Seconds by series (rows) and stage (columns), summed over all finished rows."""
     rows = of_images(frame)
     rows = rows[rows["status"] == "done"]
-    timed = [str(name) for name in frame.attrs.get("costs", ()) if str(name).endswith(TIMED)]
+    timed = [str(name) for name in rows.attrs.get("costs", ()) if str(name).endswith(TIMED)]
     spent: dict[str, pd.Series] = {}
     for name in timed:
         stage = name.removesuffix(TIMED)

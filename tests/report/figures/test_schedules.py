@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 
@@ -6,7 +7,7 @@ from mgbench.record import Layout
 from mgbench.report.figures.schedules import mask_schedules, read_schedules, reveal_counts
 from mgbench.report.figures.stages import seconds_by_stage, stage_shares
 from mgbench.report.frame import read_results
-from tests.report.synthetic import record, store, store_schedules
+from tests.report.synthetic import record, store, store_schedules, tokenizer
 
 
 def test_every_schedule_is_drawn_once_under_its_spec(tmp_path):
@@ -43,3 +44,11 @@ def test_a_training_counts_once_for_all_rows_that_share_it(tmp_path):
     assert spent.loc["emigm"].to_dict() == {"train": 50.0, "sample": 100.0}, "two rows of 500 images"
     widths = [patch.get_width() for patch in stage_shares(frame).patches]
     np.testing.assert_allclose(widths, [1 / 3, 2 / 3])
+
+
+def test_what_only_a_tokenizer_took_is_no_stage_of_a_model(tmp_path):
+    row = record("emigm", costs={"train_seconds": 50.0, "seconds_per_image": 0.1})
+    fitted = replace(tokenizer(), costs={"fit_seconds": 20.0})
+    frame = read_results(store(tmp_path, row, fitted))
+    assert "fit_seconds" in frame.attrs["costs"]
+    assert list(seconds_by_stage(frame)) == ["train", "sample"]
