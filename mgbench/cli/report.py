@@ -42,7 +42,7 @@ def report(
     """Write the report of stored results: a page, figures (PNG, SVG, PDF), sheets, and tables (CSV, Markdown, LaTeX)."""
     from mgbench.report import write_all
 
-    page, left_out = write_all(
+    page = write_all(
         results,
         output / (study or "all"),
         study or None,
@@ -53,6 +53,4 @@ def report(
         allow_mismatch=allow_mismatch,
         published=published,
     )
-    for sentence in left_out:
-        typer.echo(sentence)
     typer.echo(f"report: {page}")

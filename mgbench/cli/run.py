@@ -145,7 +145,5 @@ def _finish(chosen: choices.Chosen, results: Path, reports: Path) -> None:
     from mgbench.report import read_results, write_all
 
     print_table(read_results(results, chosen.study.name))
-    page, left_out = write_all(results, reports / chosen.study.name, chosen.study.name)
-    for sentence in left_out:
-        typer.echo(sentence)
+    page = write_all(results, reports / chosen.study.name, chosen.study.name)
     typer.echo(f"report: {page}")

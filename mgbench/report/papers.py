@@ -169,11 +169,8 @@ def _list(values: pd.Series, most: int = 12) -> str:
     return ", ".join(map(str, found[:most])) + (" …" if len(found) > most else "")
 
 
-def write_tables(frame: pd.DataFrame, output: Path) -> list[str]:
-    """Write `table.md`, `table.tex`, `methods.md`, `references.bib` where references are stored, and `table.parquet`.
-
-    Returns what was left out, in sentences.
-    """
+def write_tables(frame: pd.DataFrame, output: Path) -> None:
+    """Write `table.md`, `table.tex`, `methods.md`, `references.bib` where references are stored, and `table.parquet`."""
     shown, signs = paper_table(frame)
     texts = {
         "table.md": as_markdown(shown, signs),
@@ -184,17 +181,13 @@ def write_tables(frame: pd.DataFrame, output: Path) -> list[str]:
         texts["references.bib"] = references + "\n"
     for name, text in texts.items():
         (output / name).write_text(text, encoding="utf-8")
-    return _write_parquet(frame, output / "table.parquet")
+    _write_parquet(frame, output / "table.parquet")
 
 
-def _write_parquet(frame: pd.DataFrame, path: Path) -> list[str]:
+def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
     plain = frame.copy()
     plain.attrs = {}
     for name in plain:
         if plain[name].dtype == object:
             plain[name] = [value if value is None or value != value else spell(value) for value in plain[name]]
-    try:
-        plain.to_parquet(path, index=False)
-    except ImportError:
-        return [f"{path.name} was left out: it takes pyarrow (pip install 'mgbench[parquet]')"]
-    return []
+    plain.to_parquet(path, index=False)

@@ -24,8 +24,8 @@ def write_all(
     neighbours: bool = False,
     allow_mismatch: bool = False,
     published: str = "",
-) -> tuple[Path, list[str]]:
-    """Write all of a report from stored records; the path of its page, and what was left out, in sentences.
+) -> Path:
+    """Write all of a report from stored records; the path of its page.
 
     `where` keeps some rows, `by` gives each value of a field a panel, `paper` draws the files for a paper's column,
     `neighbours` puts the nearest training images into the sheets, and `published` names the numbers to lay the rows over.
@@ -46,7 +46,8 @@ def write_all(
     )
     if paper:
         _draw_for_paper(stored, output)
-    return page, write_tables(stored.frame, output)
+    write_tables(stored.frame, output)
+    return page
 
 
 def _draw_for_paper(stored: Stored, output: Path) -> None:
