@@ -91,8 +91,8 @@ def outline(
 
     given = Outline(
         name,
-        _names(plugins),
-        _names(methods),
+        names(plugins),
+        names(methods),
         _seeds(seeds),
         {field: parse_value(value) for field, value in _pairs(set_, "--set")},
         {field: parse_values(values) for field, values in _pairs(vary, "--vary")},
@@ -100,13 +100,14 @@ def outline(
     return given if study_file is None else given.over(read_study(study_file))
 
 
-def _names(text: str) -> tuple[str, ...]:
+def names(text: str) -> tuple[str, ...]:
+    """What an option lists, separated by commas."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _seeds(text: str) -> tuple[int, ...]:
     try:
-        return tuple(int(seed) for seed in _names(text))
+        return tuple(int(seed) for seed in names(text))
     except ValueError:
         raise UserError(f"--seeds {text} is not a list of whole numbers; write for example --seeds 0,1,2") from None
 

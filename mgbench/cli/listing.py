@@ -17,7 +17,7 @@ def list_(
     ] = False,
 ) -> None:
     """List kinds, and the components that answer each, with their options and defaults."""
-    from mgbench.cli.choices import _names
+    from mgbench.cli.choices import names
     from mgbench.errors import UserError, suggestion
     from mgbench.plugins import find, load
     from mgbench.recipe import KINDS
@@ -28,7 +28,7 @@ def list_(
     }
     if kind and kind not in known:
         raise UserError(f"no kind is called {kind!r}; {suggestion(kind, known)}")
-    registry = load([find(name) for name in _names(plugins)])
+    registry = load([find(name) for name in names(plugins)])
     shown = {name: question for name, question in known.items() if kind in ("", name)}
     if as_json:
         _print_json(registry, shown, methods=not kind)

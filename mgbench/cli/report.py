@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from mgbench.cli import choices
+
 
 class Style(StrEnum):
     """Where figures will stand."""
@@ -31,6 +33,9 @@ def report(
         Style, typer.Option(help="How figures are drawn: for a screen, or for a paper's column.")
     ] = Style.screen,
     neighbours: Annotated[bool, typer.Option(help="Put the nearest training images beneath the samples.")] = False,
+    pictures: Annotated[
+        str, typer.Option(metavar="NAME,…", help="Only these pictures, such as fid-versus-nfe,samples (default: all).")
+    ] = "",
     published: Annotated[
         str,
         typer.Option(
@@ -50,6 +55,7 @@ def report(
         by=by,
         paper=style is Style.paper,
         neighbours=neighbours,
+        only=choices.names(pictures),
         allow_mismatch=allow_mismatch,
         published=published,
     )

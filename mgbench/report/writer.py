@@ -22,18 +22,20 @@ def write_all(
     by: str = "",
     paper: bool = False,
     neighbours: bool = False,
+    only: tuple[str, ...] = (),
     allow_mismatch: bool = False,
     published: str = "",
 ) -> Path:
     """Write all of a report from stored records; the path of its page.
 
     `where` keeps some rows, `by` gives each value of a field a panel, `paper` draws the files for a paper's column,
-    `neighbours` puts the nearest training images into the sheets, and `published` names the numbers to lay the rows over.
+    `neighbours` puts the nearest training images into the sheets, `only` names the pictures to make, and `published` the numbers
+    to lay the rows over.
 
     Raises:
         UserError: if there is nothing to report, a name does not exist, or rows are not comparable.
     """
-    stored = _stored(results, study, where, by, neighbours)
+    stored = _stored(results, study, where, by, neighbours, only)
     page = write_report(
         results,
         output,
@@ -42,6 +44,7 @@ def write_all(
         where=where,
         by=by,
         neighbours=neighbours,
+        only=only,
         published=published,
     )
     if paper:
@@ -59,11 +62,11 @@ def _draw_for_paper(stored: Stored, output: Path) -> None:
                 (output / name).write_bytes(content)
 
 
-def _stored(results: Path, study: str | None, where: str, by: str, neighbours: bool) -> Stored:
+def _stored(results: Path, study: str | None, where: str, by: str, neighbours: bool, only: tuple[str, ...]) -> Stored:
     frame = read_results(results, study, where)
     if frame.empty and where:
         raise UserError(f"no row has {where!r}; leave --where out to see all of them")
     fields = list(map(str, spelled_fields(frame)))
     if by and by not in fields:
         raise UserError(f"--by takes a field of the recipe, and {by!r} is none; {suggestion(by, fields)}")
-    return Stored(mark_protocols(frame), Layout(Path(results)), by, neighbours)
+    return Stored(mark_protocols(frame), Layout(Path(results)), by, neighbours, only)

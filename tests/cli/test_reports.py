@@ -42,9 +42,17 @@ def test_a_report_takes_a_condition_a_field_and_the_style_of_a_paper(mgbench: Co
     assert b"/MediaBox [ 0 0 241.2 " in pdf, "3.35 inches, a column"
 
 
+def test_a_report_of_some_pictures_has_no_others(mgbench: Command, results: Path) -> None:
+    answer = mgbench("report", "--study", "mine", "-o", "out", "--pictures", "fid-versus-nfe,samples")
+    assert answer.code == 0, answer.err
+    written = {path.name for path in (results.parent / "out" / "mine").rglob("*.png")}
+    assert written == {"fid-versus-nfe.png", "samples.png"}
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        (("--pictures", "fid-versus-nfee"), "did you mean 'fid-versus-nfe'?"),
         (("--where", "samplr=halton"), "did you mean 'sampler'?"),
         (("--where", "nfe>1000"), "no row has 'nfe>1000'"),
         (("--by", "samplr"), "did you mean 'sampler'?"),

@@ -6,6 +6,7 @@ where the rows cannot answer it.
 
 from collections.abc import Iterator
 
+from mgbench.errors import UserError, suggestion
 from mgbench.report.figures import against, effects, films, grids, guidance, schedules, sheets, stages, training
 from mgbench.report.figures.picture import Maker, Picture, Stored
 
@@ -23,6 +24,14 @@ GALLERY: tuple[Maker, ...] = (
 
 
 def gallery(stored: Stored) -> Iterator[Picture]:
-    """Every picture that the stored rows could give; `draw` of one may still find nothing to show."""
-    for maker in GALLERY:
-        yield from maker(stored)
+    """Every picture that the stored rows could give, or those asked for; `draw` of one may still find nothing to show.
+
+    Raises:
+        UserError: if one was asked for that there is not.
+    """
+    pictures = [picture for maker in GALLERY for picture in maker(stored)]
+    known = {picture.stem for picture in pictures}
+    for name in stored.only:
+        if name not in known:
+            raise UserError(f"there is no picture {name!r} of these rows; {suggestion(name, known)}")
+    yield from (picture for picture in pictures if not stored.only or picture.stem in stored.only)

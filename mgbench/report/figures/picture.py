@@ -17,13 +17,15 @@ from mgbench.report.style import DPI, theme
 class Stored:
     """What pictures are made from: the rows of a report and the folder of results they came from.
 
-    `by` is a field whose values get a panel each, and `neighbours` puts the nearest training images into the sheets.
+    `by` is a field whose values get a panel each, `neighbours` puts the nearest training images into the sheets, and `only`
+    names the pictures to make (none: all).
     """
 
     frame: pd.DataFrame
     layout: Layout
     by: str = ""
     neighbours: bool = False
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ def write_report(
     where: str = "",
     by: str = "",
     neighbours: bool = False,
+    only: tuple[str, ...] = (),
     published: str = "",
 ) -> Path:
     """Write `index.html`, `table.csv`, `figures/` and `sheets/` into the output folder; return the path of the page.
@@ -63,7 +64,7 @@ def write_report(
         published=list(embed(beside.pictures, output)) if beside else [],
         counts=_counts(frame if images.empty else images),
         **_about_rows(frame),
-        **_about_images(Stored(frame, Layout(Path(results)), by, neighbours), images, output),
+        **_about_images(Stored(frame, Layout(Path(results)), by, neighbours, only), images, output),
     )
 
 
