@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from mgbench.report.measures import briefly
 from mgbench.report.style import ground, letters, medium, panel
 
 # From this ratio between its largest and smallest value on, an axis is logarithmic.
 BIG_RATIO = 6.0
+MANY = 1e5
 LOGARITHMIC = "log"
 # The lines keep at least this share of the height; a floor that would leave them less is shown at the edge.
 LINES_SHARE = 0.3
@@ -20,12 +21,12 @@ MANY_LINES, MANY_SHARE = 6, 0.6
 
 
 def scale_width(axes: Axes, values: pd.Series) -> None:
-    """Log2, with a tick at each power of two where values are counts and at 1, 2, 5, 10 … where they are not."""
+    """Log2, with a tick at each power of two where values are small counts and at 1, 2, 5, 10 … where they are not."""
     values = values[np.isfinite(values)]
     if values.empty or values.min() <= 0:
         return
     axes.set_xscale("log", base=2)
-    whole = values.min() >= 1
+    whole = values.min() >= 1 and values.max() < MANY
     # Three numbers a decade where they do not run into each other.
     room = letters(0.4 * panel()[0])
     subs = (1.0, 2.0, 5.0) if 3 * 4 * np.log10(float(values.max() / values.min())) <= room else (1.0,)
@@ -127,4 +128,5 @@ def _same(value: float) -> float:
 
 
 def _plainly(value: float, _: int) -> str:
-    return f"{value:g}"
+    """A number as it is, and of very many with a letter for the thousands: "20M"."""
+    return EngFormatter(sep="").format_eng(value) if value >= MANY else f"{value:g}"

@@ -246,3 +246,16 @@ def test_names_in_colour_are_read_on_either_ground():
     for pair, dark in itertools.product(COLOURS, (False, True)):
         assert contrast(readable(pair[dark], dark), ground(dark).paper) >= 4.5
     assert readable("#0072b2", dark=False) == "#0072b2", "what is read well stays as it is"
+
+
+def test_very_many_operations_are_counted_in_thousands_and_do_not_run_together(tmp_path):
+    rows = [record("emigm", steps, costs={"nfe": steps, "flops_per_image": 2.1e6 * steps}) for steps in STEPS]
+    axes = metric_versus(read_results(store(tmp_path, *rows)), FID, "flops_per_image")
+    low, high = axes.get_xlim()
+    shown = [text for place, text in zip(axes.get_xticks(), labels_of(axes), strict=True) if low <= place <= high]
+    assert shown == ["2M", "5M", "10M", "20M", "50M"]
+
+
+def labels_of(axes):
+    axes.figure.canvas.draw()
+    return [label.get_text() for label in axes.get_xticklabels()]
