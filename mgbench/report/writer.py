@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mgbench.errors import UserError, suggestion
 from mgbench.record import Layout
-from mgbench.report.figures import gallery
+from mgbench.report.figures import check_pictures, gallery
 from mgbench.report.figures.picture import Stored, files_of
 from mgbench.report.frame import read_results, spelled_fields
 from mgbench.report.page.report import write_report
@@ -36,6 +36,7 @@ def write_all(
         UserError: if there is nothing to report, a name does not exist, or rows are not comparable.
     """
     stored = _stored(results, study, where, by, neighbours, only)
+    check_pictures(stored)
     page = write_report(
         results,
         output,

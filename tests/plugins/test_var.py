@@ -283,7 +283,7 @@ def test_the_number_of_steps_means_nothing_to_it() -> None:
         ({"tokenizer": "patch"}, "the next scale needs codes that lie in scales; take tokenizer=multiscale"),
         ({"tokenizer": "multiscale(scales=[1, 2])"}, "end scales with 4"),
         ({"labels": False}, "labels=False"),
-        ({"process": None, "head": "diffusion"}, "the diffusion head draws vectors"),
+        ({"process": None, "head": "diffusion", "code_draw": None}, "the diffusion head draws vectors"),
     ],
 )
 def test_what_cannot_work_together_is_skipped_with_a_reason(fields: dict[str, Any], reason: str) -> None:

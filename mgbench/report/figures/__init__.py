@@ -24,14 +24,22 @@ GALLERY: tuple[Maker, ...] = (
 
 
 def gallery(stored: Stored) -> Iterator[Picture]:
-    """Every picture that the stored rows could give, or those asked for; `draw` of one may still find nothing to show.
+    """Every picture that the stored rows could give, or those asked for; `draw` of one may still find nothing to show."""
+    yield from (picture for picture in _all(stored) if not stored.only or picture.stem in stored.only)
+
+
+def check_pictures(stored: Stored) -> None:
+    """Refuse what was asked for and is not there, before anything is written.
 
     Raises:
-        UserError: if one was asked for that there is not.
+        UserError: with the nearest name.
     """
-    pictures = [picture for maker in GALLERY for picture in maker(stored)]
-    known = {picture.stem for picture in pictures}
+    known = {picture.stem for picture in _all(stored)}
     for name in stored.only:
         if name not in known:
             raise UserError(f"there is no picture {name!r} of these rows; {suggestion(name, known)}")
-    yield from (picture for picture in pictures if not stored.only or picture.stem in stored.only)
+
+
+def _all(stored: Stored) -> Iterator[Picture]:
+    for maker in GALLERY:
+        yield from maker(stored)
