@@ -72,7 +72,7 @@ def _frame(
     """The board with names at its left and heads on top: on screen every pixel of it is one pixel of the figure."""
     names = ["\n".join(legend_label(line, 36, 4) for line in name.splitlines()) for name in names]
     text = medium().text * DPI / 72
-    left = text * (1.2 + 0.5 * max(len(line) for name in names for line in name.splitlines()))
+    left = text * (1.2 + 0.57 * max(len(line) for name in names for line in name.splitlines()))
     top, edge = (2.3 if any(heads) else 0.6) * text, 8
     scale = min(1.0, (medium().page * DPI - left - edge) / board.shape[1])
     across, down = board.shape[1] * scale, board.shape[0] * scale
