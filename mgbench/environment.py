@@ -5,7 +5,6 @@ import platform
 import subprocess
 from collections.abc import Iterator
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,12 +34,6 @@ def environment(device: "torch.device") -> dict[str, Any]:
         **(_cuda(device) if device.type == "cuda" else {}),
         **_git(Path.cwd()),
     }
-
-
-def packages() -> list[str]:
-    """Every installed distribution, `name==version`, as `pip freeze` lists them."""
-    found = {(item.metadata["Name"], item.version) for item in metadata.distributions() if item.metadata["Name"]}
-    return [f"{name}=={version}" for name, version in sorted(found, key=lambda pair: pair[0].lower())]
 
 
 def _device(device: "torch.device") -> str:

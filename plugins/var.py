@@ -26,6 +26,7 @@ from mgbench.components.blocks import (
     initialise,
     positions,
 )
+from mgbench.components.guidance_schedules import scale_of
 from mgbench.components.multiscale import grow, shrink
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
@@ -220,7 +221,7 @@ def _plan(upto: list[int]) -> Iterator[Step]:
 VAR_RECIPE = Recipe.of(
     process="next_scale(width=60, dropout=0.2)",
     tokenizer="multiscale(codes=256)",
-    guidance_schedule="by_step(scale=2.0)",
+    guidance_schedule=f"by_step(scale={scale_of(1.0)})",
     code_draw="softmax(top_p=0.9)",
     train_steps=3200,
     ema=0.998,

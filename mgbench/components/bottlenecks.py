@@ -1,13 +1,14 @@
 """What lies between the encoder and the decoder of an autoencoder: a codebook, rounded numbers, or a normal law."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
 
-class Bottleneck(nn.Module):
+class Bottleneck(nn.Module, ABC):
     """Vectors [B,N,inputs] in, vectors [B,N,outputs] out, and on the way the tokens: codes, or the vectors themselves.
 
     Calling it is training: it gives the vectors, and a loss to add to that of the reconstruction.
@@ -17,16 +18,17 @@ class Bottleneck(nn.Module):
     outputs: int
     codes: int | None = None
 
+    @abstractmethod
     def forward(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        raise NotImplementedError
+        """The vectors [B,N,outputs] of vectors [B,N,inputs], and what to add to the loss."""
 
+    @abstractmethod
     def tokens(self, h: Tensor) -> Tensor:
         """Vectors [B,N,inputs] to tokens, int64 [B,N] or float [B,N,outputs]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def vectors(self, tokens: Tensor) -> Tensor:
         """Tokens to vectors [B,N,outputs]."""
-        raise NotImplementedError
 
     def finish(self, batches: Iterator[Tensor]) -> None:
         """Look at the vectors [B,N,inputs] of all training images once training is over."""
