@@ -13,7 +13,7 @@ class Unfit(Exception):
 
 
 class Diverged(Exception):
-    """The loss stopped being a number; the trial becomes `diverged` rows."""
+    """The loss stopped being a number, or exploded; the trial becomes `diverged` rows."""
 
 
 def _plain(name: str) -> str:

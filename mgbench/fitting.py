@@ -16,6 +16,7 @@ from torch import Tensor
 from mgbench.assembly import Assembly
 from mgbench.kinds import UNLABELLED
 from mgbench.progress import Interrupted, Progress
+from mgbench.record import FAILED
 from mgbench.stages.likelihood import held_out_bound
 from mgbench.stages.sample import Model
 from mgbench.stages.tokenize import encode
@@ -93,8 +94,7 @@ def _fit(store: Store, folder: Path, tokenizer: Any, images: Tensor, progress: P
 
 def _check_tokenizer(store: Store, assembly: Assembly) -> None:
     found = store.record(assembly.keys.reconstruction)
-    failed = found is not None and found.status in ("failed", "diverged")
-    if found and failed and not store.complete(store.layout.tokenizer(assembly.keys.tokenizer)):
+    if found and found.status in FAILED and not store.complete(store.layout.tokenizer(assembly.keys.tokenizer)):
         raise NoTokenizer(f"its tokenizer {found.status}: {found.reason}")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from mgbench import kinds
+    from mgbench import jobs, kinds
     from mgbench.recipe import Recipe
 
 hookspec = pluggy.HookspecMarker("mgbench")
@@ -96,6 +96,11 @@ def mgbench_extractors() -> "Mapping[str, type[kinds.Extractor]]":  # type: igno
 @hookspec
 def mgbench_metrics() -> "Mapping[str, type[kinds.Metric]]":  # type: ignore[empty-body]
     """How far are the images from the real ones?"""
+
+
+@hookspec
+def mgbench_engines() -> "Mapping[str, type[jobs.Engine]]":  # type: ignore[empty-body]
+    """Where do trials run?"""
 
 
 @hookspec

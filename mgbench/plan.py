@@ -7,7 +7,7 @@ from typing import Any
 from mgbench.assembly import Assembly, assemble
 from mgbench.errors import UserError
 from mgbench.recipe import KINDS
-from mgbench.record import About, Record
+from mgbench.record import FAILED, About, Record, Status
 from mgbench.registry import Registry
 from mgbench.store import Store
 from mgbench.study import Study
@@ -19,12 +19,20 @@ TOKENIZER = "tokenizer"
 
 @dataclass(frozen=True)
 class Row:
-    """One recipe of a study: its images, or only what its tokenizer makes of real ones."""
+    """One recipe of a study: its images, or only what its tokenizer makes of real ones.
+
+    `standing` is the status of its record where that stands, so that nothing is computed.
+    """
 
     method: str
     assembly: Assembly
-    reused: bool = False
+    standing: Status | None = None
     about: About = "images"
+
+    @property
+    def reused(self) -> bool:
+        """Whether its result is stored and whole."""
+        return self.standing == "done"
 
     @property
     def key(self) -> str:
@@ -89,8 +97,8 @@ class Trial:
         return f"{' + '.join(methods)} (seed {assembly.recipe.seed})"
 
 
-def plan_rows(registry: Registry, study: Study, store: Store) -> list[Row]:
-    """Every recipe of a study once, looked up.
+def plan_rows(registry: Registry, study: Study, store: Store, retry: bool = False) -> list[Row]:
+    """Every recipe of a study once, looked up; what failed before stands as well, unless it is to be tried again.
 
     Raises:
         UserError: if a recipe names what does not exist, or the study sets what none of its recipes asks for.
@@ -98,17 +106,17 @@ def plan_rows(registry: Registry, study: Study, store: Store) -> list[Row]:
     rows: dict[str, Row] = {}
     for method, recipe in study.expand():
         assembly = assemble(registry, recipe, study.given.get(method, KINDS.keys()))
-        reused = not assembly.unfit and _done(store, assembly.keys.run)
-        rows.setdefault(assembly.keys.run, Row(method, assembly, reused))
+        standing = None if assembly.unfit else _standing(store, assembly.keys.run, retry)
+        rows.setdefault(assembly.keys.run, Row(method, assembly, standing))
     if rows and all(row.assembly.unasked for row in rows.values()):
         raise UserError(next(iter(rows.values())).assembly.unfit)
     return list(rows.values())
 
 
-def plan_tokenizers(rows: Iterable[Row], store: Store) -> list[Row]:
+def plan_tokenizers(rows: Iterable[Row], store: Store, retry: bool = False) -> list[Row]:
     """A row about every tokenizer that these rows use, once for each way in which they are scored.
 
-    It is reused when it is stored, unless a model is to be trained on the tokenizer and the tokenizer is not there.
+    It stands as `plan_rows` has it, unless a model is to be trained on the tokenizer and the tokenizer is not there.
     """
     users: dict[str, list[Row]] = {}
     for row in rows:
@@ -117,21 +125,25 @@ def plan_tokenizers(rows: Iterable[Row], store: Store) -> list[Row]:
     found = []
     for key, group in users.items():
         tokenizer = store.layout.tokenizer(group[0].assembly.keys.tokenizer)
-        needed = not all(row.reused for row in group)
-        reused = _done(store, key) and not (needed and not store.complete(tokenizer))
-        found.append(replace(group[0], method=TOKENIZER, reused=reused, about="tokenizer"))
+        needed = not all(row.standing for row in group)
+        standing = _standing(store, key, retry)
+        if standing == "done" and needed and not store.complete(tokenizer):
+            standing = None
+        found.append(replace(group[0], method=TOKENIZER, standing=standing, about="tokenizer"))
     return found
 
 
-def _done(store: Store, key: str) -> bool:
+def _standing(store: Store, key: str, retry: bool) -> Status | None:
+    """The status of a record that is not to be made again, if there is one."""
     found = store.record(key)
-    return found is not None and found.status == "done"
+    stands = ("done",) if retry else ("done", *FAILED)
+    return found.status if found is not None and found.status in stands else None
 
 
 def plan_trials(rows: Iterable[Row]) -> list[Trial]:
     """The rows that are to be computed, grouped by the model or the tokenizer they share, in the order of the study."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        if not row.reused and not row.assembly.unfit:
+        if not row.standing and not row.assembly.unfit:
             groups.setdefault(row.trial, []).append(row)
     return [Trial(key, tuple(group)) for key, group in groups.items()]

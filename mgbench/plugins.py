@@ -6,7 +6,6 @@ import importlib.util
 import pkgutil
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -18,19 +17,13 @@ from mgbench import bibtex, components, hookspecs
 from mgbench.errors import UserError, suggestion
 from mgbench.recipe import Recipe
 from mgbench.registry import Offer, Registry
+from mgbench.source import Source
 from mgbench.spec import hints
 
 GROUP = "mgbench"
+# By name, because their room lies above this one.
+ENGINES = ("local",)
 RECIPE_HOOK, REFERENCE_HOOK = NO_COMPONENTS = ("mgbench_recipes", "mgbench_references")
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a plugin comes from: its name, its module or file, and its distribution."""
-
-    name: str
-    target: str
-    distribution: str = ""
 
 
 def installed() -> dict[str, Source]:
@@ -43,9 +36,11 @@ def _distribution(entry: EntryPoint) -> str:
 
 
 def ours() -> dict[str, Source]:
-    """The files of `mgbench.components`, which come through the same hooks as everybody's."""
-    names = [module.name for module in pkgutil.iter_modules(components.__path__)]
-    return {name: Source(name, f"{components.__name__}.{name}", "mgbench") for name in names}
+    """The files of `mgbench.components` and our engines, which come through the same hooks as everybody's."""
+    parts = [(module.name, components.__name__) for module in pkgutil.iter_modules(components.__path__)]
+    found = {name: f"{package}.{name}" for name, package in parts}
+    found |= {f"{name}_engine": f"mgbench.engines.{name}" for name in ENGINES}
+    return {name: Source(name, target, "mgbench") for name, target in found.items()}
 
 
 def find(wanted: str) -> Source:

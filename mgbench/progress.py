@@ -6,6 +6,7 @@ from typing import Any
 
 # The exit code of what a user stopped, as shells have it for Ctrl-C.
 INTERRUPTED = 130
+STOPPED_BY_USER = "stopped by the user; the same command goes on"
 
 
 class Interrupted(Exception):

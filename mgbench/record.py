@@ -12,7 +12,9 @@ from mgbench.errors import UserError, suggestion
 # 2: a row says what it is about. 3: and the checksums of the files beside it.
 SCHEMA = 3
 
-Status = Literal["done", "skipped", "failed", "diverged", "interrupted"]
+Status = Literal["done", "skipped", "failed", "diverged", "oom", "timeout", "interrupted"]
+# Ends that the same recipe is likely to come to again.
+FAILED: tuple[Status, ...] = ("failed", "diverged", "oom", "timeout")
 About = Literal["images", "tokenizer"]
 
 

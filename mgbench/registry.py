@@ -9,7 +9,11 @@ from mgbench.recipe import KINDS, Recipe
 from mgbench.spec import Spec, bind, checked, defaults, hints, make, part_kind
 
 # Kinds that share a hook (training's and sampling's mask schedule) share their offers.
-HOOKS = {**{kind.name: kind.hook for kind in KINDS.values()}, "metric": "mgbench_metrics"}
+HOOKS = {
+    **{kind.name: kind.hook for kind in KINDS.values()},
+    "metric": "mgbench_metrics",
+    "engine": "mgbench_engines",
+}
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,13 @@
-"""Which code a component runs, as a hash: results belong to the code that made them, whatever its version number says."""
+"""Where a plugin comes from, and which code a component runs, as a hash.
+
+Results belong to the code that made them, whatever its version number says.
+"""
 
 import ast
 import hashlib
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
@@ -11,6 +15,15 @@ from pathlib import Path
 
 # Components are ours or a plugin's; the rest of mgbench is held constant by `recipe.PROTOCOL_VERSION`.
 OUR_COMPONENTS = "mgbench.components"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a plugin comes from: its name, its module or file, and its distribution."""
+
+    name: str
+    target: str
+    distribution: str = ""
 
 
 def fingerprint(maker: type) -> str:

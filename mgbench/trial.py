@@ -13,11 +13,12 @@ from mgbench.errors import Diverged
 from mgbench.fitting import NoTokenizer, fitted_model, fitted_tokenizer
 from mgbench.judging import IMAGES, SHOWN, images_writer, judged, now, origin, reference_for, save_real
 from mgbench.plan import Row, Trial
-from mgbench.progress import Interrupted, Progress
+from mgbench.progress import STOPPED_BY_USER, Interrupted, Progress
 from mgbench.reconstruction import record_reconstruction
 from mgbench.record import About, Status
 from mgbench.stages.cost import Meter, forget_peak, peak_memory, sampling_costs, training_costs
 from mgbench.stages.evaluate import extract
+from mgbench.stages.memory import ran_out, with_less
 from mgbench.stages.sample import Model, asked_labels, sample_images
 from mgbench.stages.train import TrainStep
 from mgbench.store import Store, Writer
@@ -44,7 +45,7 @@ def run_trial(store: Store, trial: Trial, device: torch.device, progress: Progre
             _attempt(store, waiting[:1], progress, make)
             waiting.pop(0)
     except Interrupted:
-        record_all(store, waiting, "interrupted", "stopped by the user; the same command goes on")
+        record_all(store, waiting, "interrupted", STOPPED_BY_USER)
         raise
 
 
@@ -59,8 +60,9 @@ def _attempt(store: Store, rows: list[Row], progress: Progress, work: Callable[[
         status, reason = "diverged", str(error)
     except NoTokenizer as error:
         reason = str(error)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         traceback.print_exc()
+        status = "oom" if ran_out(error) else "failed"
         log = store.layout.log(rows[0].trial)
         reason = f"{type(error).__name__}: {str(error).strip() or 'no message'} (log: {log})"
     record_all(store, rows, status, reason)
@@ -79,11 +81,14 @@ def _record_images(
     store: Store, row: Row, fitted: tuple[Model, TrainStep], device: torch.device, progress: Progress, batch: int
 ) -> None:
     assembly, started = row.assembly, now()
-    meter = Meter()
     # The rows of a trial share the trained weights, but each samples with its own parts.
     model = replace(fitted[0], parts=assembly.parts)
     forget_peak(device)
-    images, sampling = _draw(row, model, meter, progress, batch)
+    images, sampling = with_less(
+        min(batch, assembly.samples),
+        lambda size: _draw(row, model, progress, size),
+        lambda size: progress.emit({"note": f"{row.method}: out of memory; drawing {size} images at once"}),
+    )
     progress("judge", 0, 1)
     labels = asked_labels(assembly.recipe, model.classes, torch.arange(len(images)))
     found = judged(store, row, images, labels if model.classes else None, device)
@@ -96,9 +101,9 @@ def _record_images(
     progress.emit({"row": row.key, "status": "done"})
 
 
-def _draw(row: Row, model: Model, meter: Meter, progress: Progress, batch: int) -> tuple[Tensor, Mapping[str, float]]:
+def _draw(row: Row, model: Model, progress: Progress, batch: int) -> tuple[Tensor, Mapping[str, float]]:
     """The images of a row, and what they cost."""
-    recipe, total = row.assembly.recipe, row.assembly.samples
+    recipe, total, meter = row.assembly.recipe, row.assembly.samples, Meter()
     steps = row.assembly.spelled["sampling_steps"]
     batches, seconds, done = [], [], 0
     progress("sample", 0, total, steps=steps)

@@ -3,13 +3,15 @@
 Loaded the way a stranger's file is: `find(doubles.FILE)`.
 """
 
+import ctypes
 import os
 import signal
+import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -118,6 +120,37 @@ class Kills:
         return mask / mask.sum()
 
 
+def _hoard() -> None:
+    held = []
+    while True:
+        held.append(bytearray(2**24))
+
+
+def _loop() -> None:
+    while True:
+        time.sleep(0.05)
+
+
+_MISDEEDS: dict[str, Callable[[], object]] = {
+    "exit": lambda: os._exit(0),
+    "leave": lambda: sys.exit(3),
+    "segfault": lambda: ctypes.string_at(0),
+    "hoard": _hoard,
+    "loop": _loop,
+}
+
+
+@dataclass(frozen=True)
+class Misbehaves:
+    """A weighting that ends its process, never comes back, or takes all the memory there is."""
+
+    how: Literal["exit", "leave", "segfault", "hoard", "loop"]
+
+    def __call__(self, schedule: MaskSchedule, t: Tensor, mask: Tensor) -> Tensor:
+        _MISDEEDS[self.how]()
+        return mask / mask.sum()
+
+
 @dataclass(frozen=True)
 class Slow:
     """Weight 1, after a while."""
@@ -192,7 +225,7 @@ def mgbench_processes() -> dict[str, type]:
 
 @hookimpl
 def mgbench_loss_weightings() -> dict[str, type]:
-    return {"not_a_number": NotANumber, "raises": Raises, "kills": Kills, "slow": Slow}
+    return {"not_a_number": NotANumber, "raises": Raises, "kills": Kills, "slow": Slow, "misbehaves": Misbehaves}
 
 
 @hookimpl

@@ -1,6 +1,7 @@
 """What a study will do: every recipe once, skipped, reused or computed, grouped by the model they share."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -60,15 +61,19 @@ def test_a_row_that_cannot_be_is_planned_with_its_reason_and_computed_nowhere(
     assert record.recipe["sampler"] == "maskgit(temperature=4.5)"
 
 
-@pytest.mark.parametrize("status", ["done", "failed", "diverged", "interrupted", "skipped"])
-def test_only_what_is_done_is_reused(registry: Registry, tmp_path: Path, status: Status) -> None:
+@pytest.mark.parametrize("status", get_args(Status))
+@pytest.mark.parametrize("retry", [False, True])
+def test_what_is_done_is_reused_and_what_failed_is_tried_again_when_asked(
+    registry: Registry, tmp_path: Path, status: Status, retry: bool
+) -> None:
     store = Store(tmp_path)
     first, second = plan_rows(registry, study(a=TINY), store)
     store.save_record(first.record(status))
-    rows = plan_rows(registry, study(a=TINY), store)
+    rows = plan_rows(registry, study(a=TINY), store, retry)
     assert [row.reused for row in rows] == [status == "done", False]
+    stands = status == "done" or (status in ("failed", "diverged", "oom", "timeout") and not retry)
     assert [row.key for trial in plan_trials(rows) for row in trial.rows] == [row.key for row in (first, second)][
-        status == "done" :
+        stands:
     ]
 
 

@@ -18,6 +18,7 @@ from mgbench.plugins import Registry, find, load
 from mgbench.progress import Interrupted, Progress
 from mgbench.recipe import Recipe
 from mgbench.record import Record
+from mgbench.stages import sample
 from mgbench.stages.sample import labels_for
 from mgbench.store import CHECKPOINT, Store
 from mgbench.study import Study
@@ -33,8 +34,8 @@ def registry() -> Registry:
     return load([find(doubles.FILE)])
 
 
-def trials(registry: Registry, store: Store, **recipes: Recipe) -> list[Trial]:
-    return plan_trials(plan_rows(registry, Study("s", recipes), store))
+def trials(registry: Registry, store: Store, retry: bool = False, **recipes: Recipe) -> list[Trial]:
+    return plan_trials(plan_rows(registry, Study("s", recipes), store, retry))
 
 
 def run(
@@ -265,11 +266,66 @@ def test_a_row_that_fails_after_training_leaves_the_model_and_the_rows_before(
     assert Store(tmp_path).complete(tmp_path / "models" / records["before"].training_key)
 
 
-def test_a_failed_row_is_tried_again(registry: Registry, tmp_path: Path) -> None:
+def test_a_failed_row_is_tried_again_when_asked(registry: Registry, tmp_path: Path) -> None:
     store = Store(tmp_path)
-    trial = trials(registry, store, m=TINY)[0]
+    (trial,) = trials(registry, store, m=TINY)
     store.save_record(trial.rows[0].record("failed", "RuntimeError: the disk was full"))
-    assert run(registry, tmp_path, m=TINY)["m"].status == "done"
+    assert trials(registry, store, m=TINY) == []
+    (again,) = trials(registry, store, retry=True, m=TINY)
+    run_trial(store, again, CPU, Progress())
+    found = store.record(trial.rows[0].key)
+    assert found is not None
+    assert found.status == "done"
+
+
+def test_a_plugin_that_leaves_takes_its_rows_along_only(registry: Registry, tmp_path: Path) -> None:
+    records = run(registry, tmp_path, gone=TINY.change(loss_weighting="misbehaves(how=leave)"), there=TINY)
+    assert records["gone"].status == "failed"
+    assert "SystemExit: 3" in records["gone"].reason
+    assert records["there"].status == "done"
+
+
+def test_when_memory_runs_out_fewer_images_are_drawn_at_once_and_they_are_the_same(
+    registry: Registry, done: tuple[Path, dict[str, Record]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device with room for three images at once, after the first few."""
+    root, records = done
+    decode = sample.decode
+
+    def small_device(tokenizer: Any, tokens: torch.Tensor) -> torch.Tensor:
+        if len(tokens) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return decode(tokenizer, tokens)
+
+    monkeypatch.setattr(sample, "decode", small_device)
+    notes: list[str] = []
+    progress = Progress(lambda event: notes.append(event["note"]) if "note" in event else None)
+    record = run(registry, tmp_path, batch=12, progress=progress, plain=TINY)["plain"]
+    assert notes == [f"plain: out of memory; drawing {size} images at once" for size in (6, 3)]
+    assert record.scores == records["plain"].scores
+    assert (images(tmp_path, record) == images(root, records["plain"])).all()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        MemoryError(),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to allocate"
+        ),
+    ],
+)
+def test_memory_that_runs_out_in_training_is_told(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def full(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("mgbench.stages.train.Training._advance", full)
+    record = run(registry, tmp_path, m=TINY)["m"]
+    assert record.status == "oom"
+    assert type(error).__name__ in record.reason
 
 
 LONG = TINY.change(train_steps=60)

@@ -1,5 +1,6 @@
 """The options that several commands share, and what they amount to."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +12,8 @@ from mgbench.errors import UserError
 
 if TYPE_CHECKING:
     from mgbench.plan import Row
-    from mgbench.plugins import Source
     from mgbench.registry import Registry
+    from mgbench.source import Source
     from mgbench.store import Store
     from mgbench.study import Outline, Study
 
@@ -34,6 +35,8 @@ Vary = Annotated[
 Seeds = Annotated[str, typer.Option(help="Seeds to repeat everything with, separated by commas; each trains anew.")]
 Methods = Annotated[str, typer.Option(help="Only these methods of the plugins, separated by commas.")]
 Name = Annotated[str, typer.Option(help="What to call the study, and its report.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try rows again that failed before.")]
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 Results = Annotated[Path, typer.Option(help="Where results are kept and found again.")]
 
 
@@ -48,8 +51,8 @@ class Chosen:
     rows: "list[Row]"
 
 
-def choose(outline: "Outline", results: Path) -> Chosen:
-    """Load the plugins and look every recipe of the study up.
+def choose(outline: "Outline", results: Path, retry: bool = False) -> Chosen:
+    """Load the plugins and look every recipe of the study up; what failed before stands, unless it is to be tried again.
 
     Raises:
         UserError: if a plugin, field or component does not exist.
@@ -65,8 +68,8 @@ def choose(outline: "Outline", results: Path) -> Chosen:
     # Recipes are known by the names of plugins, which for a file is not how it was given.
     study = replace(outline, plugins=tuple(source.name for source in sources)).study(registry.recipes)
     store = Store(results)
-    recipes = plan_rows(registry, study, store)
-    rows = [*plan_tokenizers(recipes, store), *recipes]
+    recipes = plan_rows(registry, study, store, retry)
+    rows = [*plan_tokenizers(recipes, store, retry), *recipes]
     for note in store.notes:
         typer.secho(f"mgbench: {note}", err=True, fg="yellow")
     return Chosen(sources, registry, study, store, rows)
@@ -98,6 +101,24 @@ def outline(
         {field: parse_values(values) for field, values in _pairs(vary, "--vary")},
     )
     return given if study_file is None else given.over(read_study(study_file))
+
+
+def seconds(text: str) -> float | None:
+    """A time such as 90s, 30m or 2h in seconds; a bare number is seconds, and nothing is None.
+
+    Raises:
+        UserError: if it is none.
+    """
+    if not text:
+        return None
+    number, unit = (text[:-1], text[-1]) if text[-1] in UNITS else (text, "s")
+    try:
+        found = float(number) * UNITS[unit]
+    except ValueError:
+        found = math.nan
+    if not 0 < found < math.inf:
+        raise UserError(f"{text!r} is no time; write for example 90s, 30m or 2h")
+    return found
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -54,11 +54,9 @@ def evaluate(
 
 
 def _device(wanted: str) -> str:
-    from mgbench.engines.devices import cuda_slots, named_slots
+    from mgbench.engines.devices import slots
 
-    if wanted == "auto":
-        return (cuda_slots() or ["cpu"])[0]
-    return "cpu" if wanted == "cpu" else named_slots(wanted)[0]
+    return slots(wanted)[0]
 
 
 def _print_json(images: Path, pictures: "Pictures", verdict: "Verdict") -> None:

@@ -25,6 +25,7 @@ def list_(
     known = {
         **{name: item.question for name, item in KINDS.items()},
         "metric": "how far are the images from the real ones?",
+        "engine": "where do trials run?",
     }
     if kind and kind not in known:
         raise UserError(f"no kind is called {kind!r}; {suggestion(kind, known)}")

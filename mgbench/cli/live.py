@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from mgbench.progress import INTERRUPTED
+from mgbench.cli.displays import ended
 
 if TYPE_CHECKING:
-    from mgbench.engines.local import Event
+    from mgbench.jobs import Event, Job
 
 
 class Live:
@@ -47,28 +47,27 @@ class Live:
 
     def show(self, event: "Event") -> None:
         """Bring the display up to date with an event."""
-        if event.exit_code is not None:
+        if event.end is not None:
             self._end(event)
         elif "note" in event.values:
             self.say(event.values["note"])
         elif "row" in event.values:
             self._row(event)
         else:
-            self._stage(event.job.name, event.values)
+            self._stage(event.job, event.values)
 
     def _row(self, event: "Event") -> None:
         self._done += 1
         self._progress.advance(self._rows)
-        if event.values["status"] != "done":
-            self.say(f"{event.job.name}: {event.values['status']}: {event.values.get('reason', '')}")
+        self._complain(event)
 
-    def _stage(self, name: str, values: dict[str, Any]) -> None:
-        task = self._tasks.get(name)
+    def _stage(self, job: "Job", values: dict[str, Any]) -> None:
+        name, task = job.name, self._tasks.get(job.key)
         if task is None:
-            task = self._tasks[name] = self._progress.add_task(name, total=values["total"], note="")
+            task = self._tasks[job.key] = self._progress.add_task(name, total=values["total"], note="")
         label = _label(values)
-        if self._stages.get(name) != label:
-            self._stages[name] = label
+        if self._stages.get(job.key) != label:
+            self._stages[job.key] = label
             self._progress.reset(task, total=values["total"])
             if not self._console.is_terminal:
                 self.say(f"{name}: {label} ({self._done} of {self._total} rows done)")
@@ -77,11 +76,15 @@ class Live:
         )
 
     def _end(self, event: "Event") -> None:
-        task = self._tasks.pop(event.job.name, None)
+        task = self._tasks.pop(event.job.key, None)
         if task is not None:
             self._progress.remove_task(task)
-        if event.exit_code not in (0, INTERRUPTED):
-            self.say(f"{event.job.name}: ended early; see {event.job.log}")
+        self._complain(event)
+
+    def _complain(self, event: "Event") -> None:
+        status, reason = ended(event)
+        if status not in ("", "done"):
+            self.say(f"{event.job.name}: {status}: {reason}")
 
 
 def _label(values: dict[str, Any]) -> str:

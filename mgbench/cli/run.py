@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -13,9 +14,8 @@ from mgbench.cli.plan import summary
 from mgbench.progress import INTERRUPTED
 
 if TYPE_CHECKING:
-    from mgbench.cli.live import Live
-    from mgbench.engines.local import LocalEngine
-    from mgbench.engines.worker import Job
+    from mgbench.cli.displays import Display
+    from mgbench.jobs import Job, Leases, Run
     from mgbench.plan import Trial
 
 
@@ -29,37 +29,104 @@ def run(
     name: choices.Name = "",
     results: choices.Results = Path("results"),
     reports: Annotated[Path, typer.Option(help="Where to write the report.")] = Path("reports"),
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, or one device such as cuda:1.")] = "auto",
-    jobs: Annotated[
-        int, typer.Option(min=0, help="Trials at once on a CPU, one thread each (0: as many as cores).")
-    ] = 0,
+    engine: Annotated[str, typer.Option(metavar="SPEC", help="Where trials run; 'mgbench list engine'.")] = "local",
+    devices: Annotated[
+        str, typer.Option(help="auto (all GPUs, or all cores), cuda, cpu, cpu:2, or a list such as cuda:0,cuda:1.")
+    ] = "auto",
+    devices_per_trial: Annotated[int, typer.Option(min=1, help="Devices for each trial.")] = 1,
+    trial_timeout: Annotated[
+        str,
+        typer.Option(metavar="TIME", help="End trials that take longer, such as 90s, 30m or 2h.", show_default=False),
+    ] = "",
+    trial_memory: Annotated[
+        float,
+        typer.Option(
+            metavar="GIB", min=0, help="End trials that hold more of this machine's memory.", show_default=False
+        ),
+    ] = 0.0,
     batch: Annotated[int, typer.Option(min=1, help="Images drawn at once; the images do not depend on it.")] = 250,
+    retry_failed: choices.RetryFailed = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only what went wrong.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
 ) -> None:
     """Train, sample and evaluate every recipe of a study, then report; what is stored already is reused."""
-    chosen = choices.choose(choices.outline(study_file, plugins, set_, vary, seeds, methods, name), results)
-    slots = _slots(device, jobs)
+    from mgbench.jobs import Leases
+
+    asked = choices.outline(study_file, plugins, set_, vary, seeds, methods, name)
+    leases = Leases(devices, devices_per_trial, choices.seconds(trial_timeout), trial_memory * 2**30 or None)
+    chosen = choices.choose(asked, results, retry_failed)
+    work = Work(chosen, _engine(chosen, engine, leases), batch)
     chosen.store.check_writable()
     _save_view(chosen)
-    typer.echo(f"study {chosen.study.name}: {summary(chosen)}")
-    exit_code = _compute(chosen, slots, batch)
+    display = _display(work, quiet, json)
+    display.say(f"study {chosen.study.name}: {summary(chosen)}")
+    exit_code = _compute(work, display)
     if exit_code == INTERRUPTED:
-        typer.echo("stopped; the same command goes on where this one left off")
+        display.say("stopped; the same command goes on where this one left off")
     else:
-        _finish(chosen, results, reports)
+        _finish(chosen, results, reports, display, table=not (quiet or json))
     raise typer.Exit(exit_code)
 
 
-def _slots(device: str, jobs: int) -> list[str]:
-    """A device for each trial that may run at once.
+@dataclass(frozen=True)
+class Work:
+    """What is to be done, by whom, and how many images at once."""
 
-    Raises:
-        UserError: if the device is unknown or there is none.
+    chosen: choices.Chosen
+    engine: "Run"
+    batch: int
+
+    @property
+    def trials(self) -> "list[Trial]":
+        """What is not stored yet."""
+        from mgbench.plan import plan_trials
+
+        return plan_trials(self.chosen.rows)
+
+    def job(self, trial: "Trial") -> "Job":
+        """A trial as an engine takes it."""
+        from mgbench.jobs import Job
+
+        chosen = self.chosen
+        return Job(
+            trial.name,
+            trial.key,
+            trial.about,
+            trial.needs,
+            tuple((row.method, row.assembly.recipe) for row in trial.rows),
+            chosen.sources,
+            chosen.store.root.resolve(),
+            self.batch,
+            chosen.store.layout.log(trial.key).resolve(),
+            chosen.study.name,
+            _command(),
+        )
+
+
+def _engine(chosen: choices.Chosen, engine: str, leases: "Leases") -> "Run":
     """
-    from mgbench.engines.devices import cpu_slots, cuda_slots, named_slots
+    Raises:
+        UserError: if there is no such engine, or it has no such devices.
+    """
+    from mgbench.spec import Spec
 
-    if device == "auto":
-        return cuda_slots() or cpu_slots(jobs)
-    return cpu_slots(jobs) if device == "cpu" else named_slots(device)
+    run: Run = chosen.registry.build("engine", Spec.parse(engine)).open(leases)
+    return run
+
+
+def _display(work: Work, quiet: bool, json: bool) -> "Display":
+    from mgbench.cli.displays import JsonLines, Quiet
+    from mgbench.cli.live import Live
+
+    if json:
+        return JsonLines()
+    return Quiet() if quiet else Live(sum(len(trial.rows) for trial in work.trials))
+
+
+def _command() -> str:
+    import shlex
+
+    return shlex.join(["mgbench", *sys.argv[1:]])
 
 
 def _save_view(chosen: choices.Chosen) -> None:
@@ -72,65 +139,35 @@ def _save_view(chosen: choices.Chosen) -> None:
             chosen.store.save_record(row.record("skipped", row.assembly.unfit))
     rows = tuple((row.key, row.method) for row in chosen.rows)
     cited = references(chosen.registry, [(row.method, row.assembly.spelled) for row in chosen.rows])
-    chosen.store.save_study(StudyView(chosen.study.name, rows, " ".join(["mgbench", *sys.argv[1:]]), cited))
+    chosen.store.save_study(StudyView(chosen.study.name, rows, _command(), cited))
 
 
-def _compute(chosen: choices.Chosen, slots: list[str], batch: int) -> int:
+def _compute(work: Work, display: "Display") -> int:
     """Run every trial; 0 if all rows are done or skipped, 1 if some failed, 130 if the user stopped it."""
-    from mgbench.cli.live import Live
-    from mgbench.engines.local import LocalEngine
-    from mgbench.plan import plan_trials
+    from mgbench.engines.conduct import conduct
 
-    trials = {trial.key: trial for trial in plan_trials(chosen.rows)}
-    if not trials:
-        return _exit_code(chosen, stopped=False)
-    engine = LocalEngine(slots)
-    with Live(sum(len(trial.rows) for trial in trials.values())) as live:
-        asked = _stop_on_ctrl_c(engine, live)
-        for event in engine.run([_job(chosen, trial, batch) for trial in trials.values()]):
-            live.show(event)
-            if event.exit_code:
-                _record_death(chosen, trials[event.job.key], event.exit_code, bool(asked))
-    return _exit_code(chosen, stopped=bool(asked))
+    asked: list[int] = []
+    if work.trials:
+        with display:
+            asked = _stop_on_ctrl_c(work.engine, display)
+            conduct(work.engine, work.chosen.store, work.trials, work.job, display.show)
+    return _exit_code(work.chosen, stopped=bool(asked))
 
 
-def _job(chosen: choices.Chosen, trial: "Trial", batch: int) -> "Job":
-    from mgbench.engines.worker import Job
-
-    rows = tuple((row.method, row.assembly.recipe) for row in trial.rows)
-    root = chosen.store.root.resolve()
-    log = chosen.store.layout.log(trial.key).resolve()
-    return Job(trial.name, trial.key, trial.about, trial.needs, rows, chosen.sources, root, "cpu", batch, log)
-
-
-def _stop_on_ctrl_c(engine: "LocalEngine", live: "Live") -> list[int]:
+def _stop_on_ctrl_c(engine: "Run", display: "Display") -> list[int]:
     """Ctrl-C, or being told to end, lets the trials finish the write in hand and end; a second one ends them at once."""
     asked: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
         asked.append(number)
         engine.stop() if len(asked) == 1 else engine.kill()
-        live.say(
+        display.say(
             "stopping: checkpoints are being written; Ctrl-C again stops at once" if len(asked) == 1 else "stopped"
         )
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, note)
     return asked
-
-
-def _record_death(chosen: choices.Chosen, trial: "Trial", exit_code: int, stopped: bool) -> None:
-    """Record the rows that a process took along when it ended; the worker has recorded its own failures."""
-    from mgbench.engines.local import why_it_died
-
-    if exit_code == INTERRUPTED:
-        return
-    log = chosen.store.layout.log(trial.key)
-    for row in trial.rows:
-        found = chosen.store.record(row.key)
-        if found is None or found.status != "done":
-            status = "interrupted" if stopped else "failed"
-            chosen.store.save_record(row.record(status, f"{why_it_died(exit_code)} (log: {log})"))
 
 
 def _exit_code(chosen: choices.Chosen, stopped: bool) -> int:
@@ -140,10 +177,11 @@ def _exit_code(chosen: choices.Chosen, stopped: bool) -> int:
     return int(any(record is None or record.status not in ("done", "skipped") for record in records))
 
 
-def _finish(chosen: choices.Chosen, results: Path, reports: Path) -> None:
+def _finish(chosen: choices.Chosen, results: Path, reports: Path, display: "Display", table: bool) -> None:
     from mgbench.cli.table import print_table
     from mgbench.report import read_results, write_all
 
-    print_table(read_results(results, chosen.study.name))
+    if table:
+        print_table(read_results(results, chosen.study.name))
     page = write_all(results, reports / chosen.study.name, chosen.study.name)
-    typer.echo(f"report: {page}")
+    display.say(f"report: {page}")

@@ -1,33 +1,70 @@
-"""Which devices there are to lease."""
+"""Which devices there are to lease, and which of them were asked for."""
 
 import os
+import re
+from collections.abc import Sequence
 
 import torch
 
 from mgbench.errors import UserError
 
+_ASKED = re.compile(r"(?P<kind>auto|cpu|cuda)(:(?P<number>\d+))?")
 
-def cpu_slots(jobs: int = 0) -> list[str]:
-    """One slot for each core this process may use, or as many as asked for."""
-    may_use = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    return ["cpu"] * (jobs or len(may_use))
+
+def slots(devices: str) -> list[str]:
+    """A device for each trial that may run at once, from a list such as `cuda:0,cuda:1`.
+
+    `auto` is every GPU, or where there is none every core; `cuda` every GPU and `cuda:1` the second; `cpu` a slot for each core
+    and `cpu:2` two of them. A device that is named twice takes two trials at once.
+
+    Raises:
+        UserError: if there is no such device.
+    """
+    return [slot for name in devices.split(",") for slot in _slots(name.strip())]
+
+
+def _slots(name: str) -> list[str]:
+    asked = _ASKED.fullmatch(name)
+    found: list[str] = []
+    if asked and asked["kind"] == "cpu":
+        found = ["cpu"] * (int(asked["number"]) if asked["number"] else cores())
+    elif asked and asked["kind"] == "cuda":
+        found = [slot for slot in cuda_slots() if name in (slot, "cuda")]
+    elif asked and not asked["number"]:
+        found = cuda_slots() or _slots("cpu")
+    if not found:
+        raise UserError(f"cannot run on {name!r}: {_there()}")
+    return found
+
+
+def _there() -> str:
+    known = cuda_slots()
+    return f"there are {', '.join(known)} and cpu" if known else "this machine has no CUDA device; take cpu"
+
+
+def groups(devices: str, each: int) -> list[tuple[str, ...]]:
+    """The devices that were asked for, so many to each trial; those that are too few for another trial are left over.
+
+    Raises:
+        UserError: if there is no such device, or there are not enough of them for one trial.
+    """
+    found = slots(devices)
+    if len(found) < each:
+        raise UserError(
+            f"--devices-per-trial {each} takes more devices than the {len(found)} of --devices {devices}; name more, such as "
+            f"--devices cpu:{each}, or take fewer for each trial"
+        )
+    return [tuple(found[first : first + each]) for first in range(0, len(found) - each + 1, each)]
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    may_use: Sequence[int] | set[int] = (
+        os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    )
+    return len(may_use)
 
 
 def cuda_slots() -> list[str]:
     """One slot for each GPU; none where there is none."""
     return [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
-
-
-def named_slots(device: str) -> list[str]:
-    """The slots of a device that was named: all GPUs for `cuda`, one for `cuda:1`.
-
-    Raises:
-        UserError: if there is no such device.
-    """
-    slots = cuda_slots()
-    if device == "cuda" and slots:
-        return slots
-    if device in slots:
-        return [device]
-    there = f"there are {', '.join(slots)} and cpu" if slots else "this machine has no CUDA device; take --device cpu"
-    raise UserError(f"cannot run on {device!r}: {there}")

@@ -1,10 +1,10 @@
 """What runs inside the process of one trial: load the plugins again, compute the rows, tell the parent."""
 
+import faulthandler
 import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
@@ -13,38 +13,20 @@ from typing import Any
 import torch
 
 from mgbench.assembly import assemble
+from mgbench.jobs import Job
 from mgbench.plan import Row, Trial
-from mgbench.plugins import Source, load
+from mgbench.plugins import load
 from mgbench.progress import INTERRUPTED, Interrupted, Progress
-from mgbench.recipe import Recipe
-from mgbench.record import About
 from mgbench.store import Store
 from mgbench.trial import run_trial
 
 
-@dataclass(frozen=True)
-class Job:
-    """One trial as plain values that cross to another process.
-
-    It starts when the job whose key it `needs` has ended, if there is such a job.
-    """
-
-    name: str
-    key: str
-    about: About
-    needs: str
-    rows: tuple[tuple[str, Recipe], ...]
-    sources: tuple[Source, ...]
-    root: Path
-    device: str
-    batch: int
-    log: Path
-
-
-def work(job: Job, parent: Connection) -> None:
+def work(job: Job, devices: tuple[str, ...], parent: Connection) -> None:
     """Run one job in this process, telling the parent how far it is; exits with 130 if it was asked to stop, or left alone."""
     asked = _listen()
     _to_log(job.log)
+    # A process that crashes leaves in its log where it was.
+    faulthandler.enable()
     torch.set_num_threads(1)
     try:
         registry = load(job.sources)
@@ -53,7 +35,7 @@ def work(job: Job, parent: Connection) -> None:
         run_trial(
             Store(job.root),
             trial,
-            torch.device(job.device),
+            torch.device(devices[0]),
             Progress(_emitter(parent, asked), lambda: bool(asked)),
             job.batch,
         )

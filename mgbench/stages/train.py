@@ -26,6 +26,8 @@ from mgbench.streams import derive
 REPORT_EVERY = 20
 # Counting the arithmetic of a step takes a few times its time, and steps differ little.
 COUNT_EVERY = 200
+# A loss this many times as large as at the start does not come back.
+EXPLODED = 1000.0
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class LossModule(nn.Module):
 
 
 class Training:
-    """A model in training: online weights, their moving average, optimizer, and how far it got."""
+    """A model in training: online weights, their moving average, optimizer, and how far it got; `first` is the first loss."""
 
     def __init__(self, recipe: Recipe, parts: Parts, model: nn.Module, device: torch.device) -> None:
         from accelerate import Accelerator
@@ -64,6 +66,7 @@ class Training:
         self.rate = LambdaLR(optimizer, lambda step: _rate(step, recipe))
         self.loss, self.optimizer = self.accelerator.prepare(LossModule(parts, self.model), optimizer)
         self.step, self.seconds, self.flops = 0, 0.0, 0.0
+        self.first = math.nan
         self.counted: list[float] = []
 
     def state(self) -> dict[str, Any]:
@@ -76,6 +79,7 @@ class Training:
             "step": self.step,
             "seconds": self.seconds,
             "flops": self.flops,
+            "first": self.first,
             "counted": self.counted,
         }
 
@@ -87,12 +91,13 @@ class Training:
         self.rate.load_state_dict(state["rate"])
         self.step, self.seconds = state["step"], state["seconds"]
         self.flops, self.counted = state["flops"], list(state["counted"])
+        self.first = state["first"]
 
     def run(self, tokens: Tensor, labels: Tensor) -> Iterator[TrainStep]:
         """Train on tokens [M,N] or [M,N,D] and labels int64 [M] until the recipe's last step.
 
         Raises:
-            Diverged: if the loss is no longer a number.
+            Diverged: if the loss is no longer a number, or explodes.
         """
         generator = Generator(self.device)
         self.model.train()
@@ -102,12 +107,20 @@ class Training:
             count += 1
             if self.step % REPORT_EVERY == 0 or self.step == self.recipe.train_steps:
                 loss, now = total.item() / count, time.perf_counter()
-                if not math.isfinite(loss):
-                    raise Diverged(f"the loss became {loss} by step {self.step}")
+                self._check(loss)
                 self.seconds, started = self.seconds + now - started, now
                 yield TrainStep(self.step, loss, float(self.rate.get_last_lr()[0]), self.seconds, self.flops)
                 total.zero_()
                 count, started = 0, time.perf_counter()
+
+    def _check(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise Diverged(f"the loss became {loss} by step {self.step}")
+        if math.isnan(self.first):
+            self.first = loss
+        # Losses that are likelihoods of densities may be near 0 or below it at the start.
+        if loss > EXPLODED * max(1.0, abs(self.first)):
+            raise Diverged(f"the loss exploded from {self.first:.4g} to {loss:.4g} by step {self.step}")
 
     def _counted(self, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
         """One step; every so often its arithmetic, forward and backward, is counted, and taken for that of the steps between."""

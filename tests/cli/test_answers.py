@@ -180,7 +180,7 @@ def test_a_run_of_nothing_but_skipped_rows_ends_well(mgbench: Command, tmp_path:
         "sampling_steps=1",
         "--methods",
         "emigm",
-        "--device",
+        "--devices",
         "cpu",
     )
     assert answer.code == 0, answer.err
@@ -239,7 +239,15 @@ BAD = [
     (["plan", "--plugins", "emigm", "--methods", "emigm-ungiuded"], "did you mean 'emigm-unguided'?"),
     (["plan", "study.toml"], "study.toml, line 3: [vary] has no key 'sampling_step'; did you mean 'sampling_steps'?"),
     (["plan", "nothing.toml"], "cannot read the study file nothing.toml"),
-    (["run", "--plugins", "emigm", "--device", "gpu"], "cannot run on 'gpu'"),
+    (["run", "--plugins", "emigm", "--devices", "gpu"], "cannot run on 'gpu'"),
+    (["run", "--plugins", "emigm", "--devices", "cpu:0"], "cannot run on 'cpu:0'"),
+    (
+        ["run", "--plugins", "emigm", "--devices", "cpu:1", "--devices-per-trial", "2"],
+        "name more, such as --devices cpu:2",
+    ),
+    (["run", "--plugins", "emigm", "--engine", "locl"], "no engine is called 'locl'; did you mean 'local'?"),
+    (["run", "--plugins", "emigm", "--trial-timeout", "soon"], "'soon' is no time; write for example 90s, 30m or 2h"),
+    (["run", "--plugins", "emigm", "--trial-timeout", "-3s"], "'-3s' is no time"),
     (["run", "--plugins", "emigm", "--results", "study.toml"], "cannot write"),
     (["run", "--plugins", "emigm", "--results", "study.toml/deeper"], "cannot write"),
     (["plan", "--plugins", "emigm", "--name", "../outside"], "../outside"),
@@ -267,17 +275,23 @@ def test_bad_input_gets_a_sentence_and_exit_code_2(
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_refused(mgbench: Command, tmp_path: Path) -> None:
-    answer = mgbench("run", "--plugins", "emigm", "--device", "cuda")
+    answer = mgbench("run", "--plugins", "emigm", "--devices", "cuda")
     assert (answer.code, answer.err) == (
         2,
-        "mgbench: cannot run on 'cuda': this machine has no CUDA device; take --device cpu\n",
+        "mgbench: cannot run on 'cuda': this machine has no CUDA device; take cpu\n",
     )
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["rnu"], ["run", "--plugin", "emigm"], ["run", "--jobs", "-1"], ["run", "--batch", "0"], ["run", "--jobs", "x"]],
+    [
+        ["rnu"],
+        ["run", "--plugin", "emigm"],
+        ["run", "--devices-per-trial", "0"],
+        ["run", "--batch", "0"],
+        ["run", "--batch", "x"],
+    ],
 )
 def test_a_command_or_option_that_does_not_exist_exits_with_2(mgbench: Command, arguments: list[str]) -> None:
     answer = mgbench(*arguments)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mgbench.engines import devices
-from mgbench.engines.devices import cpu_slots, cuda_slots, named_slots
+from mgbench.engines.devices import cuda_slots, groups, slots
 from mgbench.errors import UserError
 
 
@@ -23,8 +23,8 @@ def no_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_cpu_has_a_slot_for_each_core_or_as_many_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2}, raising=False)
-    assert cpu_slots() == ["cpu"] * 3
-    assert cpu_slots(5) == ["cpu"] * 5
+    assert slots("cpu") == ["cpu"] * 3
+    assert slots("cpu:5") == ["cpu"] * 5
 
 
 @pytest.mark.parametrize("cores", [4, None])
@@ -33,27 +33,42 @@ def test_a_system_that_cannot_tell_its_share_of_cores_counts_them(
 ) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
-    assert cpu_slots() == ["cpu"] * (cores or 1)
-    assert cpu_slots(2) == ["cpu"] * 2
+    assert slots("cpu") == ["cpu"] * (cores or 1)
+    assert slots("cpu:2") == ["cpu"] * 2
 
 
 @pytest.mark.usefixtures("gpus")
 def test_every_gpu_is_a_slot() -> None:
-    assert cuda_slots() == ["cuda:0", "cuda:1"]
-    assert named_slots("cuda") == ["cuda:0", "cuda:1"]
-    assert named_slots("cuda:1") == ["cuda:1"]
+    assert slots("auto") == slots("cuda") == cuda_slots() == ["cuda:0", "cuda:1"]
+    assert slots("cuda:1") == ["cuda:1"]
+    assert slots("cuda:1, cpu:2,cuda:1") == ["cuda:1", "cpu", "cpu", "cuda:1"]
+
+
+@pytest.mark.usefixtures("no_gpus")
+def test_without_a_gpu_auto_is_every_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "cores", lambda: 3)
+    assert slots("auto") == ["cpu"] * 3
 
 
 @pytest.mark.usefixtures("gpus")
-@pytest.mark.parametrize("name", ["cuda:2", "gpu", "", "mps"])
+def test_each_trial_is_leased_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert groups("cuda", 1) == [("cuda:0",), ("cuda:1",)]
+    assert groups("cuda", 2) == [("cuda:0", "cuda:1")]
+    assert groups("cpu:5", 2) == [("cpu", "cpu"), ("cpu", "cpu")]
+    with pytest.raises(UserError, match="--devices-per-trial 3 takes more devices than the 2 of --devices cuda"):
+        groups("cuda", 3)
+
+
+@pytest.mark.usefixtures("gpus")
+@pytest.mark.parametrize("name", ["cuda:2", "gpu", "", "mps", "cpu:0", "auto:1", "cuda:"])
 def test_a_device_that_is_not_there_is_refused_with_those_that_are(name: str) -> None:
     with pytest.raises(UserError, match=rf"cannot run on '{name}': there are cuda:0, cuda:1 and cpu"):
-        named_slots(name)
+        slots(name)
 
 
 @pytest.mark.usefixtures("no_gpus")
 @pytest.mark.parametrize("name", ["cuda", "cuda:0", "gpu"])
 def test_a_machine_without_a_gpu_says_so(name: str) -> None:
     assert devices.cuda_slots() == []
-    with pytest.raises(UserError, match="this machine has no CUDA device; take --device cpu"):
-        named_slots(name)
+    with pytest.raises(UserError, match="this machine has no CUDA device; take cpu"):
+        slots(name)

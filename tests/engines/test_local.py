@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from mgbench.engines.local import Event, LocalEngine, why_it_died
-from mgbench.engines.worker import Job
+from mgbench.engines import local as engine
+from mgbench.engines.limits import why_it_died
+from mgbench.engines.local import LocalRun
+from mgbench.jobs import End, Event, Job, Leases
 from mgbench.plan import plan_rows, plan_trials
 from mgbench.plugins import find, load
-from mgbench.progress import INTERRUPTED
+from mgbench.progress import STOPPED_BY_USER
 from mgbench.recipe import Recipe
 from mgbench.store import CHECKPOINT, Store
 from mgbench.study import Study
@@ -32,7 +34,6 @@ def jobs(root: Path, **recipes: Recipe) -> list[Job]:
             tuple((row.method, row.assembly.recipe) for row in trial.rows),
             SOURCES,
             root,
-            "cpu",
             250,
             store.layout.log(trial.key),
         )
@@ -41,14 +42,18 @@ def jobs(root: Path, **recipes: Recipe) -> list[Job]:
 
 
 def run(
-    engine: LocalEngine, waiting: list[Job], note: Callable[[Event], None] = lambda event: None
-) -> tuple[list[Event], dict[str, int]]:
-    """All events, and how every process ended."""
+    engine: LocalRun, waiting: list[Job], note: Callable[[Event], None] = lambda event: None
+) -> tuple[list[Event], dict[str, End]]:
+    """All events, and how every job ended."""
     events = []
     for event in engine.run(waiting):
         note(event)
         events.append(event)
-    return events, {event.job.name.split()[0]: event.exit_code for event in events if event.exit_code is not None}
+    return events, {event.job.name.split()[0]: event.end for event in events if event.end is not None}
+
+
+def local(slots: int, seconds: float | None = None, memory: float | None = None) -> LocalRun:
+    return LocalRun(Leases(f"cpu:{slots}", 1, seconds, memory))
 
 
 def statuses(root: Path) -> list[str]:
@@ -60,9 +65,12 @@ def test_a_process_that_is_killed_takes_no_other_along(tmp_path: Path) -> None:
     waiting = jobs(
         tmp_path, killed=TINY.change(loss_weighting="kills"), fine=TINY, raising=TINY.change(loss_weighting="raises")
     )
-    events, ended = run(LocalEngine(["cpu", "cpu"]), waiting)
-    assert ended == {"killed": -9, "fine": 0, "raising": 0}
-    assert why_it_died(ended["killed"]) == "its process was ended by SIGKILL"
+    events, ended = run(local(2), waiting)
+    assert ended == {
+        "killed": End("failed", "its process was ended by SIGKILL"),
+        "fine": End(),
+        "raising": End(),
+    }
     told = {event.job.name.split()[0]: event.values["status"] for event in events if "row" in event.values}
     assert told == {"fine": "done", "raising": "failed"}
     assert statuses(tmp_path) == ["done", "failed"]
@@ -74,57 +82,100 @@ def test_a_process_that_is_killed_takes_no_other_along(tmp_path: Path) -> None:
 def test_asked_to_stop_the_running_end_with_a_checkpoint_and_no_more_start(tmp_path: Path) -> None:
     slow = TINY.change(loss_weighting="slow(0.02)", train_steps=5000)
     waiting = jobs(tmp_path, first=slow, second=slow.change(batch_size=8), third=slow.change(batch_size=4))
-    engine = LocalEngine(["cpu", "cpu"])
+    stopped = local(2)
     training: set[str] = set()
 
     def stop_when_both_train(event: Event) -> None:
         if event.values.get("stage") == "train":
             training.add(event.job.name)
         if len(training) == 2:
-            engine.stop()
+            stopped.stop()
 
-    _, ended = run(engine, waiting, stop_when_both_train)
-    assert ended == {"first": INTERRUPTED, "second": INTERRUPTED}
+    _, ended = run(stopped, waiting, stop_when_both_train)
+    assert ended == {name: End("interrupted", STOPPED_BY_USER) for name in ("first", "second")}
     assert statuses(tmp_path) == ["interrupted", "interrupted"]
     assert len(list((tmp_path / "models").glob(f"*/{CHECKPOINT}"))) == 2
 
 
 def test_killed_the_running_end_at_once(tmp_path: Path) -> None:
-    engine = LocalEngine(["cpu"])
+    killed = local(1)
     waiting = jobs(tmp_path, first=TINY.change(loss_weighting="slow(60)"), second=TINY)
-    start = engine._start
+    start = killed._start
 
     def start_and_kill(job: Job) -> None:
         start(job)
-        engine.kill()
+        killed.kill()
 
-    engine._start = start_and_kill  # type: ignore[method-assign]
-    _, ended = run(engine, waiting)
-    assert ended == {"first": -9}
+    killed._start = start_and_kill  # type: ignore[method-assign]
+    _, ended = run(killed, waiting)
+    assert ended == {"first": End("interrupted", "its process was ended by SIGKILL")}
+
+
+def test_what_takes_too_long_is_told_to_end_and_leaves_a_checkpoint(tmp_path: Path) -> None:
+    waiting = jobs(tmp_path, slow=TINY.change(loss_weighting="slow(0.02)", train_steps=100000))
+    _, ended = run(local(1, seconds=3), waiting)
+    assert ended == {"slow": End("timeout", "it took longer than --trial-timeout allows (3 s); its checkpoint is kept")}
+    assert len(list((tmp_path / "models").glob(f"*/{CHECKPOINT}"))) == 1
+
+
+def test_what_does_not_listen_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "PATIENCE", 1.0)
+    waiting = jobs(tmp_path, deaf=TINY.change(loss_weighting="misbehaves(how=loop)"), fine=TINY)
+    _, ended = run(local(1, seconds=6), waiting)
+    assert ended["deaf"].status == "timeout"
+    assert ended["fine"] == End(), "the slot is free again"
+
+
+def test_what_takes_too_much_memory_is_ended(tmp_path: Path) -> None:
+    waiting = jobs(tmp_path, hoarder=TINY.change(loss_weighting="misbehaves(how=hoard)"), fine=TINY)
+    _, ended = run(local(2, memory=1.5 * 2**30), waiting)
+    assert ended["hoarder"].status == "oom"
+    assert "GiB of memory, and --trial-memory allows 1.50 GiB" in ended["hoarder"].reason
+    assert ended["fine"] == End()
+
+
+def test_all_together_may_not_fill_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The largest is ended by us, before the system ends whichever it likes."""
+    monkeypatch.setattr(engine, "memory_of_machine", lambda: 3 * 2**30)
+    waiting = jobs(
+        tmp_path,
+        hoarder=TINY.change(loss_weighting="misbehaves(how=hoard)"),
+        small=TINY.change(loss_weighting="slow(0.02)", train_steps=60),
+    )
+    _, ended = run(local(2), waiting)
+    assert ended["hoarder"].status == "oom"
+    assert "all trials of this machine together may hold 2.70 GiB" in ended["hoarder"].reason
+    assert ended["small"] == End()
+
+
+def test_a_crash_leaves_in_the_log_where_it_was(tmp_path: Path) -> None:
+    (job,) = jobs(tmp_path, crashing=TINY.change(loss_weighting="misbehaves(how=segfault)"))
+    _, ended = run(local(1), [job])
+    assert ended == {"crashing": End("failed", "its process was ended by SIGSEGV")}
+    assert "in loss" in job.log.read_text()
 
 
 def test_every_trial_has_a_device_and_gives_it_back(tmp_path: Path) -> None:
     waiting = jobs(tmp_path, a=TINY, b=TINY.change(batch_size=8), c=TINY.change(batch_size=4))
-    events, ended = run(LocalEngine(["cpu"]), waiting)
-    assert set(ended.values()) == {0}
-    assert {event.job.device for event in events} == {"cpu"}
+    events, ended = run(local(1), waiting)
+    assert set(ended.values()) == {End()}
     order = list(dict.fromkeys(event.job.name for event in events))
-    ends = [event.job.name for event in events if event.exit_code is not None]
+    ends = [event.job.name for event in events if event.end is not None]
     assert order == ends, "with one slot a trial starts when the one before has ended"
 
 
 def test_a_job_waits_for_the_one_it_needs_and_others_do_not(tmp_path: Path) -> None:
     first, second, third = jobs(tmp_path, a=TINY, b=TINY.change(batch_size=8), c=TINY.change(batch_size=4))
     waiting = [replace(first, needs=third.key), replace(second, needs="nothing that is to be run"), third]
-    events, ended = run(LocalEngine(["cpu", "cpu"]), waiting)
-    assert set(ended.values()) == {0}
-    told = [(event.job.name.split()[0], event.exit_code is None) for event in events]
+    events, ended = run(local(2), waiting)
+    assert set(ended.values()) == {End()}
+    told = [(event.job.name.split()[0], event.end is None) for event in events]
     assert told.index(("a", True)) > told.index(("c", False))
     assert told.index(("b", True)) < told.index(("c", False))
 
 
 def test_nothing_to_do_is_nothing_done() -> None:
-    assert list(LocalEngine(["cpu"]).run([])) == []
+    assert list(local(1).run([])) == []
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,29 @@ def test_a_loss_that_is_no_number_ends_the_training() -> None:
         next(run)
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "explodes"), [(2.0, 1900.0, False), (2.0, 2100.0, True), (-0.5, 1001.0, True)]
+)
+def test_a_loss_a_thousand_times_as_large_as_at_the_start_ends_the_training(
+    monkeypatch: pytest.MonkeyPatch, first: float, then: float, explodes: bool
+) -> None:
+    """Also of a training that goes on from a checkpoint, which remembers its first loss."""
+
+    def advance(self: Training, *_: Any) -> torch.Tensor:
+        self.step += 1
+        return torch.tensor(first if self.step <= REPORT_EVERY else then)
+
+    monkeypatch.setattr(Training, "_advance", advance)
+    started, resumed = training(), training()
+    assert next(started.run(TOKENS, LABELS)).loss == pytest.approx(first)
+    resumed.restore(started.state())
+    if explodes:
+        with pytest.raises(Diverged, match=rf"the loss exploded from {first:g} to {then:g} by step 40"):
+            next(resumed.run(TOKENS, LABELS))
+    else:
+        assert next(resumed.run(TOKENS, LABELS)).loss == pytest.approx(then)
+
+
 def test_the_average_follows_the_weights() -> None:
     """Checked against the recursion written out, for the young average and for the grown one."""
     for ema in (0.9, 0.5):
