@@ -27,5 +27,12 @@ class Progress:
             Interrupted: if the user asked to stop.
         """
         self.emit({"stage": stage, "done": done, "total": total, **rest})
+        self.check()
+
+    def check(self) -> None:
+        """
+        Raises:
+            Interrupted: if the user asked to stop.
+        """
         if self.stop():
             raise Interrupted

@@ -90,6 +90,10 @@ class Layout:
         """The rows that make up a study."""
         return self.root / "studies" / f"{name}.json"
 
+    def claim(self, key: str) -> Path:
+        """Who computes the trial of this key, while somebody does."""
+        return self.root / "claims" / f"{key}.json"
+
     def log(self, key: str) -> Path:
         """What the trial of one trained model, or of one tokenizer, printed."""
         return self.root / "logs" / f"{key}.log"

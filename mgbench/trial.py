@@ -33,10 +33,12 @@ def run_trial(store: Store, trial: Trial, device: torch.device, progress: Progre
     Raises:
         Interrupted: if the user asked to stop, after the rows that are left were recorded as interrupted.
     """
-    waiting = list(trial.rows)
+    waiting = [row for row in trial.rows if not _made_meanwhile(store, row, progress)]
+    if not waiting:
+        return
     prepare, record = _WORK[trial.about]
     try:
-        fit = partial(prepare, store, trial.rows[0].assembly, device, progress)
+        fit = partial(prepare, store, waiting[0].assembly, device, progress)
         fitted = _attempt(store, waiting, progress, fit)
         for note in store.notes:
             progress.emit({"note": note})
@@ -47,6 +49,17 @@ def run_trial(store: Store, trial: Trial, device: torch.device, progress: Progre
     except Interrupted:
         record_all(store, waiting, "interrupted", STOPPED_BY_USER)
         raise
+
+
+def _made_meanwhile(store: Store, row: Row, progress: Progress) -> bool:
+    """Whether another run has recorded a row since this one was planned."""
+    found = store.record(row.key)
+    if found is None or found.status != "done":
+        return False
+    if row.about == "tokenizer" and not store.complete(store.layout.tokenizer(row.trial)):
+        return False
+    progress.emit({"row": row.key, "status": "done"})
+    return True
 
 
 def _attempt(store: Store, rows: list[Row], progress: Progress, work: Callable[[], T]) -> T | None:

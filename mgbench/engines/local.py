@@ -1,5 +1,6 @@
 """Trials side by side on this machine: a process each, on devices leased to it, so that one that dies takes nothing along."""
 
+import math
 import multiprocessing
 import os
 import time
@@ -8,12 +9,14 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from mgbench.engines.claims import Holder, holder
 from mgbench.engines.devices import groups
 from mgbench.engines.limits import MEMORY_SHARE, memory_of, memory_of_machine, too_large, too_long, why_it_died
 from mgbench.engines.worker import work
 from mgbench.hookspecs import hookimpl
 from mgbench.jobs import End, Engine, Event, Job, Leases
 from mgbench.progress import INTERRUPTED, STOPPED_BY_USER
+from mgbench.record import Layout
 
 # Loaded once, before the trials fork off, because each takes seconds to import.
 PRELOAD = ["mgbench.engines.worker", "accelerate", "diffusers.schedulers", "sklearn.datasets", "sklearn.cluster"]
@@ -63,14 +66,17 @@ class LocalRun:
         self._running: list[_Running] = []
         self._stopping = False
         self._looked = 0.0
+        self._holders: dict[str, tuple[float, Holder | None]] = {}
+        self._told: set[str] = set()
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
-        """As `mgbench.jobs.Run`: a job waits for the one whose key it needs, and those behind it may start before it."""
+        """As `mgbench.jobs.Run`: a job waits for the one whose key it needs, and those behind it may start before it.
+
+        So it does for another run that computes the same.
+        """
         waiting = list(jobs)
         while self._running or (waiting and not self._stopping):
-            while self._free and not self._stopping and (ready := self._ready(waiting)):
-                waiting.remove(ready)
-                self._start(ready)
+            yield from self._start_all(waiting)
             yield from self._listen()
             self._look_after()
 
@@ -86,10 +92,32 @@ class LocalRun:
         for running in self._running:
             running.process.kill()
 
-    def _ready(self, waiting: Sequence[Job]) -> Job | None:
-        """The first job that needs none of those that have not ended."""
+    def _start_all(self, waiting: list[Job]) -> Iterator[Event]:
+        """Start as many jobs as there are devices for, and tell of those that another run computes."""
+        for job in self._ready(waiting):
+            if not self._free or self._stopping:
+                break
+            if other := self._claimed(job):
+                if job.key not in self._told:
+                    self._told.add(job.key)
+                    yield Event(job, {"note": f"{job.name}: {other} computes it already; waiting for that"})
+                continue
+            waiting.remove(job)
+            self._start(job)
+
+    def _ready(self, waiting: Sequence[Job]) -> list[Job]:
+        """The jobs that need none of those that have not ended."""
         going_on = {job.key for job in (*waiting, *(running.job for running in self._running))}
-        return next((job for job in waiting if job.needs not in going_on), None)
+        return [job for job in waiting if job.needs not in going_on]
+
+    def _claimed(self, job: Job) -> Holder | None:
+        """Which process of another run computes a job; looked up once a second."""
+        now = time.monotonic()
+        at, found = self._holders.get(job.key, (-math.inf, None))
+        if now - at > LOOK_EVERY:
+            found = holder(Layout(job.root).claim(job.key))
+            self._holders[job.key] = now, found
+        return found
 
     def _start(self, job: Job) -> None:
         devices = self._free.pop(0)

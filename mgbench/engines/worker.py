@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from mgbench.assembly import assemble
+from mgbench.engines.claims import claimed
 from mgbench.jobs import Job
 from mgbench.plan import Row, Trial
 from mgbench.plugins import load
@@ -31,14 +32,9 @@ def work(job: Job, devices: tuple[str, ...], parent: Connection) -> None:
     try:
         registry = load(job.sources)
         rows = tuple(Row(method, assemble(registry, recipe), about=job.about) for method, recipe in job.rows)
-        trial = Trial(job.key, rows)
-        run_trial(
-            Store(job.root),
-            trial,
-            torch.device(devices[0]),
-            Progress(_emitter(parent, asked), lambda: bool(asked)),
-            job.batch,
-        )
+        store, progress = Store(job.root), Progress(_emitter(parent, asked), lambda: bool(asked))
+        with claimed(store.layout.claim(job.key), lambda other: progress.check()):
+            run_trial(store, Trial(job.key, rows), torch.device(devices[0]), progress, job.batch)
     except Interrupted:
         sys.exit(INTERRUPTED)
     finally:

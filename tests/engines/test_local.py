@@ -1,5 +1,6 @@
 """Trials in processes of their own: one that dies takes nothing along, and all of them end when they are asked to."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -172,6 +173,30 @@ def test_a_job_waits_for_the_one_it_needs_and_others_do_not(tmp_path: Path) -> N
     told = [(event.job.name.split()[0], event.end is None) for event in events]
     assert told.index(("a", True)) > told.index(("c", False))
     assert told.index(("b", True)) < told.index(("c", False))
+
+
+def test_what_another_run_computes_is_waited_for_and_used(tmp_path: Path) -> None:
+    """Two runs of one study at once: each trial is computed once, and both end with all rows."""
+    slow = TINY.change(loss_weighting="slow(0.02)", train_steps=200)
+    waiting = jobs(tmp_path, a=slow, b=slow.change(batch_size=8))
+    events: dict[str, list[Event]] = {"one": [], "other": []}
+
+    def go(name: str) -> None:
+        events[name] += local(1).run(waiting)
+
+    runs = [threading.Thread(target=go, args=(name,)) for name in events]
+    for thread in runs:
+        thread.start()
+    for thread in runs:
+        thread.join(120)
+    for told in events.values():
+        assert sorted(event.job.name[0] for event in told if event.values.get("status") == "done") == ["a", "b"]
+        assert {event.end for event in told if event.end} == {End()}
+    stages = [(event.job.name[0], event.values) for told in events.values() for event in told]
+    trained = [name for name, values in stages if (values.get("stage"), values.get("done")) == ("train", 20)]
+    assert sorted(trained) == ["a", "b"], "each by one of them"
+    assert any("computes it already; waiting for that" in str(e.values) for told in events.values() for e in told)
+    assert list((tmp_path / "claims").iterdir()) == []
 
 
 def test_nothing_to_do_is_nothing_done() -> None:
