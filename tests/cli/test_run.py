@@ -1,5 +1,6 @@
 """`mgbench run` from the first command to the report: reuse, Ctrl-C and going on, broken files, failed trials."""
 
+import json
 import os
 import signal
 import subprocess
@@ -169,6 +170,11 @@ def test_failed_rows_are_told_the_rest_runs_and_the_exit_code_is_1(tmp_path: Pat
     assert "RuntimeError: two tensors disagree" in by_weighting["raises"].reason
     assert "SIGKILL" in done.out
     assert "two tensors disagree" in done.out
+    before = records(tmp_path)
+    again = mgbench(*DOUBLES, "--vary", "loss_weighting=kills,raises,not_a_number,uniform", "--quiet")
+    assert again.code == 1, "what failed is a failure until it is mended"
+    assert again.out == ""
+    assert records(tmp_path) == before, "and is not tried again unless that is asked for"
 
 
 @pytest.mark.usefixtures("_no_report")
@@ -180,9 +186,47 @@ def test_a_tokenizer_that_fails_is_told_with_all_that_stood_on_it(tmp_path: Path
     assert [record.status for record in by_tokenizer.values()].count("failed") == 1
     assert "failed: tokenizer, tokenizer=counted(steps=3, failure=raises): RuntimeError: no codebook" in done.out
     assert "its tokenizer failed: RuntimeError: no codebook" in done.out
-    plan = mgbench("plan", "--plugins", doubles.FILE, *arguments[3:5], *arguments[9:])
+    plan = mgbench("plan", "--plugins", doubles.FILE, *arguments[3:5], *arguments[7:])
     assert "tokenizer counted(steps=2)" in plan.out
-    assert "2 reused, 0 skipped; tokenizers: 1 to fit and judge first, 1 reused" in plan.out
+    assert "2 reused, 0 skipped; tokenizers: 0 to fit and judge first, 1 reused; 3 failed before" in plan.out
+    again = mgbench("plan", "--plugins", doubles.FILE, *arguments[3:5], *arguments[7:], "--retry-failed")
+    assert "2 reused, 0 skipped; tokenizers: 1 to fit and judge first, 1 reused" in again.out
+
+
+@pytest.mark.usefixtures("_no_report")
+@pytest.mark.parametrize(
+    ("how", "option", "status", "reason"),
+    [
+        ("exit", [], "failed", "its process ended before it was done"),
+        ("segfault", [], "failed", "its process was ended by SIGSEGV"),
+        ("hoard", ["--trial-memory", "1.5"], "oom", "--trial-memory allows 1.50 GiB"),
+    ],
+)
+def test_a_plugin_that_misbehaves_takes_only_its_trial_down(
+    tmp_path: Path, mgbench: Command, how: str, option: list[str], status: str, reason: str
+) -> None:
+    done = mgbench(*DOUBLES, "--vary", f"loss_weighting=misbehaves(how={how}),uniform", *option, "--quiet")
+    assert done.code == 1
+    found = {str(record.recipe["loss_weighting"]).partition("(")[0]: record for record in records(tmp_path)}
+    assert {name: record.status for name, record in found.items()} == {"misbehaves": status, "uniform": "done"}
+    assert reason in found["misbehaves"].reason
+    assert f": {status}: " in done.err
+    assert reason in done.err
+
+
+@pytest.mark.usefixtures("_no_report")
+def test_events_are_told_as_json(tmp_path: Path, mgbench: Command) -> None:
+    done = mgbench(*DOUBLES, "--vary", "loss_weighting=raises,uniform", "--json")
+    assert done.code == 1
+    events = [json.loads(line) for line in done.out.splitlines()]
+    assert {event["event"] for event in events} == {"said", "stage", "row", "end"}
+    trained = [event for event in events if event.get("stage") == "train"]
+    assert {"trial", "key", "done", "total", "loss", "images_per_second"} <= trained[-1].keys()
+    rows = {event["row"]: event["status"] for event in events if event["event"] == "row"}
+    tokenizer = {event["key"] for event in events if event["event"] == "row" and event["trial"].startswith("tokenizer")}
+    assert len(tokenizer) == 1
+    assert {record.key: record.status for record in records(tmp_path)}.items() <= rows.items()
+    assert events[-1]["text"].startswith("report: ")
 
 
 def stop_in_training(
