@@ -90,6 +90,11 @@ class Layout:
         """The rows that make up a study."""
         return self.root / "studies" / f"{name}.json"
 
+    @property
+    def runs_at_work(self) -> Path:
+        """The folder in which every `mgbench run` tells how far it is."""
+        return self.root / "status"
+
     def claim(self, key: str) -> Path:
         """Who computes the trial of this key, while somebody does."""
         return self.root / "claims" / f"{key}.json"

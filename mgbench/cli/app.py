@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import mgbench
-from mgbench.cli import cite, compare, diff, evaluate, listing, plan, plugins, published, report, run, show
+from mgbench.cli import cite, compare, diff, evaluate, listing, plan, plugins, published, report, run, show, status
 
 app = typer.Typer(
     name="mgbench",
@@ -23,6 +23,7 @@ for command in (
     published.published,
     listing.list_,
     show.show,
+    status.status,
     diff.diff,
     compare.compare,
     evaluate.evaluate,

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mgbench.cli import choices
+from mgbench.cli import background, choices
 from mgbench.cli.plan import summary
 from mgbench.progress import INTERRUPTED
 
 if TYPE_CHECKING:
     from mgbench.cli.displays import Display
-    from mgbench.jobs import Job, Leases, Run
+    from mgbench.jobs import Event, Job, Leases, Run
     from mgbench.plan import Trial
 
 
@@ -48,6 +48,9 @@ def run(
     retry_failed: choices.RetryFailed = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only what went wrong.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
+    detach: Annotated[
+        bool, typer.Option(background.OPTION, help="Run in the background; 'mgbench status' tells how far it is.")
+    ] = False,
 ) -> None:
     """Train, sample and evaluate every recipe of a study, then report; what is stored already is reused."""
     from mgbench.jobs import Leases
@@ -55,6 +58,9 @@ def run(
     asked = choices.outline(study_file, plugins, set_, vary, seeds, methods, name)
     leases = Leases(devices, devices_per_trial, choices.seconds(trial_timeout), trial_memory * 2**30 or None)
     chosen = choices.choose(asked, results, retry_failed)
+    if detach:
+        _detach(chosen)
+        return
     work = Work(chosen, _engine(chosen, engine, leases), batch)
     chosen.store.check_writable()
     _save_view(chosen)
@@ -103,6 +109,17 @@ class Work:
         )
 
 
+def _detach(chosen: choices.Chosen) -> None:
+    chosen.store.check_writable()
+    log = chosen.store.layout.log(chosen.study.name)
+    number = background.start(log)
+    typer.echo(f"study {chosen.study.name}: {summary(chosen)}")
+    typer.echo(
+        f"running in the background as process {number}; 'mgbench status {chosen.study.name}' tells how far it is, "
+        f"'kill -INT {number}' stops it, and it prints to {log}"
+    )
+
+
 def _engine(chosen: choices.Chosen, engine: str, leases: "Leases") -> "Run":
     """
     Raises:
@@ -145,13 +162,23 @@ def _save_view(chosen: choices.Chosen) -> None:
 def _compute(work: Work, display: "Display") -> int:
     """Run every trial; 0 if all rows are done or skipped, 1 if some failed, 130 if the user stopped it."""
     from mgbench.engines.conduct import conduct
+    from mgbench.engines.status import Board
 
-    asked: list[int] = []
-    if work.trials:
-        with display:
-            asked = _stop_on_ctrl_c(work.engine, display)
-            conduct(work.engine, work.chosen.store, work.trials, work.job, display.show)
-    return _exit_code(work.chosen, stopped=bool(asked))
+    chosen = work.chosen
+    if not work.trials:
+        return _exit_code(chosen, stopped=False)
+    board = Board(chosen.store.layout, chosen.study.name, _command(), sum(len(trial.rows) for trial in work.trials))
+
+    def show(event: "Event") -> None:
+        board.show(event)
+        display.show(event)
+
+    with display, board.posted():
+        asked = _stop_on_ctrl_c(work.engine, display)
+        conduct(work.engine, chosen.store, work.trials, work.job, show)
+        exit_code = _exit_code(chosen, stopped=bool(asked))
+        board.ended(exit_code)
+    return exit_code
 
 
 def _stop_on_ctrl_c(engine: "Run", display: "Display") -> list[int]:

@@ -67,12 +67,15 @@ def holder(path: Path) -> Holder | None:
         return None
     except (OSError, ValueError, TypeError):
         return None  # not ours to read: nobody who is at work wrote it
-    if found.machine == _machine():
-        return found if _lives(found) else None
-    return found if _now(path.parent) - last < STALE else None
+    return found if lives(found, path.parent, last) else None
 
 
-def _lives(found: Holder) -> bool:
+def lives(found: Holder, folder: Path, last: float) -> bool:
+    """Whether a process is alive; of one on another machine, whether its file in this folder was touched lately."""
+    return _is_there(found) if found.machine == _machine() else _now(folder) - last < STALE
+
+
+def _is_there(found: Holder) -> bool:
     try:
         # The system counts from its start, and may correct by a second when that was.
         return bool(abs(psutil.Process(found.process).create_time() - found.born) < 2)
@@ -102,6 +105,17 @@ def claimed(path: Path, wait: Callable[[Holder], None]) -> Iterator[None]:
             time.sleep(LOOK_EVERY)
         else:
             _drop(path)
+    try:
+        with touching(path):
+            yield
+    finally:
+        if (found := _held_by(path)) is None or found == mine.token:
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def touching(path: Path) -> Iterator[None]:
+    """Move the time of a file on within the block, by which other machines know that this process lives."""
     ended = threading.Event()
     beating = threading.Thread(target=_beat, args=(path, ended), daemon=True)
     beating.start()
@@ -110,8 +124,6 @@ def claimed(path: Path, wait: Callable[[Holder], None]) -> Iterator[None]:
     finally:
         ended.set()
         beating.join()
-        if (found := _held_by(path)) is None or found == mine.token:
-            path.unlink(missing_ok=True)
 
 
 def _take(path: Path, mine: Holder) -> bool:

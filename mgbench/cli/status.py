@@ -1,0 +1,116 @@
+"""`mgbench status`: how far studies are, while they run and afterwards."""
+
+import time
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mgbench.cli import choices
+
+if TYPE_CHECKING:
+    from mgbench.engines.status import Stage, Status
+    from mgbench.record import Layout, StudyView
+
+
+def status(
+    study: Annotated[str, typer.Argument(help="A study's name (default: all).", show_default=False)] = "",
+    results: choices.Results = Path("results"),
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Show how many rows of each study are done, which runs are at work, and what their trials are at."""
+    from mgbench.engines.status import runs
+    from mgbench.record import Layout
+
+    layout = Layout(results)
+    found = [(view, _count(layout, view), runs(layout, view.name)) for view in _views(layout, study)]
+    if json:
+        _print_json(found)
+        return
+    if not found:
+        typer.echo(f"no study has been run in {results} yet")
+    for view, counts, at_work in found:
+        typer.secho(view.name, bold=True, nl=False)
+        typer.echo(f"  {_counted(counts)}")
+        for run, alive in at_work:
+            typer.echo(f"  {_run(run, alive)}")
+            for stage in run.stages.values() if alive else ():
+                typer.echo(f"    {_stage(stage)}")
+
+
+def _views(layout: "Layout", study: str) -> "list[StudyView]":
+    from mgbench.record import Corrupt, find_study, load_study
+
+    if study:
+        return [find_study(layout, study)]
+    found = []
+    for path in sorted((layout.root / "studies").glob("[!.]*.json")):
+        try:
+            found.append(load_study(path))
+        except Corrupt as problem:
+            typer.secho(f"mgbench: {path} cannot be read ({problem}); run the study again", err=True, fg="yellow")
+    return found
+
+
+def _count(layout: "Layout", view: "StudyView") -> dict[str, int]:
+    """How many rows of a study have each status; those without a record are "left"."""
+    from mgbench.record import Corrupt, load_record
+
+    counts: Counter[str] = Counter()
+    for key, _ in view.rows:
+        try:
+            counts[load_record(layout.run(key) / "record.json").status] += 1
+        except (OSError, Corrupt):
+            counts["left"] += 1
+    return dict(counts)
+
+
+def _counted(counts: dict[str, int]) -> str:
+    others = ", ".join(f"{count} {name}" for name, count in counts.items() if name != "done")
+    return f"{counts.get('done', 0)} of {sum(counts.values())} rows done" + (f", {others}" if others else "")
+
+
+def _run(run: "Status", alive: bool) -> str:
+    if run.exit_code is not None:
+        return f"ended with exit code {run.exit_code} {_ago(run.written)} ago, after {_time(run.written - run.started)}"
+    if alive:
+        return f"running for {_ago(run.started)}: {run.holder}; {run.told} of its {run.rows} rows done"
+    return f"died at most {_ago(run.written)} ago ({run.holder}); the same command goes on: {run.command}"
+
+
+def _stage(stage: "Stage") -> str:
+    parts = [f"{stage.trial}: {stage.stage} {stage.done} of {stage.total}"]
+    if stage.loss is not None:
+        parts.append(f"loss {stage.loss:.3f}")
+    if stage.images_per_second is not None:
+        parts.append(f"{stage.images_per_second:.0f} images/s")
+    left = stage.seconds_left(time.time())
+    if left is not None:
+        parts.append(f"about {_time(left)} left")
+    return ", ".join(parts)
+
+
+def _ago(since: float) -> str:
+    return _time(max(0.0, time.time() - since))
+
+
+def _time(seconds: float) -> str:
+    """A time in the two units that say most."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _print_json(found: "list[tuple[StudyView, dict[str, int], list[tuple[Status, bool]]]]") -> None:
+    import json
+
+    content: list[dict[str, Any]] = [
+        {"study": view.name, "rows": counts, "runs": [{**asdict(run), "alive": alive} for run, alive in at_work]}
+        for view, counts, at_work in found
+    ]
+    typer.echo(json.dumps(content, indent=1))

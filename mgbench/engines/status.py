@@ -1,0 +1,128 @@
+"""How far a run is, for who looks from outside: a file that the run writes while it goes on, and reads of such files."""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mgbench.engines.claims import Holder, lives, touching
+from mgbench.errors import UserError
+from mgbench.jobs import Event
+from mgbench.record import Corrupt, Layout, seal, unseal
+from mgbench.store import write_text
+
+WRITE_EVERY = 2.0
+
+
+@dataclass
+class Stage:
+    """What a trial is at: `begun` and `first` are when its stage began, and at which step."""
+
+    trial: str
+    stage: str
+    done: int
+    total: int
+    begun: float
+    first: int
+    loss: float | None = None
+    images_per_second: float | None = None
+
+    def seconds_left(self, now: float) -> float | None:
+        """How long the stage takes yet at the speed so far, if that can be told."""
+        gone = self.done - self.first
+        return (now - self.begun) * (self.total - self.done) / gone if gone > 0 else None
+
+
+@dataclass
+class Status:
+    """One run of a study: who does it, since when, and what its trials are at; `exit_code` once it has ended. Times in seconds
+    since 1970.
+    """
+
+    study: str
+    command: str
+    holder: Holder
+    started: float
+    rows: int
+    told: int = 0
+    written: float = 0.0
+    exit_code: int | None = None
+    stages: dict[str, Stage] = field(default_factory=dict)
+
+
+class Board:
+    """Keeps the file of one run: `show` takes every event."""
+
+    def __init__(self, layout: Layout, study: str, command: str, rows: int) -> None:
+        now = time.time()
+        self.status = Status(study, command, Holder.here(), now, rows, written=now)
+        self._path = layout.runs_at_work / f"{study}-{self.status.holder.token[:8]}.json"
+
+    @contextlib.contextmanager
+    def posted(self) -> Iterator[None]:
+        """Keep the file within the block, and forget earlier runs of the study that have ended."""
+        for path, status, alive in _found(self._path.parent, self.status.study):
+            if status.exit_code is not None or not alive:
+                path.unlink(missing_ok=True)
+        self._write()
+        with touching(self._path):
+            yield
+
+    def show(self, event: Event) -> None:
+        """Note an event, and write now and then."""
+        if "row" in event.values:
+            self.status.told += 1
+        if "stage" in event.values:
+            self._stage(event)
+        if event.end is not None:
+            self.status.stages.pop(event.job.key, None)
+        if time.time() - self.status.written > WRITE_EVERY:
+            self._write()
+
+    def ended(self, exit_code: int) -> None:
+        """Write how the run ended."""
+        self.status.exit_code = exit_code
+        self.status.stages.clear()
+        self._write()
+
+    def _stage(self, event: Event) -> None:
+        values, before = event.values, self.status.stages.get(event.job.key)
+        same = before is not None and before.stage == values["stage"] and before.done <= values["done"]
+        begun, first = (before.begun, before.first) if before and same else (time.time(), values["done"])
+        self.status.stages[event.job.key] = Stage(
+            event.job.name,
+            values["stage"],
+            values["done"],
+            values["total"],
+            begun,
+            first,
+            values.get("loss"),
+            values.get("images_per_second"),
+        )
+
+    def _write(self) -> None:
+        self.status.written = time.time()
+        write_text(self._path, seal(asdict(self.status)))
+
+
+def runs(layout: Layout, study: str = "") -> list[tuple[Status, bool]]:
+    """The runs that have told of themselves, of one study or of all, and whether each is alive."""
+    return [(status, alive) for _, status, alive in _found(layout.runs_at_work, study)]
+
+
+def _found(folder: Path, study: str) -> Iterator[tuple[Path, Status, bool]]:
+    for path in sorted(folder.glob("[!.]*.json")):
+        try:
+            status, last = _read(unseal(path.read_text(encoding="utf-8"))), path.stat().st_mtime
+        except (OSError, Corrupt, KeyError, TypeError, UserError):
+            continue  # it has just been removed, or another version wrote it
+        if study in ("", status.study):
+            yield path, status, status.exit_code is None and lives(status.holder, folder, last)
+
+
+def _read(content: dict[str, Any]) -> Status:
+    stages = {key: Stage(**stage) for key, stage in content["stages"].items()}
+    return dataclasses.replace(Status(**content), holder=Holder(**content["holder"]), stages=stages)
