@@ -29,8 +29,8 @@ class Live:
         self._rows = self._progress.add_task("rows", total=rows, note="")
         self._tasks: dict[str, TaskID] = {}
         self._stages: dict[str, str] = {}
-        self._done = 0
-        self._total = rows
+        self._said: set[str] = set()
+        self._done, self._total = 0, rows
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -83,8 +83,11 @@ class Live:
 
     def _complain(self, event: "Event") -> None:
         status, reason = ended(event)
-        if status not in ("", "done"):
-            self.say(f"{event.job.name}: {status}: {reason}")
+        said = f"{event.job.name}: {status}: {reason}"
+        # All rows of a trial may fail for one reason.
+        if status not in ("", "done") and said not in self._said:
+            self._said.add(said)
+            self.say(said)
 
 
 def _label(values: dict[str, Any]) -> str:
