@@ -49,12 +49,6 @@ def test_a_study_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert load_study(write(tmp_path / "s.json", seal(as_content(cited)))) == cited
 
 
-def test_a_study_of_an_earlier_version_has_no_references(tmp_path: Path) -> None:
-    view = StudyView("grid", (("k1", "emigm"),), "mgbench run")
-    content = {name: value for name, value in as_content(view).items() if name != "references"}
-    assert load_study(write(tmp_path / "s.json", seal(content))) == view
-
-
 def test_a_text_cut_short_at_any_length_is_corrupt() -> None:
     text = seal(as_content(RECORD))
     for length in range(len(text)):

@@ -20,7 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("spec", "bibtex"),
     ("recipe", "kinds", "modules", "steps", "streams"),
-    ("record", "jobs", "hookspecs", "study", "progress", "source", "environment", "noisy_toys", "toys"),
+    ("record", "jobs", "hookspecs", "study", "progress", "source", "environment", "files", "noisy_toys", "toys"),
     ("components", "stages", "report", "store", "testing"),
     ("plugins", "registry"),
     ("assembly", "plan", "citing"),
