@@ -22,23 +22,23 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextlib.contextmanager
-def _sentences(path: Path) -> Iterator[None]:
+def _sentences(path: Path, instead: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = "free some space, or choose" if error.errno in _FULL else "choose"
-        raise UserError(
-            f"cannot write {path}: {(error.strerror or str(error)).lower()}; {advice} another folder with --results"
-        ) from None
+        advice = f"free some space, or {instead}" if error.errno in _FULL else instead
+        raise UserError(f"cannot write {path}: {(error.strerror or str(error)).lower()}; {advice}") from None
 
 
-def write(path: Path, writer: Writer) -> None:
+def write(path: Path, writer: Writer, instead: str = "choose another folder with --results") -> None:
     """Write a file under a temporary name, flush it to the disk, then rename it; a reader sees all of it or none.
+
+    `instead` is what a user can do where that is not possible.
 
     Raises:
         UserError: if the folder cannot be written or the disk is full.
     """
-    with _sentences(path):
+    with _sentences(path, instead):
         changed = _folders(path.parent)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         os.close(handle)

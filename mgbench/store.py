@@ -25,6 +25,8 @@ from mgbench.record import (
 MANIFEST = "manifest.json"
 RECORD = "record.json"
 CHECKPOINT = "checkpoint.pt"
+# What a reference is of, beside its features.
+FACTS = "reference.json"
 DIGEST = hashlib.sha256().digest_size
 
 

@@ -1,0 +1,128 @@
+"""What there is to say of a results folder: what is broken, one by one, and what is only told, once for all of its sort."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mgbench.errors import UserError
+from mgbench.files import is_aside, is_temporary
+from mgbench.inventory import amount, counted, remove, size
+from mgbench.record import Newer
+from mgbench.store import Store
+
+# A file that is being written changes all the time; one that has not for so many seconds was left behind.
+ABANDONED = 600.0
+SHOWN = 3
+
+
+# What is told once for all paths of a sort, and what --mend does about them.
+TOLD = {
+    "aside": "{paths} set aside because they were not what was written, {bytes}; they are used for nothing, so delete them "
+    "when nobody wants to look into them",
+    "leftover": "{paths} that a process left half-written when it ended, {bytes}; mgbench doctor {root} --mend removes them",
+    "writing": "{paths} half-written within the last ten minutes, {bytes}; a run is writing them, or it was just ended",
+    "spent": "{paths} of trainings that are finished, {bytes}; mgbench doctor {root} --mend removes them",
+    "unfinished": "{paths} not finished: a run is at it, or was stopped, and the same command goes on",
+    "waiting": "{paths} lack what was set aside; the next run of their study computes them again",
+    "unknown": "{paths} that mgbench did not write, {bytes}; they are left alone",
+    "unused": "{paths} to which no row refers, {bytes}; a run that is going on may be about to; "
+    "mgbench results --remove --unused --results {root} removes them",
+    "missing": "{paths} with rows that have no record yet; run them again to complete them",
+}
+REMOVED = ("leftover", "spent")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is to be said of some paths: what they are, what that costs, what to do; `mend` does it, where it can be done."""
+
+    says: str
+    paths: tuple[Path, ...] = ()
+    broken: bool = False
+    mend: Callable[[Store], None] | None = None
+
+
+@dataclass
+class Checkup:
+    """What was found in a results folder, and how many files, of how many bytes, were looked at."""
+
+    root: Path
+    findings: list[Finding] = field(default_factory=list)
+    files: int = 0
+    bytes: int = 0
+    told: dict[str, list[Path]] = field(default_factory=dict)
+
+    @property
+    def broken(self) -> list[Finding]:
+        """What is not as it should be."""
+        return [finding for finding in self.findings if finding.broken]
+
+    def count(self, path: Path) -> None:
+        """Note that a file was looked at; one that is missing was not."""
+        self.files += path.exists()
+        self.bytes += size(path)
+
+    def note(self, about: str, path: Path) -> None:
+        """Keep what is told once for all paths of its sort."""
+        self.told.setdefault(about, []).append(path)
+
+    def breaks(self, path: Path, what: object, costs: str, mend: Callable[[Store], None] | None) -> None:
+        """Add something that is broken."""
+        todo = f"mgbench doctor {self.root} --mend sets it aside, and the next run computes it again" if mend else ""
+        said = "; ".join(filter(None, (f"{path}: {what}", costs, todo)))
+        self.findings.append(Finding(said, (path,), True, mend))
+
+
+def within(checkup: Checkup, folder: Path) -> Iterator[Path]:
+    """What lies in a folder, in order, besides leftovers and what was set aside, which are noted."""
+    with readable(checkup, folder):
+        for path in sorted(folder.iterdir()):
+            if is_aside(path.name):
+                checkup.count(path)
+                checkup.note("aside", path)
+            elif is_temporary(path.name):
+                checkup.count(path)
+                checkup.note("leftover" if time.time() - path.lstat().st_mtime > ABANDONED else "writing", path)
+            else:
+                yield path
+
+
+@contextmanager
+def readable(checkup: Checkup, path: Path) -> Iterator[None]:
+    """What a newer version wrote is told once for all; what may not be read is broken; what is gone meanwhile is nothing."""
+    try:
+        yield
+    except Newer:
+        checkup.note("newer", path)
+    except UserError as error:
+        checkup.breaks(path, error, "nothing is known of it", None)
+    except PermissionError:
+        checkup.breaks(path, "it may not be read", "nothing is known of it; ask its owner to let you read it", None)
+    except FileNotFoundError:
+        pass
+
+
+def is_folder(checkup: Checkup, path: Path) -> bool:
+    """Whether a path is a folder, as it should be."""
+    if path.is_dir():
+        return True
+    checkup.count(path)
+    costs = "nothing can be written in its place"
+    checkup.breaks(
+        path, "it is a file where a folder should be", costs, lambda store: store.set_aside(path, "no folder")
+    )
+    return False
+
+
+def told(checkup: Checkup, about: str, paths: list[Path]) -> Finding:
+    """One finding about all paths of a sort."""
+    paths = list(dict.fromkeys(paths))
+    names = [str(path.relative_to(checkup.root)) for path in paths]
+    shown = ", ".join(names[:SHOWN]) + (" …" if len(names) > SHOWN else "")
+    of_one = all(path.is_file() for path in paths)
+    said = f"{counted(len(paths), 'file' if of_one else 'folder')} ({shown})"
+    total = amount(sum(map(size, paths)))
+    mended = (lambda store: remove(paths)) if about in REMOVED else None
+    return Finding(TOLD[about].format(paths=said, bytes=total, root=checkup.root), tuple(paths), mend=mended)
