@@ -54,7 +54,9 @@ def mend(checkup: Checkup) -> list[str]:
 def _newer(checkup: Checkup) -> None:
     paths = checkup.told.pop("newer", [])
     if paths:
-        said = f"{counted(len(paths), 'file')} such as {paths[0]} were written by a newer mgbench; update mgbench"
+        said = (
+            f"{counted(len(paths), 'file')} of a newer mgbench ({paths[0]}), which this one cannot read; update mgbench"
+        )
         checkup.findings.append(Finding(said, tuple(paths), True))
 
 
@@ -64,8 +66,7 @@ def _look_at_row(checkup: Checkup, folder: Path) -> None:
     inside = {path.name: path for path in within(checkup, folder)}
     path = inside.pop(RECORD, None)
     if path is None:
-        for other in inside.values():
-            checkup.count(other)
+        _count(checkup, inside)
         checkup.note("unfinished", folder)
         return
     checkup.count(path)
@@ -74,10 +75,17 @@ def _look_at_row(checkup: Checkup, folder: Path) -> None:
         if record.key != folder.name:
             raise Corrupt(f"it is the record of {record.key}")
     except Corrupt as reason:
+        _count(checkup, inside)
         costs = "reports lack its row"
         checkup.breaks(path, f"not what was written, {reason}", costs, lambda store: _drop(store.record(folder.name)))
         return
     _look_beside(checkup, folder, record, inside)
+
+
+def _count(checkup: Checkup, inside: dict[str, Path]) -> None:
+    """Note files of which nothing says what they should be."""
+    for path in inside.values():
+        checkup.count(path)
 
 
 def _drop(found: object) -> None:
@@ -123,8 +131,7 @@ def _published(costs: str) -> Callable[[Checkup, Path], None]:
             _look_at_checkpoint(checkup, folder, finished=MANIFEST in inside)
         manifest = inside.pop(MANIFEST, None)
         if manifest is None:
-            for path in inside.values():
-                checkup.count(path)
+            _count(checkup, inside)
             checkup.note("unfinished", folder)
             return
         _look_at_published(checkup, folder, inside, costs)
@@ -140,6 +147,7 @@ def _look_at_published(checkup: Checkup, folder: Path, inside: dict[str, Path], 
     try:
         files = listed(folder)
     except Corrupt as reason:
+        _count(checkup, inside)
         checkup.breaks(folder / MANIFEST, f"not what was written, {reason}", costs, again)
         return
     for name, checksum in files.items():

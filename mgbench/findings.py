@@ -19,17 +19,17 @@ SHOWN = 3
 
 # What is told once for all paths of a sort, and what --mend does about them.
 TOLD = {
-    "aside": "{paths} set aside because they were not what was written, {bytes}; they are used for nothing, so delete them "
-    "when nobody wants to look into them",
-    "leftover": "{paths} that a process left half-written when it ended, {bytes}; mgbench doctor {root} --mend removes them",
-    "writing": "{paths} half-written within the last ten minutes, {bytes}; a run is writing them, or it was just ended",
-    "spent": "{paths} of trainings that are finished, {bytes}; mgbench doctor {root} --mend removes them",
-    "unfinished": "{paths} not finished: a run is at it, or was stopped, and the same command goes on",
-    "waiting": "{paths} lack what was set aside; the next run of their study computes them again",
-    "unknown": "{paths} that mgbench did not write, {bytes}; they are left alone",
-    "unused": "{paths} to which no row refers, {bytes}; a run that is going on may be about to; "
-    "mgbench results --remove --unused --results {root} removes them",
-    "missing": "{paths} with rows that have no record yet; run them again to complete them",
+    "aside": "{paths} set aside for not being what was written, {bytes}; used for nothing, so to be deleted when nobody "
+    "wants to look into it",
+    "leftover": "{paths} that a process left half-written when it ended, {bytes}; mgbench doctor {root} --mend removes it",
+    "writing": "{paths} half-written within the last ten minutes, {bytes}; a run is writing it, or was just ended",
+    "spent": "{paths} of a training that is finished, {bytes}; mgbench doctor {root} --mend removes it",
+    "unfinished": "{paths} not finished, {bytes}; a run is at it, or was stopped, and the same command goes on",
+    "waiting": "{paths} without what was set aside; the next run of its study computes it again",
+    "unknown": "{paths} that mgbench did not write, {bytes}; left alone",
+    "unused": "{paths} to which no row refers, {bytes}; a run that is going on may be about to, and where there is none "
+    "mgbench results --remove --unused --results {root} removes it",
+    "missing": "{paths} with rows that have no record; the command of the study computes them",
 }
 REMOVED = ("leftover", "spent")
 
@@ -109,10 +109,8 @@ def is_folder(checkup: Checkup, path: Path) -> bool:
     if path.is_dir():
         return True
     checkup.count(path)
-    costs = "nothing can be written in its place"
-    checkup.breaks(
-        path, "it is a file where a folder should be", costs, lambda store: store.set_aside(path, "no folder")
-    )
+    what = "it is a file where a folder should be"
+    checkup.breaks(path, what, "nothing can be written in its place", lambda store: store.set_aside(path, what))
     return False
 
 
@@ -121,8 +119,8 @@ def told(checkup: Checkup, about: str, paths: list[Path]) -> Finding:
     paths = list(dict.fromkeys(paths))
     names = [str(path.relative_to(checkup.root)) for path in paths]
     shown = ", ".join(names[:SHOWN]) + (" …" if len(names) > SHOWN else "")
-    of_one = all(path.is_file() for path in paths)
-    said = f"{counted(len(paths), 'file' if of_one else 'folder')} ({shown})"
+    folders = all(path.is_dir() for path in paths)
+    said = f"{counted(len(paths), 'folder' if folders else 'file')} ({shown})"
     total = amount(sum(map(size, paths)))
     mended = (lambda store: remove(paths)) if about in REMOVED else None
     return Finding(TOLD[about].format(paths=said, bytes=total, root=checkup.root), tuple(paths), mend=mended)
