@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mgbench.errors import UserError
 from mgbench.files import difference, is_whole_archive
-from mgbench.findings import REMOVED, Checkup, Finding, is_folder, readable, told, within
+from mgbench.findings import REMOVED, Checkup, Finding, is_abandoned, is_folder, readable, told, within
 from mgbench.inventory import counted, unused
 from mgbench.record import ARRAYS, Corrupt, Layout, Record, load_record, load_study
 from mgbench.store import CHECKPOINT, MANIFEST, RECORD, Store, listed, read_checkpoint
@@ -207,6 +207,12 @@ def _look_at_log(checkup: Checkup, path: Path) -> None:
         checkup.note("unknown", path)
 
 
+def _look_at_claim(checkup: Checkup, path: Path) -> None:
+    """A claim is touched as long as its holder lives, and says nothing that a run relies on."""
+    checkup.count(path)
+    checkup.note("leftover" if is_abandoned(path) else "claimed", path)
+
+
 def _unused(checkup: Checkup) -> None:
     """What is not finished is told already."""
     known = {*checkup.told.get("unfinished", ()), *checkup.told.get("unknown", ())}
@@ -223,4 +229,5 @@ ROOMS: dict[str, Callable[[Checkup, Path], None]] = {
     "real": _look_at_real,
     "studies": _look_at_study,
     "logs": _look_at_log,
+    "claims": _look_at_claim,
 }

@@ -21,8 +21,9 @@ SHOWN = 3
 TOLD = {
     "aside": "{paths} set aside for not being what was written, {bytes}; used for nothing, so to be deleted when nobody "
     "wants to look into it",
-    "leftover": "{paths} that a process left half-written when it ended, {bytes}; mgbench doctor {root} --mend removes it",
+    "leftover": "{paths} that a process left behind when it ended, {bytes}; mgbench doctor {root} --mend removes it",
     "writing": "{paths} half-written within the last ten minutes, {bytes}; a run is writing it, or was just ended",
+    "claimed": "{paths} of a trial that a run computes, or did until it was killed; a further run finds out which",
     "spent": "{paths} of a training that is finished, {bytes}; mgbench doctor {root} --mend removes it",
     "unfinished": "{paths} not finished, {bytes}; a run is at it, or was stopped, and the same command goes on",
     "waiting": "{paths} without what was set aside; the next run of its study computes it again",
@@ -84,9 +85,14 @@ def within(checkup: Checkup, folder: Path) -> Iterator[Path]:
                 checkup.note("aside", path)
             elif is_temporary(path.name):
                 checkup.count(path)
-                checkup.note("leftover" if time.time() - path.lstat().st_mtime > ABANDONED else "writing", path)
+                checkup.note("leftover" if is_abandoned(path) else "writing", path)
             else:
                 yield path
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether a file that changes while a process lives has not done so for long."""
+    return time.time() - path.lstat().st_mtime > ABANDONED
 
 
 @contextmanager
