@@ -78,7 +78,8 @@ def referred(layout: Layout, rows: Iterable[Record], known: Collection[Record]) 
         found |= {layout.tokenizer(key) for key in own} | {layout.log(key) for key in (*own, record.training_key)}
         found |= {layout.model(record.training_key), layout.real(record.data)}
         found |= {folder for folder, data, extractor in references if _measured(record, data, extractor)}
-    return {path for path in found if path.exists()}
+    # A name with a slash or dots in it is none that we gave, and leads elsewhere.
+    return {path for path in found if path.exists() and path.parent.parent == layout.root and path.name != ".."}
 
 
 def _tokenized(record: Record) -> tuple[Any, ...]:

@@ -202,7 +202,7 @@ def _carry_out(results: Path, found: "Removal", yes: bool) -> None:
 
     for path in found.along:
         typer.echo(f"  {path.relative_to(results)}  {amount(size(path))}")
-    others = f"{len(found.along)} of what no other row refers to" if found.along else ""
+    others = f"{counted(len(found.along), 'path')} that no other row refers to" if found.along else ""
     what = " and ".join(filter(None, (counted(len(found.rows), "row") if found.rows else "", others)))
     total = amount(sum(map(size, found.paths)))
     if not yes and not _agreed(f"remove {what} ({total})?"):
