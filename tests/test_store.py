@@ -288,3 +288,28 @@ def test_a_study_of_a_newer_version_is_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="newer mgbench"):
         store.save_study(view)
     assert path.read_text() == newer
+
+
+@pytest.mark.parametrize("step", ["save_record", "publish", "save_checkpoint"])
+def test_a_disk_that_is_full_in_the_middle_leaves_what_was_whole_and_nothing_half(small_disk: Path, step: str) -> None:
+    """The second file of a folder does not fit: the first lies there, and nothing says that the folder is whole."""
+    store = Store(small_disk)
+    store.save_record(ROW, {"images.npz": put("images")})
+    store.publish(store.layout.model("done"), {"a.bin": put("aaa")})
+    other, big = replace(ROW, key="other"), {"a.bin": put("aaa"), "b.bin": put("x" * 300_000)}
+    steps: dict[str, Callable[[], None]] = {
+        "save_record": lambda: store.save_record(other, big),
+        "publish": lambda: store.publish(store.layout.model("half"), big),
+        "save_checkpoint": lambda: store.save_checkpoint(store.layout.model("half"), b"x" * 300_000),
+    }
+    with pytest.raises(UserError, match="no space left on device; free some space"):
+        steps[step]()
+    assert store.record("key") is not None
+    assert store.complete(store.layout.model("done"))
+    assert store.record("other") is None
+    assert not store.complete(store.layout.model("half"))
+    assert store.checkpoint(store.layout.model("half")) is None
+    assert store.notes == []
+    assert not list(small_disk.rglob(".*"))
+    store.save_record(other, {"a.bin": put("aaa")})
+    assert store.record("other") is not None
