@@ -7,7 +7,7 @@ from mgbench.errors import UserError
 from mgbench.files import difference, is_whole_archive
 from mgbench.findings import REMOVED, Checkup, Finding, is_abandoned, is_folder, readable, told, within
 from mgbench.inventory import counted, unused
-from mgbench.record import ARRAYS, Corrupt, Layout, Record, load_record, load_study
+from mgbench.record import ARRAYS, Corrupt, Layout, Record, load_record, load_study, read_sealed
 from mgbench.store import CHECKPOINT, MANIFEST, RECORD, Store, listed, read_checkpoint
 
 
@@ -207,6 +207,16 @@ def _look_at_log(checkup: Checkup, path: Path) -> None:
         checkup.note("unknown", path)
 
 
+def _look_at_status(checkup: Checkup, path: Path) -> None:
+    checkup.count(path)
+    try:
+        read_sealed(path)
+    except Corrupt as reason:
+        said = str(reason)
+        costs = "mgbench status leaves its run out"
+        checkup.breaks(path, f"not what was written, {said}", costs, lambda store: store.set_aside(path, said))
+
+
 def _look_at_claim(checkup: Checkup, path: Path) -> None:
     """A claim is touched as long as its holder lives, and says nothing that a run relies on."""
     checkup.count(path)
@@ -230,4 +240,5 @@ ROOMS: dict[str, Callable[[Checkup, Path], None]] = {
     "studies": _look_at_study,
     "logs": _look_at_log,
     "claims": _look_at_claim,
+    "status": _look_at_status,
 }
