@@ -109,7 +109,13 @@ def removal(layout: Layout, keys: Collection[str]) -> Removal:
     along = referred(layout, rows, known) - referred(layout, left, known)
     kept, gone = {record.key for record in left}, {record.key for record in rows}
     views = {name: {key for key, _ in view.rows} for name, view in stored_studies(layout).items()}
-    empty = [layout.study(name) for name, keys in views.items() if keys & gone and not keys & kept]
+    empty = [
+        path
+        for name, keys in views.items()
+        if keys & gone and not keys & kept
+        for path in (layout.study(name), layout.log(name))
+        if path.exists()
+    ]
     shared = tuple(name for name, keys in views.items() if keys & gone and keys & kept)
     folders = tuple(layout.run(record.key) for record in rows)
     return Removal(rows, folders, (*sorted(along), *sorted(empty)), shared)
@@ -118,7 +124,7 @@ def removal(layout: Layout, keys: Collection[str]) -> Removal:
 def unused(layout: Layout) -> Removal:
     """What no row refers to; a run that is going on refers to what it is about to record."""
     known = list(stored_records(layout).values())
-    kept = referred(layout, known, known)
+    kept = referred(layout, known, known) | {layout.log(name) for name in stored_studies(layout)}
     rooms = (layout.model("x"), layout.tokenizer("x"), layout.reference("x"), layout.log("x"), layout.real("x"))
     lying = {path for room in rooms for path in _children(room.parent)}
     return Removal((), (), tuple(sorted(lying - kept)))

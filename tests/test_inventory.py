@@ -97,6 +97,13 @@ def test_the_last_row_of_a_model_takes_it_along_and_the_study_of_which_nothing_i
     assert gone.shared == ("both",)
 
 
+def test_the_log_of_a_study_in_the_background_stays_and_goes_with_it(full: Layout) -> None:
+    log = put(full.log("one"))
+    assert unused(full).along == ()
+    assert log in removal(full, keys(full, "emigm")).along
+    assert log not in removal(full, keys(full, "maskgit")).along
+
+
 def test_every_row_takes_everything_along(full: Layout) -> None:
     remove(removal(full, list(stored_records(full))).paths)
     assert files(full) == set()
