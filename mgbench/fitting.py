@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from mgbench.assembly import Assembly
@@ -86,7 +86,7 @@ def _fit(store: Store, folder: Path, tokenizer: Any, images: Tensor, progress: P
         progress("tokenize", step, total, loss=loss)
     state = {name: value.contiguous() for name, value in tokenizer.state_dict().items()}
     files = {
-        TOKENIZER: lambda path: save_file(state, path),
+        TOKENIZER: lambda path: _put_weights(path, state),
         FITTING: lambda path: _write_rows(path, ("step", "loss", "seconds"), curve),
     }
     store.publish(folder, files)
@@ -121,7 +121,7 @@ def _train(
         raise
     state = {name: value.contiguous() for name, value in training.average.module.state_dict().items()}
     rows = [astuple(step) for step in curve]
-    files = {MODEL: lambda path: save_file(state, path), CURVE: lambda path: _write_rows(path, CURVE_COLUMNS, rows)}
+    files = {MODEL: lambda path: _put_weights(path, state), CURVE: lambda path: _write_rows(path, CURVE_COLUMNS, rows)}
     store.publish(folder, files)
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
@@ -154,6 +154,11 @@ def _resume(store: Store, folder: Path, training: Training) -> list[TrainStep]:
         training.restore(fresh)
         store.set_aside(folder / CHECKPOINT, error)
         return []
+
+
+def _put_weights(path: Path, state: dict[str, Tensor]) -> None:
+    # `save_file` tells of a full disk by an error of its own, which is no OSError.
+    path.write_bytes(save(state))
 
 
 def _write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[float]]) -> None:

@@ -1,8 +1,12 @@
 """One row of the results: what a recipe left behind, whatever happened; and where it lies on disk."""
 
 import dataclasses
+import errno
 import hashlib
 import json
+import os
+import stat
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +16,9 @@ from mgbench.errors import UserError, suggestion
 # 2: a row says what it is about. 3: and the checksums of the files beside it.
 SCHEMA = 3
 
+# What a file of images holds.
+ARRAYS = ("images", "labels")
+
 Status = Literal["done", "skipped", "failed", "diverged", "oom", "timeout", "interrupted"]
 # Ends that the same recipe is likely to come to again.
 FAILED: tuple[Status, ...] = ("failed", "diverged", "oom", "timeout")
@@ -20,6 +27,10 @@ About = Literal["images", "tokenizer"]
 
 class Corrupt(Exception):
     """A stored file that is not what was written: cut short, changed, or not ours."""
+
+
+class Newer(UserError):
+    """A stored file that a newer version of mgbench wrote."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +115,23 @@ class Layout:
         return self.root / "logs" / f"{key}.log"
 
 
+Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def _as_it_was(content: dict[str, Any]) -> dict[str, Any]:
+    return content
+
+
+# What makes of the content of a schema that of the next, for each thing that is sealed; without a gap from 1 to SCHEMA. Some
+# versions wrote what is new before they raised the schema, so what is there stays.
+RECORDS: dict[int, Upgrade] = {
+    1: lambda content: {"about": "images", **content},
+    2: lambda content: {"files": {}, **content},
+}
+STUDIES: dict[int, Upgrade] = {1: lambda content: {"references": "", **content}, 2: _as_it_was}
+MANIFESTS: dict[int, Upgrade] = {1: _as_it_was, 2: _as_it_was}
+
+
 def seal(content: Any) -> str:
     """Content as JSON text that carries its schema version and its checksum."""
     body = json.dumps(content, indent=1, sort_keys=True)
@@ -112,12 +140,12 @@ def seal(content: Any) -> str:
     )
 
 
-def unseal(text: str) -> Any:
-    """The content of a sealed text.
+def unseal(text: str, upgrades: Mapping[int, Upgrade] = MANIFESTS) -> Any:
+    """The content of a sealed text, as this version would have written it.
 
     Raises:
         Corrupt: if it is not what was sealed.
-        UserError: if a newer version of mgbench wrote it.
+        Newer: if a newer version of mgbench wrote it.
     """
     try:
         envelope = json.loads(text)
@@ -125,24 +153,48 @@ def unseal(text: str) -> Any:
     except (ValueError, KeyError, TypeError):
         raise Corrupt("it is cut short or is no record") from None
     if schema > SCHEMA:
-        raise UserError(
+        raise Newer(
             f"these results were written by a newer mgbench (schema {schema}, this one reads {SCHEMA}); update mgbench"
         )
+    # The checksum is that of what was written.
     body = json.dumps(content, indent=1, sort_keys=True)
     if hashlib.sha256(body.encode()).hexdigest() != checksum:
         raise Corrupt("its checksum does not match")
+    try:
+        for step in range(schema, SCHEMA):
+            content = upgrades[step](content)
+    except (KeyError, TypeError):
+        raise Corrupt(f"it does not hold what results of schema {schema} do") from None
     return content
+
+
+def read_sealed(path: Path, upgrades: Mapping[int, Upgrade] = MANIFESTS) -> Any:
+    """The content of a sealed file; raises as `load_record`."""
+    try:
+        # A pipe would be waited for without end.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise Corrupt("it is no file")
+        return unseal(path.read_text(encoding="utf-8", errors="replace"), upgrades)
+    except FileNotFoundError:
+        raise
+    except NotADirectoryError:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from None
+    except PermissionError:
+        raise UserError(f"cannot read {path}: permission denied; ask its owner to let you read it") from None
+    except OSError as error:
+        raise Corrupt(f"it cannot be read: {(error.strerror or str(error)).lower()}") from None
 
 
 def load_record(path: Path) -> Record:
     """Read one record.
 
     Raises:
-        Corrupt: if the file is not what was written.
+        Corrupt: if the file is not what was written, or is no file.
         FileNotFoundError: if there is none.
-        UserError: if a newer version of mgbench wrote it.
+        Newer: if a newer version of mgbench wrote it.
+        UserError: if it may not be read.
     """
-    content = unseal(path.read_text(encoding="utf-8", errors="replace"))
+    content = read_sealed(path, RECORDS)
     try:
         return Record(**content)
     except TypeError:
@@ -151,11 +203,10 @@ def load_record(path: Path) -> Record:
 
 def load_study(path: Path) -> StudyView:
     """Read which records make up a study; raises as `load_record`."""
-    content = unseal(path.read_text(encoding="utf-8", errors="replace"))
+    content = read_sealed(path, STUDIES)
     try:
         rows = tuple((key, method) for key, method in content["rows"])
-        # Studies of earlier versions have no references.
-        return StudyView(content["name"], rows, content["command"], content.get("references", ""))
+        return StudyView(content["name"], rows, content["command"], content["references"])
     except (KeyError, TypeError, ValueError):
         raise Corrupt("it does not hold a study") from None
 

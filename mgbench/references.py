@@ -16,10 +16,9 @@ from mgbench.kinds import Features, ImageData, Metric
 from mgbench.recipe import digest
 from mgbench.source import fingerprint
 from mgbench.stages.evaluate import extract, judge
-from mgbench.store import Store
+from mgbench.store import FACTS, Store
 
 FEATURES = "features.safetensors"
-FACTS = "reference.json"
 _NUMBERS = ("features", "logits", "spatial")
 
 

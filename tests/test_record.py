@@ -1,13 +1,34 @@
 """A record is what was written, or it is refused: cut short, changed, foreign and newer files are all noticed."""
 
+import errno
+import hashlib
 import json
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mgbench.errors import UserError
-from mgbench.record import SCHEMA, Corrupt, Layout, Record, StudyView, as_content, load_record, load_study, seal, unseal
+from mgbench.record import (
+    MANIFESTS,
+    RECORDS,
+    SCHEMA,
+    STUDIES,
+    Corrupt,
+    Layout,
+    Newer,
+    Record,
+    StudyView,
+    as_content,
+    load_record,
+    load_study,
+    read_sealed,
+    seal,
+    unseal,
+)
 
 RECORD = Record(
     key="k" * 16,
@@ -20,6 +41,10 @@ RECORD = Record(
     warnings=["γ < 0.5 “quoted”"],
     protocol="digits@0123/train/n20",
 )
+
+
+# As the versions that had these schemas wrote them; "late" ones had what is new in the next before they raised the schema.
+STORED = Path(__file__).parent / "stored"
 
 
 def write(path: Path, text: str) -> Path:
@@ -47,12 +72,6 @@ def test_a_study_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert load_study(write(tmp_path / "s.json", seal(as_content(view)))) == view
     cited = replace(view, references="@misc{a,\n}")
     assert load_study(write(tmp_path / "s.json", seal(as_content(cited)))) == cited
-
-
-def test_a_study_of_an_earlier_version_has_no_references(tmp_path: Path) -> None:
-    view = StudyView("grid", (("k1", "emigm"),), "mgbench run")
-    content = {name: value for name, value in as_content(view).items() if name != "references"}
-    assert load_study(write(tmp_path / "s.json", seal(content))) == view
 
 
 def test_a_text_cut_short_at_any_length_is_corrupt() -> None:
@@ -149,3 +168,115 @@ def test_everything_lies_under_the_root(tmp_path: Path) -> None:
     ]
     assert len(set(places)) == len(places)
     assert all(place.is_relative_to(tmp_path) for place in places)
+
+
+@pytest.mark.parametrize("upgrades", [RECORDS, STUDIES, MANIFESTS])
+def test_every_schema_before_this_one_has_its_step(upgrades: Mapping[int, object]) -> None:
+    assert set(upgrades) == set(range(1, SCHEMA))
+
+
+@pytest.mark.parametrize("path", sorted(STORED.glob("record-*.json")), ids=lambda path: path.stem)
+def test_a_record_of_every_schema_is_read_as_one_of_this(path: Path) -> None:
+    late, schema = path.stem.endswith("late"), int(path.stem.split("-")[1])
+    record = load_record(path)
+    assert record.about == ("tokenizer" if late else "images")
+    assert record.files == ({"images.npz": "ab" * 32} if schema >= 3 else {})
+    assert (record.key, record.status, record.scores) == (
+        "3fa9c1d2e4b50617",
+        "done",
+        {"fid[digits_cnn]": 1 / 3, "kid[digits_cnn]": 1e-300},
+    )
+    assert record.warnings == ["γ < 0.5 “quoted”"]
+    assert record.recipe["metrics"] == ["fid", "kid"]
+    assert record.origin["threads"] == 1
+
+
+@pytest.mark.parametrize("path", sorted(STORED.glob("study-*.json")), ids=lambda path: path.stem)
+def test_a_study_of_every_schema_is_read_as_one_of_this(path: Path) -> None:
+    rows = (("3fa9c1d2e4b50617", "emigm"), ("95c9e881bb74ec65", "tokenizer"))
+    cited = "" if path.stem == "study-1" else "@misc{a,\n}\n"
+    assert load_study(path) == StudyView("grid", rows, "mgbench run grid.toml", cited)
+
+
+@pytest.mark.parametrize("path", sorted(STORED.glob("manifest-*.json")), ids=lambda path: path.stem)
+def test_a_manifest_of_every_schema_is_read_as_one_of_this(path: Path) -> None:
+    assert read_sealed(path) == {"files": {"model.safetensors": "cd" * 32}}
+
+
+@pytest.mark.parametrize(("kind", "made"), [("record", RECORD), ("study", StudyView("grid", ()))])
+def test_there_is_a_stored_text_of_every_schema_and_what_this_one_writes_is_what_it_wrote(
+    kind: str, made: Record | StudyView
+) -> None:
+    """Who changes what a record or a study holds raises SCHEMA, adds a step, and keeps a text of the new schema here."""
+    texts = [json.loads(path.read_text(encoding="utf-8")) for path in STORED.glob(f"{kind}-*.json")]
+    assert {text["schema"] for text in texts} == set(range(1, SCHEMA + 1))
+    (newest,) = (text["content"] for text in texts if text["schema"] == SCHEMA)
+    assert set(newest) == set(as_content(made))
+
+
+@pytest.mark.parametrize("path", sorted(STORED.glob("*.json")), ids=lambda path: path.stem)
+def test_an_older_text_is_checked_before_it_is_upgraded(tmp_path: Path, path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert "3fa9c1" in text or "cdcd" in text
+    changed = text.replace("3fa9c1", "3fa9c2").replace("cdcd", "cdce")
+    with pytest.raises(Corrupt, match="checksum"):
+        read_sealed(write(tmp_path / "changed.json", changed))
+
+
+def sealed_as(schema: object, content: object) -> str:
+    body = json.dumps(content, indent=1, sort_keys=True)
+    return json.dumps({"schema": schema, "sha256": hashlib.sha256(body.encode()).hexdigest(), "content": content})
+
+
+@pytest.mark.parametrize("schema", [0, -1, False])
+def test_a_schema_that_never_was_is_corrupt(schema: object) -> None:
+    with pytest.raises(Corrupt, match="schema"):
+        unseal(sealed_as(schema, as_content(RECORD)), RECORDS)
+
+
+@pytest.mark.parametrize("content", [None, 3, [1], "text"])
+@pytest.mark.parametrize("schema", range(1, SCHEMA + 1))
+def test_what_is_no_record_of_any_schema_is_corrupt(tmp_path: Path, schema: int, content: object) -> None:
+    with pytest.raises(Corrupt):
+        load_record(write(tmp_path / "r.json", sealed_as(schema, content)))
+    with pytest.raises(Corrupt):
+        load_study(write(tmp_path / "s.json", sealed_as(schema, content)))
+
+
+def test_steps_are_taken_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(number: int) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        return lambda content: {"taken": [*content["taken"], number]}
+
+    monkeypatch.setattr("mgbench.record.SCHEMA", 5)
+    steps = {number: step(number) for number in (4, 1, 3, 2)}
+    assert unseal(sealed_as(2, {"taken": []}), steps) == {"taken": [2, 3, 4]}
+    assert unseal(sealed_as(5, {"taken": []}), steps) == {"taken": []}
+    with pytest.raises(Newer):
+        unseal(sealed_as(6, {"taken": []}), steps)
+
+
+def test_what_is_no_file_is_corrupt_and_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("folder", "pipe"):
+        with pytest.raises(Corrupt, match="no file"):
+            load_record(tmp_path / name)
+
+
+def test_below_a_file_there_is_no_record(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        load_record(write(tmp_path / "file", "") / "r.json")
+
+
+def test_a_disk_that_gives_nothing_back_is_corrupt_and_a_refusal_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "r.json", seal(as_content(RECORD)))
+    for number, raised in ((errno.EIO, Corrupt), (errno.EACCES, UserError)):
+
+        def fail(self: Path, number: int = number, **rest: object) -> str:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(Path, "read_text", fail)
+        with pytest.raises(raised, match=r"cannot (be )?read"):
+            load_record(path)

@@ -1,9 +1,9 @@
 """Every write is whole or absent, every read is checked, and what is broken is set aside and said."""
 
 import contextlib
+import errno
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from mgbench.errors import UserError
-from mgbench.record import Record, StudyView, load_study
-from mgbench.store import MANIFEST, RECORD, Store, write, write_text
+from mgbench.record import Record, StudyView, load_study, seal
+from mgbench.store import CHECKPOINT, MANIFEST, RECORD, Store
 
 ROW = Record(key="key", training_key="training", method="m", status="done", recipe={})
 
@@ -26,62 +26,6 @@ def put(text: str) -> Callable[[Path], None]:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-def test_a_file_is_written_whole_with_its_folders(tmp_path: Path) -> None:
-    write_text(tmp_path / "a" / "b" / "file.txt", "γ")
-    assert (tmp_path / "a" / "b" / "file.txt").read_text(encoding="utf-8") == "γ"
-    assert names(tmp_path / "a" / "b") == ["file.txt"]
-
-
-def test_a_file_is_as_readable_as_any_file_of_its_owner(tmp_path: Path) -> None:
-    before = os.umask(0o022)
-    try:
-        write_text(tmp_path / "file.txt", "x")
-    finally:
-        os.umask(before)
-    assert (tmp_path / "file.txt").stat().st_mode & 0o777 == 0o644
-
-
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, MemoryError])
-def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: type[BaseException]) -> None:
-    path = tmp_path / "file.txt"
-    write_text(path, "old")
-
-    def fail(temporary: Path) -> None:
-        temporary.write_text("half of the n")
-        raise error
-
-    with pytest.raises(error):
-        write(path, fail)
-    assert path.read_text() == "old"
-    assert names(tmp_path) == ["file.txt"]
-
-
-@pytest.mark.parametrize(
-    ("number", "said"), [(28, "no space left on device"), (30, "read-only file system"), (5, "input/output error")]
-)
-def test_a_disk_that_does_not_take_a_file_is_told_in_a_sentence_and_leaves_nothing(
-    tmp_path: Path, number: int, said: str
-) -> None:
-    def refused(temporary: Path) -> None:
-        raise OSError(number, os.strerror(number))
-
-    with pytest.raises(UserError, match=rf"cannot write .*file.txt: {said}"):
-        write(tmp_path / "file.txt", refused)
-    assert names(tmp_path) == []
-
-
-def test_a_reader_sees_the_old_file_until_the_new_one_is_whole(tmp_path: Path) -> None:
-    path = tmp_path / "file.txt"
-    write_text(path, "old")
-
-    def look(temporary: Path) -> None:
-        temporary.write_text("new")
-        assert path.read_text() == "old"
-
-    write(path, look)
-    assert path.read_text() == "new"
 
 
 @pytest.mark.parametrize("below", ["", "deeper", "deeper/still"])
@@ -215,3 +159,157 @@ def test_a_broken_manifest_is_set_aside(published: tuple[Store, Path], spoil: Ca
     assert not store.complete(folder)
     assert (folder / f"{MANIFEST}.corrupt").exists()
     assert store.notes
+
+
+@pytest.mark.parametrize("name", ["a.bin", MANIFEST])
+def test_a_folder_in_the_place_of_a_published_file_is_set_aside(published: tuple[Store, Path], name: str) -> None:
+    store, folder = published
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    assert not store.complete(folder)
+    assert (folder / f"{name}.corrupt").is_dir()
+    assert "it is no file" in store.notes[0]
+    store.publish(folder, {"a.bin": put("aaa"), "b.csv": put("bbb")})
+    assert store.complete(folder)
+
+
+def test_every_file_that_is_broken_is_set_aside_at_once(published: tuple[Store, Path]) -> None:
+    store, folder = published
+    (folder / "a.bin").write_text("aab")
+    (folder / "b.csv").unlink()
+    assert not store.complete(folder)
+    assert names(folder) == ["a.bin.corrupt"]
+    assert [note.partition(" is not")[0] for note in store.notes] == [str(folder / name) for name in ("a.bin", "b.csv")]
+    assert "(it is missing); nothing of it is there, and is computed again" in store.notes[1]
+
+
+@pytest.mark.parametrize("content", [[], None, 3, {}, {"files": None}, {"files": ["a.bin"]}])
+def test_a_sealed_text_that_is_no_manifest_is_set_aside(published: tuple[Store, Path], content: object) -> None:
+    store, folder = published
+    (folder / MANIFEST).write_text(seal(content))
+    assert not store.complete(folder)
+    assert (folder / f"{MANIFEST}.corrupt").exists()
+
+
+def test_a_file_in_the_place_of_a_folder_holds_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for folder in (store.layout.model("k"), store.layout.run("k")):
+        folder.parent.mkdir()
+        folder.write_text("I am a file")
+    assert not store.complete(store.layout.model("k"))
+    assert store.checkpoint(store.layout.model("k")) is None
+    assert store.record("k") is None
+    with pytest.raises(UserError, match="cannot write"):
+        store.save_record(replace(ROW, key="k"))
+
+
+@pytest.mark.parametrize("name", [RECORD, "images.npz"])
+def test_a_folder_in_the_place_of_a_file_of_a_record_is_set_aside(tmp_path: Path, name: str) -> None:
+    store = Store(tmp_path)
+    store.save_record(ROW, {"images.npz": put("images")})
+    folder = store.layout.run("key")
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    assert store.record("key") is None
+    assert (folder / f"{name}.corrupt").is_dir()
+    store.save_record(ROW, {"images.npz": put("images")})
+    assert store.record("key") is not None
+
+
+def test_a_checkpoint_is_read_as_it_was_written_and_a_folder_in_its_place_is_set_aside(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert store.checkpoint(tmp_path) is None
+    store.save_checkpoint(tmp_path, b"half way")
+    assert store.checkpoint(tmp_path) == b"half way"
+    (tmp_path / CHECKPOINT).unlink()
+    (tmp_path / CHECKPOINT).mkdir()
+    assert store.checkpoint(tmp_path) is None
+    assert names(tmp_path) == [f"{CHECKPOINT}.corrupt"]
+
+
+def test_the_record_of_another_recipe_is_set_aside(tmp_path: Path) -> None:
+    """A folder that somebody copied or renamed must not pass for another's result."""
+    store = Store(tmp_path)
+    store.save_record(ROW)
+    (tmp_path / "runs" / "key").rename(tmp_path / "runs" / "other")
+    assert store.record("other") is None
+    assert "the record of another recipe" in store.notes[0]
+
+
+def test_in_a_folder_that_cannot_be_written_what_is_broken_is_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`mgbench plan` and `show` of results on a read-only disk go on."""
+    store = Store(tmp_path)
+    store.publish(tmp_path / "m", {"a.bin": put("aaa")})
+    store.save_record(ROW, {"images.npz": put("images")})
+    (tmp_path / "m" / "a.bin").write_text("b")
+    (tmp_path / "runs" / "key" / "images.npz").write_text("b")
+
+    def refuse(path: Path, *rest: object, **more: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    for change in ("touch", "mkdir", "replace", "unlink"):
+        monkeypatch.setattr(Path, change, refuse)
+    assert not store.complete(tmp_path / "m")
+    assert store.record("key") is None
+    assert all("it cannot be set aside: read-only file system" in note for note in store.notes)
+    assert len(store.notes) == 2
+
+
+def test_a_record_holds_the_checksum_of_what_was_written_not_of_what_another_put_there(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+
+    def other(path: Path) -> None:
+        path.write_text("later")
+        (tmp_path / "runs" / "key" / "images.npz").write_text("by another process")
+
+    store.save_record(ROW, {"images.npz": put("images"), "film.npz": other})
+    assert store.record("key") is None
+    assert "images.npz is not what was written" in store.notes[0]
+
+
+def test_a_broken_study_is_set_aside_when_it_is_written_again(tmp_path: Path) -> None:
+    store, view = Store(tmp_path), StudyView("grid", (("key", "m"),), "mgbench run")
+    store.save_study(view)
+    path = store.layout.study("grid")
+    path.write_text(path.read_text()[:-9])
+    store.save_study(view)
+    assert load_study(path) == view
+    assert names(path.parent) == ["grid.json", "grid.json.corrupt"]
+
+
+def test_a_study_of_a_newer_version_is_not_written_over(tmp_path: Path) -> None:
+    store, view = Store(tmp_path), StudyView("grid", (("key", "m"),), "mgbench run")
+    store.save_study(view)
+    path = store.layout.study("grid")
+    newer = json.dumps({**json.loads(path.read_text()), "schema": 99})
+    path.write_text(newer)
+    with pytest.raises(UserError, match="newer mgbench"):
+        store.save_study(view)
+    assert path.read_text() == newer
+
+
+@pytest.mark.parametrize("step", ["save_record", "publish", "save_checkpoint"])
+def test_a_disk_that_is_full_in_the_middle_leaves_what_was_whole_and_nothing_half(small_disk: Path, step: str) -> None:
+    """The second file of a folder does not fit: the first lies there, and nothing says that the folder is whole."""
+    store = Store(small_disk)
+    store.save_record(ROW, {"images.npz": put("images")})
+    store.publish(store.layout.model("done"), {"a.bin": put("aaa")})
+    other, big = replace(ROW, key="other"), {"a.bin": put("aaa"), "b.bin": put("x" * 300_000)}
+    steps: dict[str, Callable[[], None]] = {
+        "save_record": lambda: store.save_record(other, big),
+        "publish": lambda: store.publish(store.layout.model("half"), big),
+        "save_checkpoint": lambda: store.save_checkpoint(store.layout.model("half"), b"x" * 300_000),
+    }
+    with pytest.raises(UserError, match="no space left on device; free some space"):
+        steps[step]()
+    assert store.record("key") is not None
+    assert store.complete(store.layout.model("done"))
+    assert store.record("other") is None
+    assert not store.complete(store.layout.model("half"))
+    assert store.checkpoint(store.layout.model("half")) is None
+    assert store.notes == []
+    assert not list(small_disk.rglob(".*"))
+    store.save_record(other, {"a.bin": put("aaa")})
+    assert store.record("other") is not None

@@ -5,7 +5,22 @@ from typing import Annotated
 import typer
 
 import mgbench
-from mgbench.cli import cite, compare, diff, evaluate, listing, plan, plugins, published, report, run, show, status
+from mgbench.cli import (
+    cite,
+    compare,
+    diff,
+    doctor,
+    evaluate,
+    listing,
+    plan,
+    plugins,
+    published,
+    report,
+    results,
+    run,
+    show,
+    status,
+)
 
 app = typer.Typer(
     name="mgbench",
@@ -27,6 +42,8 @@ for command in (
     diff.diff,
     compare.compare,
     evaluate.evaluate,
+    results.results_,
+    doctor.doctor,
     cite.cite,
     plugins.plugins,
 ):

@@ -10,9 +10,9 @@ from typing import Any
 
 from mgbench.engines.claims import Holder, lives, touching
 from mgbench.errors import UserError
+from mgbench.files import write_text
 from mgbench.jobs import Event
 from mgbench.record import Corrupt, Layout, seal, unseal
-from mgbench.store import write_text
 
 WRITE_EVERY = 2.0
 

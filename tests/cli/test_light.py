@@ -44,6 +44,8 @@ def loaded(body: str, *arguments: str) -> tuple[str, list[str]]:
         (["list", "--help"], "such as mask_schedule"),
         (["evaluate", "--help"], "--reference"),
         (["cite", "--help"], "BibTeX"),
+        (["results", "--help"], "--export"),
+        (["doctor", "--help"], "--mend"),
         (["--version"], "mgbench 0."),
         (["plugins"], "maskgit"),
         (["plugins", "--json"], '"emigm"'),

@@ -1,0 +1,113 @@
+"""`mgbench doctor`: is everything that is stored what was written, and can a run do its work here?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mgbench.errors import UserError
+
+if TYPE_CHECKING:
+    from mgbench.findings import Checkup, Finding
+
+RESULTS = Path("results")
+
+
+def doctor(
+    results: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RESULTS]", help="A results folder (default: results).", show_default=False),
+    ] = None,
+    mend: Annotated[
+        bool,
+        typer.Option("--mend", help="Set aside what is broken and remove leftovers, so that it is computed again."),
+    ] = False,
+) -> None:
+    """Look at every stored file and at what a run stands on; say what is wrong, what that costs and what to do."""
+    from mgbench.surroundings import survey
+
+    root = results or RESULTS
+    checkup = _examined(root, given=results is not None)
+    around = survey(root)
+    for fact in around.facts:
+        typer.echo(fact)
+    findings = [*around.findings, *(checkup.findings if checkup else ())]
+    for finding in sorted(findings, key=lambda finding: not finding.broken):
+        _say(finding)
+    left = [finding for finding in findings if finding.broken]
+    if mend and checkup:
+        left = _mended(checkup, left)
+    _conclude(root, checkup, left)
+
+
+def _examined(root: Path, given: bool) -> "Checkup | None":
+    """What was found in the folder, or None where there are no results yet."""
+    from mgbench.checkup import ROOMS, examine
+
+    if root.exists() and (not root.is_dir() or any((root / room).exists() for room in ROOMS)):
+        with _Waiting() as waiting:
+            return examine(root, waiting.show)
+    if given:
+        raise UserError(f"there are no results in {root}; name the folder that 'mgbench run' wrote its results to")
+    return None
+
+
+class _Waiting:
+    """How many files were looked at so far, on a terminal."""
+
+    def __enter__(self) -> "_Waiting":
+        from rich.console import Console
+
+        self.status = Console(stderr=True).status("looking at files")
+        self.status.start()
+        return self
+
+    def show(self, checkup: "Checkup") -> None:
+        self.status.update(f"looking at files: {_amounts(checkup)}")
+
+    def __exit__(self, *rest: object) -> None:
+        self.status.stop()
+
+
+def _amounts(checkup: "Checkup") -> str:
+    from mgbench.inventory import amount, counted
+
+    return f"{counted(checkup.files, 'file')}, {amount(checkup.bytes)}"
+
+
+def _say(finding: "Finding") -> None:
+    """A sentence beside its mark; lines are broken where somebody sits before them."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from mgbench.cli.table import console
+
+    mark, style = ("broken", "bold red") if finding.broken else ("note", "yellow")
+    screen = console()
+    if not screen.is_terminal:
+        typer.echo(f"{mark}: {finding.says}")
+        return
+    line = Table.grid(padding=(0, 2, 0, 0))
+    line.add_column(width=6)
+    line.add_column(overflow="fold")
+    line.add_row(Text(mark, style=style), Text(finding.says))
+    screen.print(line)
+
+
+def _mended(checkup: "Checkup", broken: "list[Finding]") -> "list[Finding]":
+    """Do what can be done, and say it; what is left."""
+    from mgbench.checkup import mend
+
+    for said in mend(checkup):
+        typer.secho(f"mended: {said}", fg="green")
+    return [finding for finding in broken if not finding.mend]
+
+
+def _conclude(root: Path, checkup: "Checkup | None", broken: "list[Finding]") -> None:
+    from mgbench.inventory import counted
+
+    looked = f"{_amounts(checkup)} in {root} looked at" if checkup else f"there are no results in {root} yet"
+    if broken:
+        typer.secho(f"{looked}: {counted(len(broken), 'thing')} broken", fg="red")
+        raise typer.Exit(1)
+    typer.secho(f"{looked}: all is well", fg="green")
