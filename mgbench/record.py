@@ -99,6 +99,10 @@ class Layout:
         """Who computes the trial of this key, while somebody does."""
         return self.root / "claims" / f"{key}.json"
 
+    def tracker(self, plugin: str, key: str) -> Path:
+        """What the tracker of a plugin keeps of the trial of one trained model, or of one tokenizer."""
+        return self.root / "trackers" / plugin / key
+
     def log(self, key: str) -> Path:
         """What the trial of one trained model, or of one tokenizer, printed."""
         return self.root / "logs" / f"{key}.log"

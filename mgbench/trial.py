@@ -108,7 +108,7 @@ def _record_images(
     found["scores"] |= model.bound.scores
     costs = {**sampling, **_costs(assembly.recipe.batch_size, model, fitted[1]), **model.bound.costs}
     save_real(store, assembly.data)
-    record = row.record("done", costs=costs, origin=origin(device, started), **found)
+    record = row.record("done", costs=costs, origin=origin(row, device, started), **found)
     shown = {IMAGES: images_writer(images[:SHOWN], labels[:SHOWN])}
     store.save_record(record, {**shown, **traces(store, row, model, images)})
     progress.emit({"row": row.key, "status": "done"})

@@ -46,6 +46,7 @@ def run(
     ] = 0.0,
     batch: Annotated[int, typer.Option(min=1, help="Images drawn at once; the images do not depend on it.")] = 250,
     retry_failed: choices.RetryFailed = False,
+    track: choices.Track = "",
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only what went wrong.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
     detach: Annotated[
@@ -57,7 +58,7 @@ def run(
 
     asked = choices.outline(study_file, plugins, set_, vary, seeds, methods, name)
     leases = Leases(devices, devices_per_trial, choices.seconds(trial_timeout), trial_memory * 2**30 or None)
-    chosen = choices.choose(asked, results, retry_failed)
+    chosen = choices.choose(asked, results, retry_failed, choices.names(track))
     if detach:
         _detach(chosen)
         return
@@ -106,6 +107,7 @@ class Work:
             chosen.store.layout.log(trial.key).resolve(),
             chosen.study.name,
             _command(),
+            chosen.trackers,
         )
 
 
