@@ -52,12 +52,16 @@ class Record:
 
 @dataclass(frozen=True)
 class StudyView:
-    """Which records make up a study, in order: pairs of key and method; its command, and the BibTeX of what it uses."""
+    """Which records make up a study, in order: pairs of key and method; its command, and the BibTeX of what it uses.
+
+    `packages` are those that were installed where it was started, as `mgbench.environment.packages` has them.
+    """
 
     name: str
     rows: tuple[tuple[str, str], ...]
     command: str = ""
     references: str = ""
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -158,8 +162,9 @@ def load_study(path: Path) -> StudyView:
     content = unseal(path.read_text(encoding="utf-8", errors="replace"))
     try:
         rows = tuple((key, method) for key, method in content["rows"])
-        # Studies of earlier versions have no references.
-        return StudyView(content["name"], rows, content["command"], content.get("references", ""))
+        # Studies of earlier versions have no references, or no packages.
+        packages = tuple(map(str, content.get("packages", ())))
+        return StudyView(content["name"], rows, content["command"], content.get("references", ""), packages)
     except (KeyError, TypeError, ValueError):
         raise Corrupt("it does not hold a study") from None
 

@@ -48,7 +48,7 @@ class _Audience:
     ) -> None:
         self._hooks = {name: trackers[name] for name in job.trackers}
         self._runs = {name: _run(name, job, trial, device) for name in job.trackers}
-        self._device, self._emit = device, emit
+        self._device, self._emit, self._log = device, emit, job.log
 
     def __bool__(self) -> bool:
         return bool(self._hooks)
@@ -73,7 +73,8 @@ class _Audience:
             except (Exception, SystemExit) as error:
                 traceback.print_exc()
                 del self._hooks[name]
-                self._emit({"note": f"tracker {name!r} hears no more of this trial: {_sentence(error)}"})
+                said_of_it = f"tracker {name!r} hears no more of this trial: {_sentence(error)} (log: {self._log})"
+                self._emit({"note": said_of_it})
 
 
 def _run(name: str, job: Job, trial: Trial, device: torch.device) -> TrackedRun:

@@ -151,6 +151,7 @@ def _command() -> str:
 def _save_view(chosen: choices.Chosen) -> None:
     """Write which rows the study has, and those that are skipped."""
     from mgbench.citing import references
+    from mgbench.environment import packages
     from mgbench.record import StudyView
 
     for row in chosen.rows:
@@ -158,7 +159,7 @@ def _save_view(chosen: choices.Chosen) -> None:
             chosen.store.save_record(row.record("skipped", row.assembly.unfit))
     rows = tuple((row.key, row.method) for row in chosen.rows)
     cited = references(chosen.registry, [(row.method, row.assembly.spelled) for row in chosen.rows])
-    chosen.store.save_study(StudyView(chosen.study.name, rows, _command(), cited))
+    chosen.store.save_study(StudyView(chosen.study.name, rows, _command(), cited, packages()))
 
 
 def _compute(work: Work, display: "Display") -> int:
