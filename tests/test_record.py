@@ -55,6 +55,13 @@ def test_a_study_of_an_earlier_version_has_no_references(tmp_path: Path) -> None
     assert load_study(write(tmp_path / "s.json", seal(content))) == view
 
 
+def test_what_was_installed_is_kept_with_a_study_and_earlier_ones_have_none(tmp_path: Path) -> None:
+    view = StudyView("grid", (("k1", "emigm"),), "mgbench run", "", ("numpy==2.1", "torch==2.11"))
+    assert load_study(write(tmp_path / "s.json", seal(as_content(view)))) == view
+    earlier = {name: value for name, value in as_content(view).items() if name != "packages"}
+    assert load_study(write(tmp_path / "s.json", seal(earlier))) == replace(view, packages=())
+
+
 def test_a_text_cut_short_at_any_length_is_corrupt() -> None:
     text = seal(as_content(RECORD))
     for length in range(len(text)):
