@@ -75,21 +75,40 @@ def _plain(value: Any) -> bool | int | float | str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def begin(run: TrackedRun, package: str, make: Callable[[], Any]) -> Any:
-    """Start one of accelerate's trackers for a run.
+class Accelerated:
+    """The trackers of accelerate that a plugin has open, by run; they stand on a package that has to be installed."""
 
-    Raises:
-        UserError: if the package that it stands on is not installed.
+    def __init__(self, package: str) -> None:
+        self._package = package
+        self._open: dict[str, Any] = {}
+
+    def start(self, run: TrackedRun, make: Callable[[], Any]) -> Any:
+        """Make a tracker for a run, and start it.
+
+        Raises:
+            UserError: if the package is not installed.
+        """
+        if find_spec(self._package) is None:
+            raise UserError(f"{self._package} is not installed; pip install 'mgbench[tracking]'")
+        _settle(run)
+        self._open[run.key] = make()
+        self._open[run.key].start()
+        return self._open[run.key]
+
+    def of(self, run: TrackedRun) -> Any:
+        """The tracker of a run, ready to hear."""
+        _settle(run)
+        return self._open[run.key]
+
+
+def _settle(run: TrackedRun) -> None:
+    """Have accelerate know the process, without which its trackers do nothing.
+
+    Whoever asks first decides the device of the whole process, and a training on several devices leaves it unknown behind it.
     """
-    if find_spec(package) is None:
-        raise UserError(f"{package} is not installed; pip install 'mgbench[tracking]', or leave it out of --track")
     from accelerate import PartialState
 
-    # Accelerate's trackers ask it, and whoever asks first decides the device of the whole process.
     PartialState(cpu=run.device == "cpu")
-    tracker = make()
-    tracker.start()
-    return tracker
 
 
 def file_name(run: TrackedRun) -> str:

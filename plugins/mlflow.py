@@ -11,17 +11,17 @@ from typing import Any
 
 from mgbench import hookimpl
 from mgbench.record import Record
-from mgbench.tracking import TrackedRun, begin, outcomes, scores, settings
+from mgbench.tracking import Accelerated, TrackedRun, outcomes, scores, settings
 
 # What its names may not hold.
 _FORBIDDEN = re.compile(r"[^\w\-. :/]")
 _LONGEST_TAG = 5000
-_open: dict[str, Any] = {}
+_trackers = Accelerated("mlflow")
 
 
 @hookimpl
 def mgbench_run_started(run: TrackedRun) -> None:
-    _open[run.key] = tracker = begin(run, "mlflow", lambda: _tracker(run))
+    tracker = _trackers.start(run, lambda: _tracker(run))
     tracker.store_init_configuration(settings(run))
 
 
@@ -41,14 +41,14 @@ def _tracker(run: TrackedRun) -> Any:
 
 @hookimpl
 def mgbench_step_logged(run: TrackedRun, stage: str, step: int, values: Mapping[str, float]) -> None:
-    _open[run.key].log({f"{stage}/{name}": value for name, value in values.items()}, step)
+    _trackers.of(run).log({f"{stage}/{name}": value for name, value in values.items()}, step)
 
 
 @hookimpl
 def mgbench_run_finished(run: TrackedRun, records: Sequence[Record]) -> None:
     import mlflow
 
-    tracker = _open.pop(run.key)
+    tracker = _trackers.of(run)
     tracker.log({_allowed(name): value for name, value in scores(records).items()})
     mlflow.set_tags({_allowed(name): text[:_LONGEST_TAG] for name, text in outcomes(records).items()})
     tracker.finish()

@@ -9,16 +9,16 @@ from typing import Any
 
 from mgbench import hookimpl
 from mgbench.record import Record
-from mgbench.tracking import TrackedRun, begin, outcomes, scores, settings
+from mgbench.tracking import Accelerated, TrackedRun, outcomes, scores, settings
 
 _STAGES = ("tokenize", "train")
 _LONGEST_TAG = 64
-_open: dict[str, Any] = {}
+_trackers = Accelerated("wandb")
 
 
 @hookimpl
 def mgbench_run_started(run: TrackedRun) -> None:
-    _open[run.key] = tracker = begin(run, "wandb", lambda: _tracker(run))
+    tracker = _trackers.start(run, lambda: _tracker(run))
     tracker.store_init_configuration(settings(run))
     for stage in _STAGES:
         # Its own steps never go back, and those of every stage begin at 1.
@@ -39,14 +39,14 @@ def _tracker(run: TrackedRun) -> Any:
 
 @hookimpl
 def mgbench_step_logged(run: TrackedRun, stage: str, step: int, values: Mapping[str, float]) -> None:
-    _open[run.key].log({f"{stage}/step": step, **{f"{stage}/{name}": value for name, value in values.items()}})
+    _trackers.of(run).log({f"{stage}/step": step, **{f"{stage}/{name}": value for name, value in values.items()}})
 
 
 @hookimpl
 def mgbench_run_finished(run: TrackedRun, records: Sequence[Record]) -> None:
     import wandb
 
-    tracker = _open.pop(run.key)
+    tracker = _trackers.of(run)
     tracker.tracker.summary.update({**scores(records), **outcomes(records)})
     tracker.finish()
     # Its service would end with the interpreter, which the process of a trial does not live to see.

@@ -4,10 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from accelerate import PartialState
+from accelerate.logging import get_logger
+from accelerate.state import AcceleratorState
 
 from mgbench.errors import UserError
 from mgbench.record import Record
-from mgbench.tracking import begin, file_name, outcomes, scores, settings
+from mgbench.tracking import Accelerated, file_name, outcomes, scores, settings
 from tests.plugins.tracked import FID, records, run_in
 
 
@@ -55,4 +59,32 @@ def test_a_run_s_name_is_a_file_s(tmp_path: Path) -> None:
 
 def test_a_library_that_is_missing_is_told_with_how_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nobody_has_it is not installed; pip install 'mgbench\[tracking\]'"):
-        begin(run_in(tmp_path), "nobody_has_it", lambda: pytest.fail("it is not made"))
+        Accelerated("nobody_has_it").start(run_in(tmp_path), lambda: pytest.fail("it is not made"))
+
+
+class Logging:
+    """As accelerate's own trackers do, it says something to accelerate's log, which refuses where the process is unknown."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def start(self) -> None:
+        self.log("start")
+
+    def log(self, text: str) -> None:
+        get_logger(__name__).debug(text)
+        self.said.append(text)
+
+
+def test_a_tracker_is_ready_again_after_a_training_that_left_the_process_unknown(tmp_path: Path) -> None:
+    run, trackers = run_in(tmp_path), Accelerated("accelerate")
+    AcceleratorState._reset_state(reset_partial_state=True)
+    tracker = trackers.start(run, Logging)
+    assert PartialState().device == torch.device("cpu")
+    AcceleratorState._reset_state(reset_partial_state=True)
+    with pytest.raises(RuntimeError, match="accelerate state"):
+        tracker.log("unknown")
+    trackers.of(run).log("known")
+    assert tracker.said == ["start", "known"]
+    with pytest.raises(KeyError):
+        trackers.of(replace(run, key="another"))
