@@ -223,6 +223,13 @@ def _look_at_claim(checkup: Checkup, path: Path) -> None:
     checkup.note("leftover" if is_abandoned(path) else "claimed", path)
 
 
+def _look_at_tracker(checkup: Checkup, folder: Path) -> None:
+    """What trackers keep is theirs: nothing of ours reads it."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            checkup.count(path)
+
+
 def _unused(checkup: Checkup) -> None:
     """What is not finished is told already."""
     known = {*checkup.told.get("unfinished", ()), *checkup.told.get("unknown", ())}
@@ -241,4 +248,5 @@ ROOMS: dict[str, Callable[[Checkup, Path], None]] = {
     "logs": _look_at_log,
     "claims": _look_at_claim,
     "status": _look_at_status,
+    "trackers": _look_at_tracker,
 }

@@ -1,12 +1,16 @@
 """Where a result was made: machine, versions, numerical settings and the state of the working folder."""
 
+import json
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Iterator
 from functools import cache
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
 import mgbench
 
@@ -22,6 +26,7 @@ def environment(device: "torch.device") -> dict[str, Any]:
 
     return {
         "device": _device(device),
+        "host": platform.node(),
         "cpu": _cpu(),
         "host_cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
@@ -58,12 +63,19 @@ def _cpu() -> str:
 def _cuda(device: "torch.device") -> dict[str, Any]:
     import torch
 
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return {
-        "gpus": torch.cuda.device_count(),
+        "gpus": len(names),
+        "gpu_names": list(dict.fromkeys(names)),
         "gpu_memory": torch.cuda.get_device_properties(device).total_memory,
         "cuda": torch.version.cuda or "",
-        "driver": next(_answer("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"), ""),
+        "driver": _driver(),
     }
+
+
+@cache
+def _driver() -> str:
+    return next(_answer("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"), "")
 
 
 @cache
@@ -82,3 +94,39 @@ def _answer(*command: str) -> Iterator[str]:
     except (OSError, subprocess.SubprocessError):
         said = ""
     yield from said.splitlines()
+
+
+def packages() -> tuple[str, ...]:
+    """Every installed distribution, as a file of requirements has it: "name==version", or where it was installed from.
+
+    Passwords and queries are left out of addresses, and what is installed as editable is marked so.
+    """
+    found: dict[str, str] = {}
+    for distribution in distributions():
+        name = distribution.metadata["Name"]
+        if name:
+            # As in imports, the first on the path is the one that counts.
+            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), _requirement(name, distribution))
+    return tuple(found[name] for name in sorted(found))
+
+
+def _requirement(name: str, distribution: Distribution) -> str:
+    try:
+        origin = json.loads(distribution.read_text("direct_url.json") or "{}")
+        address = _without_secrets(origin["url"]) if "url" in origin else ""
+    except (ValueError, AttributeError, TypeError):
+        origin, address = {}, ""
+    if not address:
+        return f"{name}=={distribution.version}"
+    vcs = origin.get("vcs_info", {})
+    if vcs:
+        address = f"{vcs.get('vcs', 'git')}+{address}@{vcs.get('commit_id', '')}"
+    editable = "  # editable" if origin.get("dir_info", {}).get("editable") else ""
+    return f"{name} @ {address}{editable}"
+
+
+def _without_secrets(address: str) -> str:
+    parts = urlsplit(address)
+    user, at, host = parts.netloc.rpartition("@")
+    shown = f"{user}{at}{host}" if user == "git" else host
+    return urlunsplit((parts.scheme, shown, parts.path, "", ""))

@@ -8,6 +8,10 @@ class UserError(Exception):
     """Something that was asked for cannot be; the message says what to do. The command line shows it and exits with 2."""
 
 
+class Unwritable(UserError):
+    """Nothing more can be written: a full disk, or a folder that may not be written. The same command goes on afterwards."""
+
+
 class Unfit(Exception):
     """Two components that cannot work together; the recipe becomes a `skipped` row with this sentence as its reason."""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
-from mgbench.errors import UserError
+from mgbench.errors import Unwritable, UserError
 
 Writer = Callable[[Path], None]
 PROBE = ".writable"
@@ -27,7 +27,7 @@ def _sentences(path: Path, instead: str) -> Iterator[None]:
         yield
     except OSError as error:
         advice = f"free some space, or {instead}" if error.errno in _FULL else instead
-        raise UserError(f"cannot write {path}: {(error.strerror or str(error)).lower()}; {advice}") from None
+        raise Unwritable(f"cannot write {path}: {(error.strerror or str(error)).lower()}; {advice}") from None
 
 
 def write(path: Path, writer: Writer, instead: str = "choose another folder with --results") -> None:
@@ -36,7 +36,7 @@ def write(path: Path, writer: Writer, instead: str = "choose another folder with
     `instead` is what a user can do where that is not possible.
 
     Raises:
-        UserError: if the folder cannot be written or the disk is full.
+        Unwritable: if the folder cannot be written or the disk is full.
     """
     with _sentences(path, instead):
         changed = _folders(path.parent)

@@ -112,7 +112,8 @@ def _train(
         for step in training.run(tokens, labels):
             curve.append(step)
             rate = step.step * recipe.batch_size / max(step.seconds, 1e-9)
-            progress("train", step.step, recipe.train_steps, loss=step.loss, images_per_second=rate)
+            measured = {"loss": step.loss, "learning_rate": step.learning_rate, "images_per_second": rate}
+            progress("train", step.step, recipe.train_steps, **measured)
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 _checkpoint(store, folder, training, curve)
                 saved = time.monotonic()

@@ -1,11 +1,14 @@
-"""The hooks, one per kind, one for methods and one for references: the table of contents of the project.
+"""The hooks, one per kind, one for methods, one for references and three of a run's life: the table of contents of the project.
 
 A plugin is a module whose functions carry these names and `@hookimpl`. Each returns what the module offers, by name:
 a component is a frozen dataclass whose fields are its options (signatures in `mgbench.kinds`). Nothing is registered at
 import and nothing is changed; a name offered twice is an error that names both plugins.
+
+The hooks of a run's life return nothing. They are called in the process of each trial, of those plugins only that are named
+with `--track`; one that raises is called no more, and the run goes on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -13,6 +16,8 @@ import pluggy
 if TYPE_CHECKING:
     from mgbench import jobs, kinds
     from mgbench.recipe import Recipe
+    from mgbench.record import Record
+    from mgbench.tracking import TrackedRun
 
 hookspec = pluggy.HookspecMarker("mgbench")
 hookimpl = pluggy.HookimplMarker("mgbench")
@@ -106,3 +111,21 @@ def mgbench_engines() -> "Mapping[str, type[jobs.Engine]]":  # type: ignore[empt
 @hookspec
 def mgbench_references() -> "Mapping[str, str]":  # type: ignore[empty-body]
     """BibTeX entries by their keys, of the papers (`eprint`: the arXiv number) that docstrings of components name."""
+
+
+@hookspec
+def mgbench_run_started(run: "TrackedRun") -> None:
+    """A trial begins: its tokenizer is fitted or its model trained next, unless they are stored already."""
+
+
+@hookspec
+def mgbench_step_logged(run: "TrackedRun", stage: str, step: int, values: "Mapping[str, float]") -> None:
+    """So many steps of a stage ("tokenize", "train") are done, and these are its numbers: `loss`, `images_per_second`, …"""
+
+
+@hookspec
+def mgbench_run_finished(run: "TrackedRun", records: "Sequence[Record]") -> None:
+    """A trial is over: the records of its rows, whether they are done, failed or were interrupted.
+
+    It is not called where the process of the trial was killed.
+    """

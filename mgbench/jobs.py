@@ -15,7 +15,7 @@ class Job:
     """One trial as plain values that cross to another process, or another machine.
 
     It starts when the job whose key it `needs` has ended, if there is such a job. `batch` images are drawn at once, and
-    what is printed goes to `log`. `study` and `command` say what it is done for.
+    what is printed goes to `log`. `study` and `command` say what it is done for, and the plugins `trackers` hear how it goes.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Job:
     log: Path
     study: str = ""
     command: str = ""
+    trackers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,6 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def origin(device: torch.device, started: str) -> dict[str, Any]:
-    """Where a result was made, with which versions, and when."""
-    return {**environment(device), "started": started, "finished": now()}
+def origin(row: Row, device: torch.device, started: str) -> dict[str, Any]:
+    """Where a result was made, with which versions, by what command, and when."""
+    return {**environment(device), **row.origin, "started": started, "finished": now()}

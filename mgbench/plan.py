@@ -1,7 +1,7 @@
 """What a study will do, before it does it: every recipe with its reason to be skipped or its result to be reused, by trial."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mgbench.assembly import Assembly, assemble
@@ -21,13 +21,15 @@ TOKENIZER = "tokenizer"
 class Row:
     """One recipe of a study: its images, or only what its tokenizer makes of real ones.
 
-    `standing` is the status of its record where that stands, so that nothing is computed.
+    `standing` is the status of its record where that stands, so that nothing is computed. `origin` is what its record says of
+    what made it, besides the machine.
     """
 
     method: str
     assembly: Assembly
     standing: Status | None = None
     about: About = "images"
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def reused(self) -> bool:

@@ -6,6 +6,7 @@ import importlib.util
 import pkgutil
 import sys
 from collections.abc import Iterable, Mapping
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -16,9 +17,10 @@ import pluggy
 from mgbench import bibtex, components, hookspecs
 from mgbench.errors import UserError, suggestion
 from mgbench.recipe import Recipe
-from mgbench.registry import Offer, Registry
+from mgbench.registry import LifeHooks, Offer, Registry
 from mgbench.source import Source
 from mgbench.spec import hints
+from mgbench.tracking import LIFE_HOOKS
 
 GROUP = "mgbench"
 # By name, because their room lies above this one.
@@ -110,6 +112,9 @@ def _add(manager: pluggy.PluginManager, registry: Registry, source: Source) -> N
             manager.unregister(name=source.name)
         raise UserError(f"plugin {source.name!r} ({source.target}): {_sentence(error)}") from error
     registry.docstrings[source.name] = module.__doc__ or ""
+    registry.sources[source.name] = source
+    if life := _life(manager, source.name):
+        registry.life[source.name] = life
     for hook, items in offers.items():
         if hook in NO_COMPONENTS:
             _by_plugin(registry, hook)[source.name] = items
@@ -121,16 +126,38 @@ def _add(manager: pluggy.PluginManager, registry: Registry, source: Source) -> N
 def _collect(manager: pluggy.PluginManager, plugin: str) -> dict[str, dict[str, Any]]:
     """What one plugin offers by hook and name, looked over, so that nonsense is found here and not in the middle of a run."""
     offers = {}
+    for hook, implementation in _implemented(manager, plugin).items():
+        if hook not in LIFE_HOOKS:
+            offered = implementation.function()
+            if not isinstance(offered, Mapping):
+                raise UserError(f"{hook} returns {offered!r}, and should return a dict of names and makers")
+            for name, item in offered.items():
+                _look_over(hook, name, item)
+            offers[hook] = dict(offered)
+    return offers
+
+
+def _life(manager: pluggy.PluginManager, plugin: str) -> LifeHooks:
+    """The hooks of a run's life that a plugin has, which are not called here."""
+    found = _implemented(manager, plugin)
+    return {hook: partial(_call, found[hook]) for hook in LIFE_HOOKS if hook in found}
+
+
+def _call(implementation: pluggy.HookImpl, **said: Any) -> object:
+    """As pluggy calls: with those of the arguments that the function takes."""
+    return implementation.function(*(said[name] for name in implementation.argnames))
+
+
+def _implemented(manager: pluggy.PluginManager, plugin: str) -> dict[str, pluggy.HookImpl]:
+    """The hooks that a plugin has, by name."""
+    found = {}
     for hook in vars(manager.hook).values():
         for implementation in hook.get_hookimpls() if isinstance(hook, pluggy.HookCaller) else ():
             if implementation.plugin_name == plugin:
-                offered = implementation.function()
-                if not isinstance(offered, Mapping):
-                    raise UserError(f"{hook.name} returns {offered!r}, and should return a dict of names and makers")
-                for name, item in offered.items():
-                    _look_over(hook.name, name, item)
-                offers[hook.name] = dict(offered)
-    return offers
+                if implementation.wrapper or implementation.hookwrapper:
+                    raise UserError(f"{hook.name} is a wrapper, and there is nothing to wrap; take a plain @hookimpl")
+                found[hook.name] = implementation
+    return found
 
 
 def _look_over(hook: str, name: Any, item: Any) -> None:
@@ -177,7 +204,7 @@ def _import(source: Source) -> ModuleType:
 
 
 def _import_file(source: Source) -> ModuleType:
-    name = f"mgbench_plugin_{source.name}"
+    name = source.module
     spec = importlib.util.spec_from_file_location(name, source.target)
     assert spec is not None
     assert spec.loader is not None

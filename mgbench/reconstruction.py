@@ -29,7 +29,7 @@ def record_reconstruction(
     shown = shown_rows(data)
     again, _ = reconstruct(fitted.tokenizer, data.test[shown], device, batch)
     kept = torch.full((len(shown),), -1) if data.test_labels is None else data.test_labels[shown]
-    record = row.record("done", costs=_costs(fitted, tokens), origin=origin(device, started), **found)
+    record = row.record("done", costs=_costs(fitted, tokens), origin=origin(row, device, started), **found)
     store.save_record(record, {IMAGES: images_writer(again, kept)})
     progress.emit({"row": row.key, "status": "done"})
 

@@ -13,8 +13,12 @@ from typing import Any, Literal
 
 from mgbench.errors import UserError, suggestion
 
-# 2: a row says what it is about. 3: and the checksums of the files beside it.
-SCHEMA = 3
+# 2: a row says what it is about. 3: and the checksums of the files beside it. 4: and how the log of one that failed ends; a
+# study says what was installed.
+SCHEMA = 4
+
+# So many lines of a log say where it ended.
+TAIL_LINES = 12
 
 # What a file of images holds.
 ARRAYS = ("images", "labels")
@@ -41,7 +45,7 @@ class Record:
     floor being the same metric of as many held-out real images; `costs` are counts and seconds by name; `protocol` says how
     the scores were obtained; `origin` says where, when and with which versions. A row about a tokenizer scores held-out
     images that went through it and back, the best that a model of its tokens can do; its `training_key` is the tokenizer's.
-    `files` are the names and SHA-256 sums of what lies beside the record.
+    `files` are the names and SHA-256 sums of what lies beside the record, `tail` how the log of a row ends that failed.
     """
 
     key: str
@@ -59,16 +63,21 @@ class Record:
     origin: dict[str, Any] = field(default_factory=dict)
     about: About = "images"
     files: dict[str, str] = field(default_factory=dict)
+    tail: str = ""
 
 
 @dataclass(frozen=True)
 class StudyView:
-    """Which records make up a study, in order: pairs of key and method; its command, and the BibTeX of what it uses."""
+    """Which records make up a study, in order: pairs of key and method; its command, and the BibTeX of what it uses.
+
+    `packages` are those that were installed where it was started, as `mgbench.environment.packages` has them.
+    """
 
     name: str
     rows: tuple[tuple[str, str], ...]
     command: str = ""
     references: str = ""
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,9 +119,18 @@ class Layout:
         """Who computes the trial of this key, while somebody does."""
         return self.root / "claims" / f"{key}.json"
 
+    def tracker(self, plugin: str, key: str) -> Path:
+        """What the tracker of a plugin keeps of the trial of one trained model, or of one tokenizer."""
+        return self.root / "trackers" / plugin / key
+
     def log(self, key: str) -> Path:
         """What the trial of one trained model, or of one tokenizer, printed."""
         return self.root / "logs" / f"{key}.log"
+
+
+def ending(text: str) -> str:
+    """The last lines of what a row left that failed, as its record keeps them."""
+    return "\n".join(text.rstrip().splitlines()[-TAIL_LINES:])
 
 
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
@@ -127,9 +145,14 @@ def _as_it_was(content: dict[str, Any]) -> dict[str, Any]:
 RECORDS: dict[int, Upgrade] = {
     1: lambda content: {"about": "images", **content},
     2: lambda content: {"files": {}, **content},
+    3: lambda content: {"tail": "", **content},
 }
-STUDIES: dict[int, Upgrade] = {1: lambda content: {"references": "", **content}, 2: _as_it_was}
-MANIFESTS: dict[int, Upgrade] = {1: _as_it_was, 2: _as_it_was}
+STUDIES: dict[int, Upgrade] = {
+    1: lambda content: {"references": "", **content},
+    2: _as_it_was,
+    3: lambda content: {"packages": [], **content},
+}
+MANIFESTS: dict[int, Upgrade] = {1: _as_it_was, 2: _as_it_was, 3: _as_it_was}
 
 
 def seal(content: Any) -> str:
@@ -206,7 +229,8 @@ def load_study(path: Path) -> StudyView:
     content = read_sealed(path, STUDIES)
     try:
         rows = tuple((key, method) for key, method in content["rows"])
-        return StudyView(content["name"], rows, content["command"], content["references"])
+        packages = tuple(map(str, content["packages"]))
+        return StudyView(content["name"], rows, content["command"], content["references"], packages)
     except (KeyError, TypeError, ValueError):
         raise Corrupt("it does not hold a study") from None
 

@@ -1,11 +1,12 @@
 """What the loaded plugins offer: look a component up by its spec, spell it out, build it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mgbench.errors import UserError, suggestion
 from mgbench.recipe import KINDS, Recipe
+from mgbench.source import OUR_COMPONENTS, Source
 from mgbench.spec import Spec, bind, checked, defaults, hints, make, part_kind
 
 # Kinds that share a hook (training's and sampling's mask schedule) share their offers.
@@ -14,6 +15,9 @@ HOOKS = {
     "metric": "mgbench_metrics",
     "engine": "mgbench_engines",
 }
+
+# What a plugin wants to be called with in a run's life, by hook, each with keyword arguments.
+LifeHooks = Mapping[str, Callable[..., object]]
 
 
 @dataclass(frozen=True)
@@ -28,13 +32,16 @@ class Offer:
 class Registry:
     """All that the loaded plugins offer, by hook and name; recipes by plugin and name, and BibTeX entries by plugin and key.
 
-    `docstrings` are those of the plugins; `problems` says what did not load, by plugin.
+    `docstrings` are those of the plugins, `sources` is where they come from, and `life` holds the hooks of those that want to
+    hear of runs; `problems` says what did not load, by plugin.
     """
 
     offers: dict[str, dict[str, Offer]] = field(default_factory=dict)
     recipes: dict[str, dict[str, Recipe]] = field(default_factory=dict)
     references: dict[str, dict[str, str]] = field(default_factory=dict)
     docstrings: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, Source] = field(default_factory=dict)
+    life: dict[str, LifeHooks] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
     def names(self, kind: str) -> dict[str, Offer]:
@@ -97,11 +104,27 @@ class Registry:
 
     def makers(self, kind: str, spec: Spec) -> Iterator[type]:
         """The maker of a component, and those of the components among its options."""
-        maker = self.offer(kind, spec).maker
-        yield maker
-        options = {**self._defaults(maker), **self._given(maker, spec)}
-        for name, inner in self._parts(maker):
-            yield from self.makers(inner, options[name])
+        return (offer.maker for offer in self.offered(kind, spec))
+
+    def offered(self, kind: str, spec: Spec) -> Iterator[Offer]:
+        """Who offers a component, and the components among its options."""
+        offer = self.offer(kind, spec)
+        yield offer
+        options = {**self._defaults(offer.maker), **self._given(offer.maker, spec)}
+        for name, inner in self._parts(offer.maker):
+            yield from self.offered(inner, options[name])
+
+    def versions(self, method: str, recipe: Mapping[str, Any]) -> list[str]:
+        """The plugins behind a row, of its method and of all components in its spelled-out recipe, as `Source.version` has them.
+
+        Our own components come last.
+        """
+        used = [plugin for plugin, recipes in self.recipes.items() if method in recipes]
+        specs = [(kind, recipe[kind]) for kind in KINDS if recipe.get(kind) is not None]
+        specs += [("metric", metric) for metric in recipe.get("metrics") or ()]
+        used += [offer.plugin for kind, spec in specs for offer in self.offered(kind, Spec.parse(spec))]
+        sources = [self.sources[plugin] for plugin in dict.fromkeys(used)]
+        return [source.version() for source in sorted(sources, key=lambda source: OUR_COMPONENTS in source.target)]
 
     def _parts(self, maker: type) -> list[tuple[str, str]]:
         kinds = [(name, part_kind(hint)) for name, hint in hints(maker).items()]

@@ -25,14 +25,28 @@ class Source:
     target: str
     distribution: str = ""
 
+    @property
+    def module(self) -> str:
+        """The name of its module once it is imported."""
+        return f"mgbench_plugin_{self.name}" if self.target.endswith(".py") else self.target
+
+    def version(self) -> str:
+        """What is imported, for people: its name, the hash of its code, and the distribution or the file it is from."""
+        return f"{self.name} {fingerprint_of(self.module)} ({self.distribution or self.target})"
+
 
 def fingerprint(maker: type) -> str:
-    """A hash of the module of a component and of all it imports from its own package or from our components.
+    """A hash of the module of a component, as `fingerprint_of` has it."""
+    return fingerprint_of(maker.__module__)
+
+
+def fingerprint_of(module: str) -> str:
+    """A hash of a module and of all it imports from its own package or from our components.
 
     Comments, docstrings and layout do not count.
     """
     hashed = hashlib.sha256()
-    for name, path in sorted(_closure(maker.__module__).items()):
+    for name, path in sorted(_closure(module).items()):
         hashed.update(f"{name}\n{_meaning(path)}\n".encode())
     return hashed.hexdigest()[:12]
 

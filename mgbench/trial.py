@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from mgbench.errors import Diverged
+from mgbench.errors import Diverged, Unwritable
 from mgbench.fitting import NoTokenizer, fitted_model, fitted_tokenizer
 from mgbench.judging import IMAGES, SHOWN, images_writer, judged, now, origin, reference_for, save_real
 from mgbench.plan import Row, Trial
 from mgbench.progress import STOPPED_BY_USER, Interrupted, Progress
 from mgbench.reconstruction import record_reconstruction
-from mgbench.record import About, Status
+from mgbench.record import About, Status, ending
 from mgbench.stages.cost import Meter, forget_peak, peak_memory, sampling_costs, training_costs
 from mgbench.stages.evaluate import extract
 from mgbench.stages.memory import ran_out, with_less
@@ -65,6 +65,7 @@ def _made_meanwhile(store: Store, row: Row, progress: Progress) -> bool:
 def _attempt(store: Store, rows: list[Row], progress: Progress, work: Callable[[], T]) -> T | None:
     """Do something on which rows depend; if it fails, that is what is recorded of them, and None is returned."""
     status: Status = "failed"
+    tail = ""
     try:
         return work()
     except Interrupted:
@@ -73,21 +74,25 @@ def _attempt(store: Store, rows: list[Row], progress: Progress, work: Callable[[
         status, reason = "diverged", str(error)
     except NoTokenizer as error:
         reason = str(error)
+    except Unwritable as error:
+        # No fault of the recipe: the same command tries again.
+        status, reason = "interrupted", str(error)
     except (Exception, SystemExit) as error:
         traceback.print_exc()
+        tail = ending("".join(traceback.format_exception(error)))
         status = "oom" if ran_out(error) else "failed"
         log = store.layout.log(rows[0].trial)
         reason = f"{type(error).__name__}: {str(error).strip() or 'no message'} (log: {log})"
-    record_all(store, rows, status, reason)
+    record_all(store, rows, status, reason, tail)
     for row in rows:
         progress.emit({"row": row.key, "status": status, "reason": reason})
     return None
 
 
-def record_all(store: Store, rows: list[Row], status: Status, reason: str) -> None:
+def record_all(store: Store, rows: list[Row], status: Status, reason: str, tail: str = "") -> None:
     """Record rows that came to nothing, and why."""
     for row in rows:
-        store.save_record(row.record(status, reason))
+        store.save_record(row.record(status, reason, tail=tail))
 
 
 def _record_images(
@@ -108,7 +113,7 @@ def _record_images(
     found["scores"] |= model.bound.scores
     costs = {**sampling, **_costs(assembly.recipe.batch_size, model, fitted[1]), **model.bound.costs}
     save_real(store, assembly.data)
-    record = row.record("done", costs=costs, origin=origin(device, started), **found)
+    record = row.record("done", costs=costs, origin=origin(row, device, started), **found)
     shown = {IMAGES: images_writer(images[:SHOWN], labels[:SHOWN])}
     store.save_record(record, {**shown, **traces(store, row, model, images)})
     progress.emit({"row": row.key, "status": "done"})

@@ -13,6 +13,7 @@ from mgbench.errors import UserError
 from mgbench.plugins import Source, find, installed, load, ours
 from mgbench.recipe import Recipe
 from mgbench.registry import HOOKS, Registry
+from mgbench.source import fingerprint
 from mgbench.spec import Spec
 from tests import doubles
 
@@ -48,6 +49,16 @@ def mgbench_guidance_schedules():
 def mgbench_recipes():
     return {"mine": Recipe(mask_schedule="power(exponent=3)")}
 '''
+
+TRACKER = """
+from mgbench import hookimpl
+@hookimpl
+def mgbench_run_started():
+    raise RuntimeError("not yet")
+@hookimpl
+def mgbench_step_logged(values, step):
+    return values, step
+"""
 
 PART = """
 from dataclasses import dataclass
@@ -93,6 +104,11 @@ BROKEN = {
         "@hookimpl\ndef mgbench_mask_schedules():\n    return {'odd': Odd}\n",
         "Nowhere",
     ),
+    "wrapping": (
+        "from mgbench import hookimpl\n@hookimpl(wrapper=True)\ndef mgbench_run_started(run):\n    yield\n",
+        "mgbench_run_started is a wrapper",
+    ),
+    "life": ("from mgbench import hookimpl\n@hookimpl\ndef mgbench_run_started(trial):\n    pass\n", "trial"),
     "exit": ("import sys\nsys.exit(3)\n", "3"),
 }
 
@@ -364,3 +380,31 @@ def test_the_order_in_which_plugins_are_named_changes_nothing(tmp_path: Path) ->
             name: offer.plugin for name, offer in other.names(kind).items()
         }
     assert one.recipes == other.recipes
+
+
+def test_the_hooks_of_a_run_s_life_are_kept_and_not_called(tmp_path: Path) -> None:
+    registry = load([find(str(file(tmp_path, TRACKER, "tracker.py")))])
+    assert set(registry.life) == {"mlflow", "tensorboard", "tracker", "wandb"}
+    assert set(registry.life["tracker"]) == {"mgbench_run_started", "mgbench_step_logged"}
+
+
+def test_such_a_hook_is_called_with_what_it_takes(tmp_path: Path) -> None:
+    life = load([find(str(file(tmp_path, TRACKER, "tracker.py")))]).life["tracker"]
+    assert life["mgbench_step_logged"](run=None, stage="train", step=3, values={"loss": 1.0}) == ({"loss": 1.0}, 3)
+    with pytest.raises(RuntimeError, match="not yet"):
+        life["mgbench_run_started"](run=None)
+
+
+def test_a_row_names_the_plugins_of_its_method_and_of_its_components_with_their_code(tmp_path: Path) -> None:
+    path = file(tmp_path, GOOD)
+    registry = load([find(str(path))])
+    method = {"mask_schedule": "power(exponent=3.0)", "sampler": "random_order", "solver": None, "metrics": ["fid"]}
+    method["guidance_schedule"] = "twice(inner=constant(scale=2.0))"
+    said = registry.versions("emigm", method)
+    hashed = fingerprint(registry.names("mask_schedule")["power"].maker)
+    assert [text.partition(" ")[0] for text in said[:2]] == ["emigm", "mine"]
+    assert said[1] == f"mine {hashed} ({path})"
+    distribution = installed()["emigm"].distribution
+    assert said[0].endswith(f" ({distribution})")
+    assert distribution.startswith("mgbench ")
+    assert {text.partition(" ")[0] for text in said[2:]} == {"samplers", "guidance_schedules", "metrics"}

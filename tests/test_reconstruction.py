@@ -30,12 +30,12 @@ def registry() -> Registry:
 
 
 def run_study(
-    registry: Registry, root: Path, progress: Progress | None = None, **recipes: Recipe
+    registry: Registry, root: Path, progress: Progress | None = None, retry: bool = False, **recipes: Recipe
 ) -> tuple[list[Record], dict[str, Record]]:
     """Tokenizers first and then the models, as the command does: the records about tokenizers, and those of the methods."""
     store = Store(root)
-    rows = plan_rows(registry, Study("s", recipes), store)
-    tokenizers = plan_tokenizers(rows, store)
+    rows = plan_rows(registry, Study("s", recipes), store, retry)
+    tokenizers = plan_tokenizers(rows, store, retry)
     for trial in plan_trials([*tokenizers, *rows]):
         run_trial(store, trial, CPU, progress or Progress())
     return [stored(store, row) for row in tokenizers], {row.method: stored(store, row) for row in rows}
@@ -151,11 +151,14 @@ def test_a_tokenizer_that_fails_is_a_failed_row_and_so_are_those_on_top(
     assert sum("row" in event for event in seen) == 5
 
 
-def test_a_tokenizer_that_failed_is_tried_again_by_the_next_command(registry: Registry, tmp_path: Path) -> None:
+def test_a_tokenizer_that_failed_is_tried_again_when_asked(registry: Registry, tmp_path: Path) -> None:
     recipe = TINY.change(tokenizer="counted")
     rows = plan_tokenizers([Row("m", assemble(registry, recipe))], Store(tmp_path))
     Store(tmp_path).save_record(rows[0].record("failed", "RuntimeError: out of memory"))
     (record,), models = run_study(registry, tmp_path, m=recipe)
+    assert [record.status, models["m"].status] == ["failed", "failed"]
+    assert models["m"].reason == "its tokenizer failed: RuntimeError: out of memory"
+    (record,), models = run_study(registry, tmp_path, retry=True, m=recipe)
     assert [record.status, models["m"].status] == ["done", "done"]
 
 

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from mgbench.assembly import assemble
+from mgbench.errors import Unwritable
 from mgbench.plan import Row, Trial, plan_rows, plan_trials
 from mgbench.plugins import Registry, find, load
 from mgbench.progress import Interrupted, Progress
@@ -277,10 +278,28 @@ def test_a_failed_row_is_tried_again_when_asked(registry: Registry, tmp_path: Pa
     assert found.status == "done"
 
 
+def test_a_full_disk_is_no_fault_of_the_recipe(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As soon as there is room again, the same command goes on."""
+
+    def full(*_: Any) -> None:
+        raise Unwritable("cannot write films.npz: no space left on device; free some space")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("mgbench.trial.traces", full)
+        record = run(registry, tmp_path, m=TINY)["m"]
+    assert (record.status, record.tail) == ("interrupted", "")
+    assert record.reason.startswith("cannot write films.npz: no space left")
+    assert run(registry, tmp_path, m=TINY)["m"].status == "done"
+
+
 def test_a_plugin_that_leaves_takes_its_rows_along_only(registry: Registry, tmp_path: Path) -> None:
     records = run(registry, tmp_path, gone=TINY.change(loss_weighting="misbehaves(how=leave)"), there=TINY)
     assert records["gone"].status == "failed"
     assert "SystemExit: 3" in records["gone"].reason
+    assert records["gone"].tail.endswith("SystemExit: 3")
+    assert "doubles.py" in records["gone"].tail, "it says where"
     assert records["there"].status == "done"
 
 

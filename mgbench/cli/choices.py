@@ -35,6 +35,14 @@ Vary = Annotated[
 Seeds = Annotated[str, typer.Option(help="Seeds to repeat everything with, separated by commas; each trains anew.")]
 Methods = Annotated[str, typer.Option(help="Only these methods of the plugins, separated by commas.")]
 Name = Annotated[str, typer.Option(help="What to call the study, and its report.")]
+Track = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME,…",
+        help="Tell these plugins how trials go, such as tensorboard, wandb or mlflow; files and modules as well.",
+        show_default=False,
+    ),
+]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try rows again that failed before.")]
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 Results = Annotated[Path, typer.Option(help="Where results are kept and found again.")]
@@ -42,27 +50,31 @@ Results = Annotated[Path, typer.Option(help="Where results are kept and found ag
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a command is about: the plugins loaded, the study, and its rows, those about tokenizers first."""
+    """What a command is about: the plugins loaded, the study, and its rows, those about tokenizers first; and who tracks them."""
 
     sources: "tuple[Source, ...]"
     registry: "Registry"
     study: "Study"
     store: "Store"
     rows: "list[Row]"
+    trackers: tuple[str, ...] = ()
 
 
-def choose(outline: "Outline", results: Path, retry: bool = False) -> Chosen:
+def choose(outline: "Outline", results: Path, retry: bool = False, track: tuple[str, ...] = ()) -> Chosen:
     """Load the plugins and look every recipe of the study up; what failed before stands, unless it is to be tried again.
 
     Raises:
-        UserError: if a plugin, field or component does not exist.
+        UserError: if a plugin, field or component does not exist, or one that is to track runs has no hook for that.
     """
     from mgbench.plan import plan_rows, plan_tokenizers
     from mgbench.plugins import find, load
     from mgbench.store import Store
 
     sources = tuple(find(name) for name in outline.plugins)
-    registry = load(sources)
+    trackers = tuple(find(name) for name in track)
+    registry = load((*sources, *trackers))
+    for tracker in trackers:
+        _check_tracker(registry, tracker)
     for problem in registry.problems.values():
         typer.secho(f"mgbench: left out: {problem}", err=True, fg="yellow")
     # Recipes are known by the names of plugins, which for a file is not how it was given.
@@ -72,7 +84,18 @@ def choose(outline: "Outline", results: Path, retry: bool = False) -> Chosen:
     rows = [*plan_tokenizers(recipes, store, retry), *recipes]
     for note in store.notes:
         typer.secho(f"mgbench: {note}", err=True, fg="yellow")
-    return Chosen(sources, registry, study, store, rows)
+    tracking = tuple(dict.fromkeys(tracker.name for tracker in trackers))
+    return Chosen(tuple(dict.fromkeys((*sources, *trackers))), registry, study, store, rows, tracking)
+
+
+def _check_tracker(registry: "Registry", tracker: "Source") -> None:
+    from mgbench.tracking import LIFE_HOOKS
+
+    if tracker.name not in registry.life:
+        raise UserError(
+            f"plugin {tracker.name!r} tracks nothing: it has none of {', '.join(LIFE_HOOKS)}; "
+            f"those that do are {', '.join(sorted(registry.life))}"
+        )
 
 
 def outline(

@@ -44,6 +44,8 @@ class Quiet:
         status, reason = ended(event)
         if status not in ("", "done"):
             typer.echo(f"mgbench: {event.job.name}: {status}: {reason}", err=True)
+        elif "note" in event.values:
+            typer.echo(f"mgbench: {event.job.name}: {event.values['note']}", err=True)
 
 
 class JsonLines(Quiet):

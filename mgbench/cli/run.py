@@ -46,6 +46,7 @@ def run(
     ] = 0.0,
     batch: Annotated[int, typer.Option(min=1, help="Images drawn at once; the images do not depend on it.")] = 250,
     retry_failed: choices.RetryFailed = False,
+    track: choices.Track = "",
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only what went wrong.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
     detach: Annotated[
@@ -57,7 +58,7 @@ def run(
 
     asked = choices.outline(study_file, plugins, set_, vary, seeds, methods, name)
     leases = Leases(devices, devices_per_trial, choices.seconds(trial_timeout), trial_memory * 2**30 or None)
-    chosen = choices.choose(asked, results, retry_failed)
+    chosen = choices.choose(asked, results, retry_failed, choices.names(track))
     if detach:
         _detach(chosen)
         return
@@ -106,6 +107,7 @@ class Work:
             chosen.store.layout.log(trial.key).resolve(),
             chosen.study.name,
             _command(),
+            chosen.trackers,
         )
 
 
@@ -149,6 +151,7 @@ def _command() -> str:
 def _save_view(chosen: choices.Chosen) -> None:
     """Write which rows the study has, and those that are skipped."""
     from mgbench.citing import references
+    from mgbench.environment import packages
     from mgbench.record import StudyView
 
     for row in chosen.rows:
@@ -156,7 +159,7 @@ def _save_view(chosen: choices.Chosen) -> None:
             chosen.store.save_record(row.record("skipped", row.assembly.unfit))
     rows = tuple((row.key, row.method) for row in chosen.rows)
     cited = references(chosen.registry, [(row.method, row.assembly.spelled) for row in chosen.rows])
-    chosen.store.save_study(StudyView(chosen.study.name, rows, _command(), cited))
+    chosen.store.save_study(StudyView(chosen.study.name, rows, _command(), cited, packages()))
 
 
 def _compute(work: Work, display: "Display") -> int:

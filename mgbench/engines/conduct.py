@@ -1,9 +1,11 @@
 """Hand the trials of a study to an engine, and record what only who stands outside a trial can know: how it ended."""
 
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 
 from mgbench.jobs import End, Event, Job, Run
 from mgbench.plan import Trial
+from mgbench.record import ending
 from mgbench.store import Store
 
 UNSAID = End("failed", "its process ended before it was done")
@@ -28,10 +30,17 @@ def _recorded(store: Store, trial: Trial, told: Collection[str], end: End) -> En
     if not left:
         return End()
     end = end if end.status else UNSAID
-    reason = f"{end.reason} (log: {store.layout.log(trial.key)})"
+    log = store.layout.log(trial.key)
     for row in left:
-        store.save_record(row.record(end.status or "failed", reason))
+        store.save_record(row.record(end.status or "failed", f"{end.reason} (log: {log})", tail=_tail(log)))
     return end
+
+
+def _tail(log: Path) -> str:
+    try:
+        return ending(log.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return ""  # it had not begun to print
 
 
 def _done(store: Store, key: str) -> bool:

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
@@ -18,7 +19,10 @@ from mgbench.jobs import Job
 from mgbench.plan import Row, Trial
 from mgbench.plugins import load
 from mgbench.progress import INTERRUPTED, Interrupted, Progress
+from mgbench.recipe import Recipe
+from mgbench.registry import Registry
 from mgbench.store import Store
+from mgbench.telling import told
 from mgbench.trial import run_trial
 
 
@@ -30,15 +34,24 @@ def work(job: Job, devices: tuple[str, ...], parent: Connection) -> None:
     faulthandler.enable()
     torch.set_num_threads(1)
     try:
-        registry = load(job.sources)
-        rows = tuple(Row(method, assemble(registry, recipe), about=job.about) for method, recipe in job.rows)
-        store, progress = Store(job.root), Progress(_emitter(parent, asked), lambda: bool(asked))
-        with claimed(store.layout.claim(job.key), lambda other: progress.check()):
-            run_trial(store, Trial(job.key, rows), torch.device(devices[0]), progress, job.batch)
+        registry, store, device = load(job.sources), Store(job.root), torch.device(devices[0])
+        trial = Trial(job.key, tuple(_row(registry, job, method, recipe) for method, recipe in job.rows))
+        emit, stop = _emitter(parent, asked), lambda: bool(asked)
+        with (
+            claimed(store.layout.claim(job.key), lambda other: Progress(stop=stop).check()),
+            told(registry.life, job, trial, store, device, emit) as emit,
+        ):
+            run_trial(store, trial, device, Progress(emit, stop), job.batch)
     except Interrupted:
         sys.exit(INTERRUPTED)
     finally:
         parent.close()
+
+
+def _row(registry: Registry, job: Job, method: str, recipe: Recipe) -> Row:
+    row = Row(method, assemble(registry, recipe), about=job.about)
+    plugins = registry.versions(method, row.spelled)
+    return replace(row, origin={"plugins": plugins, "study": job.study, "command": job.command})
 
 
 def _listen() -> list[int]:

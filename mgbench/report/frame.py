@@ -31,8 +31,8 @@ def read_results(path: Path | str, study: str | None = None, where: str = "") ->
     `series` is the method with the fields that vary within it besides the seed and the sampling steps:
     "maskgit, sampler=halton". Where a process decides the number of steps itself, `sampling_steps` are those it took (none
     for a row that did not finish). `frame.attrs` lists the names of the `scores`, `costs` and `origin` columns, the
-    `corrupt` files, how many rows of the study have no record yet (`missing`), the study's `command`, and the `references`
-    of what it uses in BibTeX.
+    `corrupt` files, how many rows of the study have no record yet (`missing`), the study's `command`, the `references`
+    of what it uses in BibTeX, and the `packages` installed where it was started.
 
     `where` keeps the rows for which a condition holds, such as "sampler=halton and nfe<=16".
 
@@ -55,7 +55,7 @@ def read_results(path: Path | str, study: str | None = None, where: str = "") ->
     frame = select(_frame(rows), where)
     frame["series"] = name_series(frame)
     missing = len(wanted) - len(rows) - sum(Path(name).parent.name in {key for key, _ in wanted} for name in corrupt)
-    said = {name: getattr(view, name, "") for name in ("command", "references")}
+    said = {name: getattr(view, name, "") for name in ("command", "references", "packages")}
     frame.attrs.update(corrupt=corrupt, missing=missing, study=study or "", **said)
     return frame
 

@@ -170,7 +170,7 @@ def _list(values: pd.Series, most: int = 12) -> str:
 
 
 def write_tables(frame: pd.DataFrame, output: Path) -> None:
-    """Write `table.md`, `table.tex`, `methods.md`, `references.bib` where references are stored, and `table.parquet`."""
+    """Write `table.md`, `table.tex`, `methods.md`, `table.parquet`; also `references.bib` and `packages.txt` where stored."""
     shown, signs = paper_table(frame)
     texts = {
         "table.md": as_markdown(shown, signs),
@@ -179,6 +179,8 @@ def write_tables(frame: pd.DataFrame, output: Path) -> None:
     }
     if references := str(frame.attrs.get("references", "") or "").strip():
         texts["references.bib"] = references + "\n"
+    if packages := frame.attrs.get("packages"):
+        texts["packages.txt"] = "\n".join(packages) + "\n"
     for name, text in texts.items():
         (output / name).write_text(text, encoding="utf-8")
     _write_parquet(frame, output / "table.parquet")

@@ -1,6 +1,7 @@
 """The house keeps its shape: imports point down only, rooms do not know each other, nothing branches on a component's name."""
 
 import ast
+import inspect
 import re
 import tomllib
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 from mgbench import hookspecs
 from mgbench.plugins import load
 from mgbench.registry import HOOKS as HOOK_OF
+from mgbench.tracking import LIFE_HOOKS
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = [*(ROOT / "mgbench").rglob("*.py"), *(ROOT / "plugins").glob("*.py")]
@@ -20,21 +22,16 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("spec", "bibtex"),
     ("recipe", "kinds", "modules", "steps", "streams"),
-    ("record", "jobs", "hookspecs", "study", "progress", "source", "environment", "files", "noisy_toys", "toys"),
+    (
+        *("record", "jobs", "hookspecs", "study", "progress", "source", "environment", "tracking", "files"),
+        *("noisy_toys", "toys"),
+    ),
     ("components", "stages", "report", "store", "testing"),
     ("plugins", "registry"),
     ("assembly", "plan", "citing", "inventory", "findings", "export"),
     (
-        "evaluation",
-        "fitting",
-        "judging",
-        "reconstruction",
-        "references",
-        "traces",
-        "trial",
-        "findings",
-        "checkup",
-        "surroundings",
+        *("evaluation", "fitting", "judging", "reconstruction", "references", "telling", "traces", "trial"),
+        *("checkup", "surroundings"),
     ),
     ("engines",),
     ("cli",),
@@ -217,8 +214,22 @@ def test_the_walk_for_names_finds_them(tmp_path: Path) -> None:
 HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("mgbench_"))
 
 
-def test_there_is_one_hook_per_kind_one_for_methods_and_one_for_references() -> None:
-    assert set(HOOKS) == {*HOOK_OF.values(), "mgbench_recipes", "mgbench_references"}
+def test_there_is_one_hook_per_kind_one_for_methods_one_for_references_and_those_of_a_run_s_life() -> None:
+    assert set(HOOKS) == {*HOOK_OF.values(), "mgbench_recipes", "mgbench_references", *LIFE_HOOKS}
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_is_told_of_a_run_or_offers_something_and_never_both(hook: str) -> None:
+    signature = inspect.signature(vars(hookspecs)[hook])
+    told, offers = list(signature.parameters), signature.return_annotation is not None
+    assert (told[:1] == ["run"], offers) in ((True, False), (False, True))
+    assert (hook in LIFE_HOOKS) == (not offers)
+
+
+@pytest.mark.parametrize("path", list((ROOT / "plugins").glob("*.py")), ids=shown)
+def test_a_plugin_imports_the_library_of_a_tracker_only_when_a_run_starts(path: Path) -> None:
+    at_top = {module.partition(".")[0] for module, top in imports(path) if top}
+    assert not at_top & {"accelerate", "mlflow", "tensorboard", "wandb"}
 
 
 @pytest.mark.parametrize("hook", HOOKS)

@@ -246,6 +246,16 @@ BAD = [
         "name more, such as --devices cpu:2",
     ),
     (["run", "--plugins", "emigm", "--engine", "locl"], "no engine is called 'locl'; did you mean 'local'?"),
+    (
+        ["run", "--plugins", "emigm", "--track", "tensorbord"],
+        "no plugin is called 'tensorbord'; did you mean 'tensorboard'?",
+    ),
+    (["run", "--plugins", "emigm", "--track", "nowhere.py"], "no plugin file 'nowhere.py'"),
+    (
+        ["run", "--plugins", "emigm", "--track", "maskgit"],
+        "plugin 'maskgit' tracks nothing: it has none of mgbench_run_started, mgbench_step_logged, mgbench_run_finished; "
+        "those that do are mlflow, tensorboard, wandb",
+    ),
     (["run", "--plugins", "emigm", "--trial-timeout", "soon"], "'soon' is no time; write for example 90s, 30m or 2h"),
     (["run", "--plugins", "emigm", "--trial-timeout", "-3s"], "'-3s' is no time"),
     (["run", "--plugins", "emigm", "--results", "study.toml"], "cannot write"),

@@ -54,6 +54,9 @@ def test_rows_that_said_nothing_are_recorded_with_the_end_and_the_log(
 ) -> None:
     store, trial = planned(tmp_path)
     done, failed, silent = trial.rows
+    log = store.layout.log(trial.key)
+    log.parent.mkdir()
+    log.write_text("begun\n" + "Fatal Python error: Segmentation fault\n  in loss\n" * 9)
     # Another run has finished it meanwhile; this one was stopped in it earlier; the third failed by itself in this run.
     store.save_record(done.record("done"))
     store.save_record(failed.record("failed", "RuntimeError: its own"))
@@ -66,8 +69,11 @@ def test_rows_that_said_nothing_are_recorded_with_the_end_and_the_log(
     assert said == {
         done.key: ("done", ""),
         failed.key: ("failed", "RuntimeError: its own"),
-        silent.key: (status, f"{reason} (log: {store.layout.log(trial.key)})"),
+        silent.key: (status, f"{reason} (log: {log})"),
     }
+    tails = [record.tail for record in records.values() if record]
+    assert tails[:2] == ["", ""]
+    assert tails[2].splitlines() == log.read_text().splitlines()[-12:]
     assert shown[-1].end == End(status, reason)  # type: ignore[arg-type]
 
 

@@ -82,6 +82,15 @@ def test_the_references_are_those_that_are_stored(tmp_path):
     assert (tmp_path / "references.bib").read_text() == "@article{you2025, title={eMIGM}}\n"
 
 
+def test_what_was_installed_is_a_file_that_pip_reads(tmp_path):
+    frame = read_results(store(tmp_path / "results", record()))
+    write_tables(frame, tmp_path)
+    assert not (tmp_path / "packages.txt").exists()
+    frame.attrs["packages"] = ("numpy==2.1", "torch==2.11")
+    write_tables(frame, tmp_path)
+    assert (tmp_path / "packages.txt").read_text() == "numpy==2.1\ntorch==2.11\n"
+
+
 def test_parquet_holds_every_row_and_column(tmp_path):
     frame = read_results(
         store(tmp_path / "results", record(), replace(record("maskgit"), warnings=["few"]), tokenizer())

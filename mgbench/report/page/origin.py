@@ -6,7 +6,7 @@ from mgbench.report.frame import spell
 
 # Columns of origin that say when and how, not where and with which versions.
 WHEN = ("started", "finished")
-COMMAND = "command"
+COMMAND, MEMORY = "command", "gpu_memory"
 MOST_VALUES = 6
 
 
@@ -21,14 +21,21 @@ def environment(frame: pd.DataFrame) -> list[tuple[str, str]]:
     """Device and versions, each with all values there are, and when it ran."""
     found = []
     for name in frame.attrs["origin"]:
-        values = list(dict.fromkeys(spell(value) for value in frame[name].dropna()))
+        # What lists several things in a row, as its plugins, is told as all the things there are.
+        listed = frame[name].map(lambda value: isinstance(value, list)).any()
+        values = list(dict.fromkeys(_said(name, value) for value in frame[name].explode().dropna()))
         if name not in (*WHEN, COMMAND) and values:
-            more = f" and {len(values) - MOST_VALUES} more" if len(values) > MOST_VALUES else ""
-            found.append((name.replace("_", " "), ", ".join(values[:MOST_VALUES]) + more))
+            most = len(values) if listed else MOST_VALUES
+            more = f" and {len(values) - most} more" if len(values) > most else ""
+            found.append((name.replace("_", " "), ", ".join(values[:most]) + more))
     for name, pick in zip(WHEN, (min, max), strict=True):
         if name in frame and frame[name].notna().any():
             found.append((name, str(pick(frame[name].dropna().astype(str)))))
     return found
+
+
+def _said(name: str, value: object) -> str:
+    return f"{value / 2**30:.0f} GiB" if name == MEMORY and isinstance(value, int | float) else spell(value)
 
 
 def study_commands(frame: pd.DataFrame) -> list[str]:
