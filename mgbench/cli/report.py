@@ -45,12 +45,9 @@ def report(
     ] = "",
 ) -> None:
     """Write the report of stored results: a page, figures (PNG, SVG, PDF), sheets, and tables (CSV, Markdown, LaTeX)."""
-    from mgbench.report import write_all
+    from mgbench.report import Choices, write_all
 
-    page = write_all(
-        results,
-        output / (study or "all"),
-        study or None,
+    wanted = Choices(
         where=where,
         by=by,
         paper=style is Style.paper,
@@ -59,4 +56,4 @@ def report(
         allow_mismatch=allow_mismatch,
         published=published,
     )
-    typer.echo(f"report: {page}")
+    typer.echo(f"report: {write_all(results, output / (study or 'all'), study or None, wanted)}")

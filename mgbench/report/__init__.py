@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mgbench.report.published.data import read_published
     from mgbench.report.published.figure import published_figure
     from mgbench.report.published.page import write_published
+    from mgbench.report.stored import Choices, read_stored
     from mgbench.report.style import on_paper
     from mgbench.report.summary import mark_protocols, summarise
     from mgbench.report.table import printable, problems, summary_table, tokenizer_table
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from mgbench.report.writer import write_all
 
 __all__ = [
+    "Choices",
     "choice_effects",
     "compare",
     "effects",
@@ -54,6 +56,7 @@ __all__ = [
     "published_figure",
     "read_published",
     "read_results",
+    "read_stored",
     "reveal_counts",
     "sample_sheet",
     "score_versus_scale",
@@ -72,6 +75,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Choices": "stored",
     "choice_effects": "figures.effects",
     "compare": "changes",
     "effects": "paired",
@@ -93,6 +97,7 @@ _HOMES = {
     "published_figure": "published.figure",
     "read_published": "published.data",
     "read_results": "frame",
+    "read_stored": "stored",
     "reveal_counts": "figures.schedules",
     "sample_sheet": "figures.sheets",
     "score_versus_scale": "figures.guidance",

@@ -19,6 +19,9 @@ POINT, REPEAT = "sampling_steps", "seed"
 # The cost that stands for the first where the process decides the number of steps itself.
 TAKEN = "steps_taken"
 FLOOR = "floor "
+METHOD = "method"
+# Columns of origin that say when and how, not where and with which versions.
+WHEN, COMMAND = ("started", "finished"), "command"
 # What a record is about: images that a method drew, or how well a tokenizer gives real ones back.
 ABOUT, IMAGES, TOKENIZER = "about", "images", "tokenizer"
 
@@ -168,6 +171,12 @@ def _spelled(values: pd.Series) -> list[str]:
     places, found = pd.factorize(values, use_na_sentinel=False)
     known = [spell(value) for value in found]
     return [known[place] for place in places]
+
+
+def panel_fields(frame: pd.DataFrame) -> list[str]:
+    """The columns that say how a row was made, by each value of which its figures may be told apart."""
+    origin = [name for name in frame.attrs.get("origin", ()) if name not in (*WHEN, COMMAND)]
+    return [name for name in (METHOD, *frame.attrs.get("fields", FIELDS), *origin) if name in frame]
 
 
 def spell(value: Any) -> str:

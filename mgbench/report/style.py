@@ -1,10 +1,15 @@
-"""How do all figures look? On screen (light and dark) and on paper; and for every series one colour, marker and dash."""
+"""How do all figures look? On screen and on paper; and for every series one colour, marker and dash.
+
+Figures are drawn for a light ground. Every colour has one that takes its place on a dark ground (`on_dark`), so that a page
+shows one drawing on both.
+"""
 
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import cache
 from typing import Any
 
 import matplotlib as mpl
@@ -23,8 +28,8 @@ COLOURS = (
     ("#b4558f", "#e08fc4"),
     ("#cc9f00", "#f6d860"),
     ("#3f3f46", "#f2f2f6"),
-    ("#4fb0e6", "#2f7fd0"),
-    ("#5a2d00", "#b06a30"),
+    ("#4fb0e6", "#3a88d8"),
+    ("#5a2d00", "#bf763a"),
     ("#20208f", "#7f7cf5"),
     ("#a08cf0", "#bdb0ff"),
     ("#0b6b4f", "#a5ecc0"),
@@ -48,21 +53,24 @@ class Ground:
     grid: str
 
 
+# Of text on a colour that is the same on either ground; the white of the paper is another.
+WHITE = "#fefefe"
 LIGHT = Ground(paper="#ffffff", ink="#1c1f24", quiet="#5c6470", grid="#e4e7ec")
 DARK = Ground(paper="#191d24", ink="#e8eaee", quiet="#a3abb8", grid="#2d333d")
 
 
-def ground(dark: bool) -> Ground:
-    """The colours around the data on a light or a dark page."""
-    return DARK if dark else LIGHT
+@cache
+def on_dark() -> dict[str, str]:
+    """Which colour takes the place of each on a dark ground; a colour that is not here stays as it is."""
+    of_data = {shade: dark for light, dark in COLOURS for shade in (light, readable(light))}
+    return {**of_data, **dict(zip(astuple(LIGHT), astuple(DARK), strict=True))}
 
 
-def readable(colour: str, dark: bool) -> str:
-    """A colour mixed with as much ink as text of it needs to be read on the ground (contrast 4.5 to 1)."""
-    on = ground(dark)
+def readable(colour: str) -> str:
+    """A colour mixed with as much ink as text of it needs to be read on a light ground (contrast 4.5 to 1)."""
     shares = (share / 10 for share in range(11))
-    mixed = (_mixed(colour, on.ink, share) for share in shares)
-    return next((found for found in mixed if contrast(found, on.paper) >= READABLE), on.ink)
+    mixed = (_mixed(colour, LIGHT.ink, share) for share in shares)
+    return next((found for found in mixed if contrast(found, LIGHT.paper) >= READABLE), LIGHT.ink)
 
 
 def contrast(one: str, other: str) -> float:
@@ -138,24 +146,23 @@ class Look:
         """The piece of line that stands for the series in a legend."""
         line = Line2D([], [], color=self.colour, linewidth=medium().line)
         if marker:
-            line.set(**self.marks(LIGHT))
+            line.set(**self.marks())
         if self.dashes:
             line.set_dashes(self.dashes)
         return line
 
-    def marks(self, on: Ground) -> dict[str, Any]:
+    def marks(self) -> dict[str, Any]:
         """The properties of its markers."""
-        face, edge = ("none", self.colour) if self.hollow else (self.colour, on.paper)
         return {
             "marker": self.marker,
             "markersize": medium().marker,
-            "markerfacecolor": on.paper if self.hollow else face,
-            "markeredgecolor": edge,
+            "markerfacecolor": LIGHT.paper if self.hollow else self.colour,
+            "markeredgecolor": self.colour if self.hollow else LIGHT.paper,
             "markeredgewidth": medium().line * (0.7 if self.hollow else 0.5),
         }
 
 
-def looks(frame: pd.DataFrame, dark: bool = False) -> dict[str, Look]:
+def looks(frame: pd.DataFrame) -> dict[str, Look]:
     """How each series of the frame is drawn, the same in every figure that is given these looks.
 
     A method has one colour. Where there are more methods than colours, those whose names begin alike ("maskgit",
@@ -166,10 +173,9 @@ def looks(frame: pd.DataFrame, dark: bool = False) -> dict[str, Look]:
     methods = named["method"].nunique()
     groups = named["series"] if methods == 1 else named["method"] if methods <= len(COLOURS) else families
     colours, kin = pd.factorize(groups)[0], families.groupby(families).cumcount().to_numpy()
-    shade = int(dark)
     return {
         name: Look(
-            COLOURS[colour % len(COLOURS)][shade], MARKERS[place % len(MARKERS)], DASHES[variant % len(DASHES)],
+            COLOURS[colour % len(COLOURS)][0], MARKERS[place % len(MARKERS)], DASHES[variant % len(DASHES)],
             hollow=bool(variant),
         )
         for place, (name, colour, variant) in enumerate(zip(named["series"], colours, kin, strict=True))
@@ -177,19 +183,21 @@ def looks(frame: pd.DataFrame, dark: bool = False) -> dict[str, Look]:
 
 
 @contextmanager
-def theme(dark: bool = False, bare: bool = False) -> Iterator[None]:
+def theme(bare: bool = False) -> Iterator[None]:
     """Draw in the house style inside this block and leave matplotlib's settings as they were.
 
     `bare` keeps the caller's style (who brought their own axes) except that a dollar sign in a name is not mathematics.
     """
     settings: Any = {"text.parse_math": False}
-    with mpl.rc_context(settings if bare else settings | _house(ground(dark), medium())):
+    with mpl.rc_context(settings if bare else settings | _house(LIGHT, medium())):
         yield
 
 
 def _house(colours: Ground, size: Medium) -> dict[str, Any]:
     return {
-        "figure.dpi": DPI, "figure.constrained_layout.h_pad": 0.08, "svg.hashsalt": "mgbench", "pdf.fonttype": 42,
+        # An image in a file is the pixels that were given, not what they come to on this canvas.
+        "figure.dpi": DPI, "image.composite_image": False,
+        "figure.constrained_layout.h_pad": 0.08, "svg.hashsalt": "mgbench", "pdf.fonttype": 42,
         "font.size": size.text, "font.family": "sans-serif",
         "figure.facecolor": colours.paper, "axes.facecolor": colours.paper, "savefig.facecolor": "auto",
         "text.color": colours.ink, "axes.labelcolor": colours.ink, "axes.titlecolor": colours.ink,

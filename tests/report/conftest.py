@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from mgbench.report import write_report
 from tests.report.synthetic import (
     EVIL,
     grid,
     record,
+    report_of,
     store,
     store_curve,
     store_images,
@@ -50,4 +50,4 @@ def report(tmp_path_factory):
             store_curve(root / "results", item, 100)
     rows = [(item.key, item.method) for item in records]
     store_study(root / "results", "all", rows, command="mgbench run --plugins emigm,maskgit")
-    return write_report(root / "results", root / "report", "all")
+    return report_of(root / "results", root / "report", "all")

@@ -10,6 +10,7 @@ import numpy as np
 
 from mgbench.recipe import Recipe, digest
 from mgbench.record import Layout, Record, StudyView, as_content, seal
+from mgbench.report import Choices, read_stored, write_report
 
 EXTRACTOR = "digits_cnn"
 FID = f"fid[{EXTRACTOR}]"
@@ -91,6 +92,11 @@ def store(root: Path, *records: Record) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(seal(as_content(item)))
     return root
+
+
+def report_of(results: Path, output: Path, study: str | None = None, **choices: Any) -> Path:
+    """Write the page of stored records; its path."""
+    return write_report(read_stored(results, study, Choices(**choices)), output)
 
 
 def store_study(root: Path, name: str, rows: list[tuple[str, str]], command: str = "mgbench run study.toml") -> None:

@@ -116,7 +116,7 @@ def test_reading_and_reporting_import_neither_torch_nor_pluggy(tmp_path):
     store(tmp_path / "results", record())
     code = (
         "import sys; from pathlib import Path; import mgbench.report; assert 'pandas' not in sys.modules;"
-        "mgbench.report.write_report(Path(sys.argv[1]), Path(sys.argv[2]));"
+        "mgbench.report.write_all(Path(sys.argv[1]), Path(sys.argv[2]));"
         "assert not {'torch', 'pluggy'} & set(sys.modules)"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "results"), str(tmp_path / "out")]

@@ -10,8 +10,7 @@ import pytest
 
 from mgbench.errors import UserError
 from mgbench.record import Layout
-from mgbench.report import write_report
-from tests.report.synthetic import EVIL, record, store, store_study, unfinished
+from tests.report.synthetic import EVIL, record, report_of, store, store_study, unfinished
 
 
 class Tags(HTMLParser):
@@ -65,7 +64,7 @@ def test_only_our_own_scripts_may_run_and_nothing_may_be_loaded(report):
 
 def test_no_name_ends_the_data_early(tmp_path):
     name = "</script><script>alert(1)</script><!-- \u2028"
-    page = write_report(store(tmp_path / "results", record(name, scores={})), tmp_path / "out")
+    page = report_of(store(tmp_path / "results", record(name, scores={})), tmp_path / "out")
     data = data_of(page)
     assert data["grids"]["rows"]["columns"][0]["texts"] == [name]
     assert page.read_text().count("alert(1)</script>") == 0
@@ -75,7 +74,9 @@ def test_nothing_is_fetched_and_every_picture_says_what_it_shows(report):
     tags = Tags(report.read_text()).found
     places = [attributes[name] for _, attributes in tags for name in ("src", "srcset", "href") if name in attributes]
     assert all(place.startswith(("data:", "#")) or place == "table.csv" for place in places)
-    assert all(len(attributes["alt"]) > 40 for tag, attributes in tags if tag == "img" and "src" in attributes)
+    drawn = [attributes for tag, attributes in tags if tag == "svg"]
+    assert len(drawn) == sum(tag == "figure" for tag, _ in tags)
+    assert all(len(attributes["aria-label"]) > 40 and attributes["role"] == "img" for attributes in drawn)
 
 
 def test_the_page_says_what_was_found_and_why_the_rest_was_not(report):
@@ -95,7 +96,7 @@ def test_the_page_says_what_was_found_and_why_the_rest_was_not(report):
 def test_a_study_of_one_row_is_reported(tmp_path):
     item = record()
     store_study(store(tmp_path / "results", item, record("maskgit")), "one", [(item.key, "emigm")])
-    text = write_report(tmp_path / "results", tmp_path / "out", "one", title="Just one").read_text()
+    text = report_of(tmp_path / "results", tmp_path / "out", "one", title="Just one").read_text()
     assert "<h1>Just one</h1>" in text
     assert "maskgit" not in text
     assert 'id="samples"' not in text
@@ -103,7 +104,7 @@ def test_a_study_of_one_row_is_reported(tmp_path):
 
 def test_a_study_of_failures_is_reported(tmp_path):
     rows = [unfinished("emigm", steps, 0, "failed", "no memory") for steps in (1, 2)]
-    text = write_report(store(tmp_path / "results", *rows), tmp_path / "out").read_text()
+    text = report_of(store(tmp_path / "results", *rows), tmp_path / "out").read_text()
     assert "No row has finished yet." in text
     assert "no memory" in text
     assert 'id="figures"' not in text
@@ -113,7 +114,7 @@ def test_a_corrupt_record_is_said_on_the_page(tmp_path):
     store(tmp_path / "results", record("emigm", 1), record("emigm", 2))
     (Layout(tmp_path / "results").run(record("emigm", 2).key) / "record.json").write_text("{")
     with pytest.warns(UserWarning, match="left out"):
-        page = write_report(tmp_path / "results", tmp_path / "out")
+        page = report_of(tmp_path / "results", tmp_path / "out")
     assert "1 stored record could not be read" in page.read_text()
 
 
@@ -121,9 +122,9 @@ def test_a_mismatch_is_refused_before_anything_is_written_or_marked(tmp_path):
     rows = [record("emigm", 8), replace(record("maskgit", 8), protocol="other/n50")]
     store(tmp_path / "results", *rows)
     with pytest.raises(UserError, match="not comparable"):
-        write_report(tmp_path / "results", tmp_path / "out")
+        report_of(tmp_path / "results", tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    text = write_report(tmp_path / "results", tmp_path / "out", allow_mismatch=True).read_text()
+    text = report_of(tmp_path / "results", tmp_path / "out", allow_mismatch=True).read_text()
     assert "maskgit †1" in text
     assert "protocol †1" in text
 
@@ -131,26 +132,26 @@ def test_a_mismatch_is_refused_before_anything_is_written_or_marked(tmp_path):
 def test_no_records_is_an_error(tmp_path):
     (tmp_path / "results" / "runs").mkdir(parents=True)
     with pytest.raises(UserError, match="no record"):
-        write_report(tmp_path / "results", tmp_path / "out")
+        report_of(tmp_path / "results", tmp_path / "out")
 
 
 def test_rows_about_tokenizers_have_a_table_of_their_own(tmp_path):
     rows = [record("emigm", 4, scores={}, floors={}), record("floor", recipe={"tokenizer": "kmeans(codes=64)"})]
     rows[1] = replace(rows[1], about="tokenizer", scores={"rmse": 3.25}, floors={}, costs={"codes_used": 0.5})
-    page = write_report(store(tmp_path / "results", *rows), tmp_path / "out")
+    page = report_of(store(tmp_path / "results", *rows), tmp_path / "out")
     section = page.read_text().partition('id="tokenizers"')[2].partition("</section>")[0]
     for said in ("Tokenizers: reconstruction is the floor", "kmeans(codes=64)", "3.25", "codes used"):
         assert said in section, said
     columns = {column["head"]: column["texts"] for column in data_of(page)["grids"]["rows"]["columns"]}
     assert columns["series"] == ["emigm"]
     assert "RMSE (grey levels)" not in columns
-    alone = write_report(store(tmp_path / "plain", rows[0]), tmp_path / "without").read_text()
+    alone = report_of(store(tmp_path / "plain", rows[0]), tmp_path / "without").read_text()
     assert 'id="tokenizers"' not in alone
 
 
 def test_a_study_of_tokenizers_alone_is_reported(tmp_path):
     row = replace(record("floor"), about="tokenizer", scores={"rmse": 3.25}, floors={}, costs={})
-    text = write_report(store(tmp_path / "results", row), tmp_path / "out").read_text()
+    text = report_of(store(tmp_path / "results", row), tmp_path / "out").read_text()
     assert 'id="tokenizers"' in text
     assert 'id="numbers"' not in text
     assert 'id="findings"' not in text
@@ -158,6 +159,6 @@ def test_a_study_of_tokenizers_alone_is_reported(tmp_path):
 
 def test_of_many_problems_the_first_are_listed_and_the_others_counted(tmp_path):
     rows = [unfinished("emigm", 1, seed, "failed", f"reason {seed}") for seed in range(60)]
-    text = write_report(store(tmp_path / "results", *rows), tmp_path / "out").read_text()
+    text = report_of(store(tmp_path / "results", *rows), tmp_path / "out").read_text()
     assert text.count('class="reason"') == 40
     assert "And 20 more" in text

@@ -8,8 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from mgbench.record import Layout
 from mgbench.report import read_results, write_published, write_report
-from tests.report.synthetic import EVIL, FID, grid, record, store, unfinished
+from mgbench.report.stored import Stored
+from mgbench.report.summary import mark_protocols
+from tests.report.synthetic import EVIL, FID, grid, record, report_of, store, unfinished
 
 WIDTHS, SCHEMES = (400, 1600), ("light", "dark")
 TABS = ("best", "means", "rows")
@@ -157,7 +160,7 @@ def test_what_is_shown_is_exported_as_it_is_filtered_and_sorted(report, look):
 
 
 def test_a_formula_is_exported_as_text(tmp_path, look):
-    looked = look(write_report(store(tmp_path / "results", plain('=1+1,"x"'), plain("emigm")), tmp_path / "out"))
+    looked = look(report_of(store(tmp_path / "results", plain('=1+1,"x"'), plain("emigm")), tmp_path / "out"))
     with looked.page.expect_download() as download:
         looked.page.click(".panel:not([hidden]) .csv")
     rows = list(csv.reader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8-sig"))))
@@ -184,7 +187,7 @@ def test_a_row_opens_to_recipe_protocol_environment_and_the_command_that_repeats
 
 def test_a_failed_row_opens_to_its_reason(tmp_path, look):
     rows = [unfinished("emigm", steps, 0, "failed", f"no memory at {steps}") for steps in (1, 2)]
-    looked = look(write_report(store(tmp_path / "results", *rows), tmp_path / "out"), 400)
+    looked = look(report_of(store(tmp_path / "results", *rows), tmp_path / "out"), 400)
     assert "No row has finished yet." in looked.text("header")
     assert "no memory at 2" in looked.text("#unfinished")
     assert not looked.page.locator("#figures").count()
@@ -194,7 +197,7 @@ def test_a_failed_row_opens_to_its_reason(tmp_path, look):
 
 
 def test_a_study_of_one_row_has_no_section_without_data(tmp_path, look):
-    looked = look(write_report(store(tmp_path / "results", plain("emigm")), tmp_path / "out"), 400)
+    looked = look(report_of(store(tmp_path / "results", plain("emigm")), tmp_path / "out"), 400)
     places = [link.strip("#") for link in looked.page.eval_on_selector_all("nav a", "all => all.map(a => a.hash)")]
     assert places == [place.get_attribute("id") for place in looked.page.locator("main > section").all()]
     for absent in ("samples", "tokenizers", "unfinished", "warnings", "published", "tab-best"):
@@ -256,7 +259,7 @@ def test_keys_are_enough(report, look):
 def test_the_theme_can_be_chosen_and_pictures_follow(report, look):
     looked = look(report, scheme="light")
     ground = "getComputedStyle(document.body).backgroundColor"
-    shown = "document.querySelector('.enlarge img').currentSrc"
+    shown = "getComputedStyle(document.querySelector('.enlarge svg path[style*=fill]')).fill"
     before = [looked.page.evaluate(what) for what in (ground, shown)]
     looked.page.click("#theme")
     after = [looked.page.evaluate(what) for what in (ground, shown)]
@@ -273,9 +276,9 @@ def test_ten_thousand_rows_are_paged(tmp_path, look, monkeypatch):
     times = [frame.assign(batch_size=size, series=f"emigm, batch_size={size}") for size in range(1, 201)]
     many = pd.concat(times, ignore_index=True)
     many.attrs.update(frame.attrs)
-    monkeypatch.setattr("mgbench.report.page.report.read_results", lambda *_: many)
     monkeypatch.setattr("mgbench.report.page.report.gallery", lambda *_: iter(()))
-    looked = look(write_report(tmp_path / "results", tmp_path / "out"), 400)
+    stored = Stored(mark_protocols(many), Layout(tmp_path / "results"))
+    looked = look(write_report(stored, tmp_path / "out"), 400)
     assert "10,000 rows" in looked.text(".counts").replace("\n", " ")
     looked.page.click("#tab-rows")
     assert looked.page.locator("#grid-rows tbody tr").count() == 25

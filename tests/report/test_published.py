@@ -12,13 +12,12 @@ from matplotlib.text import Text
 from mgbench.errors import UserError
 from mgbench.report import published
 from mgbench.report.frame import read_results
-from mgbench.report.page.report import write_report
 from mgbench.report.published.data import GROUPS, read_published
 from mgbench.report.published.figure import SUPERSCRIPTS, published_figure
 from mgbench.report.published.labels import MARK, Wanted, place
 from mgbench.report.published.overlay import differences, overlay
 from mgbench.report.published.page import write_published
-from tests.report.synthetic import record, store
+from tests.report.synthetic import record, report_of, store
 
 SETS = ("imagenet-256", "imagenet-512", "imagenet-384")
 SAME = "image_folder(path='/data/ImageNet')@ab12cd34/train1281167/n50000/balanced/uint8/256x256/inception@91fc"
@@ -184,7 +183,7 @@ def test_rows_of_the_same_protocol_are_laid_over_at_their_means(tmp_path):
     assert "; 1 has another and is left out." in found.sentence
     (picture,) = found.pictures
     assert "mine" in picture.alt
-    figure = picture.draw(False)
+    figure = picture.draw()
     guided = figure.axes[0]
     stars = next(line for line in guided.lines if line.get_marker() == "*")
     np.testing.assert_allclose(stars.get_xydata(), [[6.0, 4.5], [12.0, 4.5]])
@@ -194,7 +193,7 @@ def test_rows_of_the_same_protocol_are_laid_over_at_their_means(tmp_path):
 
 def test_rows_that_took_no_more_forwards_than_steps_are_unguided(tmp_path):
     found = overlay(read_results(store(tmp_path, own(8, 0, costs={"nfe": 8.0}))), "imagenet-256")
-    figure = found.pictures[0].draw(True)
+    figure = found.pictures[0].draw()
     assert [axes.get_title(loc="left") for axes in figure.axes if any(li.get_marker() == "*" for li in axes.lines)] == [
         "Without guidance"
     ]
@@ -202,7 +201,7 @@ def test_rows_that_took_no_more_forwards_than_steps_are_unguided(tmp_path):
 
 def test_rows_of_another_protocol_are_not_laid_over_and_the_page_says_why(tmp_path):
     results = store(tmp_path / "results", record("emigm", 8, scores={}))
-    page = write_report(results, tmp_path / "out", published="imagenet-256")
+    page = report_of(results, tmp_path / "out", published="imagenet-256")
     text = " ".join(page.read_text().split())
     assert "None of your rows is laid over the published numbers of ImageNet 256×256" in text
     assert "because their protocol is not recorded" in text or "they are of digits" in text
@@ -215,7 +214,7 @@ def test_without_a_row_that_finished_nothing_is_laid_over(tmp_path):
 
 
 def test_the_report_has_the_figure_where_the_protocol_is_the_same(tmp_path):
-    page = write_report(store(tmp_path / "results", own(8, 0)), tmp_path / "out", published="imagenet-256")
+    page = report_of(store(tmp_path / "results", own(8, 0)), tmp_path / "out", published="imagenet-256")
     assert 'id="figures-imagenet-256"' in page.read_text()
     assert (tmp_path / "out" / "figures" / "imagenet-256.png").stat().st_size > 10_000
 

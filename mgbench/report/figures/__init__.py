@@ -4,11 +4,10 @@ A maker yields the pictures of one question, each with title, caption, alternati
 where the rows cannot answer it.
 """
 
-from collections.abc import Iterator
-
 from mgbench.errors import UserError, suggestion
 from mgbench.report.figures import against, effects, films, grids, guidance, schedules, sheets, stages, training
-from mgbench.report.figures.picture import Maker, Picture, Stored
+from mgbench.report.figures.picture import Maker, Picture
+from mgbench.report.stored import Stored
 
 GALLERY: tuple[Maker, ...] = (
     against.pictures,
@@ -23,23 +22,15 @@ GALLERY: tuple[Maker, ...] = (
 )
 
 
-def gallery(stored: Stored) -> Iterator[Picture]:
-    """Every picture that the stored rows could give, or those asked for; `draw` of one may still find nothing to show."""
-    yield from (picture for picture in _all(stored) if not stored.only or picture.stem in stored.only)
-
-
-def check_pictures(stored: Stored) -> None:
-    """Refuse what was asked for and is not there, before anything is written.
+def gallery(stored: Stored) -> list[Picture]:
+    """Every picture that the stored rows could give, or those asked for; `draw` of one may still find nothing to show.
 
     Raises:
-        UserError: with the nearest name.
+        UserError: if a picture is asked for that there is not, with the nearest name.
     """
-    known = {picture.stem for picture in _all(stored)}
-    for name in stored.only:
+    found = [picture for maker in GALLERY for picture in maker(stored)]
+    wanted, known = stored.choices.only, {picture.stem for picture in found}
+    for name in wanted:
         if name not in known:
             raise UserError(f"there is no picture {name!r} of these rows; {suggestion(name, known)}")
-
-
-def _all(stored: Stored) -> Iterator[Picture]:
-    for maker in GALLERY:
-        yield from maker(stored)
+    return [picture for picture in found if not wanted or picture.stem in wanted]

@@ -6,10 +6,11 @@ from functools import partial
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mgbench.report.figures.picture import Picture, Stored
+from mgbench.report.figures.picture import Picture
 from mgbench.report.figures.tradeoff import FIRST, metric_panels, points
 from mgbench.report.frame import POINT, REPEAT, of_images, score_names
 from mgbench.report.measures import cost_axis, family, number, ranked, score_name, slug
+from mgbench.report.stored import Stored
 from mgbench.report.style import MOST_SERIES, looks
 from mgbench.report.summary import comparable, floor_of, reconstruction_floors
 
@@ -49,10 +50,10 @@ def _picture(stored: Stored, metric: str, cost: str) -> Picture:
     )
 
 
-def _draw_picture(stored: Stored, metric: str, cost: str, dark: bool) -> Figure:
+def _draw_picture(stored: Stored, metric: str, cost: str) -> Figure:
     frame = stored.frame
-    styles = None if stored.by else looks(frame, dark)
-    return metric_panels(frame, metric, cost, by=stored.by, styles=styles, allow_mismatch=True, dark=dark)
+    styles = None if stored.choices.by else looks(frame)
+    return metric_panels(frame, metric, cost, by=stored.choices.by, styles=styles, allow_mismatch=True)
 
 
 def _caption(frame: pd.DataFrame, metric: str, cost: str) -> str:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from mgbench.report.measures import briefly
-from mgbench.report.style import ground, letters, medium, panel
+from mgbench.report.style import LIGHT, letters, medium, panel
 
 # From this ratio between its largest and smallest value on, an axis is logarithmic.
 BIG_RATIO = 6.0
@@ -85,7 +85,7 @@ def limit_height(axes: Axes, shown: pd.DataFrame, floors: Sequence[float] = ()) 
     axes.set_ylim(max(bottom, 0.0) if positive else bottom, float(back(high + margin)))
 
 
-def draw_level(axes: Axes, level: float, said: str, dark: bool, *, right: bool = False, dots: bool = False) -> None:
+def draw_level(axes: Axes, level: float, said: str, *, right: bool = False, dots: bool = False) -> None:
     """A dashed or dotted line at a level, with what it is; at the edge, with an arrow, where it lies outside the axis."""
     low, high = axes.get_ylim()
     edge = min(max(level, low), high)
@@ -94,20 +94,20 @@ def draw_level(axes: Axes, level: float, said: str, dark: bool, *, right: bool =
     upwards = to(edge) - to(low) < (to(high) - to(low)) / 2
     style = (0, (1, 2)) if dots else (0, (5, 3))
     width = 0.65 * medium().line
-    axes.axhline(edge, color=ground(dark).quiet, linestyle=style, linewidth=width, zorder=1.5, gid="floor")
+    axes.axhline(edge, color=LIGHT.quiet, linestyle=style, linewidth=width, zorder=1.5, gid="floor")
     axes.annotate(
         f"{said}: {briefly(level)}{arrow}", (1 if right else 0, edge), xycoords=("axes fraction", "data"),
         xytext=(-4 if right else 4, 3 if upwards else -3), textcoords="offset points",
         ha="right" if right else "left", va="bottom" if upwards else "top",
-        fontsize=0.86 * medium().text, color=ground(dark).quiet, gid="floor",
+        fontsize=0.86 * medium().text, color=LIGHT.quiet, gid="floor",
     )  # fmt: skip
 
 
-def draw_note(axes: Axes, text: str, dark: bool) -> None:
+def draw_note(axes: Axes, text: str) -> None:
     """A remark at the upper right corner, outside."""
     axes.annotate(
         text, (1, 1), xycoords="axes fraction", xytext=(0, 3), textcoords="offset points",
-        ha="right", va="bottom", fontsize=0.82 * medium().text, color=ground(dark).quiet, gid="note",
+        ha="right", va="bottom", fontsize=0.82 * medium().text, color=LIGHT.quiet, gid="note",
     )  # fmt: skip
 
 

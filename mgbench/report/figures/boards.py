@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from mgbench.report.style import DPI, ground, legend_label, medium, theme
+from mgbench.report.style import DPI, LIGHT, legend_label, medium, theme
 
 CELL = 60  # pixels that a small image is enlarged to, at least
 LARGEST = 128  # pixels that a large image is reduced to, at most
@@ -46,18 +46,19 @@ def as_cells(images: np.ndarray) -> np.ndarray:
     return images[:, :, ::step, ::step].repeat(times, axis=2).repeat(times, axis=3).transpose(0, 2, 3, 1)
 
 
-def draw_board(lines: list[Shown], heads: list[str], corner: str = "", dark: bool = False) -> Figure:
+def draw_board(lines: list[Shown], heads: list[str], corner: str = "") -> Figure:
     """Rows of images under one head a column; `corner` says what the heads are."""
     cells = [line.images if line.images.shape[-1] == 3 else as_cells(line.images) for line in lines]
     height, width = (max(cell.shape[axis] for cell in cells) + GAP for axis in (1, 2))
     gaps = np.cumsum([BREAK * line.apart for line in lines])
-    paper = tuple(int(ground(dark).paper[i : i + 2], 16) for i in (1, 3, 5))
-    board = np.full((height * len(lines) + int(gaps[-1]), width * len(heads), 3), paper, np.uint8)
+    # Nothing between the images, so that they stand on any ground.
+    board = np.zeros((height * len(lines) + int(gaps[-1]), width * len(heads), 4), np.uint8)
     tops = np.arange(len(lines)) * height + gaps
     for top, cell in zip(tops, cells, strict=True):
         for column, image in enumerate(cell):
-            board[top : top + image.shape[0], column * width : column * width + image.shape[1]] = image
-    return _frame(board, [line.name for line in lines], heads, corner, tops, (height, width), dark)
+            spot = board[top : top + image.shape[0], column * width : column * width + image.shape[1]]
+            spot[..., :3], spot[..., 3] = image, 255
+    return _frame(board, [line.name for line in lines], heads, corner, tops, (height, width))
 
 
 def _frame(
@@ -67,7 +68,6 @@ def _frame(
     corner: str,
     tops: np.ndarray,
     cell: tuple[int, int],
-    dark: bool,
 ) -> Figure:
     """The board with names at its left and heads on top: on screen every pixel of it is one pixel of the figure."""
     names = ["\n".join(legend_label(line, 36, 4) for line in name.splitlines()) for name in names]
@@ -77,7 +77,7 @@ def _frame(
     scale = min(1.0, (medium().page * DPI - left - edge) / board.shape[1])
     across, down = board.shape[1] * scale, board.shape[0] * scale
     width, height = left + across + edge, top + down + edge
-    with theme(dark):
+    with theme():
         figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
         axes = figure.add_axes((left / width, edge / height, across / width, down / height))
         axes.imshow(board, interpolation="none", aspect="auto")
@@ -88,7 +88,7 @@ def _frame(
         )
         if any(heads):
             at = ((left - 0.5 * text) / width, 1 - (top - 0.65 * text) / height)
-            figure.text(*at, corner, ha="right", va="center", color=ground(dark).quiet)
+            figure.text(*at, corner, ha="right", va="center", color=LIGHT.quiet)
         axes.grid(False)
         axes.spines[:].set_visible(False)
     return figure

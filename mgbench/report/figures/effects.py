@@ -11,12 +11,13 @@ from matplotlib.figure import Figure
 
 from mgbench.report.figures.axes import draw_note
 from mgbench.report.figures.labels import halo
-from mgbench.report.figures.picture import Picture, Stored
+from mgbench.report.figures.picture import Picture
 from mgbench.report.frame import of_images, score_names
 from mgbench.report.measures import family, higher_is_better, number, score_name, slug
 from mgbench.report.names import short_specs
 from mgbench.report.paired import effects
-from mgbench.report.style import COLOURS, ground, legend_label, lines, medium, panel, theme
+from mgbench.report.stored import Stored
+from mgbench.report.style import COLOURS, LIGHT, legend_label, lines, medium, panel, theme
 
 MOST_CHOICES = 30
 NAME_WIDTH, NAME_LINES = 40, 3
@@ -39,45 +40,43 @@ def pictures(stored: Stored) -> Iterator[Picture]:
             )
 
 
-def choice_effects(
-    frame: pd.DataFrame, metric: str, ax: Axes | None = None, *, allow_mismatch: bool = False, dark: bool = False
-) -> Axes:
+def choice_effects(frame: pd.DataFrame, metric: str, ax: Axes | None = None, *, allow_mismatch: bool = False) -> Axes:
     """Draw the paired difference of every choice against the most frequent one of its axis, with interval and pairs.
 
     Raises:
         UserError: if there is no such score, or the rows are not comparable.
     """
     found = strongest(effects(frame, metric, allow_mismatch))
-    with theme(dark, bare=ax is not None):
+    with theme(bare=ax is not None):
         axes = ax if ax is not None else Figure(figsize=_size(found), layout="constrained").subplots()
         heights = _heights(found)
-        axes.axvline(0, color=ground(dark).quiet, linewidth=0.8, zorder=1)
+        axes.axvline(0, color=LIGHT.quiet, linewidth=0.8, zorder=1)
         for height, row in zip(heights, found.to_dict("records"), strict=True):
-            _draw(axes, height, row, dark)
-        _name(axes, found, heights, dark)
+            _draw(axes, height, row)
+        _name(axes, found, heights)
         higher = higher_is_better(frame, metric)
         better = "right" if higher else "left"
         axes.set_xlabel(f"Difference in {score_name(metric)} ({better} is better)")
         axes.grid(axis="y", visible=False)
         axes.margins(x=0.12)
         axes.spines["left"].set_visible(False)
-        draw_note(axes, "pairs", dark)
+        draw_note(axes, "pairs")
     return axes
 
 
-def effects_figure(frame: pd.DataFrame, metric: str, *, dark: bool = False) -> Figure | None:
+def effects_figure(frame: pd.DataFrame, metric: str) -> Figure | None:
     """A whole figure of the effects; None where no two rows differ in one choice only."""
     found = strongest(effects(frame, metric, allow_mismatch=True))
     if found.empty:
         return None
-    with theme(dark):
+    with theme():
         figure = Figure(figsize=_size(found), layout="constrained")
-        choice_effects(frame, metric, figure.subplots(), allow_mismatch=True, dark=dark)
+        choice_effects(frame, metric, figure.subplots(), allow_mismatch=True)
     return figure
 
 
-def _figure(frame: pd.DataFrame, metric: str, dark: bool) -> Figure | None:
-    return effects_figure(frame, metric, dark=dark)
+def _figure(frame: pd.DataFrame, metric: str) -> Figure | None:
+    return effects_figure(frame, metric)
 
 
 def strongest(found: pd.DataFrame) -> pd.DataFrame:
@@ -110,27 +109,27 @@ def _size(found: pd.DataFrame) -> tuple[float, float]:
     return panel()[0], lines(-_heights(found).min() + 5)
 
 
-def _draw(axes: Axes, height: float, row: dict[Any, Any], dark: bool) -> None:
+def _draw(axes: Axes, height: float, row: dict[Any, Any]) -> None:
     mean, low, high = row["mean"], row["low"], row["high"]
     marker: dict[str, Any] = {"markersize": 1.15 * medium().marker, "markeredgewidth": 0.7 * medium().line, "zorder": 3}
     if not row["pairs"]:
-        paper, quiet = ground(dark).paper, ground(dark).quiet
+        paper, quiet = LIGHT.paper, LIGHT.quiet
         axes.plot([mean], [height], marker="d", color=quiet, markerfacecolor=paper, gid="reference", **marker)
         return
     sure = not np.isnan(low) and (low > 0 or high < 0)
-    colour = COLOURS[0][int(dark)] if sure else ground(dark).quiet
+    colour = COLOURS[0][0] if sure else LIGHT.quiet
     if not np.isnan(low):
         bar: dict[str, Any] = {"color": colour, "linewidth": medium().line, "solid_capstyle": "butt", "gid": "interval"}
         axes.plot([low, high], [height, height], **bar)
-    face = colour if sure else ground(dark).paper
+    face = colour if sure else LIGHT.paper
     axes.plot([mean], [height], marker="o", color=colour, markerfacecolor=face, gid="effect", **marker)
     axes.annotate(
         str(row["pairs"]), (1, height), xycoords=("axes fraction", "data"), va="center", ha="right",
-        fontsize=0.82 * medium().text, color=ground(dark).quiet, gid="pairs",
+        fontsize=0.82 * medium().text, color=LIGHT.quiet, gid="pairs",
     )  # fmt: skip
 
 
-def _name(axes: Axes, found: pd.DataFrame, heights: np.ndarray, dark: bool) -> None:
+def _name(axes: Axes, found: pd.DataFrame, heights: np.ndarray) -> None:
     axes.set_yticks(heights, [_name_of(choice) for choice in found["choice"]])
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(heights.min() - 1.2, 0)
@@ -143,7 +142,7 @@ def _name(axes: Axes, found: pd.DataFrame, heights: np.ndarray, dark: bool) -> N
         axes.annotate(
             str(axis).replace("_", " "), (0, top), xycoords=("axes fraction", "data"), va="center", ha="left",
             xytext=(3, 0), textcoords="offset points", fontweight="bold", fontsize=0.95 * medium().text,
-            color=ground(dark).ink, gid="axis", path_effects=halo(axes),
+            color=LIGHT.ink, gid="axis", path_effects=halo(axes),
         )  # fmt: skip
 
 

@@ -13,9 +13,10 @@ from PIL import Image
 
 from mgbench.record import Layout
 from mgbench.report.figures.boards import Shown, as_cells, draw_board
-from mgbench.report.figures.picture import Picture, Stored, as_png
+from mgbench.report.figures.picture import Picture, as_bytes
 from mgbench.report.figures.sheets import one_per_series, sheet_steps
 from mgbench.report.names import short_names
+from mgbench.report.stored import Stored
 from mgbench.report.style import theme
 
 FILE = "film.npz"
@@ -86,9 +87,7 @@ def _film(name: str, layout: Layout, key: str) -> Film | None:
     return Film(name, images, mask, step, labels, grid) if whole else None
 
 
-def film_strip(
-    frame: pd.DataFrame, layout: Layout, steps: int | None = None, image: int = 0, *, dark: bool = False
-) -> Figure | None:
+def film_strip(frame: pd.DataFrame, layout: Layout, steps: int | None = None, image: int = 0) -> Figure | None:
     """A row per series: one image after some of its steps, from the first to the last; None where no film is stored."""
     films = read_films(frame, layout, steps)
     if not films:
@@ -104,19 +103,17 @@ def film_strip(
     ]
     taken = {tuple(int(film.step[film.at(share)]) for share in shares) for film in films}
     heads = [str(step) for step in taken.pop()] if len(taken) == 1 else [f"{share:.0%}" for share in shares]
-    return draw_board(lines, heads, "step" if heads[-1].isdigit() else "of the steps", dark)
+    return draw_board(lines, heads, "step" if heads[-1].isdigit() else "of the steps")
 
 
-def film_animation(
-    frame: pd.DataFrame, layout: Layout, steps: int | None = None, *, dark: bool = False
-) -> bytes | None:
+def film_animation(frame: pd.DataFrame, layout: Layout, steps: int | None = None) -> bytes | None:
     """The films of all series beside each other as an animated GIF, a row per series; None where no film is stored."""
     films = read_films(frame, layout, steps)
     if not films:
         return None
     count = min(MOST_FRAMES, max(len(film.images) for film in films))
-    with theme(dark):
-        frames = [_frame(films, share, dark) for share in np.linspace(0, 1, count)]
+    with theme():
+        frames = [_frame(films, share) for share in np.linspace(0, 1, count)]
     buffer = io.BytesIO()
     palette = frames[-1].quantize(128, dither=Image.Dither.NONE)
     shown = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in frames]
@@ -125,11 +122,11 @@ def film_animation(
     return buffer.getvalue()
 
 
-def _frame(films: list[Film], share: float, dark: bool) -> Image.Image:
+def _frame(films: list[Film], share: float) -> Image.Image:
     lines = [Shown(film.name, film.cells(film.at(share))[:IMAGES], film.labels[:IMAGES]) for film in films]
     labels = max((film.labels[:IMAGES] for film in films), key=lambda labels: len(np.unique(labels)))
-    figure = draw_board(lines, ["" if label < 0 else str(label) for label in labels], "class", dark)
-    return Image.open(io.BytesIO(as_png(figure, dark, pixels=1))).convert("RGB")
+    figure = draw_board(lines, ["" if label < 0 else str(label) for label in labels], "class")
+    return Image.open(io.BytesIO(as_bytes(figure, "png", pixels=1))).convert("RGB")
 
 
 def _covered(cells: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -143,9 +140,9 @@ def _covered(cells: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.where(hidden[..., None], np.where(odd, *MASKED), cells)
 
 
-def _strip(frame: pd.DataFrame, layout: Layout, steps: int | None, dark: bool) -> Figure | None:
-    return film_strip(frame, layout, steps, dark=dark)
+def _strip(frame: pd.DataFrame, layout: Layout, steps: int | None) -> Figure | None:
+    return film_strip(frame, layout, steps)
 
 
-def _animation(frame: pd.DataFrame, layout: Layout, steps: int | None, dark: bool) -> bytes | None:
-    return film_animation(frame, layout, steps, dark=dark)
+def _animation(frame: pd.DataFrame, layout: Layout, steps: int | None) -> bytes | None:
+    return film_animation(frame, layout, steps)

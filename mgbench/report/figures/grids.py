@@ -14,13 +14,14 @@ from matplotlib.patches import Rectangle
 
 from mgbench.report.figures.axes import BIG_RATIO
 from mgbench.report.figures.labels import below
-from mgbench.report.figures.picture import Picture, Stored
+from mgbench.report.figures.picture import Picture
 from mgbench.report.figures.tradeoff import foremost, metric_versus, panels, points
 from mgbench.report.frame import POINT, of_images, score_names, spelled_fields
 from mgbench.report.measures import cost_axis, family, higher_is_better, number, score_axis, score_name, slug
 from mgbench.report.names import short_specs
 from mgbench.report.paired import axes_of, effects
-from mgbench.report.style import MOST_LONG, Look, ground, legend_label, lines, looks, medium, panel, theme
+from mgbench.report.stored import Stored
+from mgbench.report.style import LIGHT, MOST_LONG, WHITE, Look, legend_label, lines, looks, medium, panel, theme
 from mgbench.report.summary import comparable
 
 MOST_MAPS, MOST_CELLS, MOST_PANELS = 3, 24, 9
@@ -39,7 +40,7 @@ def pictures(stored: Stored) -> Iterator[Picture]:
         for one, other in list(itertools.combinations([*ranked, POINT], 2))[:MOST_MAPS]:
             if _crossed(frame, metric, one, other):
                 yield _map_picture(frame, metric, one, other)
-        if len(ranked) > 1 and not stored.by:
+        if len(ranked) > 1 and not stored.choices.by:
             yield _multiples_picture(frame, metric, ranked[0])
 
 
@@ -85,7 +86,6 @@ def heat_map(
     ax: Axes | None = None,
     *,
     allow_mismatch: bool = False,
-    dark: bool = False,
 ) -> Axes:
     """Draw a metric over two axes of a study: each cell is the best mean over seeds of all rows with both choices.
 
@@ -94,7 +94,7 @@ def heat_map(
     Raises:
         UserError: if there is no such score, or the rows are not comparable.
     """
-    with theme(dark, bare=ax is not None):
+    with theme(bare=ax is not None):
         cells, higher = grid_of(frame, metric, one, other, allow_mismatch), higher_is_better(frame, metric)
         axes = ax if ax is not None else Figure(figsize=_map_size(cells), layout="constrained").subplots()
         values = cells.to_numpy(float)
@@ -105,9 +105,9 @@ def heat_map(
                 bright = sum(np.array(image.cmap(norm(value)))[:3] * (0.3, 0.59, 0.11)) > 0.5
                 axes.text(
                     column, row, number(value), ha="center", va="center", fontsize=0.85 * medium().text,
-                    color="#111111" if bright else "#ffffff",
+                    color="#111111" if bright else WHITE,
                 )  # fmt: skip
-        _frame_best(axes, values, higher, dark)
+        _frame_best(axes, values, higher)
         across, down = (_choices(names) for names in (cells.columns, cells.index))
         axes.set_xticks(range(len(across)), across)
         axes.set_yticks(range(len(down)), down)
@@ -134,10 +134,10 @@ def _norm(values: np.ndarray) -> Normalize:
     return LogNorm(low, high) if low > 0 and high / low >= BIG_RATIO else Normalize(low, high)
 
 
-def _frame_best(axes: Axes, values: np.ndarray, higher: bool, dark: bool) -> None:
+def _frame_best(axes: Axes, values: np.ndarray, higher: bool) -> None:
     row, column = _best(values, higher)
     corner = (column - 0.5, row - 0.5)
-    frame = Rectangle(corner, 1, 1, fill=False, edgecolor=ground(dark).ink, linewidth=medium().line, gid="best")
+    frame = Rectangle(corner, 1, 1, fill=False, edgecolor=LIGHT.ink, linewidth=medium().line, gid="best")
     frame.set_clip_on(False)
     axes.add_patch(frame)
 
@@ -154,7 +154,7 @@ def _map_size(cells: pd.DataFrame) -> tuple[float, float]:
 
 
 def small_multiples(
-    frame: pd.DataFrame, metric: str, by: str, cost: str = "nfe", *, allow_mismatch: bool = False, dark: bool = False
+    frame: pd.DataFrame, metric: str, by: str, cost: str = "nfe", *, allow_mismatch: bool = False
 ) -> Figure:
     """A panel per choice on one axis, all on the same scales: a score against a cost, a line per series of all else.
 
@@ -163,14 +163,13 @@ def small_multiples(
     """
     rows = comparable(frame, metric, allow_mismatch)
     parts = panels(rows, by, named=False)[:MOST_PANELS]
-    styles = looks(pd.concat([part for _, part in parts]), dark)
+    styles = looks(pd.concat([part for _, part in parts]))
     across = min(3, len(parts))
-    with theme(dark):
+    with theme():
         figure = Figure(figsize=panel(1, 0.55 * -(-len(parts) // across)), layout="constrained")
         grid = np.ravel(figure.subplots(-(-len(parts) // across), across, squeeze=False, sharex=True, sharey=True))
         shown = [
-            _panel(axes, part, title, metric, cost, styles, dark)
-            for axes, (title, part) in zip(grid, parts, strict=False)
+            _panel(axes, part, title, metric, cost, styles) for axes, (title, part) in zip(grid, parts, strict=False)
         ]
         for axes in grid[len(parts) :]:
             axes.remove()
@@ -183,10 +182,8 @@ def small_multiples(
     return figure
 
 
-def _panel(
-    axes: Axes, part: pd.DataFrame, title: str, metric: str, cost: str, styles: dict[str, Look], dark: bool
-) -> pd.DataFrame:
-    metric_versus(part, metric, cost, axes, styles=styles, allow_mismatch=True, dark=dark, legend=False, most=MOST_LONG)
+def _panel(axes: Axes, part: pd.DataFrame, title: str, metric: str, cost: str, styles: dict[str, Look]) -> pd.DataFrame:
+    metric_versus(part, metric, cost, axes, styles=styles, allow_mismatch=True, legend=False, most=MOST_LONG)
     axes.set_title(legend_label(title, 24, 2), fontsize=0.9 * medium().text)
     # There is no room for what they say.
     for artist in [*axes.texts, *(line for line in axes.lines if line.get_gid() == "floor")]:
@@ -222,7 +219,7 @@ def _map_picture(frame: pd.DataFrame, metric: str, one: str, other: str) -> Pict
         f"{score_name(metric)} by {names}",
         "Each cell: the best mean over seeds of all rows with both choices. Bright is better; the best cell is framed.",
         f"Heat map of {score_name(metric)} by {names}: best {number(float(values[row, column]))} at {where}.",
-        lambda dark: _drawn(heat_map(frame, metric, one, other, allow_mismatch=True, dark=dark)),
+        lambda: _drawn(heat_map(frame, metric, one, other, allow_mismatch=True)),
     )
 
 
@@ -244,5 +241,5 @@ def _multiples_picture(frame: pd.DataFrame, metric: str, by: str) -> Picture:
     )
 
 
-def _draw_multiples(frame: pd.DataFrame, metric: str, by: str, dark: bool) -> Figure:
-    return small_multiples(frame, metric, by, allow_mismatch=True, dark=dark)
+def _draw_multiples(frame: pd.DataFrame, metric: str, by: str) -> Figure:
+    return small_multiples(frame, metric, by, allow_mismatch=True)

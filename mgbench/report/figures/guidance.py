@@ -12,16 +12,16 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from mgbench.errors import UserError
 from mgbench.report.figures.axes import scale_height
 from mgbench.report.figures.labels import below
-from mgbench.report.figures.picture import Picture, Stored
+from mgbench.report.figures.picture import Picture
 from mgbench.report.frame import POINT, REPEAT, name_series, of_images, score_names, spelled_fields
 from mgbench.report.measures import higher_is_better, number, score_axis, score_name
 from mgbench.report.names import short_names
 from mgbench.report.paired import interval
+from mgbench.report.stored import Stored
 from mgbench.report.style import (
     MOST_LONG,
     MOST_SERIES,
     Look,
-    ground,
     legend_label,
     letters,
     looks,
@@ -56,7 +56,7 @@ def pictures(stored: Stored) -> Iterator[Picture]:
             f"Scale 1 is the conditional model without guidance. Each line keeps everything else the same, at {steps} steps. "
             "Bands: 95 % interval over seeds.",
             _alt(frame, metrics[0]),
-            lambda dark: guidance_panels(frame, metrics, styles=looks(frame, dark), dark=dark),
+            lambda: guidance_panels(frame, metrics, styles=looks(frame)),
         )
 
 
@@ -153,7 +153,6 @@ def score_versus_scale(
     *,
     styles: Mapping[str, Look] | None = None,
     allow_mismatch: bool = False,
-    dark: bool = False,
     legend: bool = True,
 ) -> Axes:
     """Draw a score against the guidance scale, a line per method and settings, with its 95 % interval over seeds.
@@ -161,13 +160,13 @@ def score_versus_scale(
     Raises:
         UserError: if there is no such score, or the rows are not comparable.
     """
-    with theme(dark, bare=ax is not None):
+    with theme(bare=ax is not None):
         axes = ax if ax is not None else Figure(figsize=panel(), layout="constrained").subplots()
         found = sweep(frame, metric, allow_mismatch)
-        kept = _line_looks(found, {**looks(frame, dark), **(styles or {})})
+        kept = _line_looks(found, {**looks(frame), **(styles or {})})
         for name, line in found.groupby("line", sort=False):
             if str(name) in kept:
-                _draw(axes, line, kept[str(name)], dark)
+                _draw(axes, line, kept[str(name)])
         if len(found):
             scale_height(axes, found["mean"])
         axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
@@ -179,17 +178,15 @@ def score_versus_scale(
     return axes
 
 
-def guidance_panels(
-    frame: pd.DataFrame, metrics: list[str], *, styles: Mapping[str, Look] | None = None, dark: bool = False
-) -> Figure:
+def guidance_panels(frame: pd.DataFrame, metrics: list[str], *, styles: Mapping[str, Look] | None = None) -> Figure:
     """A whole figure: a panel per score over one axis of scales, and one legend."""
-    with theme(dark):
+    with theme():
         figure = Figure(figsize=panel(1, 0.72 * len(metrics) + 0.1), layout="constrained")
         grid = np.ravel(figure.subplots(len(metrics), squeeze=False, sharex=True))
         for axes, metric in zip(grid, metrics, strict=True):
-            score_versus_scale(frame, metric, axes, styles=styles, allow_mismatch=True, dark=dark, legend=False)
+            score_versus_scale(frame, metric, axes, styles=styles, allow_mismatch=True, legend=False)
             axes.label_outer()
-        kept = _line_looks(sweep(frame, metrics[0], allow_mismatch=True), {**looks(frame, dark), **(styles or {})})
+        kept = _line_looks(sweep(frame, metrics[0], allow_mismatch=True), {**looks(frame), **(styles or {})})
         below(figure, list(kept), kept)
         figure.align_ylabels()
     return figure
@@ -201,10 +198,8 @@ def _line_looks(found: pd.DataFrame, styles: Mapping[str, Look]) -> dict[str, Lo
     return {str(line): styles[str(series)] for line, series in zip(firsts["line"], firsts["series"], strict=True)}
 
 
-def _draw(axes: Axes, line: pd.DataFrame, look: Look, dark: bool) -> None:
-    drawn = axes.plot(
-        line["scale"], line["mean"], color=look.colour, linewidth=medium().line, **look.marks(ground(dark))
-    )[0]
+def _draw(axes: Axes, line: pd.DataFrame, look: Look) -> None:
+    drawn = axes.plot(line["scale"], line["mean"], color=look.colour, linewidth=medium().line, **look.marks())[0]
     if look.dashes:
         drawn.set_dashes(look.dashes)
     band = line.dropna(subset=["low", "high"])

@@ -11,7 +11,7 @@ from matplotlib.transforms import ScaledTranslation, Transform
 
 from mgbench.report.frame import POINT
 from mgbench.report.names import short_names
-from mgbench.report.style import Look, ground, legend_label, lines, medium, readable
+from mgbench.report.style import LIGHT, Look, legend_label, lines, medium, readable
 
 # A name longer than this many letters goes to a legend below instead of to the end of its line.
 NAME_WIDTH = 24
@@ -68,9 +68,7 @@ def fits_beside(names: list[str]) -> bool:
     return all(len(name) <= NAME_WIDTH for name in short_names(names).values())
 
 
-def label_lines(
-    axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], front: pd.DataFrame, dark: bool, names: bool
-) -> None:
+def label_lines(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], front: pd.DataFrame, names: bool) -> None:
     """Write names at the ends of lines (if wanted) and sampling steps beside points; call again once the layout is final."""
     for text in [text for text in axes.texts if text.get_gid() in ("steps", "name")]:
         text.remove()
@@ -85,9 +83,9 @@ def label_lines(
             )
     _take_levels(axes, room)
     if names:
-        _name(axes, shown, styles, room, dark)
+        _name(axes, shown, styles, room)
     numbered = shown if shown["series"].nunique() <= MOST_NUMBERED else front
-    _number(axes, numbered, room, dark)
+    _number(axes, numbered, room)
 
 
 def _take_levels(axes: Axes, room: Room) -> None:
@@ -103,7 +101,7 @@ def _take_levels(axes: Axes, room: Room) -> None:
             room.take(corners.mean(axis=0), np.abs(corners[1] - corners[0]) / 2)
 
 
-def _name(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], room: Room, dark: bool) -> None:
+def _name(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], room: Room) -> None:
     """Names at the right edge, spread so that none covers another; of lines that end early beside their ends."""
     short = short_names(shown["series"].unique())
     ends = shown.sort_values("cost", kind="stable").groupby("series", sort=False).last()
@@ -114,7 +112,7 @@ def _name(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], room: Roo
     waiting = []
     for name, spot in zip(map(str, ends.index), spots, strict=True):
         early = (spot[0] - left) < EARLY * (edge - left) or (shown["series"] == name).sum() == 1
-        if not (early and _name_here(axes, short[name], spot, readable(styles[name].colour, dark), room, size)):
+        if not (early and _name_here(axes, short[name], spot, readable(styles[name].colour), room, size)):
             waiting.append((name, spot))
     if not waiting:
         return
@@ -132,7 +130,7 @@ def _name(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], room: Roo
         }
         axes.annotate(
             legend_label(short[name], NAME_WIDTH), _data(axes, spot), xytext=(1, (height - bottom) / (top - bottom)),
-            textcoords=_beside(axes), ha="left", va="center", fontsize=size, color=readable(look.colour, dark), gid="name",
+            textcoords=_beside(axes), ha="left", va="center", fontsize=size, color=readable(look.colour), gid="name",
             arrowprops=leader | {"relpos": (0, 0.5), "alpha": 0.7}, annotation_clip=False,
         )  # fmt: skip
 
@@ -163,7 +161,7 @@ def _name_here(axes: Axes, name: str, spot: np.ndarray, colour: str, room: Room,
 
 
 def halo(axes: Axes) -> list[withStroke]:
-    """An outline in the colour of the ground, so that text stays readable where it crosses a band or a grid."""
+    """An outline in the colour of the LIGHT, so that text stays readable where it crosses a band or a grid."""
     return [withStroke(linewidth=0.22 * medium().text, foreground=axes.get_facecolor())]
 
 
@@ -185,7 +183,7 @@ def spread(wanted: np.ndarray, height: float, low: float, high: float) -> np.nda
     return placed
 
 
-def _number(axes: Axes, points: pd.DataFrame, room: Room, dark: bool) -> None:
+def _number(axes: Axes, points: pd.DataFrame, room: Room) -> None:
     size = 0.78 * medium().text
     for steps, cost, mean in points[[POINT, "cost", "mean"]].itertuples(index=False):
         text = f"{steps:.0f}"
@@ -197,7 +195,7 @@ def _number(axes: Axes, points: pd.DataFrame, room: Room, dark: bool) -> None:
                 room.take(spot + shift, half)
                 axes.annotate(
                     text, (cost, mean), xytext=tuple(shift), textcoords="offset points", gid="steps",
-                    ha="center", va="center", fontsize=size, color=ground(dark).quiet, path_effects=halo(axes),
+                    ha="center", va="center", fontsize=size, color=LIGHT.quiet, path_effects=halo(axes),
                 )  # fmt: skip
                 break
 

@@ -13,11 +13,12 @@ from matplotlib.ticker import MaxNLocator
 
 from mgbench.record import Layout
 from mgbench.report.figures.labels import below
-from mgbench.report.figures.picture import Picture, Stored
+from mgbench.report.figures.picture import Picture
 from mgbench.report.figures.sheets import shared_steps
 from mgbench.report.frame import POINT, REPEAT, of_images
 from mgbench.report.names import short_names
-from mgbench.report.style import DASHES, MOST_SERIES, Look, ground, legend_label, looks, medium, panel, theme
+from mgbench.report.stored import Stored
+from mgbench.report.style import DASHES, MOST_SERIES, Look, legend_label, looks, medium, panel, theme
 
 FILE = "curves.json"
 
@@ -79,13 +80,12 @@ def mask_schedules(
     ax: Axes | None = None,
     *,
     styles: Mapping[str, Look] | None = None,
-    dark: bool = False,
 ) -> Axes:
     """Draw γ(t) of every mask schedule that a series trains or samples with, named by its spec."""
-    with theme(dark, bare=ax is not None):
+    with theme(bare=ax is not None):
         axes = ax if ax is not None else Figure(figsize=panel(), layout="constrained").subplots()
         found = read_schedules(frame, layout)
-        styles = {**looks(frame, dark), **(styles or {})}
+        styles = {**looks(frame), **(styles or {})}
         drawn: dict[str, Any] = {}
         for series, curve in found.items():
             for kind, gamma in curve["gamma"].items():
@@ -111,19 +111,18 @@ def reveal_counts(
     ax: Axes | None = None,
     *,
     styles: Mapping[str, Look] | None = None,
-    dark: bool = False,
     legend: bool = True,
 ) -> Axes:
     """Draw the mean number of tokens that each step reveals, a line per series."""
-    with theme(dark, bare=ax is not None):
+    with theme(bare=ax is not None):
         axes = ax if ax is not None else Figure(figsize=panel(), layout="constrained").subplots()
         found = read_schedules(frame, layout, steps)
-        styles = {**looks(frame, dark), **(styles or {})}
+        styles = {**looks(frame), **(styles or {})}
         for name, curve in found.items():
             look, revealed = styles[name], curve["revealed"]
             line = axes.plot(
                 np.arange(1, len(revealed) + 1), revealed, color=look.colour, linewidth=medium().line,
-                **look.marks(ground(dark)) | {"markersize": 0.75 * medium().marker},
+                **look.marks() | {"markersize": 0.75 * medium().marker},
             )[0]  # fmt: skip
             if look.dashes:
                 line.set_dashes(look.dashes)
@@ -137,12 +136,12 @@ def reveal_counts(
     return axes
 
 
-def _figure(frame: pd.DataFrame, layout: Layout, steps: int | None, dark: bool) -> Figure:
-    with theme(dark):
+def _figure(frame: pd.DataFrame, layout: Layout, steps: int | None) -> Figure:
+    with theme():
         figure = Figure(figsize=panel(1, 0.75), layout="constrained")
         left, right = figure.subplots(1, 2)
-        styles = looks(frame, dark)
-        mask_schedules(frame, layout, left, styles=styles, dark=dark)
-        reveal_counts(frame, layout, steps, right, styles=styles, dark=dark, legend=False)
+        styles = looks(frame)
+        mask_schedules(frame, layout, left, styles=styles)
+        reveal_counts(frame, layout, steps, right, styles=styles, legend=False)
         below(figure, list(read_schedules(frame, layout, steps)), styles)
     return figure

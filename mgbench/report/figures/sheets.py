@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 
 from mgbench.record import Layout
 from mgbench.report.figures.boards import Shown, draw_board, load_images
-from mgbench.report.figures.picture import Picture, Stored
+from mgbench.report.figures.picture import Picture
 from mgbench.report.frame import POINT, REPEAT, of_images, score_names
 from mgbench.report.measures import number, ranked
 from mgbench.report.names import short_names
+from mgbench.report.stored import Stored
 from mgbench.report.style import MOST_SERIES
 
 COLUMNS = 10
@@ -25,7 +26,7 @@ def pictures(stored: Stored) -> Iterator[Picture]:
     frame, layout = stored.frame, stored.layout
     steps = sheet_steps(frame)
     at = f"at {number(steps)} steps" if steps is not None else "at their largest number of steps"
-    beneath = " Beneath each row: the nearest training images." if stored.neighbours else ""
+    beneath = " Beneath each row: the nearest training images." if stored.choices.neighbours else ""
     yield Picture(
         "Samples",
         "samples",
@@ -33,7 +34,7 @@ def pictures(stored: Stored) -> Iterator[Picture]:
         "Every column has the same label and the same noise in all rows; "
         f"methods trained without labels do not see the label.{beneath}",
         f"Sheet of sample images {at}, a row per method, real images of the same labels on top.",
-        lambda dark: sample_sheet(frame, layout, steps, dark=dark, neighbours=stored.neighbours),
+        lambda: sample_sheet(frame, layout, steps, neighbours=stored.choices.neighbours),
         vector=False,
     )
     best = _best_series(frame)
@@ -44,7 +45,7 @@ def pictures(stored: Stored) -> Iterator[Picture]:
             f"{best}, by number of sampling steps",
             "The same labels and the same noise in every row.",
             f"Sheet of sample images of {best}, one row per number of sampling steps, real images on top.",
-            lambda dark: steps_sheet(frame, layout, best, dark=dark),
+            lambda: steps_sheet(frame, layout, best),
             vector=False,
         )
 
@@ -54,7 +55,6 @@ def sample_sheet(
     layout: Layout,
     steps: int | None = None,
     *,
-    dark: bool = False,
     most: int = MOST_SERIES,
     neighbours: bool = False,
 ) -> Figure | None:
@@ -73,17 +73,15 @@ def sample_sheet(
         + ("" if row.labels or not mixed else "\n(no labels)")
         for row in rows.itertuples()
     ]
-    return _sheet(rows, names, layout, dark, neighbours)
+    return _sheet(rows, names, layout, neighbours)
 
 
-def steps_sheet(
-    frame: pd.DataFrame, layout: Layout, series: str, steps: tuple[int, ...] = STEPS, *, dark: bool = False
-) -> Figure | None:
+def steps_sheet(frame: pd.DataFrame, layout: Layout, series: str, steps: tuple[int, ...] = STEPS) -> Figure | None:
     """A row of images per number of steps of one series, all with the same labels and noise; None without images."""
     rows = _stored(frame[(frame["series"] == series) & frame[POINT].isin(steps)], layout, None, IMAGES)
     rows = rows.sort_values(POINT, kind="stable").drop_duplicates(POINT)
     names = [f"{count} step{'s' if count > 1 else ''}" for count in rows[POINT]]
-    return _sheet(rows, names, layout, dark)
+    return _sheet(rows, names, layout)
 
 
 def one_per_series(frame: pd.DataFrame, layout: Layout, steps: int | None, file: str) -> pd.DataFrame:
@@ -118,7 +116,7 @@ def _stored(frame: pd.DataFrame, layout: Layout, steps: int | None, file: str) -
     return rows[np.array([(layout.run(key) / file).is_file() for key in rows["key"]], bool)]
 
 
-def _sheet(rows: pd.DataFrame, names: list[str], layout: Layout, dark: bool, neighbours: bool = False) -> Figure | None:
+def _sheet(rows: pd.DataFrame, names: list[str], layout: Layout, neighbours: bool = False) -> Figure | None:
     found = [(name, key, load_images(layout.run(key) / IMAGES)) for name, key in zip(names, rows["key"], strict=True)]
     lines = [Shown(name, *arrays) for name, _, arrays in found if arrays is not None]
     if not lines:
@@ -137,7 +135,7 @@ def _sheet(rows: pd.DataFrame, names: list[str], layout: Layout, dark: bool, nei
     if real is not None:
         picked[0] = replace(picked[0], apart=True)
         picked.insert(0, Shown("real images", *_alike(real, labels)))
-    return draw_board(picked, ["" if label < 0 else str(label) for label in labels], "class", dark)
+    return draw_board(picked, ["" if label < 0 else str(label) for label in labels], "class")
 
 
 def _columns(lines: list[Shown], most: int | None = None) -> np.ndarray:

@@ -9,17 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mgbench.report.figures.labels import fits_beside
-from mgbench.report.figures.picture import Picture, Stored
+from mgbench.report.figures.picture import Picture
 from mgbench.report.frame import of_images
 from mgbench.report.measures import briefly
 from mgbench.report.names import short_names
-from mgbench.report.style import MOST_LONG, MOST_SERIES, ground, legend_label, lines, medium, panel, theme
+from mgbench.report.stored import Stored
+from mgbench.report.style import LIGHT, MOST_LONG, MOST_SERIES, WHITE, legend_label, lines, medium, panel, theme
 
 # Costs named "<stage>_seconds" are of one model or one row; those of a model count once however many rows share it.
 TIMED, OF_MODEL = "_seconds", ("tokenizer", "train")
 SAMPLING = "seconds_per_image"
-# From dark to light, so that neighbours differ in grey too.
-TONES = (("#1f4e79", "#8ec5f4"), ("#e6a23c", "#c98a1f"), ("#7fb8a4", "#2f7d64"), ("#c9c3d6", "#6d6680"))
+# From dark to light, so that neighbours differ in grey too; the same on a light and on a dark ground.
+TONES = ("#3b76ad", "#e6a23c", "#7fb8a4", "#c9c3d6")
 NARROW = 0.06
 
 
@@ -35,7 +36,7 @@ def pictures(stored: Stored) -> Iterator[Picture]:
             "Shares of the seconds that all rows of a series took together, at the right; a training that several rows share "
             "counts once for each series.",
             f"Stacked bars of the share of time in each stage. {'; '.join(said)}.",
-            lambda dark: _figure(stored.frame, dark),
+            lambda: _figure(stored.frame),
         )
 
 
@@ -62,9 +63,9 @@ def _shown(frame: pd.DataFrame) -> pd.DataFrame:
     return spent.head(MOST_SERIES if fits_beside(list(map(str, spent.index))) else MOST_LONG)
 
 
-def stage_shares(frame: pd.DataFrame, ax: Axes | None = None, *, dark: bool = False) -> Axes:
+def stage_shares(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw a bar per series, divided by the share of its time that each stage took."""
-    with theme(dark, bare=ax is not None):
+    with theme(bare=ax is not None):
         spent = _shown(frame)
         axes = ax if ax is not None else Figure(figsize=_size(len(spent)), layout="constrained").subplots()
         total = spent.sum(axis=1)
@@ -72,7 +73,7 @@ def stage_shares(frame: pd.DataFrame, ax: Axes | None = None, *, dark: bool = Fa
         start = np.zeros(len(spent))
         for place, stage in enumerate(spent):
             share = (spent[stage] / total.where(total > 0, 1)).to_numpy()
-            colour = TONES[place % len(TONES)][int(dark)]
+            colour = TONES[place % len(TONES)]
             bars = axes.barh(np.arange(len(spent)), share, left=start, height=0.68, color=colour, label=str(stage))
             for bar, part in zip(bars, share, strict=True):
                 if part >= NARROW:
@@ -86,7 +87,7 @@ def stage_shares(frame: pd.DataFrame, ax: Axes | None = None, *, dark: bool = Fa
                 f"{briefly(seconds)} s",
                 va="center",
                 fontsize=0.85 * medium().text,
-                color=ground(dark).quiet,
+                color=LIGHT.quiet,
             )
         axes.set_yticks(range(len(spent)), [legend_label(name, 30, 2) for name in short_names(spent.index).values()])
         axes.invert_yaxis()
@@ -107,10 +108,10 @@ def stage_shares(frame: pd.DataFrame, ax: Axes | None = None, *, dark: bool = Fa
     return axes
 
 
-def _figure(frame: pd.DataFrame, dark: bool) -> Figure:
-    with theme(dark):
+def _figure(frame: pd.DataFrame) -> Figure:
+    with theme():
         figure = Figure(figsize=_size(len(_shown(frame))), layout="constrained")
-        stage_shares(frame, figure.subplots(), dark=dark)
+        stage_shares(frame, figure.subplots())
     return figure
 
 
@@ -121,7 +122,7 @@ def _size(bars: int) -> tuple[float, float]:
 def _on(colour: str) -> str:
     """Black or white, whichever is read better on a colour."""
     red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
-    return "#111111" if 0.3 * red + 0.59 * green + 0.11 * blue > 128 else "#ffffff"
+    return "#111111" if 0.3 * red + 0.59 * green + 0.11 * blue > 128 else WHITE
 
 
 def _shares(row: pd.Series) -> str:

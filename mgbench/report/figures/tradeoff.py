@@ -19,10 +19,10 @@ from mgbench.report.measures import (
 )
 from mgbench.report.names import short_names, short_specs
 from mgbench.report.style import (
+    LIGHT,
     MOST_LONG,
     MOST_SERIES,
     Look,
-    ground,
     legend_label,
     letters,
     lines,
@@ -44,7 +44,6 @@ def metric_versus(
     *,
     styles: Mapping[str, Look] | None = None,
     allow_mismatch: bool = False,
-    dark: bool = False,
     legend: bool = True,
     most: int = MOST_SERIES,
 ) -> Axes:
@@ -58,24 +57,24 @@ def metric_versus(
     Raises:
         UserError: if there is no such score or cost, or the rows are not comparable.
     """
-    with theme(dark, bare=ax is not None):
+    with theme(bare=ax is not None):
         axes = ax if ax is not None else Figure(figsize=panel(), layout="constrained").subplots()
         summary, higher = points(frame, metric, cost, allow_mismatch), higher_is_better(frame, metric)
         shown, rest = foremost(summary, higher, most)
         rows = comparable(frame, metric, allow_mismatch)
-        styles = {**looks(frame, dark), **looks(rows, dark), **(styles or {})}
-        _draw_rest(axes, rest, dark)
-        _draw_front(axes, pareto(summary, higher), dark)
+        styles = {**looks(frame), **looks(rows), **(styles or {})}
+        _draw_rest(axes, rest)
+        _draw_front(axes, pareto(summary, higher))
         for name, line in shown.groupby("series", sort=False):
-            _draw_line(axes, line, styles[str(name)], dark)
+            _draw_line(axes, line, styles[str(name)])
         scale_width(axes, summary["cost"])
-        _draw_floors(axes, frame, metric, rows, shown, dark)
+        _draw_floors(axes, frame, metric, rows, shown)
         axes.set_xlabel(cost_axis(cost))
         axes.set_ylabel(legend_label(score_axis(metric, higher), letters(0.85 * panel()[1])))
         if legend and len(shown):
             short = short_names(shown["series"].unique())
             axes.legend([styles[name].handle() for name in short], [legend_label(name) for name in short.values()])
-        label_lines(axes, shown, styles, pareto(summary, higher), dark, names=False)
+        label_lines(axes, shown, styles, pareto(summary, higher), names=False)
     return axes
 
 
@@ -87,7 +86,6 @@ def metric_panels(
     by: str = "",
     styles: Mapping[str, Look] | None = None,
     allow_mismatch: bool = False,
-    dark: bool = False,
 ) -> Figure:
     """A whole figure of a score against a cost; a panel per value of `by`, or for methods with and without labels.
 
@@ -95,7 +93,7 @@ def metric_panels(
     """
     rows = comparable(frame, metric, allow_mismatch)
     parts = panels(rows, by)
-    styles = {**looks(pd.concat([part for _, part in parts]) if by else rows, dark), **(styles or {})}
+    styles = {**looks(pd.concat([part for _, part in parts]) if by else rows), **(styles or {})}
     higher, summaries = (
         higher_is_better(frame, metric),
         [points(part, metric, cost, allow_mismatch) for _, part in parts],
@@ -104,7 +102,7 @@ def metric_panels(
     beside = fits_beside(_names(shown))
     if not beside:
         shown = [foremost(summary, higher, MOST_LONG)[0] for summary in summaries]
-    with theme(dark):
+    with theme():
         figure = Figure(
             figsize=(panel()[0], sum(_height(found, beside) for found in shown) or panel()[1]), layout="constrained"
         )
@@ -119,7 +117,6 @@ def metric_panels(
                 axes,
                 styles=styles,
                 allow_mismatch=allow_mismatch,
-                dark=dark,
                 legend=False,
                 most=most,
             )
@@ -134,7 +131,7 @@ def metric_panels(
         for _ in range(2 if beside else 1):
             figure.draw_without_rendering()
             for axes, found in zip(figure.axes, shown, strict=False):
-                label_lines(axes, found, styles, pareto(found, higher), dark, names=beside)
+                label_lines(axes, found, styles, pareto(found, higher), names=beside)
         figure.set_layout_engine("none")
     return figure
 
@@ -180,11 +177,11 @@ def _height(shown: pd.DataFrame, beside: bool) -> float:
     return max(panel()[1], lines(shown["series"].nunique() * 0.8 + 4) if beside else 0)
 
 
-def _draw_line(axes: Axes, line: pd.DataFrame, look: Look, dark: bool) -> None:
+def _draw_line(axes: Axes, line: pd.DataFrame, look: Look) -> None:
     alone = len(line) == 1
-    drawn = axes.plot(
-        line["cost"], line["mean"], color=look.colour, linewidth=medium().line, zorder=3, **look.marks(ground(dark))
-    )[0]
+    drawn = axes.plot(line["cost"], line["mean"], color=look.colour, linewidth=medium().line, zorder=3, **look.marks())[
+        0
+    ]
     if look.dashes:
         drawn.set_dashes(look.dashes)
     band = line.dropna(subset=["low", "high"])
@@ -196,36 +193,32 @@ def _draw_line(axes: Axes, line: pd.DataFrame, look: Look, dark: bool) -> None:
         axes.fill_between(band["cost"], band["low"], band["high"], color=look.colour, alpha=0.14, linewidth=0, zorder=1)
 
 
-def _draw_rest(axes: Axes, rest: pd.DataFrame, dark: bool) -> None:
+def _draw_rest(axes: Axes, rest: pd.DataFrame) -> None:
     if rest.empty:
         return
     faint = [line[["cost", "mean"]].to_numpy(float) for _, line in rest.groupby("series", sort=False)]
-    axes.add_collection(
-        LineCollection(faint, colors=ground(dark).quiet, alpha=0.18, linewidths=0.8, zorder=0.5, gid="rest")
-    )
-    draw_note(axes, f"faint: {rest['series'].nunique():,} more series", dark)
+    axes.add_collection(LineCollection(faint, colors=LIGHT.quiet, alpha=0.18, linewidths=0.8, zorder=0.5, gid="rest"))
+    draw_note(axes, f"faint: {rest['series'].nunique():,} more series")
 
 
-def _draw_front(axes: Axes, front: pd.DataFrame, dark: bool) -> None:
+def _draw_front(axes: Axes, front: pd.DataFrame) -> None:
     """A broad pale step under the points that no other beats in both; nothing where one point beats all."""
     if len(front) > 1:
         axes.step(
-            front["cost"], front["mean"], where="post", color=ground(dark).quiet, alpha=0.22,
+            front["cost"], front["mean"], where="post", color=LIGHT.quiet, alpha=0.22,
             linewidth=2.4 * medium().line, solid_capstyle="round", solid_joinstyle="round", zorder=0.8, gid="pareto",
         )  # fmt: skip
 
 
-def _draw_floors(
-    axes: Axes, frame: pd.DataFrame, metric: str, rows: pd.DataFrame, shown: pd.DataFrame, dark: bool
-) -> None:
+def _draw_floors(axes: Axes, frame: pd.DataFrame, metric: str, rows: pd.DataFrame, shown: pd.DataFrame) -> None:
     real, rebuilt = floor_of(frame, metric), reconstruction_floors(frame, metric, rows)
     floors = [level for level in (real, *rebuilt.values()) if level is not None]
     scale_height(axes, shown["mean"], floors, lines_share(shown))
     limit_height(axes, shown, floors)
     if real is not None:
-        draw_level(axes, real, "real images", dark, right=not rebuilt and _crowded_left(axes, shown, real))
+        draw_level(axes, real, "real images", right=not rebuilt and _crowded_left(axes, shown, real))
     for name, level in rebuilt.items():
-        draw_level(axes, level, f"reconstructed by {legend_label(name, 40, 1)}", dark, right=True, dots=True)
+        draw_level(axes, level, f"reconstructed by {legend_label(name, 40, 1)}", right=True, dots=True)
 
 
 def _crowded_left(axes: Axes, shown: pd.DataFrame, level: float) -> bool:

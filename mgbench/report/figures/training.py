@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from mgbench.record import Layout
 from mgbench.report.figures.axes import scale_height
 from mgbench.report.figures.labels import below
-from mgbench.report.figures.picture import Picture, Stored
+from mgbench.report.figures.picture import Picture
 from mgbench.report.frame import spell
 from mgbench.report.names import short_names
+from mgbench.report.stored import Stored
 from mgbench.report.style import MOST_SERIES, Look, legend_label, letters, looks, medium, panel, theme
 
 POINTS = 300
@@ -31,7 +32,7 @@ def pictures(stored: Stored) -> Iterator[Picture]:
         "Moving average, mean over seeds. Losses of different heads or weightings measure different things: "
         "compare their shapes, not their heights.",
         f"Line chart of the smoothed training loss against the training step for {series}.",
-        lambda dark: training_panels(frame, layout, styles=looks(frame, dark), dark=dark),
+        lambda: training_panels(frame, layout, styles=looks(frame)),
     )
 
 
@@ -73,13 +74,12 @@ def training_curves(
     ax: Axes | None = None,
     *,
     styles: Mapping[str, Look] | None = None,
-    dark: bool = False,
 ) -> Axes:
     """Draw the smoothed training loss of every series against the training step."""
-    with theme(dark, bare=ax is not None):
+    with theme(bare=ax is not None):
         axes = ax if ax is not None else Figure(figsize=panel(), layout="constrained").subplots()
         curves = read_curves(frame, layout)
-        styles = {**looks(frame, dark), **(styles or {})}
+        styles = {**looks(frame), **(styles or {})}
         _draw(axes, curves, styles)
         names = list(curves["series"].unique())
         if names:
@@ -88,9 +88,7 @@ def training_curves(
     return axes
 
 
-def training_panels(
-    frame: pd.DataFrame, layout: Layout, *, styles: Mapping[str, Look] | None = None, dark: bool = False
-) -> Figure | None:
+def training_panels(frame: pd.DataFrame, layout: Layout, *, styles: Mapping[str, Look] | None = None) -> Figure | None:
     """A whole figure of training curves, a panel per head, since losses of different heads measure different things.
 
     None where no model has a curve.
@@ -101,8 +99,8 @@ def training_panels(
     heads = list(curves["head"].unique())[:MOST_PANELS]
     if not heads:
         return None
-    styles = {**looks(frame, dark), **(styles or {})}
-    with theme(dark):
+    styles = {**looks(frame), **(styles or {})}
+    with theme():
         figure = Figure(figsize=panel(1, 0.8 * len(heads)), layout="constrained")
         for axes, head in zip(np.ravel(figure.subplots(len(heads), squeeze=False)), heads, strict=True):
             _draw(axes, curves[curves["head"] == head], styles)

@@ -2,11 +2,9 @@
 
 import pandas as pd
 
-from mgbench.report.frame import spell
+from mgbench.report.frame import COMMAND, WHEN, spell
 
-# Columns of origin that say when and how, not where and with which versions.
-WHEN = ("started", "finished")
-COMMAND, MEMORY = "command", "gpu_memory"
+MEMORY = "gpu_memory"
 MOST_VALUES = 6
 
 

@@ -1,29 +1,29 @@
-"""How does a picture get into the page? Drawn for light and for dark, kept as files, and embedded."""
+"""How does a picture get into the page? Drawn once, kept as files, and set into the page as the drawing it is."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mgbench.report.figures.picture import Picture, as_data_uri, files_of
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from mgbench.report.figures.picture import Picture, as_bytes, files_of
 from mgbench.report.measures import slug
+from mgbench.report.page.inline import inline
 from mgbench.report.page.shell import write_whole
-from mgbench.report.style import DPI
+from mgbench.report.style import DPI, on_paper
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """A picture inside the page: its words, and itself as data for a light and a dark page; `film` is a file that moves."""
+    """A picture inside the page: its words, and its drawing; `film` is a file that moves."""
 
     id: str
     section: str
     title: str
     caption: str
-    alt: str
     vector: bool
-    light: str
-    dark: str
-    width: int
-    height: int
+    drawing: Markup
     film: str = ""
 
 
@@ -36,24 +36,35 @@ class Section:
     pictures: list[Embedded]
 
 
-def embed(wanted: Iterable[Picture], output: Path | None) -> Iterator[Embedded]:
-    """Draw each picture twice, keep the light one as files where there is a folder for them, and give both as data."""
+def embed(wanted: Iterable[Picture], output: Path | None, paper: bool = False) -> Iterator[Embedded]:
+    """Draw each picture, keep it as files where there is a folder for them (drawn for a paper, if wanted), and give it.
+
+    What finds nothing to show is left out.
+    """
     for picture in wanted:
-        light, dark = picture.draw(False), picture.draw(True)
-        if light is None or dark is None:
+        figure = picture.draw()
+        if figure is None:
             continue
-        names: list[str] = []
+        files: dict[str, bytes] = {}
         if output is not None:
-            for name, content in files_of(picture, light):
-                write_whole(output / name, content)
-                names.append(name)
-        width, height = (round(float(side) * DPI) for side in light.get_size_inches())
-        uris = [as_data_uri(figure, picture.vector, figure is dark) for figure in (light, dark)]
+            files = dict(_files(picture, figure, paper))
+            for file, content in files.items():
+                write_whole(output / file, content)
+        svg = None if paper else files.get(f"{picture.name}.svg")
+        width, height = (round(float(side) * DPI) for side in figure.get_size_inches())
+        name = slug(picture.name)
         yield Embedded(
-            slug(Path(picture.file).with_suffix("").as_posix()), picture.section, picture.title, picture.caption,
-            picture.alt, picture.vector, uris[0], uris[1], width, height,
-            next((name for name in names if name.endswith(".gif")), ""),
+            name, picture.section, picture.title, picture.caption, picture.vector,
+            inline((svg or as_bytes(figure, "svg")).decode(), name, picture.alt, (width, height)),
+            next((file for file in files if file.endswith(".gif")), ""),
         )  # fmt: skip
+
+
+def _files(picture: Picture, figure: Figure, paper: bool) -> Iterator[tuple[str, bytes]]:
+    """The files of a picture; for a paper it is drawn anew, in the size of a column."""
+    with on_paper(paper):
+        kept = picture.draw() if paper else figure
+        yield from files_of(picture, kept) if kept is not None else ()
 
 
 def sections(pictures: Iterable[Embedded]) -> list[Section]:

@@ -5,66 +5,49 @@ from typing import Any
 
 import pandas as pd
 
-from mgbench.errors import UserError
 from mgbench.record import Layout
 from mgbench.report.figures import gallery
-from mgbench.report.figures.picture import Stored
 from mgbench.report.findings import findings, headline
-from mgbench.report.frame import REPEAT, of_images, read_results, score_names
+from mgbench.report.frame import REPEAT, of_images
 from mgbench.report.page.details import details
 from mgbench.report.page.grid import grids
 from mgbench.report.page.origin import environment, protocols, study_commands
 from mgbench.report.page.pictures import embed, sections
 from mgbench.report.page.shell import as_json, write_page
 from mgbench.report.published.overlay import overlay
-from mgbench.report.style import looks
-from mgbench.report.summary import comparable, mark_protocols
+from mgbench.report.stored import Stored
+from mgbench.report.style import looks, on_dark
 from mgbench.report.table import problems, summary_table, tokenizer_table, write_csv
 
 # Lines of a list that a page shows; the table has them all.
 MOST_LINES = 40
 
 
-def write_report(
-    results: Path,
-    output: Path,
-    study: str | None = None,
-    title: str | None = None,
-    allow_mismatch: bool = False,
-    where: str = "",
-    by: str = "",
-    neighbours: bool = False,
-    only: tuple[str, ...] = (),
-    published: str = "",
-) -> Path:
+def write_report(stored: Stored, output: Path) -> Path:
     """Write `index.html`, `table.csv`, `figures/` and `sheets/` into the output folder; return the path of the page.
 
     With the name of a set of published numbers, the rows are laid over its figure where their protocol is the same.
 
     Raises:
-        UserError: if there is nothing to report, no such set, or rows are not comparable and `allow_mismatch` is false.
+        UserError: if a picture or a set of published numbers is asked for that there is not.
     """
-    frame = read_results(results, study, where)
-    if frame.empty:
-        raise UserError(f"{results} holds no record that can be read; run the study again")
-    images = of_images(frame)
-    for metric in score_names(images):
-        comparable(images, metric, allow_mismatch)
-    frame = mark_protocols(frame)
+    frame, choices = stored.frame, stored.choices
     images = of_images(frame).reset_index(drop=True)
-    beside = overlay(images, published) if published else None
+    beside = overlay(images, choices.published) if choices.published else None
+    pictures = gallery(stored)
     output.mkdir(parents=True, exist_ok=True)
     write_csv(frame, output / "table.csv")
     return write_page(
         output / "index.html",
         "report.html.j2",
-        title=title or study or "Results",
+        title=choices.title or frame.attrs["study"] or "Results",
         tokenizers=_tokenizers(frame),
         beside=beside.sentence if beside else "",
         published=list(embed(beside.pictures, output)) if beside else [],
         counts=_counts(frame if images.empty else images),
+        sections=sections(embed(pictures, output, choices.paper)) if len(images) else [],
         **_about_rows(frame),
-        **_about_images(Stored(frame, Layout(Path(results)), by, neighbours, only), images, output),
+        **_about_images(stored.layout, images),
     )
 
 
@@ -88,24 +71,22 @@ def _about_rows(frame: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _about_images(stored: Stored, frame: pd.DataFrame, output: Path) -> dict[str, Any]:
+def _about_images(layout: Layout, frame: pd.DataFrame) -> dict[str, Any]:
     """What the page says about images that were drawn; nothing where no row is about any."""
     if frame.empty:
-        return {"headline": "", "findings": [], "sections": [], "grids": [], "data": None, "swatches": {}}
-    light, dark = looks(frame), looks(frame, dark=True)
-    swatches = {name: (look.colour, dark[name].colour) for name, look in light.items()}
+        return {"headline": "", "findings": [], "grids": [], "data": None, "swatches": {}}
+    swatches = {name: (look.colour, on_dark()[look.colour]) for name, look in looks(frame).items()}
     tables = grids(frame, summary_table(frame, allow_mismatch=True))
     return {
         "headline": headline(frame),
         "findings": findings(frame),
-        "sections": sections(embed(gallery(stored), output)),
         "grids": tables,
         "data": as_json(
             {
                 "grids": {grid.id: grid.as_data() for grid in tables},
-                "details": details(frame, stored.layout),
+                "details": details(frame, layout),
                 "swatches": swatches,
-                "file": frame.attrs["study"] or stored.layout.root.name,
+                "file": frame.attrs["study"] or layout.root.name,
             }
         ),
         "swatches": swatches,

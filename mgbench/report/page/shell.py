@@ -11,6 +11,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from mgbench.report.page.inline import palette
+
 TEMPLATES = Path(__file__).parents[1] / "templates"
 STYLE = "page.css"
 # The first stands in the head, so that the page is never shown in the wrong theme; the others at the end of the body.
@@ -27,7 +29,7 @@ def write_page(path: Path, template: str, **context: Any) -> Path:
         _environment()
         .get_template(template)
         .render(
-            style=Markup(_text(STYLE)),
+            style=Markup(palette() + _text(STYLE)),
             early=Markup(early),
             scripts=[Markup(script) for script in scripts],
             policy=_policy([early, *scripts]),

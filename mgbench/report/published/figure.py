@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLoca
 
 from mgbench.report.published.data import GROUPS, Published
 from mgbench.report.published.labels import Placed, Wanted, place
-from mgbench.report.style import COLOURS, MARKERS, ground, legend_label, theme
+from mgbench.report.style import COLOURS, LIGHT, MARKERS, legend_label, theme
 
 WIDTH, HEIGHTS = 11.0, (6.6, 4.6)
 TITLES = {True: "With guidance", False: "Without guidance"}
@@ -25,9 +25,7 @@ NOTE_WIDTH, NOTE_LINE = 88, 0.15
 OWN = "own"
 
 
-def published_figure(
-    published: Published, own: pd.DataFrame | None = None, *, dark: bool = False, notes: bool = True
-) -> Figure:
+def published_figure(published: Published, own: pd.DataFrame | None = None, *, notes: bool = True) -> Figure:
     """FID against network forwards of every published row that has both; guided and unguided in a panel each.
 
     `own` are one's own points, with columns series, nfe, fid and guided. A line joins what differs in one way only: sizes
@@ -38,21 +36,21 @@ def published_figure(
     panels = [(guided, points[points["guided"] == guided]) for guided in TITLES]
     panels = [(guided, part) for guided, part in panels if len(part)]
     numbers = published.numbered()
-    with theme(dark):
-        figure = _panels(panels, points, _notes(published, numbers) if notes else (), dark)
+    with theme():
+        figure = _panels(panels, points, _notes(published, numbers) if notes else ())
         for axes, (guided, part) in zip(figure.axes, panels, strict=True):
             axes.set_title(TITLES[guided])
-            _draw(axes, part, dark)
-        _legend(figure, points, dark)
+            _draw(axes, part)
+        _legend(figure, points)
         figure.draw_without_rendering()
         for axes, (_, part) in zip(figure.axes, panels, strict=True):
-            _name(axes, part, numbers, dark)
+            _name(axes, part, numbers)
     return figure
 
 
-def group_colours(dark: bool) -> dict[str, str]:
+def group_colours() -> dict[str, str]:
     """The colour of every group of families."""
-    return {group: colour for group, (colour, _) in _looks(dark).items()}
+    return {group: colour for group, (colour, _) in _looks().items()}
 
 
 def _points(published: Published, own: pd.DataFrame | None) -> pd.DataFrame:
@@ -63,9 +61,7 @@ def _points(published: Published, own: pd.DataFrame | None) -> pd.DataFrame:
     return pd.concat([drawn, mine], ignore_index=True)
 
 
-def _panels(
-    panels: list[tuple[bool, pd.DataFrame]], points: pd.DataFrame, notes: tuple[list[str], ...], dark: bool
-) -> Figure:
+def _panels(panels: list[tuple[bool, pd.DataFrame]], points: pd.DataFrame, notes: tuple[list[str], ...]) -> Figure:
     """Axes one below the other, all with the same costs, and the notes in columns under them."""
     heights = HEIGHTS[: len(panels)]
     foot = NOTE_LINE * max(map(len, notes), default=0) + 0.15 if notes else 0.0
@@ -78,7 +74,7 @@ def _panels(
     for column, lines in enumerate(notes):
         figure.text(
             (0.15 + column * (WIDTH - 0.15) / len(notes)) / WIDTH, (foot - 0.02) / total, "\n".join(lines),
-            fontsize=NOTE_SIZE, va="top", linespacing=1.35, color=ground(dark).quiet, gid="notes",
+            fontsize=NOTE_SIZE, va="top", linespacing=1.35, color=LIGHT.quiet, gid="notes",
         )  # fmt: skip
     for part in axes[:, 0]:
         part.set_xscale("log", base=2)
@@ -95,15 +91,15 @@ def _panels(
     return figure
 
 
-def _looks(dark: bool) -> dict[str, tuple[str, str]]:
+def _looks() -> dict[str, tuple[str, str]]:
     """Colour and marker of every group; one's own points are in ink."""
     groups = list(dict.fromkeys(GROUPS.values()))
-    found = {group: (COLOURS[i][int(dark)], MARKERS[i]) for i, group in enumerate(groups)}
-    return {**found, OWN: (ground(dark).ink, "*")}
+    found = {group: (COLOURS[i][0], MARKERS[i]) for i, group in enumerate(groups)}
+    return {**found, OWN: (LIGHT.ink, "*")}
 
 
-def _draw(axes: Axes, part: pd.DataFrame, dark: bool) -> None:
-    colours = _looks(dark)
+def _draw(axes: Axes, part: pd.DataFrame) -> None:
+    colours = _looks()
     for line in _lines(part):
         colour, _ = colours[line["group"].iloc[0]]
         mine = line["group"].iloc[0] == OWN
@@ -112,7 +108,7 @@ def _draw(axes: Axes, part: pd.DataFrame, dark: bool) -> None:
         colour, marker = colours[str(group)]
         axes.plot(
             rows["nfe"], rows["fid"], color=colour, marker=marker, linestyle="", gid="points",
-            markersize=11 if group == OWN else 6.5, markeredgecolor=ground(dark).paper, markeredgewidth=0.5,
+            markersize=11 if group == OWN else 6.5, markeredgecolor=LIGHT.paper, markeredgewidth=0.5,
         )  # fmt: skip
     low, high = part["fid"].min(), part["fid"].max()
     axes.set_ylim(low / 1.09, high * 1.12)
@@ -126,9 +122,9 @@ def _lines(part: pd.DataFrame) -> Iterator[pd.DataFrame]:
                 yield rows.sort_values(along)
 
 
-def _name(axes: Axes, part: pd.DataFrame, numbers: dict[str, int], dark: bool) -> None:
+def _name(axes: Axes, part: pd.DataFrame, numbers: dict[str, int]) -> None:
     """Write the name of each series, with the numbers of its traps, where there is room."""
-    looks = _looks(dark)
+    looks = _looks()
     series = [(str(group), str(name), rows) for (group, name), rows in part.groupby(["group", "series"], sort=False)]
     lines = [_on_paper(axes, line) for line in _lines(part)]
     pieces = np.concatenate([np.empty((0, 2, 2)), *(np.stack([line[:-1], line[1:]], axis=1) for line in lines)])
@@ -182,8 +178,8 @@ def _on_paper(axes: Axes, rows: pd.DataFrame) -> np.ndarray:
     return placed
 
 
-def _legend(figure: Figure, points: pd.DataFrame, dark: bool) -> None:
-    looks = {name: look for name, look in _looks(dark).items() if name in set(points["group"]) - {OWN}}
+def _legend(figure: Figure, points: pd.DataFrame) -> None:
+    looks = {name: look for name, look in _looks().items() if name in set(points["group"]) - {OWN}}
     handles = [Line2D([], [], color=colour, marker=marker, linestyle="") for colour, marker in looks.values()]
     figure.legend(
         handles, list(looks), loc="upper left", ncols=len(looks), fontsize=9.5, handletextpad=0.2, columnspacing=1.4

@@ -82,8 +82,8 @@ def picture(published: Published, own: pd.DataFrame | None = None) -> Picture:
     )
 
 
-def _draw(published: Published, own: pd.DataFrame | None, dark: bool) -> Figure:
-    return published_figure(published, own, dark=dark)
+def _draw(published: Published, own: pd.DataFrame | None) -> Figure:
+    return published_figure(published, own)
 
 
 def _alt(published: Published, own: pd.DataFrame | None) -> str:

@@ -17,7 +17,7 @@ from mgbench.report.page.shell import as_json, write_page, write_whole
 from mgbench.report.published.data import Published, read_published
 from mgbench.report.published.figure import group_colours, published_figure
 from mgbench.report.published.overlay import picture
-from mgbench.report.style import DPI, theme
+from mgbench.report.style import DPI, on_dark, theme
 
 # Dates would make the same figure another file every day.
 UNDATED: dict[str, Any] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
@@ -63,9 +63,9 @@ def _context(published: Published) -> dict[str, Any]:
     }
 
 
-def _without_notes(published: Published, dark: bool) -> Figure:
+def _without_notes(published: Published) -> Figure:
     """The figure for a page that has the footnotes as text."""
-    return published_figure(published, dark=dark, notes=False)
+    return published_figure(published, notes=False)
 
 
 def _concerned(published: Published, trap: str) -> str:
@@ -113,6 +113,6 @@ def _number(value: float) -> str:
 
 
 def _swatches(rows: pd.DataFrame) -> dict[str, tuple[str, str]]:
-    light, dark = group_colours(False), group_colours(True)
+    light = group_colours()
     pairs = zip(rows["model"].map(spell), rows["group"], strict=True)
-    return {model: (light[group], dark[group]) for model, group in pairs}
+    return {model: (light[group], on_dark()[light[group]]) for model, group in pairs}

@@ -5,13 +5,7 @@
   const system = matchMedia("(prefers-color-scheme: dark)");
   const button = document.getElementById("theme");
   const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
-
-  function apply() {
-    const dark = isDark();
-    button.setAttribute("aria-pressed", String(dark));
-    // A picture follows its media query, which knows the system only.
-    for (const source of document.querySelectorAll("picture > source")) source.media = dark ? "all" : "not all";
-  }
+  const apply = () => button.setAttribute("aria-pressed", String(isDark()));
 
   button.hidden = false;
   button.addEventListener("click", () => {
@@ -28,19 +22,26 @@
   const openers = [...document.querySelectorAll("button.enlarge")];
   let place = 0;
 
+  // A drawing as a file of its own, in the colours in which it is seen: the names that the page knows are read there.
+  function standalone(drawing) {
+    const style = getComputedStyle(root);
+    const shade = (_, name) => style.getPropertyValue(name).match(/#\w+/g)[Number(isDark())];
+    const text = new XMLSerializer().serializeToString(drawing).replace(/var\((--[\w-]+)\)/g, shade);
+    return `data:image/svg+xml,${encodeURIComponent(text)}`;
+  }
+
   function show(next) {
     place = (next + openers.length) % openers.length;
-    const image = openers[place].querySelector("img");
-    shown.src = image.currentSrc;
-    shown.alt = image.alt;
-    shown.style.setProperty("--ratio", image.width / image.height || 1);
-    shown.style.setProperty("--natural", `${image.getAttribute("width")}px`);
+    const drawing = openers[place].querySelector("svg");
+    const [width, height] = ["width", "height"].map((side) => Number(drawing.getAttribute(side)));
+    shown.src = standalone(drawing);
+    shown.alt = drawing.getAttribute("aria-label");
+    shown.style.setProperty("--ratio", width / height || 1);
+    shown.style.setProperty("--natural", `${width}px`);
     viewer.querySelector("h2").textContent = openers[place].dataset.title;
-    const [kind] = image.currentSrc.slice("data:image/".length).split(/[+;]/);
     const save = viewer.querySelector("a");
-    save.href = image.currentSrc;
-    save.download = `${openers[place].dataset.file}.${kind}`;
-    save.textContent = `Save ${kind.toUpperCase()}`;
+    save.href = shown.src;
+    save.download = `${openers[place].dataset.file}.svg`;
   }
 
   for (const [index, opener] of openers.entries()) {

@@ -38,7 +38,7 @@ def test_the_nearest_training_images_stand_beneath_each_row_on_request(results, 
     assert names[:4] == ["real images", "emigm", "nearest in training", "emigm-unguided"]
     board = np.asarray(axes.images[0].get_array())
     middle = round(axes.get_yticks()[2])
-    assert (board[middle, 5] == 7).all()
+    assert board[middle, 5].tolist() == [7, 7, 7, 255]
     assert "nearest in training" not in [
         label.get_text() for label in sample_sheet(frame, Layout(results), 32).axes[0].get_yticklabels()
     ]

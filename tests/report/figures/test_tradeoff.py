@@ -11,7 +11,19 @@ from matplotlib.text import Text
 from mgbench.report.figures.labels import spread
 from mgbench.report.figures.tradeoff import metric_panels, metric_versus
 from mgbench.report.frame import read_results
-from mgbench.report.style import COLOURS, MOST_SERIES, PAPER, SCREEN, contrast, ground, looks, on_paper, readable
+from mgbench.report.style import (
+    COLOURS,
+    DARK,
+    LIGHT,
+    MOST_SERIES,
+    PAPER,
+    SCREEN,
+    contrast,
+    looks,
+    on_dark,
+    on_paper,
+    readable,
+)
 from mgbench.report.summary import comparable, pareto, reconstruction_floors, summarise
 from tests.report.synthetic import MANY, STEPS, grid, many, record, store, sweep, tokenizer
 
@@ -187,7 +199,7 @@ def test_sixteen_methods_are_told_apart_and_named_at_their_lines(tmp_path):
     names = [text for axes in figure.axes for text in axes.texts if text.get_gid() == "name"]
     assert {text.get_text() for text in names} == set(MANY)
     assert {text.get_text(): text.get_color() for text in names} == {
-        name: readable(styles[name].colour, dark=False) for name in MANY
+        name: readable(styles[name].colour) for name in MANY
     }
     # Without their leaders, which may cross.
     boxes = [Text.get_window_extent(text) for text in names]
@@ -243,9 +255,10 @@ def test_colours_are_told_apart_with_any_colour_vision(vision):
 
 
 def test_names_in_colour_are_read_on_either_ground():
-    for pair, dark in itertools.product(COLOURS, (False, True)):
-        assert contrast(readable(pair[dark], dark), ground(dark).paper) >= 4.5
-    assert readable("#0072b2", dark=False) == "#0072b2", "what is read well stays as it is"
+    for light, _ in COLOURS:
+        assert contrast(readable(light), LIGHT.paper) >= 4.5
+        assert contrast(on_dark()[readable(light)], DARK.paper) >= 4.5
+    assert readable("#0072b2") == "#0072b2", "what is read well stays as it is"
 
 
 def test_very_many_operations_are_counted_in_thousands_and_do_not_run_together(tmp_path):

@@ -1,0 +1,52 @@
+"""How does a drawing stand in a page on a light and on a dark ground? As SVG whose colours are names that the page knows."""
+
+import re
+
+from markupsafe import Markup, escape
+
+from mgbench.report.style import on_dark
+
+# Finer than any screen shows, in typographic points.
+_DECIMALS = 2
+_NUMBER = re.compile(r"-?\d+\.\d{3,}")
+_PLACES = re.compile(r'(?<= d=")[^"]*|(?<= [xy]=")[^"]*|(?<=translate\()[^)]*')
+_ID, _REFERENCE = re.compile(r' id="([^"]*)"'), re.compile(r'(?<=[("]#)[\w-]+(?=[)"])')
+_STYLE, _COLOUR = re.compile(r'(?<= style=")[^"]*'), re.compile(r"#[0-9a-f]{6}\b")
+# What matplotlib says of all lines in a style sheet, which would be one of the whole page.
+_LINES = "stroke-linejoin:round;stroke-linecap:butt"
+
+
+def palette() -> str:
+    """The style sheet of the colours that drawings name: each as it is on a light and on a dark ground."""
+    return ":root{" + "".join(f"{_name(light)}:light-dark({light},{dark});" for light, dark in on_dark().items()) + "}"
+
+
+def inline(svg: str, name: str, alt: str, size: tuple[int, int]) -> Markup:
+    """A drawing by matplotlib as an element of a page, of a size in CSS pixels.
+
+    Its colours follow the page, what it refers to inside itself begins with `name`, and what no browser shows is left out.
+    """
+    body = svg[svg.index("<svg ") :]
+    body = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", body, flags=re.DOTALL)
+    box = re.search(r'viewBox="[^"]*"', body)
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {box[0] if box else ""} width="{size[0]}" height="{size[1]}"'
+    body = body[body.index(">") + 1 :].replace("xlink:href=", "href=")
+    body = _PLACES.sub(lambda found: _NUMBER.sub(_rounded, found[0]), body)
+    body = _STYLE.sub(lambda found: _COLOUR.sub(_by_name, found[0].replace("; ", ";").replace(": ", ":")), body)
+    referred = set(_REFERENCE.findall(body))
+    body = _ID.sub(lambda found: f' id="{name}-{found[1]}"' if found[1] in referred else "", body)
+    body = _REFERENCE.sub(lambda found: f"{name}-{found[0]}", body)
+    body = re.sub(r"\s*\n\s*", " ", re.sub(r">\s+<", "><", body))
+    return Markup(f'{head} role="img" aria-label="{escape(alt)}" style="{_LINES}">{body.strip()}')
+
+
+def _rounded(found: re.Match[str]) -> str:
+    return f"{float(found[0]):.{_DECIMALS}f}".rstrip("0").rstrip(".")
+
+
+def _by_name(found: re.Match[str]) -> str:
+    return f"var({_name(found[0])})" if found[0] in on_dark() else found[0]
+
+
+def _name(colour: str) -> str:
+    return f"--on-{colour[1:]}"

@@ -1,0 +1,64 @@
+"""What is a report made from, and what is wanted of it? The stored rows, where they lie, and the choices of who asks."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from mgbench.errors import UserError, suggestion
+from mgbench.record import Layout
+from mgbench.report.frame import of_images, panel_fields, read_results, score_names
+from mgbench.report.summary import comparable, mark_protocols
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a report shows, and how.
+
+    `where` keeps the rows for which a condition holds; `by` gives each value of a column a panel; `paper` draws the files for a
+    paper's column; `neighbours` puts the nearest training images into the sheets; `only` names the pictures to make (none:
+    all); `allow_mismatch` puts rows of different protocols together, marked; `published` are the numbers to lay the rows over.
+    """
+
+    where: str = ""
+    by: str = ""
+    paper: bool = False
+    neighbours: bool = False
+    only: tuple[str, ...] = ()
+    allow_mismatch: bool = False
+    published: str = ""
+    title: str = ""
+
+
+DEFAULT = Choices()
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The rows of a report, those of every protocol but the first marked, the folder they came from, and what is wanted."""
+
+    frame: pd.DataFrame
+    layout: Layout
+    choices: Choices = DEFAULT
+
+
+def read_stored(results: Path, study: str | None = None, choices: Choices = DEFAULT) -> Stored:
+    """Read what a report is made from, once.
+
+    Raises:
+        UserError: if there is nothing to report, a name does not exist, or rows are not comparable and may not be mixed.
+    """
+    frame = read_results(results, study, choices.where)
+    if frame.empty:
+        raise UserError(
+            f"no row has {choices.where!r}; leave --where out to see all of them"
+            if choices.where
+            else f"{results} holds no record that can be read; run the study again"
+        )
+    known = panel_fields(frame)
+    if choices.by and choices.by not in known:
+        raise UserError(f"--by takes a column that says how a row was made; {suggestion(choices.by, known)}")
+    images = of_images(frame)
+    for metric in score_names(images):
+        comparable(images, metric, choices.allow_mismatch)
+    return Stored(mark_protocols(frame), Layout(Path(results)), choices)
