@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mgbench.errors import UserError
@@ -24,6 +25,13 @@ METHOD = "method"
 WHEN, COMMAND = ("started", "finished"), "command"
 # What a record is about: images that a method drew, or how well a tokenizer gives real ones back.
 ABOUT, IMAGES, TOKENIZER = "about", "images", "tokenizer"
+
+
+class Names(tuple[str, ...]):
+    """Names that a frame carries in `attrs`: pandas copies these, deeply, with whatever is made of the frame."""
+
+    def __deepcopy__(self, _: object) -> "Names":
+        return self
 
 
 def read_results(path: Path | str, study: str | None = None, where: str = "") -> pd.DataFrame:
@@ -58,8 +66,9 @@ def read_results(path: Path | str, study: str | None = None, where: str = "") ->
     frame = select(_frame(rows), where)
     frame["series"] = name_series(frame)
     missing = len(wanted) - len(rows) - sum(Path(name).parent.name in {key for key, _ in wanted} for name in corrupt)
-    said = {name: getattr(view, name, "") for name in ("command", "references", "packages")}
-    frame.attrs.update(corrupt=corrupt, missing=missing, study=study or "", **said)
+    said = {name: getattr(view, name, "") for name in ("command", "references")}
+    said |= {"corrupt": Names(corrupt), "packages": Names(getattr(view, "packages", ()))}
+    frame.attrs.update(missing=missing, study=study or "", **said)
     return frame
 
 
@@ -69,7 +78,7 @@ def of_images(frame: pd.DataFrame) -> pd.DataFrame:
         return frame
     rows = frame[frame[ABOUT] == IMAGES].infer_objects()
     known = {names: list(frame.attrs.get(names, ())) for names in ("scores", "costs")}
-    kept = {names: [name for name in known[names] if rows[name].notna().any()] for names in known}
+    kept = {names: Names(name for name in known[names] if rows[name].notna().any()) for names in known}
     rows.attrs.update(kept)
     return rows.drop(columns=sorted({*known["scores"], *known["costs"]} - {*kept["scores"], *kept["costs"]}))
 
@@ -116,7 +125,7 @@ def _frame(rows: list[tuple[Record, str]]) -> pd.DataFrame:
         values = [row.get(name) for row in cells]
         column = pd.Series(values, frame.index, object)
         frame[name] = column if column.isna().any() else column.infer_objects()
-    frame.attrs.update(scores=scores, costs=costs, origin=origin, fields=fields)
+    frame.attrs.update(scores=Names(scores), costs=Names(costs), origin=Names(origin), fields=Names(fields))
     return frame
 
 
@@ -146,31 +155,32 @@ def _steps(record: Record) -> Any:
 def name_series(frame: pd.DataFrame, besides: tuple[str, ...] = ()) -> list[str]:
     """The series of every row: its method with the fields that vary within it, besides those that are points of a line."""
     spelled = spelled_fields(frame).drop(columns=[POINT, REPEAT, *besides], errors="ignore")
-    varies = spelled.groupby(frame["method"]).nunique() > 1
-    varying = {method: [name for name in spelled if varies.at[method, name]] for method in varies.index}
-    return [
-        ", ".join([str(method), *(f"{name}={values[name]}" for name in varying[method])])
-        for method, values in zip(frame["method"], spelled.to_dict("records"), strict=True)
-    ]
+    names = np.array([str(method) for method in frame["method"]], object)
+    for places in frame.groupby("method", sort=False).indices.values():
+        for name in spelled:
+            values = spelled[name].to_numpy()[places]
+            if (values != values[0]).any():
+                names[places] += f", {name}=" + values
+    return list(names)
 
 
 def spelled_fields(frame: pd.DataFrame) -> pd.DataFrame:
     """The recipe of every row as text, a column per field; sampling by the schedule of training is "none" of its own."""
     fields = [name for name in frame.attrs.get("fields", FIELDS) if name in frame]
-    spelled = pd.DataFrame({name: _spelled(frame[name]) for name in fields}, index=frame.index)
+    spelled = pd.DataFrame({name: _spelled(frame[name]) for name in fields}, index=frame.index, dtype=object)
     if {"mask_schedule", "sampling_schedule"} <= set(fields):
         follows = spelled["sampling_schedule"] == spelled["mask_schedule"]
         spelled.loc[follows, "sampling_schedule"] = "none"
     return spelled
 
 
-def _spelled(values: pd.Series) -> list[str]:
+def _spelled(values: pd.Series) -> np.ndarray:
     """As `spell`; a long column has few values, and each is spelled once."""
     if any(isinstance(value, list) for value in values.dropna().iloc[:1]):
-        return [spell(value) for value in values]
+        values = values.map(lambda value: tuple(value) if isinstance(value, list) else value)
     places, found = pd.factorize(values, use_na_sentinel=False)
-    known = [spell(value) for value in found]
-    return [known[place] for place in places]
+    known: np.ndarray = np.array([spell(value) for value in found], object)[places]
+    return known
 
 
 def panel_fields(frame: pd.DataFrame) -> list[str]:

@@ -21,7 +21,9 @@ def test_a_frame_has_a_row_per_record_and_a_column_per_field_score_and_cost(tmp_
     frame = read_results(store(tmp_path, record("emigm", 8, 0), record("maskgit", 4, 1)))
     assert len(frame) == 2
     assert {"key", "method", "mask_schedule", "seed", FID, f"floor {FID}", "nfe", "protocol", "device"} <= set(frame)
-    assert frame.attrs["scores"] == [FID, "kid[digits_cnn]", "accuracy[digits_cnn]"], "as the recipe asks for them"
+    assert list(frame.attrs["scores"]) == [FID, "kid[digits_cnn]", "accuracy[digits_cnn]"], (
+        "as the recipe asks for them"
+    )
 
 
 def test_a_study_shows_its_rows_only_under_its_names_and_in_its_order(tmp_path):

@@ -21,7 +21,7 @@ def drawn(tmp_path_factory):
 
 def placed(svg):
     """Every number of every path."""
-    paths = [element.get("d") for element in ET.fromstring(svg).iter() if element.tag.endswith("path")]
+    paths = [element.get("d", "") for element in ET.fromstring(svg).iter() if element.tag.endswith("path")]
     return [float(number) for path in paths for number in re.findall(r"-?\d+\.?\d*", path)]
 
 

@@ -16,7 +16,6 @@ from mgbench.report.figures.picture import Picture
 from mgbench.report.frame import POINT, REPEAT, name_series, of_images, score_names, spelled_fields
 from mgbench.report.measures import higher_is_better, number, score_axis, score_name
 from mgbench.report.names import short_names
-from mgbench.report.paired import interval
 from mgbench.report.stored import Stored
 from mgbench.report.style import (
     MOST_LONG,
@@ -29,13 +28,14 @@ from mgbench.report.style import (
     panel,
     theme,
 )
-from mgbench.report.summary import comparable
+from mgbench.report.summary import comparable, half_width
 from mgbench.spec import Spec
 
 FIELD, OPTION = "guidance_schedule", "scale"
 # Scores that guidance trades against the first one; at most so many panels.
 MOST_PANELS = 3
 UNGUIDED = 1.0
+COLUMNS = ["line", "series", POINT, "scale", "mean", "low", "high"]
 
 
 def pictures(stored: Stored) -> Iterator[Picture]:
@@ -99,41 +99,32 @@ def sweep(frame: pd.DataFrame, metric: str, allow_mismatch: bool = False) -> pd.
     rows = comparable(frame, metric, allow_mismatch)
     spelled = spelled_fields(rows)
     if FIELD not in spelled:
-        return _lines([])
+        return pd.DataFrame(columns=COLUMNS)
     known = {spec: scale_of(spec) for spec in spelled[FIELD].unique()}
     scales = spelled[FIELD].map(known)
     forms = spelled[FIELD].map(
         {spec: str(_without_scale(Spec.parse(spec))) for spec in known if known[spec] is not None}
     )
     rest = spelled.drop(columns=[FIELD, REPEAT, "metrics"], errors="ignore")
-    line = name_series(rows, (FIELD,))
-    rows = rows.assign(line=line, scale=scales, form=forms, score=pd.to_numeric(rows[metric]))
+    rows = rows.assign(line=name_series(rows, (FIELD,)), scale=scales, form=forms, score=pd.to_numeric(rows[metric]))
     rows["rest"] = pd.util.hash_pandas_object(rest, index=False)
     bare = spelled[FIELD] == forms
-    made = []
-    for (form, _), part in rows[~bare & scales.notna()].groupby(["form", "rest"], sort=False):
-        unguided = rows[bare & (rows["scale"] == UNGUIDED) & (rows["rest"] == part["rest"].iloc[0])]
-        line = pd.concat([unguided, part])
-        if line["scale"].nunique() > 2 or part["scale"].nunique() > 1:
-            groups = line.groupby("scale")["score"]
-            made += [_point(str(form), part, scale, scores) for scale, scores in groups]
-    return _best_steps(_lines(made))
+    return _best_steps(_lines(rows[~bare & scales.notna()], rows[bare & (scales == UNGUIDED)]))
 
 
-def _point(form: str, part: pd.DataFrame, scale: Any, scores: pd.Series) -> dict[str, Any]:
-    first = part.iloc[0]
-    mean, low, high = interval(scores.to_numpy(float))
-    point = {
-        "line": f"{first['line']}, {FIELD}={form}",
-        "series": first["series"],
-        POINT: first[POINT],
-        "scale": scale,
-    }
-    return {**point, "mean": mean, "low": low, "high": high}
-
-
-def _lines(made: list[dict[str, Any]]) -> pd.DataFrame:
-    return pd.DataFrame(made, columns=["line", "series", POINT, "scale", "mean", "low", "high"])
+def _lines(guided: pd.DataFrame, unguided: pd.DataFrame) -> pd.DataFrame:
+    """The mean score of every line at every scale; what is unguided belongs to all lines of its settings."""
+    firsts = guided.drop_duplicates(["form", "rest"])[["form", "rest", "line", "series", POINT]]
+    base = firsts.merge(unguided[["rest", "scale", "score"]], on="rest")
+    own = firsts.merge(guided[["form", "rest", "scale", "score"]], on=["form", "rest"])
+    points = pd.concat([base, own.assign(guided=own["scale"])], ignore_index=True)
+    counts = points.groupby(["form", "rest"])[["scale", "guided"]].transform("nunique")
+    keys = ["form", "rest", "line", "series", POINT, "scale"]
+    scored = points[(counts["scale"] > 2) | (counts["guided"] > 1)].groupby(keys, sort=False)["score"]
+    found = scored.agg(["mean", "std", "count"]).reset_index()
+    half = half_width(found["std"].to_numpy(float), found["count"].to_numpy())
+    named = found["line"] + f", {FIELD}=" + found["form"]
+    return found.assign(line=named, low=found["mean"] - half, high=found["mean"] + half)[COLUMNS]
 
 
 def _best_steps(found: pd.DataFrame) -> pd.DataFrame:
