@@ -197,7 +197,8 @@ def _house(colours: Ground, size: Medium) -> dict[str, Any]:
     return {
         # An image in a file is the pixels that were given, not what they come to on this canvas.
         "figure.dpi": DPI, "image.composite_image": False,
-        "figure.constrained_layout.h_pad": 0.08, "svg.hashsalt": "mgbench", "pdf.fonttype": 42,
+        "figure.constrained_layout.h_pad": 0.08, "figure.autolayout": False,
+        "figure.constrained_layout.use": False, "svg.hashsalt": "mgbench", "pdf.fonttype": 42,
         "font.size": size.text, "font.family": "sans-serif",
         "figure.facecolor": colours.paper, "axes.facecolor": colours.paper, "savefig.facecolor": "auto",
         "text.color": colours.ink, "axes.labelcolor": colours.ink, "axes.titlecolor": colours.ink,

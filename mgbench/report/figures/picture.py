@@ -56,7 +56,7 @@ def settle(figure: Figure) -> None:
     """Lay a figure out once and for all, so that every file of it is the same and none has to be laid out again."""
     if figure.get_layout_engine() is not None:
         figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)
 
 
 def files_of(picture: Picture, figure: Figure) -> Iterator[tuple[str, bytes]]:

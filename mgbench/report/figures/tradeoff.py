@@ -132,7 +132,7 @@ def metric_panels(
             figure.draw_without_rendering()
             for axes, found in zip(figure.axes, shown, strict=False):
                 label_lines(axes, found, styles, pareto(found, higher), names=beside)
-        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)
     return figure
 
 
