@@ -1,7 +1,7 @@
 """What do the stored records say? One tidy frame: a row per record, a column per field, score and cost."""
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -167,20 +167,20 @@ def name_series(frame: pd.DataFrame, besides: tuple[str, ...] = ()) -> list[str]
 def spelled_fields(frame: pd.DataFrame) -> pd.DataFrame:
     """The recipe of every row as text, a column per field; sampling by the schedule of training is "none" of its own."""
     fields = [name for name in frame.attrs.get("fields", FIELDS) if name in frame]
-    spelled = pd.DataFrame({name: _spelled(frame[name]) for name in fields}, index=frame.index, dtype=object)
+    spelled = pd.DataFrame({name: written(frame[name], spell) for name in fields}, index=frame.index, dtype=object)
     if {"mask_schedule", "sampling_schedule"} <= set(fields):
         follows = spelled["sampling_schedule"] == spelled["mask_schedule"]
         spelled.loc[follows, "sampling_schedule"] = "none"
     return spelled
 
 
-def _spelled(values: pd.Series) -> np.ndarray:
-    """As `spell`; a long column has few values, and each is spelled once."""
+def written(values: pd.Series, write: Callable[[Any], str]) -> np.ndarray:
+    """The text of every value; a long column has few values, and each is written once."""
     if any(isinstance(value, list) for value in values.dropna().iloc[:1]):
         values = values.map(lambda value: tuple(value) if isinstance(value, list) else value)
     places, found = pd.factorize(values, use_na_sentinel=False)
-    known: np.ndarray = np.array([spell(value) for value in found], object)[places]
-    return known
+    texts: np.ndarray = np.array([write(value) for value in found], object)[places]
+    return texts
 
 
 def panel_fields(frame: pd.DataFrame) -> list[str]:

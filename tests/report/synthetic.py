@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ ORIGIN = {
     "started": "2026-01-05T10:00:00", "finished": "2026-01-05T10:02:00", "command": "mgbench run --plugins emigm",
 }  # fmt: skip
 STEPS = (1, 2, 4, 8, 16, 32)
+SPELLED = Recipe().spelled()
 # Where a method's FID ends, how steeply it gets there, network forwards per step, whether it knows labels, its head.
 METHODS = {
     "emigm": (24.0, 0.9, 1.6, True, "diffusion(width=256)"),
@@ -51,7 +53,7 @@ def record(method: str = "emigm", steps: int = 8, seed: int = 0, **changes: Any)
     """One finished row; `recipe` among the changes adds to the recipe, every other one replaces a field."""
     end, slope, forwards, labels, head = MANY.get(method, METHODS["emigm"])
     fields = {"mask_schedule": "exp(rate=5.0)", "head": head, "labels": labels, "sampling_steps": steps, "seed": seed}
-    recipe = {**Recipe().spelled(), **fields, **changes.pop("recipe", {})}
+    recipe = {**SPELLED, **fields, **changes.pop("recipe", {})}
     random = np.random.default_rng([seed, steps, len(method)])
     fid = end * (1 + slope / steps) * (1 + 0.03 * random.standard_normal())
     made = Record(
@@ -139,6 +141,16 @@ def tokenizer(spec: str = "patch(size=2)", seed: int = 0, **scores: float) -> Re
     found = scores or {f"fid[{EXTRACTOR}]": 9.5, "rmse": 12.5}
     made = record("tokenizer", scores=found, costs={"tokens": 16.0}, protocol="of tokenizers", about="tokenizer")
     return replace(made, key=digest(["tokenizer", recipe, seed]), recipe=recipe)
+
+
+def large(rows: int) -> Iterator[Record]:
+    """As many rows as asked for: methods, samplers, guidance scales, numbers of steps and seeds, the seeds slowest."""
+    points = list(itertools.product(MANY, range(7), (1.0, 1.5, 2.0), STEPS))
+    for place in range(rows):
+        seed, (method, sampler, scale, steps) = place // len(points), points[place % len(points)]
+        fields = {"sampler": f"maskgit(temperature={sampler}.5)", "guidance_schedule": f"constant(scale={scale})"}
+        made = record(method, steps, seed, recipe=fields)
+        yield replace(made, scores={**made.scores, FID: made.scores[FID] * (1 + 0.01 * sampler + (scale - 1.5) ** 2)})
 
 
 def grid(methods: Any = METHODS, steps: Any = STEPS, seeds: Any = range(3)) -> list[Record]:

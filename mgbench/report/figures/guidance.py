@@ -1,6 +1,7 @@
 """How hard should one push towards the label? Scores against the guidance scale, which is read from the spec."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from mgbench.errors import UserError
 from mgbench.report.figures.axes import scale_height
 from mgbench.report.figures.labels import below
 from mgbench.report.figures.picture import Picture
+from mgbench.report.figures.tradeoff import draw_line
 from mgbench.report.frame import POINT, REPEAT, name_series, of_images, score_names, spelled_fields
 from mgbench.report.measures import higher_is_better, number, score_axis, score_name
 from mgbench.report.names import short_names
@@ -24,7 +26,6 @@ from mgbench.report.style import (
     legend_label,
     letters,
     looks,
-    medium,
     panel,
     theme,
 )
@@ -41,23 +42,25 @@ COLUMNS = ["line", "series", POINT, "scale", "mean", "low", "high"]
 def pictures(stored: Stored) -> Iterator[Picture]:
     """The sweep of the guidance scale, where some line has at least three scales, or two that are guided."""
     frame = stored.frame
-    metrics = [metric for metric in score_names(of_images(frame)) if len(sweep(frame, metric, allow_mismatch=True))][
-        :MOST_PANELS
-    ]
-    if metrics:
-        names = ", ".join(map(score_name, metrics))
-        steps = " or ".join(
-            str(count) for count in sorted(sweep(frame, metrics[0], allow_mismatch=True)[POINT].unique())
-        )
+    sweeps = {metric: found for metric in score_names(of_images(frame)) if len(found := sweep(frame, metric, True))}
+    sweeps = dict(list(sweeps.items())[:MOST_PANELS])
+    for metric, found in list(sweeps.items())[:1]:
+        names = ", ".join(map(score_name, sweeps))
+        steps = " or ".join(str(count) for count in sorted(found[POINT].unique()))
         yield Picture(
             "Choices",
             "guidance",
             f"{names} against the guidance scale",
             f"Scale 1 is the conditional model without guidance. Each line keeps everything else the same, at {steps} steps. "
-            "Bands: 95 % interval over seeds.",
-            _alt(frame, metrics[0]),
-            lambda: guidance_panels(frame, metrics, styles=looks(frame)),
+            f"Bands: 95 % interval over seeds.{_which(found)}",
+            _alt(found, metric, higher_is_better(frame, metric)),
+            partial(_panels, frame, sweeps),
         )
+
+
+def _which(found: pd.DataFrame) -> str:
+    lines = found["line"].nunique()
+    return f" Of {lines:,} lines, the {MOST_LONG} that come to the best score." if lines > MOST_LONG else ""
 
 
 def scale_of(spec: str) -> float | None:
@@ -144,67 +147,62 @@ def score_versus_scale(
     *,
     styles: Mapping[str, Look] | None = None,
     allow_mismatch: bool = False,
-    legend: bool = True,
 ) -> Axes:
     """Draw a score against the guidance scale, a line per method and settings, with its 95 % interval over seeds.
 
     Raises:
         UserError: if there is no such score, or the rows are not comparable.
     """
+    found, higher = sweep(frame, metric, allow_mismatch), higher_is_better(frame, metric)
     with theme(bare=ax is not None):
         axes = ax if ax is not None else Figure(figsize=panel(), layout="constrained").subplots()
-        found = sweep(frame, metric, allow_mismatch)
-        kept = _line_looks(found, {**looks(frame), **(styles or {})})
-        for name, line in found.groupby("line", sort=False):
-            if str(name) in kept:
-                _draw(axes, line, kept[str(name)])
-        if len(found):
-            scale_height(axes, found["mean"])
-        axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.set_xlabel("Guidance scale (1: none)")
-        axes.set_ylabel(legend_label(score_axis(metric, higher_is_better(frame, metric)), letters(0.5 * panel()[1])))
-        if legend and kept:
+        kept = _line_looks(found, {**looks(frame), **(styles or {})}, higher)
+        _draw_sweep(axes, found, kept, score_axis(metric, higher))
+        if kept:
             axes.legend([look.handle() for look in kept.values()], list(map(legend_label, short_names(kept).values())))
     return axes
 
 
 def guidance_panels(frame: pd.DataFrame, metrics: list[str], *, styles: Mapping[str, Look] | None = None) -> Figure:
     """A whole figure: a panel per score over one axis of scales, and one legend."""
+    return _panels(frame, {metric: sweep(frame, metric, allow_mismatch=True) for metric in metrics}, styles)
+
+
+def _panels(frame: pd.DataFrame, sweeps: dict[str, pd.DataFrame], styles: Mapping[str, Look] | None = None) -> Figure:
+    first, found = next(iter(sweeps.items()))
+    kept = _line_looks(found, {**looks(frame), **(styles or {})}, higher_is_better(frame, first))
     with theme():
-        figure = Figure(figsize=panel(1, 0.72 * len(metrics) + 0.1), layout="constrained")
-        grid = np.ravel(figure.subplots(len(metrics), squeeze=False, sharex=True))
-        for axes, metric in zip(grid, metrics, strict=True):
-            score_versus_scale(frame, metric, axes, styles=styles, allow_mismatch=True, legend=False)
+        figure = Figure(figsize=panel(1, 0.72 * len(sweeps) + 0.1), layout="constrained")
+        grid = np.ravel(figure.subplots(len(sweeps), squeeze=False, sharex=True))
+        for axes, (metric, found) in zip(grid, sweeps.items(), strict=True):
+            _draw_sweep(axes, found, kept, score_axis(metric, higher_is_better(frame, metric)))
             axes.label_outer()
-        kept = _line_looks(sweep(frame, metrics[0], allow_mismatch=True), {**looks(frame), **(styles or {})})
         below(figure, list(kept), kept)
         figure.align_ylabels()
     return figure
 
 
-def _line_looks(found: pd.DataFrame, styles: Mapping[str, Look]) -> dict[str, Look]:
-    """The look of each line: that of its first series."""
-    firsts = found.drop_duplicates("line").head(MOST_LONG)
+def _line_looks(found: pd.DataFrame, styles: Mapping[str, Look], higher: bool) -> dict[str, Look]:
+    """The look of each line, that of its first series; of very many those that come to the best score."""
+    best = found.sort_values("mean", ascending=not higher, kind="stable")["line"].unique()[:MOST_LONG]
+    firsts = found[found["line"].isin(best)].drop_duplicates("line")
     return {str(line): styles[str(series)] for line, series in zip(firsts["line"], firsts["series"], strict=True)}
 
 
-def _draw(axes: Axes, line: pd.DataFrame, look: Look) -> None:
-    drawn = axes.plot(line["scale"], line["mean"], color=look.colour, linewidth=medium().line, **look.marks())[0]
-    if look.dashes:
-        drawn.set_dashes(look.dashes)
-    band = line.dropna(subset=["low", "high"])
-    if len(band):
-        axes.fill_between(
-            band["scale"], band["low"], band["high"], color=look.colour, alpha=0.14, linewidth=0, zorder=1
-        )
+def _draw_sweep(axes: Axes, found: pd.DataFrame, kept: Mapping[str, Look], name: str) -> None:
+    shown = found[found["line"].isin(list(kept))]
+    for line, points in shown.groupby("line", sort=False):
+        draw_line(axes, points.rename(columns={"scale": "cost"}), kept[str(line)])
+    if len(shown):
+        scale_height(axes, shown["mean"])
+    axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_xlabel("Guidance scale (1: none)")
+    axes.set_ylabel(legend_label(name, letters(0.5 * panel()[1])))
 
 
-def _alt(frame: pd.DataFrame, metric: str) -> str:
-    found = sweep(frame, metric, allow_mismatch=True)
-    best = found.sort_values("mean", ascending=not higher_is_better(frame, metric), kind="stable").drop_duplicates(
-        "line"
-    )
+def _alt(found: pd.DataFrame, metric: str, higher: bool) -> str:
+    best = found.sort_values("mean", ascending=not higher, kind="stable").drop_duplicates("line")
     columns = best[["line", "mean", "scale"]].head(MOST_SERIES).to_numpy().tolist()
     said = [f"{line}: best {number(mean)} at scale {scale:g}" for line, mean, scale in columns]
     return f"Line chart of {score_name(metric)} against the guidance scale. {'; '.join(said)}."

@@ -63,6 +63,13 @@ class Room:
         self.boxes.append((centre, half))
 
 
+def lay_out(figure: Figure) -> None:
+    """Find the places of everything, without drawing it."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+
+
 def fits_beside(names: list[str]) -> bool:
     """Whether names, shortened, can stand at the ends of their lines."""
     return all(len(name) <= NAME_WIDTH for name in short_names(names).values())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from mgbench.report.figures.labels import lay_out
 from mgbench.report.stored import Stored
 from mgbench.report.style import DPI, theme
 
@@ -54,9 +55,8 @@ def as_bytes(figure: Figure, kind: str, pixels: int = 2) -> bytes:
 
 def settle(figure: Figure) -> None:
     """Lay a figure out once and for all, so that every file of it is the same and none has to be laid out again."""
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()
-        figure.set_layout_engine(None)
+    lay_out(figure)
+    figure.set_layout_engine(None)
 
 
 def files_of(picture: Picture, figure: Figure) -> Iterator[tuple[str, bytes]]:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from mgbench.recipe import KINDS
 from mgbench.report.figures.axes import draw_level, draw_note, limit_height, lines_share, scale_height, scale_width
-from mgbench.report.figures.labels import below, fits_beside, label_lines
+from mgbench.report.figures.labels import below, fits_beside, label_lines, lay_out
 from mgbench.report.frame import ABOUT, TOKENIZER, name_series, spell
 from mgbench.report.measures import (
     cost_axis,
@@ -34,6 +34,8 @@ from mgbench.report.style import (
 from mgbench.report.summary import comparable, floor_of, pareto, reconstruction_floors, summarise
 
 FIRST = "nfe"
+# Of more series than this that are drawn faintly, as many are drawn, spread over all of them.
+MOST_FAINT = 100
 
 
 def metric_versus(
@@ -66,7 +68,7 @@ def metric_versus(
         _draw_rest(axes, rest)
         _draw_front(axes, pareto(summary, higher))
         for name, line in shown.groupby("series", sort=False):
-            _draw_line(axes, line, styles[str(name)])
+            draw_line(axes, line, styles[str(name)])
         scale_width(axes, summary["cost"])
         _draw_floors(axes, frame, metric, rows, shown)
         axes.set_xlabel(cost_axis(cost))
@@ -129,7 +131,7 @@ def metric_panels(
         figure.align_ylabels()
         # Names need to know where lines end, and the layout how long the names are; then it is final.
         for _ in range(2 if beside else 1):
-            figure.draw_without_rendering()
+            lay_out(figure)
             for axes, found in zip(figure.axes, shown, strict=False):
                 label_lines(axes, found, styles, pareto(found, higher), names=beside)
         figure.set_layout_engine(None)
@@ -177,7 +179,8 @@ def _height(shown: pd.DataFrame, beside: bool) -> float:
     return max(panel()[1], lines(shown["series"].nunique() * 0.8 + 4) if beside else 0)
 
 
-def _draw_line(axes: Axes, line: pd.DataFrame, look: Look) -> None:
+def draw_line(axes: Axes, line: pd.DataFrame, look: Look) -> None:
+    """Draw a series' `mean` over its `cost`, with its interval as a band; a single point with a bar."""
     alone = len(line) == 1
     drawn = axes.plot(line["cost"], line["mean"], color=look.colour, linewidth=medium().line, zorder=3, **look.marks())[
         0
@@ -196,9 +199,13 @@ def _draw_line(axes: Axes, line: pd.DataFrame, look: Look) -> None:
 def _draw_rest(axes: Axes, rest: pd.DataFrame) -> None:
     if rest.empty:
         return
-    faint = [line[["cost", "mean"]].to_numpy(float) for _, line in rest.groupby("series", sort=False)]
+    places, names = pd.factorize(rest["series"])
+    picked = np.unique(np.linspace(0, len(names) - 1, MOST_FAINT).astype(int))
+    points = rest[["cost", "mean"]].to_numpy(float)
+    faint = [points[places == place] for place in picked]
     axes.add_collection(LineCollection(faint, colors=LIGHT.quiet, alpha=0.18, linewidths=0.8, zorder=0.5, gid="rest"))
-    draw_note(axes, f"faint: {rest['series'].nunique():,} more series")
+    of_them = f"{len(picked)} of " if len(picked) < len(names) else ""
+    draw_note(axes, f"faint: {of_them}{len(names):,} more series")
 
 
 def _draw_front(axes: Axes, front: pd.DataFrame) -> None:

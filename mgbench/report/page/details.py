@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mgbench.record import Layout
-from mgbench.report.frame import FLOOR, HEAD, TAIL, score_names, spell
+from mgbench.report.frame import FLOOR, HEAD, TAIL, score_names, spell, written
 from mgbench.report.measures import cost_axis, score_name
 from mgbench.report.page.repeat import commands
 from mgbench.report.summary import MARK
@@ -63,8 +63,9 @@ def field(title: str, texts: Iterable[str]) -> dict[str, Any]:
 
 
 def _column(frame: pd.DataFrame, name: str, title: str | None = None) -> dict[str, Any]:
-    values = frame[name] if name in frame else [None] * len(frame)
-    return field(title or name.replace("_", " "), map(_written, values))
+    if name not in frame:
+        return field(title or name, [""] * len(frame))
+    return field(title or name.replace("_", " "), written(frame[name], _written))
 
 
 def _warnings(frame: pd.DataFrame) -> dict[str, Any]:

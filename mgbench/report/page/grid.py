@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mgbench.report.frame import POINT, REPEAT, score_names, spell
+from mgbench.report.frame import POINT, REPEAT, score_names, spell, written
 from mgbench.report.measures import cost_short, number, score_name
 from mgbench.report.page.details import recipe_fields
 from mgbench.report.page.shell import finite
@@ -147,7 +147,7 @@ def _names(frame: pd.DataFrame) -> list[Column]:
 
 
 def _text(frame: pd.DataFrame, name: str, **options: Any) -> Column:
-    return Column(name.replace("_", " "), [spell(value) for value in frame[name]], **options)
+    return Column(name.replace("_", " "), written(frame[name], spell).tolist(), **options)
 
 
 def _members(frame: pd.DataFrame, table: pd.DataFrame) -> list[list[int]]:
