@@ -34,7 +34,12 @@ def test_a_report_of_ten_thousand_rows_is_written_completely(results, tmp_path):
     data = json.loads(re.search(r'id="data">(.*?)</script>', page.read_text(), re.DOTALL)[1])
     assert len(data["grids"]["rows"]["columns"][0]["codes"]) == ROWS
     drawn = {picture.name for picture in gallery(read_stored(results, "large")) if picture.draw() is not None}
-    assert {"figures/fid-versus-nfe", "figures/guidance", "figures/effects-fid", "figures/fid-by-sampler"} <= drawn
+    assert {
+        "figures/fid-versus-nfe",
+        "figures/guidance",
+        "figures/effects-fid",
+        "figures/fid-by-guidance-schedule",
+    } <= drawn
     for name in drawn:
         assert all((tmp_path / "out" / f"{name}.{kind}").stat().st_size > 0 for kind in ("png", "svg", "pdf")), name
     for name in ("table.md", "table.tex", "table.parquet", "methods.md"):

@@ -1,10 +1,15 @@
 """How are the axes of a trade-off scaled, and how are levels that nothing can beat drawn?"""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
+from matplotlib.text import Annotation, Text
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from mgbench.report.measures import briefly
@@ -12,7 +17,11 @@ from mgbench.report.style import LIGHT, letters, medium, panel
 
 # From this ratio between its largest and smallest value on, an axis is logarithmic.
 BIG_RATIO = 6.0
+# From this one on, one that also shows 0 or less is logarithmic beyond some distance from it.
+VERY_BIG_RATIO = 30.0
 MANY = 1e5
+# The height of a line in sizes of its text, the text of levels in that of the figure, and their distance in points.
+LINE, LEVEL_TEXT, GAP = 1.2, 0.86, 2.0
 LOGARITHMIC = "log"
 # The lines keep at least this share of the height; a floor that would leave them less is shown at the edge.
 LINES_SHARE = 0.3
@@ -44,11 +53,21 @@ def lines_share(shown: pd.DataFrame) -> float:
 
 
 def scale_height(axes: Axes, values: pd.Series, floors: Sequence[float] = (), share: float = LINES_SHARE) -> None:
-    """Logarithmic where the values, or they and a floor that is near, are positive and span a big ratio."""
+    """Logarithmic where the values, or they and a floor that is near, are positive and span a big ratio.
+
+    Where something is 0 or less, linear; or, where what is above 0 spans a very big ratio, linear about 0 and logarithmic
+    beyond.
+    """
     low, high = _span(values, floors, share)
-    if low > 0 and high / low >= BIG_RATIO and values.min() > 0:
-        axes.set_yscale("log")
+    least = min([float(values.min()), *floors])
+    linear = max(-least, float(values[values > 0].min())) if (values > 0).any() else np.inf
+    if least > 0 and high / low >= BIG_RATIO:
+        axes.set_yscale(LOGARITHMIC)
         axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    elif least <= 0 and high / linear >= VERY_BIG_RATIO:
+        # A power of ten, because the ticks are.
+        axes.set_yscale("symlog", linthresh=10 ** np.ceil(np.log10(linear)))
         axes.yaxis.set_minor_formatter(NullFormatter())
     else:
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
@@ -59,8 +78,7 @@ def limit_height(axes: Axes, shown: pd.DataFrame, floors: Sequence[float] = ()) 
     """Show every mean, as much of the bands as does not push the lines together, and the floors that are near."""
     if shown.empty:
         return
-    logarithmic = axes.get_yscale() == LOGARITHMIC
-    to, back = (np.log, np.exp) if logarithmic else (_same, _same)
+    logarithmic, (to, back) = axes.get_yscale() == LOGARITHMIC, _along(axes)
     low, high = to(shown["mean"].min()), to(shown["mean"].max())
     bands = shown[["low", "high"]].dropna()
     reach = max(0.35 * (high - low), 0.02 * abs(high), 1e-9)
@@ -90,17 +108,54 @@ def draw_level(axes: Axes, level: float, said: str, *, right: bool = False, dots
     low, high = axes.get_ylim()
     edge = min(max(level, low), high)
     arrow = " ↓" if level < low else " ↑" if level > high else ""
-    to = np.log if axes.get_yscale() == LOGARITHMIC else _same
-    upwards = to(edge) - to(low) < (to(high) - to(low)) / 2
+    upwards = axes.transAxes.inverted().transform(axes.transData.transform((1, edge)))[1] < 0.5
     style = (0, (1, 2)) if dots else (0, (5, 3))
     width = 0.65 * medium().line
     axes.axhline(edge, color=LIGHT.quiet, linestyle=style, linewidth=width, zorder=1.5, gid="floor")
     axes.annotate(
         f"{said}: {briefly(level)}{arrow}", (1 if right else 0, edge), xycoords=("axes fraction", "data"),
-        xytext=(-4 if right else 4, 3 if upwards else -3), textcoords="offset points",
+        xytext=(-4 if right else 4, GAP if upwards else -GAP), textcoords="offset points",
         ha="right" if right else "left", va="bottom" if upwards else "top",
-        fontsize=0.86 * medium().text, color=LIGHT.quiet, gid="floor",
+        fontsize=LEVEL_TEXT * medium().text, color=LIGHT.quiet, gid="floor", path_effects=halo(axes),
     )  # fmt: skip
+
+
+def separate_levels(axes: Axes) -> None:
+    """Stack the names of levels that lie near each other beyond all of their lines; call once the axes have their size."""
+    names = [text for text in axes.texts if text.get_gid() == "floor" and isinstance(text, Annotation)]
+    points, size = 72 / axes.figure.dpi, LINE * LEVEL_TEXT * medium().text
+    middle = (axes.bbox.y0 + axes.bbox.y1) / 2 * points
+    placed = [(float(axes.transData.transform((1, name.xy[1]))[1]) * points, name) for name in names]
+    apart = sum(_widest(names, side) for side in (0, 1)) < axes.bbox.width
+    for sign in (1, -1):
+        half = [(sign * place, name) for place, name in placed if (place < middle) == (sign > 0)]
+        for group in _stacks(sorted(half, key=itemgetter(0)), size):
+            turns = {side: itertools.count() for side in (0, 1)}
+            for place, name in group:
+                # Names at the left and at the right stand in one line where there is room for both.
+                turn = next(turns[int(name.xy[0]) if apart else 0])
+                name.set_verticalalignment("bottom" if sign > 0 else "top")
+                name.xyann = (name.xyann[0], sign * (group[-1][0] - place + GAP + turn * size))
+
+
+def _widest(names: list[Annotation], side: int) -> float:
+    return max((Text.get_window_extent(name).width for name in names if name.xy[0] == side), default=0.0)
+
+
+def _stacks(levels: list[tuple[float, Annotation]], size: float) -> list[list[tuple[float, Annotation]]]:
+    """Levels (rising) in groups, such that the names of a group, stacked on its last line, end before the next group begins."""
+    groups: list[list[tuple[float, Annotation]]] = []
+    for level in levels:
+        groups.append([level])
+        while len(groups) > 1 and groups[-2][-1][0] + GAP + len(groups[-2]) * size > groups[-1][0][0]:
+            last = groups.pop()
+            groups[-1] += last
+    return groups
+
+
+def halo(axes: Axes) -> list[withStroke]:
+    """An outline in the colour of the ground, so that text stays readable where it crosses a band or a grid."""
+    return [withStroke(linewidth=0.22 * medium().text, foreground=axes.get_facecolor())]
 
 
 def draw_note(axes: Axes, text: str) -> None:
@@ -123,8 +178,12 @@ def _span(values: pd.Series, floors: Sequence[float], share: float) -> tuple[flo
     return found
 
 
-def _same(value: float) -> float:
-    return value
+def _along(axes: Axes) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """From a value to where it lies along the height, in units of no account, and back."""
+    if axes.get_yscale() == LOGARITHMIC:
+        return np.log, np.exp
+    scale = axes.yaxis.get_transform()
+    return scale.transform, scale.inverted().transform
 
 
 def _plainly(value: float, _: int) -> str:

@@ -9,8 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mgbench.report.figures.axes import draw_note
-from mgbench.report.figures.labels import halo
+from mgbench.report.figures.axes import draw_note, halo
 from mgbench.report.figures.picture import Picture
 from mgbench.report.frame import of_images, score_names
 from mgbench.report.measures import family, higher_is_better, number, score_name, slug

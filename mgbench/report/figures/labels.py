@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 from matplotlib.transforms import ScaledTranslation, Transform
 
+from mgbench.report.figures.axes import LINE, halo, separate_levels
 from mgbench.report.frame import POINT
 from mgbench.report.names import short_names
 from mgbench.report.style import LIGHT, Look, legend_label, lines, medium, readable
@@ -19,8 +19,8 @@ NAME_WIDTH = 24
 MOST_NUMBERED = 6
 # A line that ends before this share of the width, or is one point, is named where it ends, if there is room.
 EARLY = 0.5
-# The width of a letter and the height of a line, in sizes of the text.
-LETTER, LINE = 0.62, 1.2
+# The width of a letter, in sizes of the text.
+LETTER = 0.62
 
 
 class Room:
@@ -79,6 +79,7 @@ def label_lines(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], fro
     """Write names at the ends of lines (if wanted) and sampling steps beside points; call again once the layout is final."""
     for text in [text for text in axes.texts if text.get_gid() in ("steps", "name")]:
         text.remove()
+    separate_levels(axes)
     if shown.empty:
         return
     room = Room(axes)
@@ -100,10 +101,9 @@ def _take_levels(axes: Axes, room: Room) -> None:
         if line.get_gid() == "floor":
             level = float(np.asarray(line.get_ydata(), float)[0])
             room.add_line(np.array([(edge, level) for edge in axes.get_xlim()], float), marked=False)
-    renderer = axes.figure.canvas.get_renderer() if hasattr(axes.figure.canvas, "get_renderer") else None
     for text in axes.texts:
-        if text.get_gid() == "floor" and renderer is not None:
-            box = text.get_window_extent(renderer)
+        if text.get_gid() == "floor":
+            box = text.get_window_extent()
             corners = np.array([(box.x0, box.y0), (box.x1, box.y1)]) * 72 / axes.figure.dpi
             room.take(corners.mean(axis=0), np.abs(corners[1] - corners[0]) / 2)
 
@@ -165,11 +165,6 @@ def _name_here(axes: Axes, name: str, spot: np.ndarray, colour: str, room: Room,
             )  # fmt: skip
             return True
     return False
-
-
-def halo(axes: Axes) -> list[withStroke]:
-    """An outline in the colour of the LIGHT, so that text stays readable where it crosses a band or a grid."""
-    return [withStroke(linewidth=0.22 * medium().text, foreground=axes.get_facecolor())]
 
 
 def spread(wanted: np.ndarray, height: float, low: float, high: float) -> np.ndarray:

@@ -36,6 +36,8 @@ from mgbench.report.summary import comparable, floor_of, pareto, reconstruction_
 FIRST = "nfe"
 # Of more series than this that are drawn faintly, as many are drawn, spread over all of them.
 MOST_FAINT = 100
+# Of more tokenizers than this, only the best and the worst are drawn.
+MOST_REBUILT = 3
 
 
 def metric_versus(
@@ -224,8 +226,11 @@ def _draw_floors(axes: Axes, frame: pd.DataFrame, metric: str, rows: pd.DataFram
     limit_height(axes, shown, floors)
     if real is not None:
         draw_level(axes, real, "real images", right=not rebuilt and _crowded_left(axes, shown, real))
+    if len(rebuilt) > MOST_REBUILT:
+        least, most = min(rebuilt.values()), max(rebuilt.values())
+        rebuilt = {f"the best of {len(rebuilt)} tokenizers": least, "the worst of them": most}
     for name, level in rebuilt.items():
-        draw_level(axes, level, f"reconstructed by {legend_label(name, 40, 1)}", right=True, dots=True)
+        draw_level(axes, level, f"after {legend_label(name, 40, 1)}", right=True, dots=True)
 
 
 def _crowded_left(axes: Axes, shown: pd.DataFrame, level: float) -> bool:

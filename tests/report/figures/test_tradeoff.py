@@ -8,6 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from mgbench.report.figures.axes import scale_height
 from mgbench.report.figures.labels import spread
 from mgbench.report.figures.tradeoff import metric_panels, metric_versus
 from mgbench.report.frame import read_results
@@ -114,6 +115,64 @@ def test_a_score_may_be_negative_or_nothing(tmp_path, value):
     metric_panels(read_results(store(tmp_path, *rows)), "kid").draw_without_rendering()
 
 
+def height_for(values, floors=()):
+    axes = Figure().subplots()
+    scale_height(axes, pd.Series(values, dtype=float), floors)
+    return axes
+
+
+def test_the_height_is_logarithmic_linear_or_both_as_the_values_have_it():
+    assert height_for([1, 2, 3]).get_yscale() == "linear"
+    assert height_for([1, 20]).get_yscale() == "log"
+    assert height_for([0.2, 2], [-0.01]).get_yscale() == "linear", "a logarithmic axis has no place for the floor"
+    for values, floors in (([0.001, 1], [-0.002]), ([-0.002, 0.004, 1], ()), ([0.0, 0.001, 1], ())):
+        axes = height_for(values, floors)
+        assert axes.get_yscale() == "symlog"
+        axes.set_ylim(-0.01, 1)
+        assert 0 in axes.get_yticks()
+        places = axes.transData.transform([(0, tick) for tick in axes.get_yticks()])[:, 1]
+        assert np.diff(places).min() > 15, "ticks do not run into each other"
+    assert height_for([-1, 0, -3]).get_yscale() == "linear"
+
+
+@pytest.mark.parametrize("floor", [-0.0079, 0.0, 0.0081])
+@pytest.mark.parametrize("best", [0.01, 0.4])
+def test_names_of_floors_cover_neither_each_other_nor_a_floor_nor_the_settings(tmp_path, floor, best):
+    specs = {"patch(size=2)": floor, "kmeans(codes=128, size=2)": 0.0016, "vq(codes=64, dim=4, size=2)": 0.012}
+    rows = [
+        record(
+            "emigm",
+            steps,
+            recipe={"tokenizer": spec, "dataset": "digits"},
+            scores={"kid": best + 0.6 / steps},
+            floors={"kid": floor},
+        )
+        for spec in specs
+        for steps in STEPS
+    ]
+    rows += [tokenizer(spec, kid=value) for spec, value in specs.items()]
+    figure = metric_panels(read_results(store(tmp_path, *rows)), "kid", allow_mismatch=True)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    texts = [text for text in axes.texts if text.get_gid() in ("floor", "steps")]
+    boxes = [Text.get_window_extent(text) for text in texts]
+    assert sum(text.get_gid() == "floor" for text in texts) == 4
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    levels = [axes.transData.transform((1, line.get_ydata()[0]))[1] for line in axes.lines if line.get_gid() == "floor"]
+    named = [box for text, box in zip(texts, boxes, strict=True) if text.get_gid() == "floor"]
+    assert not any(box.y0 < level < box.y1 for box in named for level in levels)
+
+
+def test_of_very_many_tokenizers_the_best_and_the_worst_are_drawn(tmp_path):
+    specs = {f"kmeans(codes={codes})": 1000.0 / codes for codes in (50, 100, 200, 400)}
+    rows = [record("emigm", 8, recipe={"tokenizer": spec, "dataset": "digits"}, scores={FID: 30.0}) for spec in specs]
+    frame = read_results(store(tmp_path, *rows, *(tokenizer(spec, **{FID: value}) for spec, value in specs.items())))
+    said = [
+        text.get_text() for text in metric_versus(frame, FID, allow_mismatch=True).texts if text.get_gid() == "floor"
+    ]
+    assert said[1:] == ["after the best of 4 tokenizers: 2.5", "after the worst of them: 20"]
+
+
 def test_odd_names_are_drawn_as_they_are_written(tmp_path):
     frame = read_results(store(tmp_path, record("_$x^{2$ <b>"), record("maskgit")))
     figure = metric_panels(frame, FID)
@@ -168,7 +227,7 @@ def test_a_tokenizer_is_the_floor_of_the_methods_with_its_tokens_and_no_method(t
     figure = metric_panels(frame, FID)
     floors = [line for line in figure.axes[0].lines if line.get_gid() == "floor"]
     assert [line.get_ydata()[0] for line in floors] == [pytest.approx(6.3), pytest.approx(9.5)]
-    assert "reconstructed by patch(size=2): 9.5" in [text.get_text() for text in figure.axes[0].texts]
+    assert "after patch(size=2): 9.5" in [text.get_text() for text in figure.axes[0].texts]
 
 
 def test_a_cost_of_training_shows_each_series_at_its_best(frame):
