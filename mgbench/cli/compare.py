@@ -74,25 +74,22 @@ def _selected(results: Path, study: str, where: str) -> "pd.DataFrame":
 
 
 def _print(table: "pd.DataFrame", by: tuple[str, ...]) -> None:
-    from rich.text import Text
+    import pandas as pd
 
-    from mgbench.cli.table import console, plain_table
+    from mgbench.cli.table import console, print_frame
     from mgbench.report.measures import number, score_name, with_interval
 
-    shown = plain_table("B − A, paired by seed")
-    for column in (*by, "score", "A", "B", "difference", "p (Holm)", "pairs"):
-        shown.add_column(column.replace("_", " "), overflow="fold")
-    for row in table.to_dict("records"):
-        difference = with_interval(row["difference"], row["low"], row["high"])
-        cells = [
-            *(str(row[name]) for name in by),
-            score_name(row["metric"]),
-            number(row["before"]),
-            number(row["after"]),
-        ]
-        cells += [difference, number(row["p_adjusted"]), str(row["pairs"])]
-        shown.add_row(*map(Text, cells))
-    console().print(shown)
+    shown = pd.DataFrame({name.replace("_", " "): table[name] for name in by})
+    limits = zip(table["difference"], table["low"], table["high"], strict=True)
+    shown = shown.assign(
+        score=table["metric"].map(score_name),
+        A=table["before"].map(number),
+        B=table["after"].map(number),
+        difference=[with_interval(*values) for values in limits],
+        **{"p (Holm)": table["p_adjusted"].map(number)},
+        pairs=table["pairs"],
+    )
+    print_frame(console(), shown, "B − A, paired by seed")
     if (table["pairs"] < 2).any():
         typer.echo("where there is one pair nothing is known of chance; run both with --seeds 0,1,2 or more")
 

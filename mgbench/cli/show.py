@@ -14,6 +14,10 @@ def show(
     where: Annotated[
         str, typer.Option(metavar="CONDITION", help="Only these rows, such as 'sampler=halton and nfe<=16'.")
     ] = "",
+    scores: Annotated[
+        str, typer.Option(metavar="NAME,…", help="Only these scores, such as fid,kid (default: as many as fit).")
+    ] = "",
+    everything: Annotated[bool, typer.Option("--all", help="All scores, in as many tables as it takes.")] = False,
     plot: Annotated[bool, typer.Option(help="Also draw the first score against the network forwards.")] = True,
 ) -> None:
     """Show stored results as a table, and how the first score falls with the network forwards."""
@@ -21,7 +25,7 @@ def show(
     from mgbench.report import read_results, text_plot
 
     frame = read_results(results, study or None, where)
-    print_table(frame)
+    print_table(frame, scores=choices.names(scores), everything=everything)
     drawn = text_plot(frame) if plot else ""
     if drawn:
         typer.echo(f"\n{drawn}")

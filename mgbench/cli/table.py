@@ -1,52 +1,118 @@
-"""A study's results as a table in the terminal."""
+"""A study's results as a table in the terminal, as many of its scores as fit."""
 
+import re
+import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from mgbench.errors import UserError, suggestion
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
     from rich.table import Table
 
-TEXT_COLUMNS = ("series", "status", "tokenizer")
-WIDE = 160
+# Columns of text, which wrap where it is narrow; numbers stay whole.
+TEXT_COLUMNS = ("series", "status", "tokenizer", "method", "score", "field", "before", "after")
+# Columns that every part of a table has, whichever of its scores it shows.
+FIXED = ("series", "steps", "NFE", "s/image", "seeds", "status", "tokenizer")
+WIDE, PADDING, HEAD, LEAST_TEXT = 160, 2, 18, 16
 
 
-def print_table(frame: "pd.DataFrame", allow_mismatch: bool = False) -> None:
+def print_table(
+    frame: "pd.DataFrame", allow_mismatch: bool = False, scores: Sequence[str] = (), everything: bool = False
+) -> None:
     """Print one line per method and number of steps, one per tokenizer, and why the rows that are not there came to nothing.
 
+    Of many scores the first that fit beside each other, or those that are named, or `everything` in parts; what is not
+    shown is said.
+
     Raises:
-        UserError: if the rows are not comparable.
+        UserError: if the rows are not comparable, or a score is named that there is not.
     """
     from mgbench.report import of_images, printable, problems, summary_table, tokenizer_table
 
-    shown = printable(summary_table(of_images(frame), allow_mismatch))
+    shown = printable(_only(summary_table(of_images(frame), allow_mismatch), scores))
     if (shown["status"] == "done").all():
         shown = shown.drop(columns="status")
     screen = console()
-    screen.print(_table(shown))
+    left = _print_parts(screen, shown, everything or bool(scores))
     tokenizers = tokenizer_table(frame)
     if len(tokenizers):
         screen.print("reconstructions, the floor of every model of these tokens:")
-        screen.print(_table(tokenizers))
+        left += _print_parts(screen, tokenizers, everything)
+    if left:
+        study = f" {frame.attrs['study']}" if frame.attrs.get("study") else ""
+        names = ", ".join(dict.fromkeys(left))
+        screen.print(f"not shown: {names}; see 'mgbench show{study} --all', or name some with --scores", markup=False)
     for problem in problems(frame).itertuples(index=False):
         steps = str(problem.steps)
         at = f" at steps {steps}" if steps else ""
         screen.print(f"{problem.status}: {problem.series}{at}: {problem.reason}", markup=False)
 
 
-def _table(shown: "pd.DataFrame") -> "Table":
+def _only(table: "pd.DataFrame", names: Sequence[str]) -> "pd.DataFrame":
+    """A summary table with those of its scores only that are named, with or without extractor; with all, if none is."""
+    from mgbench.report.table import metrics_of
+    from mgbench.report.words import family
+
+    metrics = metrics_of(table)
+    for name in names:
+        if name not in {*metrics, *map(family, metrics)}:
+            raise UserError(f"there is no score {name!r} here; {suggestion(name, map(family, metrics))}")
+    unwanted = [name for name in metrics if names and not {name, family(name)} & set(names)]
+    return table.drop(columns=[f"{name}{end}" for name in unwanted for end in ("", " low", " high")])
+
+
+def _print_parts(screen: "Console", shown: "pd.DataFrame", everything: bool) -> list[str]:
+    """Print a table in as many parts as it takes, or the first only; the columns that are in none."""
+    parts = _parts(shown, screen.width)
+    for part in parts if everything else parts[:1]:
+        print_frame(screen, part)
+    return [] if everything else [str(name) for part in parts[1:] for name in part if name not in FIXED]
+
+
+def _parts(shown: "pd.DataFrame", width: int) -> "list[pd.DataFrame]":
+    """A table side by side: each part has the fixed columns, and as many of the others as stay whole."""
+    fixed = sum(_least_width(shown, name) for name in shown if name in FIXED)
+    parts: list[list[str]] = [[]]
+    room = width - fixed
+    for name in (name for name in map(str, shown) if name not in FIXED):
+        needed = _least_width(shown, name)
+        if parts[-1] and needed > room:
+            parts.append([])
+            room = width - fixed
+        parts[-1].append(name)
+        room -= needed
+    return [shown[[name for name in shown if name in FIXED or name in part]] for part in parts]
+
+
+def _least_width(shown: "pd.DataFrame", name: str) -> int:
+    """What a column takes at least: text may wrap, numbers and heads may not."""
+    head = max(map(len, _head(name).splitlines()))
+    longest = max(map(len, map(str, shown[name])), default=0)
+    return PADDING + max(head, min(longest, LEAST_TEXT) if name in TEXT_COLUMNS else longest)
+
+
+def _head(name: str) -> str:
+    """A head in short lines; what stands in brackets begins one."""
+    parts = re.split(r"(?=\[)", name)
+    return "\n".join(line for part in parts for line in textwrap.wrap(part, HEAD, break_long_words=False))
+
+
+def print_frame(screen: "Console", shown: "pd.DataFrame", title: str = "") -> None:
+    """Print a frame of texts; where it does not fit, its lines are longer than the screen, and no number is cut."""
     from rich.text import Text
 
-    table = plain_table()
+    table = plain_table(title)
     for name in map(str, shown):
-        # As Text, because rich would read the brackets of fid[digits_cnn] as markup.
-        head = Text(name.replace("[", "\n["))
         text = name in TEXT_COLUMNS
-        # Where it is narrow, long names wrap and numbers stay whole.
-        table.add_column(head, justify="left" if text else "right", no_wrap=not text, overflow="fold")
+        # As Text, because rich would read the brackets of fid[digits_cnn] as markup.
+        table.add_column(Text(_head(name)), justify="left" if text else "right", no_wrap=not text, overflow="fold")
     for cells in shown.itertuples(index=False):
         table.add_row(*(Text(str(cell)) for cell in cells))
-    return table
+    needed = sum(_least_width(shown, name) for name in map(str, shown))
+    screen.print(table, width=max(needed, screen.width), crop=False, soft_wrap=False)
 
 
 def plain_table(title: str = "") -> "Table":
@@ -61,5 +127,5 @@ def console() -> "Console":
     """Where tables are printed; wide where it is no terminal."""
     from rich.console import Console
 
-    screen = Console()
-    return screen if screen.is_terminal else Console(width=WIDE)
+    screen = Console(highlight=False)
+    return screen if screen.is_terminal else Console(width=WIDE, highlight=False)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mgbench.report.figures.films import film_animation, film_strip
     from mgbench.report.figures.grids import heat_map, small_multiples
     from mgbench.report.figures.guidance import guidance_panels, score_versus_scale
+    from mgbench.report.figures.models import model_scores
     from mgbench.report.figures.schedules import mask_schedules, reveal_counts
     from mgbench.report.figures.sheets import sample_sheet, steps_sheet
     from mgbench.report.figures.stages import stage_shares
@@ -48,6 +49,7 @@ __all__ = [
     "methods_text",
     "metric_panels",
     "metric_versus",
+    "model_scores",
     "of_images",
     "on_paper",
     "paper_table",
@@ -89,6 +91,7 @@ _HOMES = {
     "methods_text": "papers",
     "metric_panels": "figures.tradeoff",
     "metric_versus": "figures.tradeoff",
+    "model_scores": "figures.models",
     "of_images": "frame",
     "on_paper": "style",
     "paper_table": "papers",

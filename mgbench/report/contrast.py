@@ -9,9 +9,9 @@ from scipy.special import stdtr
 
 from mgbench.errors import UserError, suggestion
 from mgbench.report.frame import POINT, REPEAT, of_images, score_names
-from mgbench.report.measures import family
 from mgbench.report.paired import interval
 from mgbench.report.summary import comparable
+from mgbench.report.words import family
 
 COLUMNS = ["metric", "pairs", "before", "after", "difference", "low", "high", "p", "p_adjusted"]
 
@@ -88,7 +88,7 @@ class Limit:
         Raises:
             UserError: if it is none.
         """
-        match = re.fullmatch(r"\s*([\w\[\]]+)\s*:\s*([+-]\d+(?:\.\d*)?(?:e[+-]?\d+)?)\s*(%?)\s*", text)
+        match = re.fullmatch(r"\s*(\w+(?:\[[^\]]*\])?)\s*:\s*([+-]\d+(?:\.\d*)?(?:e[+-]?\d+)?)\s*(%?)\s*", text)
         if match is None:
             raise UserError(f"cannot read the limit {text!r}; write for example 'fid:+5%' or 'accuracy:-0.01'")
         share = bool(match[3])

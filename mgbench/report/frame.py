@@ -12,6 +12,7 @@ from mgbench.errors import UserError
 from mgbench.recipe import FIELDS
 from mgbench.record import Corrupt, Layout, Record, find_study, load_record
 from mgbench.report.where import select
+from mgbench.report.words import of_tokens
 
 HEAD = ("key", "training_key", "about", "method", "series", "status", "reason")
 TAIL = ("protocol", "data", "warnings")
@@ -74,11 +75,13 @@ def read_results(path: Path | str, study: str | None = None, where: str = "") ->
 
 def of_images(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows about the images of models: those about tokenizers are left out, and the scores and costs only they have."""
-    if (frame[ABOUT] == IMAGES).all():
-        return frame
-    rows = frame[frame[ABOUT] == IMAGES].infer_objects()
-    known = {names: list(frame.attrs.get(names, ())) for names in ("scores", "costs")}
+    known = {names: Names(frame.attrs.get(names, ())) for names in ("scores", "costs")}
+    alone = (frame[ABOUT] == IMAGES).all()
+    rows = frame if alone else frame[frame[ABOUT] == IMAGES].infer_objects()
     kept = {names: Names(name for name in known[names] if rows[name].notna().any()) for names in known}
+    if alone and kept == known:
+        return frame
+    rows = rows.copy()
     rows.attrs.update(kept)
     return rows.drop(columns=sorted({*known["scores"], *known["costs"]} - {*kept["scores"], *kept["costs"]}))
 
@@ -113,7 +116,7 @@ def _natural(record: Record, method: str) -> tuple[Any, ...]:
 def _frame(rows: list[tuple[Record, str]]) -> pd.DataFrame:
     records = [record for record, _ in rows]
     fields = _union(FIELDS, *(record.recipe for record in records))
-    scores = sorted(_union(*(record.scores for record in records)), key=_asked(records))
+    scores = sorted(_union(*map(_scores, records)), key=_asked(records))
     costs = _union(*(record.costs for record in records))
     floors = [FLOOR + name for name in _union(*(record.floors for record in records))]
     origin = _union(*(record.origin for record in records))
@@ -144,7 +147,13 @@ def _row(record: Record, method: str) -> dict[str, Any]:
     floors = {FLOOR + name: value for name, value in record.floors.items()}
     own = {name: getattr(record, name) for name in (*HEAD, *TAIL) if name not in ("series", "method")}
     recipe = {**record.recipe, POINT: _steps(record)}
-    return {**record.origin, **record.costs, **record.scores, **floors, **recipe, **own, "method": method}
+    return {**record.origin, **record.costs, **_scores(record), **floors, **recipe, **own, "method": method}
+
+
+def _scores(record: Record) -> dict[str, float]:
+    """The scores by their whole names: what a score of tokens measures is only known with their tokenizer."""
+    tokenizer = record.recipe.get("tokenizer")
+    return {f"{name}[{tokenizer}]" if of_tokens(name) else name: value for name, value in record.scores.items()}
 
 
 def _steps(record: Record) -> Any:

@@ -57,7 +57,10 @@ def read_stored(results: Path, study: str | None = None, choices: Choices = DEFA
         )
     known = panel_fields(frame)
     if choices.by and choices.by not in known:
-        raise UserError(f"--by takes a column that says how a row was made; {suggestion(choices.by, known)}")
+        raise UserError(
+            f"--by takes what says how a row was made (a field of its recipe, its method, its device, …), and {choices.by!r} "
+            f"does not; {suggestion(choices.by, known)}"
+        )
     images = of_images(frame)
     for metric in score_names(images):
         comparable(images, metric, choices.allow_mismatch)

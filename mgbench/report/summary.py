@@ -5,7 +5,8 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from mgbench.errors import UserError, suggestion
-from mgbench.report.frame import ABOUT, FLOOR, IMAGES, POINT, TOKENIZER, of_images
+from mgbench.report.frame import ABOUT, FLOOR, IMAGES, POINT, TOKENIZER, of_images, score_names
+from mgbench.report.words import of_tokens
 
 CONFIDENCE = 0.95
 MARK = "mark"
@@ -62,6 +63,17 @@ def summarise(frame: pd.DataFrame, metric: str, cost: str | None = None, allow_m
     if cost is not None:
         result["cost"] = groups[cost].mean()
     return _in_order(result.reset_index(), rows)
+
+
+def sampled_scores(frame: pd.DataFrame) -> list[str]:
+    """The scores that depend on how a model is sampled: of tokens none does, nor what is one number of each of several models."""
+    images = of_images(frame)
+    return [name for name in score_names(images) if not of_tokens(name) and not _one_per_model(images, name)]
+
+
+def _one_per_model(frame: pd.DataFrame, metric: str) -> bool:
+    values = comparable(frame, metric, allow_mismatch=True).groupby("training_key")[metric].agg(["nunique", "size"])
+    return len(values) > 1 and bool((values["nunique"] == 1).all() and (values["size"] > 1).all())
 
 
 def half_width(deviation: np.ndarray, count: np.ndarray) -> np.ndarray:

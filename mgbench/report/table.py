@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mgbench.report.frame import POINT, of_images, score_names, spell
+from mgbench.report.frame import POINT, TOKENIZER, of_images, score_names, spell
 from mgbench.report.measures import cost_short, higher_is_better, number, score_name, with_interval
 from mgbench.report.summary import summarise
 
@@ -82,6 +82,9 @@ def _best(frame: pd.DataFrame, table: pd.DataFrame, metric: str, by: str) -> pd.
 def problems(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows that are not done, gathered where status, series and reason agree."""
     rows = frame[frame["status"] != "done"]
+    fitted = rows["about"] == TOKENIZER
+    named = [f"tokenizer {spell(spec)}" for spec in rows.loc[fitted, "tokenizer"]]
+    rows = rows.assign(series=rows["series"].mask(fitted, pd.Series(named, rows.index[fitted], dtype=object)))
     groups = rows.groupby(["status", "series", "reason"], sort=False)
     listed = [
         {
@@ -103,7 +106,7 @@ def _list(values: pd.Series) -> str:
 
 def tokenizer_table(frame: pd.DataFrame) -> pd.DataFrame:
     """What every tokenizer costs and how near its reconstructions come to the images: the floor of the models on top of it."""
-    rows = frame[(frame["about"] == "tokenizer") & (frame["status"] == "done")]
+    rows = frame[(frame["about"] == TOKENIZER) & (frame["status"] == "done")]
     shown = pd.DataFrame({"tokenizer": rows["tokenizer"]})
     for cost in (name for name in TOKENIZER_COSTS if name in rows):
         shown[cost_short(cost)] = rows[cost].map(number)

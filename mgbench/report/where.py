@@ -16,7 +16,9 @@ SIGNS: dict[str, Callable[[Any, Any], Any]] = {
     "<=": operator.le, ">=": operator.ge, "!=": operator.ne, "==": operator.eq,
     "=": operator.eq, "<": operator.lt, ">": operator.gt,
 }  # fmt: skip
-_TERM = re.compile(r"\s*(?P<name>[\w\[\] ]+?)\s*(?P<sign>" + "|".join(map(re.escape, SIGNS)) + r")\s*(?P<value>.+?)\s*")
+# A column may name an extractor or a tokenizer in brackets, which holds signs of its own.
+_NAME, _SIGN = r"(?P<name>\w[\w ]*?(?:\[[^\]]*\])?)", "(?P<sign>" + "|".join(map(re.escape, SIGNS)) + ")"
+_TERM = re.compile(rf"\s*{_NAME}\s*{_SIGN}\s*(?P<value>.+?)\s*")
 
 
 def select(frame: pd.DataFrame, condition: str) -> pd.DataFrame:

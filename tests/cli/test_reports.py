@@ -56,6 +56,7 @@ def test_a_report_of_some_pictures_has_no_others(mgbench: Command, results: Path
         (("--where", "samplr=halton"), "did you mean 'sampler'?"),
         (("--where", "nfe>1000"), "no row has 'nfe>1000'"),
         (("--by", "samplr"), "did you mean 'sampler'?"),
+        (("--by", "status"), "and 'status' does not"),
         (("--study", "mien"), "did you mean 'mine'?"),
     ],
 )

@@ -170,11 +170,21 @@ def test_the_table_of_tokenizers_has_their_costs_and_scores(tmp_path):
     assert tokenizer_table(of_images(frame)).empty
 
 
+def test_a_status_of_any_name_is_a_status(tmp_path):
+    rows = [
+        record("emigm", 1),
+        *(unfinished("emigm", 1, seed, name, "why") for seed, name in ((1, "oom"), (2, "timeout"))),
+    ]
+    frame = read_results(store(tmp_path, *rows))
+    assert list(problems(frame)["status"]) == ["oom", "timeout"]
+    assert summary_table(frame)["status"].tolist() == ["1 done, 1 oom, 1 timeout"]
+
+
 def test_a_tokenizer_that_failed_is_among_the_problems(tmp_path):
     failed = about_tokenizer(status="failed", reason="no codebook", scores={}, costs={}, protocol="")
     frame = read_results(store(tmp_path, record(), failed))
     assert problems(frame).to_dict("records") == [
-        {"status": "failed", "series": "tokenizer", "steps": "", "seeds": "", "reason": "no codebook"}
+        {"status": "failed", "series": "tokenizer vq(codes=64)", "steps": "", "seeds": "", "reason": "no codebook"}
     ]
     assert tokenizer_table(frame).empty
 

@@ -10,7 +10,7 @@ import pytest
 
 from mgbench.errors import UserError
 from mgbench.record import Layout
-from tests.report.synthetic import EVIL, record, report_of, store, store_study, unfinished
+from tests.report.synthetic import EVIL, record, report_of, store, store_study, tokenizer, unfinished
 
 
 class Tags(HTMLParser):
@@ -108,6 +108,18 @@ def test_a_study_of_failures_is_reported(tmp_path):
     assert "No row has finished yet." in text
     assert "no memory" in text
     assert 'id="figures"' not in text
+
+
+def test_whatever_is_not_done_is_listed_and_counted_tokenizers_too(tmp_path):
+    fitted = replace(tokenizer("vq(codes=64)"), status="oom", reason="no memory left", scores={}, costs={}, protocol="")
+    rows = [record("emigm", 1), unfinished("maskgit", 4, 0, "timeout", "it took too long"), fitted]
+    text = report_of(store(tmp_path / "results", *rows), tmp_path / "out").read_text()
+    section = text.partition('id="unfinished"')[2].partition("</section>")[0]
+    for said in ("timeout", "it took too long", "oom", "tokenizer vq(codes=64)", "no memory left"):
+        assert said in section, said
+    counts = text.partition('class="counts"')[2].partition("</ul>")[0]
+    assert "<b>1</b> timeout" in counts
+    assert "<b>1</b> tokenizers oom" in counts
 
 
 def test_a_corrupt_record_is_said_on_the_page(tmp_path):

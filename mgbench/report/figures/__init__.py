@@ -5,7 +5,7 @@ where the rows cannot answer it.
 """
 
 from mgbench.errors import UserError, suggestion
-from mgbench.report.figures import against, effects, films, grids, guidance, schedules, sheets, stages, training
+from mgbench.report.figures import against, effects, films, grids, guidance, models, schedules, sheets, stages, training
 from mgbench.report.figures.picture import Maker, Picture
 from mgbench.report.stored import Stored
 
@@ -18,6 +18,7 @@ GALLERY: tuple[Maker, ...] = (
     films.pictures,
     schedules.pictures,
     training.pictures,
+    models.pictures,
     stages.pictures,
 )
 

@@ -7,12 +7,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mgbench.report.figures.picture import Picture
-from mgbench.report.figures.tradeoff import FIRST, metric_panels, points
+from mgbench.report.figures.tradeoff import FIRST, MOST_PANELS, metric_panels, panels, points
 from mgbench.report.frame import POINT, REPEAT, of_images, score_names
-from mgbench.report.measures import cost_axis, family, number, ranked, score_name, slug
+from mgbench.report.measures import cost_axis, number, ranked, score_name, slug
 from mgbench.report.stored import Stored
 from mgbench.report.style import MOST_SERIES, looks
-from mgbench.report.summary import comparable, floor_of, reconstruction_floors
+from mgbench.report.summary import comparable, floor_of, reconstruction_floors, sampled_scores
+from mgbench.report.words import family
 
 SECTION = "Trade-offs"
 # What scores are drawn against, in this order, and how a file name says it.
@@ -28,9 +29,12 @@ AGAINST = {
 
 
 def pictures(stored: Stored) -> Iterator[Picture]:
-    """The first score against every cost that tells rows apart, and the other scores against the network forwards."""
+    """The first score against every cost that tells rows apart, and the others against the network forwards.
+
+    A score that does not depend on the sampling has no place here.
+    """
     frame = stored.frame
-    for place, metric in enumerate(score_names(of_images(frame))):
+    for place, metric in enumerate(sampled_scores(frame)):
         rows = comparable(frame, metric, allow_mismatch=True)
         for cost in (name for name in AGAINST if name in rows):
             values = pd.to_numeric(rows[cost], errors="coerce").dropna()
@@ -44,7 +48,7 @@ def _picture(stored: Stored, metric: str, cost: str) -> Picture:
         SECTION,
         f"{_short(frame, metric)}-versus-{word}",
         f"{score_name(metric)} against {cost_axis(cost).partition(' (')[0]}",
-        _caption(frame, metric, cost),
+        _caption(frame, metric, cost) + _which(stored, metric),
         _alt(frame, metric, cost),
         partial(_draw_picture, stored, metric, cost),
     )
@@ -69,6 +73,13 @@ def _caption(frame: pd.DataFrame, metric: str, cost: str) -> str:
     if reconstruction_floors(frame, metric, rows):
         said.append("Dotted: real images after the tokenizer, which no method with those tokens should beat.")
     return " ".join(said)
+
+
+def _which(stored: Stored, metric: str) -> str:
+    """What is to be said where a field has more values than there are panels."""
+    by = stored.choices.by
+    values = len(panels(comparable(stored.frame, metric, allow_mismatch=True), by)) if by else 0
+    return f" Of {values:,} values of {by}, the first {MOST_PANELS}." if values > MOST_PANELS else ""
 
 
 def _alt(frame: pd.DataFrame, metric: str, cost: str) -> str:

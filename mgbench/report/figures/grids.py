@@ -15,16 +15,17 @@ from matplotlib.patches import Rectangle
 from mgbench.report.figures.axes import BIG_RATIO
 from mgbench.report.figures.labels import below
 from mgbench.report.figures.picture import Picture
-from mgbench.report.figures.tradeoff import foremost, metric_versus, panels, points
-from mgbench.report.frame import POINT, of_images, score_names, spelled_fields
-from mgbench.report.measures import cost_axis, family, higher_is_better, number, score_axis, score_name, slug
+from mgbench.report.figures.tradeoff import MOST_PANELS, foremost, metric_versus, panels, points
+from mgbench.report.frame import POINT, spelled_fields
+from mgbench.report.measures import cost_axis, higher_is_better, number, score_axis, score_name, slug
 from mgbench.report.names import short_specs
 from mgbench.report.paired import axes_of, effects
 from mgbench.report.stored import Stored
 from mgbench.report.style import LIGHT, MOST_LONG, WHITE, Look, legend_label, lines, looks, medium, panel, theme
-from mgbench.report.summary import comparable
+from mgbench.report.summary import comparable, sampled_scores
+from mgbench.report.words import family
 
-MOST_MAPS, MOST_CELLS, MOST_PANELS = 3, 24, 9
+MOST_MAPS, MOST_CELLS = 3, 24
 # A label of a cell is wrapped after so many letters.
 LABEL_WIDTH = 26
 # So many letters stand beside each other under a map.
@@ -35,7 +36,7 @@ COLOURS = "cividis"
 def pictures(stored: Stored) -> Iterator[Picture]:
     """Heat maps of the pairs of axes that matter most, then small multiples over the first axis of three or more."""
     frame = stored.frame
-    for metric in score_names(of_images(frame))[:1]:
+    for metric in sampled_scores(frame)[:1]:
         ranked = _axes_by_effect(frame, metric)
         for one, other in list(itertools.combinations([*ranked, POINT], 2))[:MOST_MAPS]:
             if _crossed(frame, metric, one, other):

@@ -15,7 +15,7 @@ from mgbench.report.figures.axes import scale_height
 from mgbench.report.figures.labels import below
 from mgbench.report.figures.picture import Picture
 from mgbench.report.figures.tradeoff import draw_line
-from mgbench.report.frame import POINT, REPEAT, name_series, of_images, score_names, spelled_fields
+from mgbench.report.frame import POINT, REPEAT, name_series, spelled_fields
 from mgbench.report.measures import higher_is_better, number, score_axis, score_name
 from mgbench.report.names import short_names
 from mgbench.report.stored import Stored
@@ -29,7 +29,7 @@ from mgbench.report.style import (
     panel,
     theme,
 )
-from mgbench.report.summary import comparable, half_width
+from mgbench.report.summary import comparable, half_width, sampled_scores
 from mgbench.spec import Spec
 
 FIELD, OPTION = "guidance_schedule", "scale"
@@ -42,7 +42,7 @@ COLUMNS = ["line", "series", POINT, "scale", "mean", "low", "high"]
 def pictures(stored: Stored) -> Iterator[Picture]:
     """The sweep of the guidance scale, where some line has at least three scales, or two that are guided."""
     frame = stored.frame
-    sweeps = {metric: found for metric in score_names(of_images(frame)) if len(found := sweep(frame, metric, True))}
+    sweeps = {metric: found for metric in sampled_scores(frame) if len(found := sweep(frame, metric, True))}
     sweeps = dict(list(sweeps.items())[:MOST_PANELS])
     for metric, found in list(sweeps.items())[:1]:
         names = ", ".join(map(score_name, sweeps))

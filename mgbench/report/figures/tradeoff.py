@@ -36,6 +36,8 @@ from mgbench.report.summary import comparable, floor_of, pareto, reconstruction_
 FIRST = "nfe"
 # Of more series than this that are drawn faintly, as many are drawn, spread over all of them.
 MOST_FAINT = 100
+# A panel for each of so many values of a field, at most.
+MOST_PANELS = 9
 # Of more tokenizers than this, only the best and the worst are drawn.
 MOST_REBUILT = 3
 
@@ -96,7 +98,7 @@ def metric_panels(
     Short names stand at the ends of their lines, long ones in a legend below.
     """
     rows = comparable(frame, metric, allow_mismatch)
-    parts = panels(rows, by)
+    parts = panels(rows, by)[:MOST_PANELS]
     styles = {**looks(pd.concat([part for _, part in parts]) if by else rows), **(styles or {})}
     higher, summaries = (
         higher_is_better(frame, metric),

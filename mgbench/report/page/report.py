@@ -8,7 +8,7 @@ import pandas as pd
 from mgbench.record import Layout
 from mgbench.report.figures import gallery
 from mgbench.report.findings import findings, headline
-from mgbench.report.frame import REPEAT, of_images
+from mgbench.report.frame import ABOUT, REPEAT, TOKENIZER, of_images
 from mgbench.report.page.details import details
 from mgbench.report.page.grid import grids
 from mgbench.report.page.origin import environment, protocols, study_commands
@@ -44,7 +44,7 @@ def write_report(stored: Stored, output: Path) -> Path:
         tokenizers=_tokenizers(frame),
         beside=beside.sentence if beside else "",
         published=list(embed(beside.pictures, output)) if beside else [],
-        counts=_counts(frame if images.empty else images),
+        counts=_counts(frame, images),
         sections=sections(embed(pictures, output, choices.paper)) if len(images) else [],
         **_about_rows(frame),
         **_about_images(stored.layout, images),
@@ -93,12 +93,16 @@ def _about_images(layout: Layout, frame: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _counts(frame: pd.DataFrame) -> list[tuple[str, str]]:
-    """The study in figures: methods, seeds, rows by status."""
-    counted = [("row", len(frame)), ("series", frame["series"].nunique()), ("seed", frame[REPEAT].nunique())]
+def _counts(frame: pd.DataFrame, images: pd.DataFrame) -> list[tuple[str, str]]:
+    """The study in figures: methods, seeds, rows by status, and the tokenizers that came to nothing."""
+    rows = frame if images.empty else images
+    counted = [("row", len(rows)), ("series", rows["series"].nunique()), ("seed", rows[REPEAT].nunique())]
     plural = {"row": "rows", "seed": "seeds"}
     counts = [(f"{count:,}", name if count == 1 else plural.get(name, name)) for name, count in counted]
-    return counts + [(f"{count:,}", str(name)) for name, count in frame["status"].value_counts().items()]
+    fitted = frame[(frame[ABOUT] == TOKENIZER) & (frame["status"] != "done")] if len(images) else rows[:0]
+    statuses = [*rows["status"].value_counts().items()]
+    statuses += [(f"tokenizers {status}", count) for status, count in fitted["status"].value_counts().items()]
+    return counts + [(f"{count:,}", str(name)) for name, count in statuses]
 
 
 def _warnings(frame: pd.DataFrame) -> list[tuple[str, str]]:

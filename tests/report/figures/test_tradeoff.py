@@ -8,10 +8,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from mgbench.report.figures import gallery
 from mgbench.report.figures.axes import scale_height
 from mgbench.report.figures.labels import spread
-from mgbench.report.figures.tradeoff import metric_panels, metric_versus
+from mgbench.report.figures.tradeoff import MOST_PANELS, metric_panels, metric_versus
 from mgbench.report.frame import read_results
+from mgbench.report.stored import Choices, read_stored
 from mgbench.report.style import (
     COLOURS,
     DARK,
@@ -281,6 +283,20 @@ def test_a_panel_for_each_value_of_a_field_with_the_same_colours(tmp_path):
     ]  # fmt: skip
     looks_ = [{line.get_color() for line in curves_of(axes)} for axes in figure.axes]
     assert looks_[0] == looks_[1] == looks_[2]
+
+
+def test_a_panel_for_each_method_or_device_and_of_very_many_values_the_first(tmp_path):
+    rows = [record(method, 8, origin={"device": f"gpu {place}"}) for place, method in enumerate(MANY)]
+    stored = read_stored(store(tmp_path, *rows), choices=Choices(by="device"))
+    figure = metric_panels(stored.frame, FID, by="device")
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == [f"device {name}" for name in stored.frame["device"].unique()[:MOST_PANELS]]
+    assert len(MANY) > MOST_PANELS
+    first = next(picture for picture in gallery(stored) if picture.stem == "fid-versus-nfe")
+    assert f"Of 16 values of device, the first {MOST_PANELS}." in first.caption
+    assert [axes.get_title(loc="left") for axes in metric_panels(stored.frame[:2], FID, by="method").axes] == [
+        f"method {name}" for name in stored.frame["method"][:2]
+    ]
 
 
 def test_a_figure_for_a_paper_is_a_column_wide(frame):
