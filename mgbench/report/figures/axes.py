@@ -116,7 +116,7 @@ def draw_level(axes: Axes, level: float, said: str, *, right: bool = False, dots
         f"{said}: {briefly(level)}{arrow}", (1 if right else 0, edge), xycoords=("axes fraction", "data"),
         xytext=(-4 if right else 4, GAP if upwards else -GAP), textcoords="offset points",
         ha="right" if right else "left", va="bottom" if upwards else "top",
-        fontsize=LEVEL_TEXT * medium().text, color=LIGHT.quiet, gid="floor", path_effects=halo(axes),
+        fontsize=LEVEL_TEXT * medium().text, color=LIGHT.quiet, gid="floor",
     )  # fmt: skip
 
 

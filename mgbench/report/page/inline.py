@@ -12,6 +12,8 @@ _NUMBER = re.compile(r"-?\d+\.\d{3,}")
 _PLACES = re.compile(r'(?<= d=")[^"]*|(?<= [xy]=")[^"]*|(?<=translate\()[^)]*')
 _ID, _REFERENCE = re.compile(r' id="([^"]*)"'), re.compile(r'(?<=[("]#)[\w-]+(?=[)"])')
 _STYLE, _COLOUR = re.compile(r'(?<= style=")[^"]*'), re.compile(r"#[0-9a-f]{6}\b")
+# A text with an outline is drawn twice, first with its outline.
+_OUTLINED = re.compile(r'<path d="([^"]*)" style="(fill:[^;"]*);(stroke:[^"]*)"/><path d="\1" style="\2"/>')
 # What matplotlib says of all lines in a style sheet, which would be one of the whole page.
 _LINES = "stroke-linejoin:round;stroke-linecap:butt"
 
@@ -33,10 +35,12 @@ def inline(svg: str, name: str, alt: str, size: tuple[int, int]) -> Markup:
     body = body[body.index(">") + 1 :].replace("xlink:href=", "href=")
     body = _PLACES.sub(lambda found: _NUMBER.sub(_rounded, found[0]), body)
     body = _STYLE.sub(lambda found: _COLOUR.sub(_by_name, found[0].replace("; ", ";").replace(": ", ":")), body)
+    body = re.sub(r">\s+<", "><", body)
+    body = _OUTLINED.sub(r'<path d="\1" style="\2;\3;paint-order:stroke"/>', body)
     referred = set(_REFERENCE.findall(body))
     body = _ID.sub(lambda found: f' id="{name}-{found[1]}"' if found[1] in referred else "", body)
     body = _REFERENCE.sub(lambda found: f"{name}-{found[0]}", body)
-    body = re.sub(r"\s*\n\s*", " ", re.sub(r">\s+<", "><", body))
+    body = re.sub(r"\s*\n\s*", " ", body)
     return Markup(f'{head} role="img" aria-label="{escape(alt)}" style="{_LINES}">{body.strip()}')
 
 
