@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from mgbench.report.figures.axes import BIG_RATIO
 from mgbench.report.figures.labels import below
 from mgbench.report.figures.picture import Picture
-from mgbench.report.figures.tradeoff import MOST_PANELS, foremost, metric_versus, panels, points
+from mgbench.report.figures.tradeoff import MOST_PANELS, Tradeoff, panels
 from mgbench.report.frame import POINT, spelled_fields
 from mgbench.report.measures import cost_axis, higher_is_better, number, score_axis, score_name, slug
 from mgbench.report.names import short_specs
@@ -98,24 +98,8 @@ def heat_map(
     with theme(bare=ax is not None):
         cells, higher = grid_of(frame, metric, one, other, allow_mismatch), higher_is_better(frame, metric)
         axes = ax if ax is not None else Figure(figsize=_map_size(cells), layout="constrained").subplots()
-        values = cells.to_numpy(float)
-        norm, colours = _norm(values), COLOURS if higher else f"{COLOURS}_r"
-        image = axes.imshow(np.ma.masked_invalid(values), cmap=colours, norm=norm, aspect="auto")
-        for (row, column), value in np.ndenumerate(values):
-            if np.isfinite(value):
-                bright = sum(np.array(image.cmap(norm(value)))[:3] * (0.3, 0.59, 0.11)) > 0.5
-                axes.text(
-                    column, row, number(value), ha="center", va="center", fontsize=0.85 * medium().text,
-                    color="#111111" if bright else WHITE,
-                )  # fmt: skip
-        _frame_best(axes, values, higher)
-        across, down = (_choices(names) for names in (cells.columns, cells.index))
-        axes.set_xticks(range(len(across)), across)
-        axes.set_yticks(range(len(down)), down)
-        if max(map(len, across)) * len(across) > FLAT_LETTERS:
-            axes.tick_params(axis="x", labelrotation=30)
-            for label in axes.get_xticklabels():
-                label.set(ha="right", rotation_mode="anchor")
+        _draw_cells(axes, cells.to_numpy(float), higher)
+        _label_cells(axes, cells)
         axes.set_xlabel(other.replace("_", " "))
         axes.set_ylabel(one.replace("_", " "))
         axes.set_title(score_axis(metric, higher))
@@ -123,6 +107,30 @@ def heat_map(
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
     return axes
+
+
+def _draw_cells(axes: Axes, values: np.ndarray, higher: bool) -> None:
+    """Every cell in its colour with its number, and a frame around the best."""
+    norm, colours = _norm(values), COLOURS if higher else f"{COLOURS}_r"
+    image = axes.imshow(np.ma.masked_invalid(values), cmap=colours, norm=norm, aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            bright = sum(np.array(image.cmap(norm(value)))[:3] * (0.3, 0.59, 0.11)) > 0.5
+            axes.text(
+                column, row, number(value), ha="center", va="center", fontsize=0.85 * medium().text,
+                color="#111111" if bright else WHITE,
+            )  # fmt: skip
+    _frame_best(axes, values, higher)
+
+
+def _label_cells(axes: Axes, cells: pd.DataFrame) -> None:
+    across, down = (_choices(names) for names in (cells.columns, cells.index))
+    axes.set_xticks(range(len(across)), across)
+    axes.set_yticks(range(len(down)), down)
+    if max(map(len, across)) * len(across) > FLAT_LETTERS:
+        axes.tick_params(axis="x", labelrotation=30)
+        for label in axes.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
 
 
 def _choices(names: pd.Index) -> list[str]:
@@ -169,9 +177,9 @@ def small_multiples(
     with theme():
         figure = Figure(figsize=panel(1, 0.55 * -(-len(parts) // across)), layout="constrained")
         grid = np.ravel(figure.subplots(-(-len(parts) // across), across, squeeze=False, sharex=True, sharey=True))
-        shown = [
-            _panel(axes, part, title, metric, cost, styles) for axes, (title, part) in zip(grid, parts, strict=False)
-        ]
+        asked = Tradeoff(metric, cost, allow_mismatch=True, most=MOST_LONG)
+        for axes, (title, part) in zip(grid, parts, strict=False):
+            _panel(axes, part, title, asked, styles)
         for axes in grid[len(parts) :]:
             axes.remove()
         _same_scales(grid[: len(parts)])
@@ -179,19 +187,19 @@ def small_multiples(
         arrow = "↑" if higher_is_better(frame, metric) else "↓"
         for axes in grid[: len(parts) : across]:
             axes.set_ylabel(f"{score_name(metric)} {arrow}")
-        below(figure, list(dict.fromkeys(name for found in shown for name in found["series"])), styles)
+        shown = pd.concat([asked.shown(part) for _, part in parts])
+        below(figure, list(shown["series"].unique()), styles)
     return figure
 
 
-def _panel(axes: Axes, part: pd.DataFrame, title: str, metric: str, cost: str, styles: dict[str, Look]) -> pd.DataFrame:
-    metric_versus(part, metric, cost, axes, styles=styles, allow_mismatch=True, legend=False, most=MOST_LONG)
+def _panel(axes: Axes, part: pd.DataFrame, title: str, asked: Tradeoff, styles: dict[str, Look]) -> None:
+    asked.draw(axes, part, styles)
     axes.set_title(legend_label(title, 24, 2), fontsize=0.9 * medium().text)
     # There is no room for what they say.
     for artist in [*axes.texts, *(line for line in axes.lines if line.get_gid() == "floor")]:
         artist.remove()
     axes.label_outer()
     axes.set(xlabel="", ylabel="")
-    return foremost(points(part, metric, cost, True), higher_is_better(part, metric), MOST_LONG)[0]
 
 
 def _same_scales(grid: np.ndarray) -> None:

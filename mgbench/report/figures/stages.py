@@ -68,27 +68,7 @@ def stage_shares(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     with theme(bare=ax is not None):
         spent = _shown(frame)
         axes = ax if ax is not None else Figure(figsize=_size(len(spent)), layout="constrained").subplots()
-        total = spent.sum(axis=1)
-        small: Any = {"va": "center", "fontsize": 0.85 * medium().text}
-        start = np.zeros(len(spent))
-        for place, stage in enumerate(spent):
-            share = (spent[stage] / total.where(total > 0, 1)).to_numpy()
-            colour = TONES[place % len(TONES)]
-            bars = axes.barh(np.arange(len(spent)), share, left=start, height=0.68, color=colour, label=str(stage))
-            for bar, part in zip(bars, share, strict=True):
-                if part >= NARROW:
-                    at = bar.get_x() + part / 2, bar.get_y() + bar.get_height() / 2
-                    axes.text(*at, f"{part:.0%}", color=_on(colour), **small | {"ha": "center"})
-            start += share
-        for place, seconds in enumerate(total):
-            axes.text(
-                1.015,
-                place,
-                f"{briefly(seconds)} s",
-                va="center",
-                fontsize=0.85 * medium().text,
-                color=LIGHT.quiet,
-            )
+        _draw_bars(axes, spent)
         axes.set_yticks(range(len(spent)), [legend_label(name, 30, 2) for name in short_names(spent.index).values()])
         axes.invert_yaxis()
         axes.set_xlim(0, 1)
@@ -106,6 +86,23 @@ def stage_shares(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
             borderaxespad=0.2,
         )
     return axes
+
+
+def _draw_bars(axes: Axes, spent: pd.DataFrame) -> None:
+    """A bar per series in the colours of its stages, with their shares where there is room, and the seconds at its end."""
+    total, start = spent.sum(axis=1), np.zeros(len(spent))
+    small: Any = {"va": "center", "fontsize": 0.85 * medium().text}
+    for place, stage in enumerate(spent):
+        share = (spent[stage] / total.where(total > 0, 1)).to_numpy()
+        colour = TONES[place % len(TONES)]
+        bars = axes.barh(np.arange(len(spent)), share, left=start, height=0.68, color=colour, label=str(stage))
+        for bar, part in zip(bars, share, strict=True):
+            if part >= NARROW:
+                at = bar.get_x() + part / 2, bar.get_y() + bar.get_height() / 2
+                axes.text(*at, f"{part:.0%}", color=_on(colour), ha="center", **small)
+        start += share
+    for place, seconds in enumerate(total):
+        axes.text(1.015, place, f"{briefly(seconds)} s", color=LIGHT.quiet, **small)
 
 
 def _figure(frame: pd.DataFrame) -> Figure:

@@ -1,6 +1,7 @@
 """How do quality and cost trade off? A score against a cost, a line and a band per series, and the Pareto front."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -42,6 +43,38 @@ MOST_PANELS = 9
 MOST_REBUILT = 3
 
 
+@dataclass(frozen=True)
+class Tradeoff:
+    """A score against a cost: what is asked of some rows, of one protocol or of several; `most` series are drawn in colour."""
+
+    metric: str
+    cost: str = FIRST
+    allow_mismatch: bool = False
+    most: int = MOST_SERIES
+
+    def shown(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The points that are drawn in colour."""
+        found = points(frame, self.metric, self.cost, self.allow_mismatch)
+        return foremost(found, higher_is_better(frame, self.metric), self.most)[0]
+
+    def draw(self, axes: Axes, frame: pd.DataFrame, styles: Mapping[str, Look]) -> None:
+        """Draw lines, intervals, front and floors, with their axes, but neither names nor a legend."""
+        metric, higher = self.metric, higher_is_better(frame, self.metric)
+        summary = points(frame, metric, self.cost, self.allow_mismatch)
+        shown, rest = foremost(summary, higher, self.most)
+        rows, front = comparable(frame, metric, self.allow_mismatch), pareto(summary, higher)
+        styles = {**looks(frame), **looks(rows), **styles}
+        _draw_rest(axes, rest)
+        _draw_front(axes, front)
+        for name, line in shown.groupby("series", sort=False):
+            draw_line(axes, line, styles[str(name)])
+        scale_width(axes, summary["cost"])
+        _draw_floors(axes, frame, metric, rows, shown)
+        axes.set_xlabel(cost_axis(self.cost))
+        axes.set_ylabel(legend_label(score_axis(metric, higher), letters(0.85 * panel()[1])))
+        label_lines(axes, shown, styles, front, names=False)
+
+
 def metric_versus(
     frame: pd.DataFrame,
     metric: str,
@@ -50,8 +83,6 @@ def metric_versus(
     *,
     styles: Mapping[str, Look] | None = None,
     allow_mismatch: bool = False,
-    legend: bool = True,
-    most: int = MOST_SERIES,
 ) -> Axes:
     """Draw a score against a cost: a line per series, its 95 % interval over seeds, the Pareto front, and the floors.
 
@@ -63,24 +94,15 @@ def metric_versus(
     Raises:
         UserError: if there is no such score or cost, or the rows are not comparable.
     """
+    asked = Tradeoff(metric, cost, allow_mismatch)
+    shown = asked.shown(frame)
+    styles = {**looks(frame), **looks(comparable(frame, metric, allow_mismatch)), **(styles or {})}
     with theme(bare=ax is not None):
         axes = ax if ax is not None else Figure(figsize=panel(), layout="constrained").subplots()
-        summary, higher = points(frame, metric, cost, allow_mismatch), higher_is_better(frame, metric)
-        shown, rest = foremost(summary, higher, most)
-        rows = comparable(frame, metric, allow_mismatch)
-        styles = {**looks(frame), **looks(rows), **(styles or {})}
-        _draw_rest(axes, rest)
-        _draw_front(axes, pareto(summary, higher))
-        for name, line in shown.groupby("series", sort=False):
-            draw_line(axes, line, styles[str(name)])
-        scale_width(axes, summary["cost"])
-        _draw_floors(axes, frame, metric, rows, shown)
-        axes.set_xlabel(cost_axis(cost))
-        axes.set_ylabel(legend_label(score_axis(metric, higher), letters(0.85 * panel()[1])))
-        if legend and len(shown):
+        asked.draw(axes, frame, styles)
+        if len(shown):
             short = short_names(shown["series"].unique())
             axes.legend([styles[name].handle() for name in short], [legend_label(name) for name in short.values()])
-        label_lines(axes, shown, styles, pareto(summary, higher), names=False)
     return axes
 
 
@@ -97,49 +119,39 @@ def metric_panels(
 
     Short names stand at the ends of their lines, long ones in a legend below.
     """
-    rows = comparable(frame, metric, allow_mismatch)
+    rows, asked = comparable(frame, metric, allow_mismatch), Tradeoff(metric, cost, allow_mismatch)
     parts = panels(rows, by)[:MOST_PANELS]
     styles = {**looks(pd.concat([part for _, part in parts]) if by else rows), **(styles or {})}
-    higher, summaries = (
-        higher_is_better(frame, metric),
-        [points(part, metric, cost, allow_mismatch) for _, part in parts],
-    )
-    shown = [foremost(summary, higher)[0] for summary in summaries]
+    shown = [asked.shown(part) for _, part in parts]
     beside = fits_beside(_names(shown))
     if not beside:
-        shown = [foremost(summary, higher, MOST_LONG)[0] for summary in summaries]
+        asked = replace(asked, most=MOST_LONG)
+        shown = [asked.shown(part) for _, part in parts]
     with theme():
-        figure = Figure(
-            figsize=(panel()[0], sum(_height(found, beside) for found in shown) or panel()[1]), layout="constrained"
-        )
+        height = sum(_height(found, beside) for found in shown) or panel()[1]
+        figure = Figure(figsize=(panel()[0], height), layout="constrained")
         grid = figure.subplots(max(len(parts), 1), squeeze=False, sharex=len(parts) > 1)
         for axes, (title, part) in zip(np.ravel(grid), parts, strict=False):
-            with_floors = pd.concat([part, _tokenizers(frame)]) if len(_tokenizers(frame)) else part
-            most = MOST_SERIES if beside else MOST_LONG
-            metric_versus(
-                with_floors,
-                metric,
-                cost,
-                axes,
-                styles=styles,
-                allow_mismatch=allow_mismatch,
-                legend=False,
-                most=most,
-            )
+            asked.draw(axes, _with_tokenizers(part, frame), styles)
             axes.set_title(title)
         if not beside:
             below(figure, _names(shown), styles)
-        for axes in figure.axes:
-            scale_width(axes, pd.concat(shown)["cost"])
-            axes.label_outer()
-        figure.align_ylabels()
-        # Names need to know where lines end, and the layout how long the names are; then it is final.
-        for _ in range(2 if beside else 1):
-            lay_out(figure)
-            for axes, found in zip(figure.axes, shown, strict=False):
-                label_lines(axes, found, styles, pareto(found, higher), names=beside)
-        figure.set_layout_engine(None)
+        _finish(figure, shown, styles, higher_is_better(frame, metric), beside)
     return figure
+
+
+def _finish(figure: Figure, shown: list[pd.DataFrame], styles: Mapping[str, Look], higher: bool, beside: bool) -> None:
+    """Give all panels one width, lay the figure out for good, and write names and settings where there is room."""
+    for axes in figure.axes:
+        scale_width(axes, pd.concat(shown)["cost"])
+        axes.label_outer()
+    figure.align_ylabels()
+    # Names need to know where lines end, and the layout how long the names are; then it is final.
+    for _ in range(2 if beside else 1):
+        lay_out(figure)
+        for axes, found in zip(figure.axes, shown, strict=False):
+            label_lines(axes, found, styles, pareto(found, higher), names=beside)
+    figure.set_layout_engine(None)
 
 
 def _names(shown: list[pd.DataFrame]) -> list[str]:
@@ -244,6 +256,7 @@ def _crowded_left(axes: Axes, shown: pd.DataFrame, level: float) -> bool:
     return bool((near < 0.4).sum() > (near > 0.6).sum())
 
 
-def _tokenizers(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the tokenizers that the frame's methods may use, whose scores are drawn as floors."""
-    return frame[frame[ABOUT] == TOKENIZER]
+def _with_tokenizers(part: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """Some rows of a frame with those of its tokenizers, whose scores are drawn as floors."""
+    fitted = frame[frame[ABOUT] == TOKENIZER]
+    return pd.concat([part, fitted]) if len(fitted) else part
