@@ -29,6 +29,8 @@ def findings(frame: pd.DataFrame) -> list[str]:
     sampled = sampled_scores(frame)
     for place, metric in enumerate(score_names(frame)):
         rows = comparable(frame, metric, allow_mismatch=True)
+        # Series that share their models are one where it is about models.
+        rows = rows if metric in sampled else rows.drop_duplicates("training_key")
         for title, part in panels(rows) if place == 0 else [("", rows)]:
             who = f"{title}: " if title else ""
             said += [who + _capital(text, bool(title)) for text in _about(part, metric, metric in sampled, place == 0)]

@@ -153,7 +153,10 @@ def _row(record: Record, method: str) -> dict[str, Any]:
 def _scores(record: Record) -> dict[str, float]:
     """The scores by their whole names: what a score of tokens measures is only known with their tokenizer."""
     tokenizer = record.recipe.get("tokenizer")
-    return {f"{name}[{tokenizer}]" if of_tokens(name) else name: value for name, value in record.scores.items()}
+    return {
+        f"{name}[{tokenizer}]" if tokenizer and of_tokens(name) else name: value
+        for name, value in record.scores.items()
+    }
 
 
 def _steps(record: Record) -> Any:

@@ -85,6 +85,9 @@ def test_what_is_said_of_it_names_no_steps(frame):
     (said,) = [text for text in findings(frame) if "Bits per dimension" in text]
     assert "by maskgit (2 seeds)" in said
     assert "step" not in said
+    alone = frame[frame["method"] != "maskgit"]
+    (said,) = [text for text in findings(alone) if "Bits per dimension" in text]
+    assert "Next" not in said, "a series is no rival of one that shares its model"
     only = frame.drop(columns=FID)
     only.attrs.update(scores=(BITS,))
     assert headline(only).endswith("by maskgit.")
