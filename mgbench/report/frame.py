@@ -188,9 +188,11 @@ def spelled_fields(frame: pd.DataFrame) -> pd.DataFrame:
 
 def written(values: pd.Series, write: Callable[[Any], str]) -> np.ndarray:
     """The text of every value; a long column has few values, and each is written once."""
-    if any(isinstance(value, list) for value in values.dropna().iloc[:1]):
-        values = values.map(lambda value: tuple(value) if isinstance(value, list) else value)
-    places, found = pd.factorize(values, use_na_sentinel=False)
+    try:
+        places, found = pd.factorize(values, use_na_sentinel=False)
+    except TypeError:
+        # Lists have no hash by which they could be told apart.
+        return np.array([write(value) for value in values], object)
     texts: np.ndarray = np.array([write(value) for value in found], object)[places]
     return texts
 
