@@ -184,7 +184,7 @@ def test_a_tokenizer_that_fails_is_told_with_all_that_stood_on_it(tmp_path: Path
     assert done.code == 1, done.out + done.err
     by_tokenizer = {str(record.recipe["tokenizer"]): record for record in records(tmp_path)}
     assert [record.status for record in by_tokenizer.values()].count("failed") == 1
-    assert "failed: tokenizer, tokenizer=counted(steps=3, failure=raises): RuntimeError: no codebook" in done.out
+    assert "failed: tokenizer counted(steps=3, failure=raises): RuntimeError: no codebook" in done.out
     assert "its tokenizer failed: RuntimeError: no codebook" in done.out
     plan = mgbench("plan", "--plugins", doubles.FILE, *arguments[3:5], *arguments[7:])
     assert "tokenizer counted(steps=2)" in plan.out
