@@ -11,16 +11,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from torch import Generator, Tensor, nn
 
 from mgbench.errors import Diverged, Unfit
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import MaskSchedule, Parts, TokenSpace
+from mgbench.kinds import LossWeighting, MaskSchedule, Parts, TokenSpace
 from mgbench.modules import Fitting
 from mgbench.recipe import Recipe
+from mgbench.spec import Part, Share
 from mgbench.steps import Looks, Request, State, Step, View
 
 FILE = str(Path(__file__).resolve())
@@ -49,12 +50,15 @@ class GaussianModel(nn.Module):
         super().__init__()
         self.network = nn.Embedding(classes + 1, space.length * space.dim)
         self.log_std = nn.Parameter(torch.zeros(space.length * space.dim))
+        # Nothing asks a model to use all of its parameters.
+        self.idle = nn.Parameter(torch.zeros(3))
 
 
 @dataclass(frozen=True)
 class Gaussian:
     """Tokens of a class are one Gaussian: shares tokenizer, guidance, metrics and costs with `masked`, and nothing else."""
 
+    label_drop: Share = 0.1
     asks: ClassVar[tuple[str, ...]] = ("guidance_schedule",)
 
     def check(self, parts: Parts, space: TokenSpace) -> None:
@@ -65,7 +69,7 @@ class Gaussian:
         return GaussianModel(space, classes)
 
     def loss(self, model: Any, parts: Parts, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
-        dropped = torch.rand(labels.shape, generator=generator) < 0.1
+        dropped = torch.rand(labels.shape, generator=generator) < self.label_drop
         mean = model.network(_rows(model, labels.masked_fill(dropped, -1)))
         error = (tokens.flatten(1) - mean) / model.log_std.exp()
         return (0.5 * error.square() + model.log_std).mean()
@@ -163,6 +167,19 @@ class Slow:
 
 
 @dataclass(frozen=True)
+class AtRank:
+    """Uniform weights, but for one of the ranks that train together, which has another weighting."""
+
+    rank: int
+    weighting: Annotated[LossWeighting, Part("loss_weighting")]
+
+    def __call__(self, schedule: MaskSchedule, t: Tensor, mask: Tensor) -> Tensor:
+        if torch.distributed.get_rank() == self.rank:
+            return self.weighting(schedule, t, mask)
+        return mask / mask.sum()
+
+
+@dataclass(frozen=True)
 class LateFailure:
     """A sampler that fails at its first step: what was trained is kept, its rows are not."""
 
@@ -225,7 +242,14 @@ def mgbench_processes() -> dict[str, type]:
 
 @hookimpl
 def mgbench_loss_weightings() -> dict[str, type]:
-    return {"not_a_number": NotANumber, "raises": Raises, "kills": Kills, "slow": Slow, "misbehaves": Misbehaves}
+    return {
+        "not_a_number": NotANumber,
+        "raises": Raises,
+        "kills": Kills,
+        "slow": Slow,
+        "misbehaves": Misbehaves,
+        "at_rank": AtRank,
+    }
 
 
 @hookimpl
