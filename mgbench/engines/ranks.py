@@ -29,8 +29,10 @@ HERE = "127.0.0.1"
 LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 # How long gradients may be waited for: rank 0 may be writing a large checkpoint meanwhile.
 COLLECTIVE_SECONDS = 600.0
-# How long a rank whose task failed waits for another, which may hang where no message reaches it.
-PATIENCE = 30.0
+# How long rank 0, whose share failed, waits for the others to end theirs: they may wait for its gradients in turn.
+ENDING_SECONDS = 10.0
+# How long a rank waits for who should end it, or for rank 0, which may wait for its gradients where no message reaches it.
+PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def _group(device: torch.device, rank: int, size: int, store: Any) -> Iterator[N
         try:
             yield
         except BaseException:
-            # Others that wait for gradients of this rank must not wait on.
+            # To end it in good order would be to wait for the others.
             distributed.distributed_c10d._get_default_group().abort()
             raise
         finally:
@@ -144,7 +146,7 @@ class First(Team):
         except BaseException as error:
             own = None if isinstance(error, Interrupted) else Failure.of(error)
             self._tell(GivenUp())
-            failures = self._ends(PATIENCE)
+            failures = self._ends(ENDING_SECONDS)
             # What failed here because another rank had failed is not the reason.
             if own and (earlier := {r: f for r, f in failures.items() if f.at < own.at and f.said != own.said}):
                 raise _first_of(earlier) from None
@@ -211,7 +213,7 @@ class Other(Team):
 
     def __init__(self, rank: int, size: int, pipe: Connection) -> None:
         super().__init__(rank, size)
-        self._pipe, self._task = pipe, 0
+        self._pipe, self._task, self._averages = pipe, 0, False
 
     def gather(self, value: T) -> list[T]:
         _send(self._pipe, self._task, Value(value))
@@ -229,6 +231,7 @@ class Other(Team):
 
     @contextmanager
     def group(self, device: torch.device) -> Iterator[None]:
+        self._averages = True
         store = _meeting(self.share(0), self.size, is_master=False)
         with _group(device, self.rank, self.size, store):
             yield
@@ -241,14 +244,14 @@ class Other(Team):
             while True:
                 number, message = pickle.loads(self._pipe.recv_bytes())
                 if isinstance(message, Order):
-                    self._task = number
+                    self._task, self._averages = number, False
                     self._answer(_attempt(do, message.task))
 
     def _answer(self, failure: Failure | None) -> None:
-        # The process group, which the frames of what failed held, goes, and with it who waits for this rank in it.
+        # What the frames of what failed held of the process group goes, and who waits for gradients of this rank is cut off.
         gc.collect()
         _send(self._pipe, self._task, Ended(failure))
-        if failure and not self._pipe.poll(PATIENCE):
+        if failure and self._averages and not self._pipe.poll(PATIENCE):
             print(f"rank {self.rank}: rank 0 does not listen, and may wait for this one for ever", file=sys.stderr)
             os._exit(1)
 
