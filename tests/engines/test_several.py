@@ -163,6 +163,7 @@ def test_a_rank_that_leaves_without_a_word_is_not_waited_for(tmp_path: Path, how
     assert ended == {"leaving": End("failed", f"rank 1: its process {said}")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_rank_that_fails_alone_is_a_failed_row_with_its_reason(tmp_path: Path, rank: int) -> None:
     failing = TINY.change(loss_weighting=f"at_rank(rank={rank}, weighting=raises)")
@@ -174,6 +175,7 @@ def test_a_rank_that_fails_alone_is_a_failed_row_with_its_reason(tmp_path: Path,
     assert found.reason == f"{'rank 1: ' * rank}RuntimeError: two tensors disagree (log: {job.log})"
 
 
+@pytest.mark.slow
 def test_a_row_that_fails_everywhere_leaves_the_rows_before_and_after_it(tmp_path: Path) -> None:
     broken = TINY.change(sampler="late_failure")
     waiting = jobs(tmp_path, before=TINY, broken=broken, after=TINY.change(sampling_steps=1))
@@ -184,8 +186,36 @@ def test_a_row_that_fails_everywhere_leaves_the_rows_before_and_after_it(tmp_pat
     assert [reason.partition(" (")[0] for reason in reasons if reason] == ["ValueError: no plan"]
 
 
+@pytest.mark.slow
 def test_what_takes_too_much_memory_is_weighed_over_all_ranks(tmp_path: Path) -> None:
     hoarding = TINY.change(loss_weighting="at_rank(rank=1, weighting=misbehaves(how=hoard))")
     engine = LocalRun(Leases("cpu:2", 2, memory=2.0 * 2**30))
     _, ended = run(engine, jobs(tmp_path, hoarder=hoarding))
     assert ended["hoarder"].status == "oom"
+
+
+needs_two_gpus = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="this machine has no two CUDA devices")
+
+
+@pytest.mark.gpu
+@needs_two_gpus
+def test_two_gpus_train_one_model_and_draw_the_images_of_one(tmp_path: Path) -> None:
+    recipe = TINY.change(train_steps=60)
+    for devices, each in (("cuda:0,cuda:1", 2), ("cuda:1", 1)):
+        _, ended = run(LocalRun(Leases(devices, each)), jobs(tmp_path / str(each), m=recipe))
+        assert ended == {"m": End()}
+        assert record(tmp_path / str(each)).status == "done", record(tmp_path / str(each)).reason
+        if each == 2:
+            shutil.copytree(tmp_path / "2" / "models", tmp_path / "1" / "models")
+    one, two = record(tmp_path / "1"), record(tmp_path / "2")
+    assert (one.origin["devices"], two.origin["devices"]) == (1, 2)
+    assert counts(two.costs) == counts(one.costs)
+    assert images(tmp_path / "2") == images(tmp_path / "1")
+
+
+@pytest.mark.gpu
+@needs_two_gpus
+def test_a_gpu_that_dies_with_its_rank_is_told_and_the_trial_ends(tmp_path: Path) -> None:
+    dying = TINY.change(loss_weighting="at_rank(rank=1, weighting=kills)")
+    _, ended = run(LocalRun(Leases("cuda:0,cuda:1", 2)), jobs(tmp_path, dying=dying))
+    assert ended == {"dying": End("failed", "rank 1: its process was ended by SIGKILL")}
