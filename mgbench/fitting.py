@@ -62,7 +62,8 @@ class Helper:
     @cached_property
     def tokenizer(self) -> Any:
         """The fitted tokenizer."""
-        return fitted_tokenizer(self.store, self.assembly, self.device, self.progress).tokenizer
+        tokenizer = self.assembly.parts.tokenizer.build(self.assembly.data.shape).to(self.device)
+        return _read_tokenizer(self.store, self.assembly, tokenizer).tokenizer
 
     @cached_property
     def model(self) -> Model:
@@ -144,6 +145,11 @@ def fitted_tokenizer(
     folder = store.layout.tokenizer(assembly.keys.tokenizer)
     if not store.complete(folder):
         _fit(store, folder, tokenizer, assembly.data.train, progress)
+    return _read_tokenizer(store, assembly, tokenizer)
+
+
+def _read_tokenizer(store: Store, assembly: Assembly, tokenizer: Any) -> Fitted:
+    folder = store.layout.tokenizer(assembly.keys.tokenizer)
     tokenizer.load_state_dict(load_file(folder / TOKENIZER))
     curve = _read_rows(folder / FITTING)
     return Fitted(tokenizer.requires_grad_(False).eval(), float(curve[-1]["seconds"]) if curve else 0.0)

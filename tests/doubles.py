@@ -21,7 +21,7 @@ from mgbench.hookspecs import hookimpl
 from mgbench.kinds import LossWeighting, MaskSchedule, Parts, TokenSpace
 from mgbench.modules import Fitting
 from mgbench.recipe import Recipe
-from mgbench.spec import Part, Share
+from mgbench.spec import Part
 from mgbench.steps import Looks, Request, State, Step, View
 
 FILE = str(Path(__file__).resolve())
@@ -58,7 +58,6 @@ class GaussianModel(nn.Module):
 class Gaussian:
     """Tokens of a class are one Gaussian: shares tokenizer, guidance, metrics and costs with `masked`, and nothing else."""
 
-    label_drop: Share = 0.1
     asks: ClassVar[tuple[str, ...]] = ("guidance_schedule",)
 
     def check(self, parts: Parts, space: TokenSpace) -> None:
@@ -69,7 +68,7 @@ class Gaussian:
         return GaussianModel(space, classes)
 
     def loss(self, model: Any, parts: Parts, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
-        dropped = torch.rand(labels.shape, generator=generator) < self.label_drop
+        dropped = torch.rand(labels.shape, generator=generator) < 0.1
         mean = model.network(_rows(model, labels.masked_fill(dropped, -1)))
         error = (tokens.flatten(1) - mean) / model.log_std.exp()
         return (0.5 * error.square() + model.log_std).mean()

@@ -18,9 +18,10 @@ from mgbench.store import CHECKPOINT, Store
 from tests.doubles import TINY
 from tests.engines.test_local import jobs, run, statuses
 
-# Without a random number in it, and with a parameter that nothing uses.
+# Random only in the labels that it drops, of which there are none here; and with a parameter that nothing uses.
 EVEN = Recipe(
-    process="gaussian(label_drop=0)",
+    process="gaussian",
+    labels=False,
     tokenizer="patch(size=4)",
     train_steps=60,
     batch_size=16,
@@ -85,7 +86,7 @@ def test_the_mean_of_the_ranks_gradients_is_that_of_the_whole_batch(tmp_path: Pa
 @pytest.mark.slow
 def test_two_devices_train_as_well_as_one_with_random_numbers_of_their_own(tmp_path: Path) -> None:
     for each in (1, 2):
-        finish(tmp_path / str(each), each, m=EVEN.change(process="gaussian(label_drop=0.1)"))
+        finish(tmp_path / str(each), each, m=EVEN.change(labels=True))
     one, two = (curve(tmp_path / str(each), "loss") for each in (1, 2))
     assert two != one
     assert two == pytest.approx(one, rel=0.05)
@@ -173,6 +174,14 @@ def test_a_rank_that_fails_alone_is_a_failed_row_with_its_reason(tmp_path: Path,
     found = record(tmp_path)
     assert found.status == "failed"
     assert found.reason == f"{'rank 1: ' * rank}RuntimeError: two tensors disagree (log: {job.log})"
+
+
+@pytest.mark.slow
+def test_a_rank_whose_loss_is_no_number_makes_that_of_the_team_none(tmp_path: Path) -> None:
+    (job,) = jobs(tmp_path, m=TINY.change(loss_weighting="at_rank(rank=1, weighting=not_a_number)"))
+    _, ended = run(leased(2, 2), [job])
+    assert ended == {"m": End()}
+    assert (record(tmp_path).status, record(tmp_path).reason) == ("diverged", "the loss became nan by step 6")
 
 
 @pytest.mark.slow
