@@ -37,16 +37,18 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a rank could not do its share, and when that was, by the clock of the machine."""
+    """Why a rank could not do its share, where in its code, and when that was, by the clock of the machine."""
 
     said: str
     ran_out: bool
     at: float
+    where: str = ""
 
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
         """What is told of an error."""
-        return cls(f"{type(error).__name__}: {str(error).strip() or 'no message'}", ran_out(error), time.monotonic())
+        said = f"{type(error).__name__}: {str(error).strip() or 'no message'}"
+        return cls(said, ran_out(error), time.monotonic(), "".join(traceback.format_exception(error)))
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,9 @@ class First(Team):
 def _first_of(failures: dict[int, Failure]) -> RankFailed:
     rank = min(failures, key=lambda rank: failures[rank].at)
     kind = RankRanOut if failures[rank].ran_out else RankFailed
-    return kind(f"rank {rank}: {failures[rank].said}")
+    error = kind(f"rank {rank}: {failures[rank].said}")
+    error.add_note(failures[rank].where)
+    return error
 
 
 def _wait_for_the_end(rank: int) -> None:
@@ -252,7 +256,7 @@ class Other(Team):
         gc.collect()
         _send(self._pipe, self._task, Ended(failure))
         if failure and self._averages and not self._pipe.poll(PATIENCE):
-            print(f"rank {self.rank}: rank 0 does not listen, and may wait for this one for ever", file=sys.stderr)
+            print(f"rank {self.rank}, for which rank 0 may wait for ever:\n{failure.where}", file=sys.stderr)
             os._exit(1)
 
 
@@ -262,6 +266,6 @@ def _attempt(do: Callable[[Task], None], task: Task) -> Failure | None:
     except (Interrupted, Abandoned):
         pass
     except (Exception, SystemExit) as error:
-        traceback.print_exc()
+        # Rank 0 prints where it was.
         return Failure.of(error)
     return None

@@ -174,6 +174,8 @@ def test_a_rank_that_fails_alone_is_a_failed_row_with_its_reason(tmp_path: Path,
     found = record(tmp_path)
     assert found.status == "failed"
     assert found.reason == f"{'rank 1: ' * rank}RuntimeError: two tensors disagree (log: {job.log})"
+    for said in (found.tail, job.log.read_text()):
+        assert "doubles.py" in said, "where it was, on whichever rank"
 
 
 @pytest.mark.slow
