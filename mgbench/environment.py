@@ -5,7 +5,8 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
@@ -25,7 +26,7 @@ def environment(device: "torch.device") -> dict[str, Any]:
     import torch
 
     return {
-        "device": _device(device),
+        **together([device_name(device)]),
         "host": platform.node(),
         "cpu": _cpu(),
         "host_cores": os.cpu_count(),
@@ -41,7 +42,15 @@ def environment(device: "torch.device") -> dict[str, Any]:
     }
 
 
-def _device(device: "torch.device") -> str:
+def together(names: Sequence[str]) -> dict[str, Any]:
+    """How many devices there are of these names, and their names."""
+    counts = Counter(names)
+    said = ", ".join(name if count == 1 else f"{count} × {name}" for name, count in counts.items())
+    return {"device": said, "devices": len(names)}
+
+
+def device_name(device: "torch.device") -> str:
+    """What a device is called."""
     import torch
 
     if device.type == "cuda":

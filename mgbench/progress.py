@@ -1,8 +1,10 @@
 """How a trial is told to the outside, and how the outside tells it to stop."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from mgbench.team import Team
 
 # The exit code of what a user stopped, as shells have it for Ctrl-C.
 INTERRUPTED = 130
@@ -36,3 +38,7 @@ class Progress:
         """
         if self.stop():
             raise Interrupted
+
+    def of(self, team: Team) -> "Progress":
+        """The same for a stage that all ranks of a team take part in, who stop together when any of them was asked to."""
+        return replace(self, stop=lambda: team.agree(self.stop()))

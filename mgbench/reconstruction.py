@@ -9,10 +9,11 @@ from mgbench.plan import Row
 from mgbench.progress import Progress
 from mgbench.stages.tokenize import reconstruct
 from mgbench.store import Store
+from mgbench.team import Team
 
 
 def record_reconstruction(
-    store: Store, row: Row, fitted: Fitted, device: torch.device, progress: Progress, batch: int
+    store: Store, row: Row, fitted: Fitted, device: torch.device, progress: Progress, batch: int, team: Team
 ) -> None:
     """Score as many reconstructions as the rows on top draw images (as there are held-out ones, at most), and record them.
 

@@ -91,7 +91,7 @@ class Layout:
         return self.root / "runs" / key
 
     def model(self, training_key: str) -> Path:
-        """The folder of one trained model: `model.safetensors`, `training.csv` (step, loss, learning_rate, seconds)."""
+        """The folder of one trained model: `model.safetensors`, `training.csv`, a row for every report."""
         return self.root / "models" / training_key
 
     def tokenizer(self, tokenizer_key: str) -> Path:

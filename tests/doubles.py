@@ -11,16 +11,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from torch import Generator, Tensor, nn
 
 from mgbench.errors import Diverged, Unfit
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import MaskSchedule, Parts, TokenSpace
+from mgbench.kinds import LossWeighting, MaskSchedule, Parts, TokenSpace
 from mgbench.modules import Fitting
 from mgbench.recipe import Recipe
+from mgbench.spec import Part
 from mgbench.steps import Looks, Request, State, Step, View
 
 FILE = str(Path(__file__).resolve())
@@ -49,6 +50,8 @@ class GaussianModel(nn.Module):
         super().__init__()
         self.network = nn.Embedding(classes + 1, space.length * space.dim)
         self.log_std = nn.Parameter(torch.zeros(space.length * space.dim))
+        # Nothing asks a model to use all of its parameters.
+        self.idle = nn.Parameter(torch.zeros(3))
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,19 @@ class Slow:
 
 
 @dataclass(frozen=True)
+class AtRank:
+    """Uniform weights, but for one of the ranks that train together, which has another weighting."""
+
+    rank: int
+    weighting: Annotated[LossWeighting, Part("loss_weighting")]
+
+    def __call__(self, schedule: MaskSchedule, t: Tensor, mask: Tensor) -> Tensor:
+        if torch.distributed.get_rank() == self.rank:
+            return self.weighting(schedule, t, mask)
+        return mask / mask.sum()
+
+
+@dataclass(frozen=True)
 class LateFailure:
     """A sampler that fails at its first step: what was trained is kept, its rows are not."""
 
@@ -225,7 +241,14 @@ def mgbench_processes() -> dict[str, type]:
 
 @hookimpl
 def mgbench_loss_weightings() -> dict[str, type]:
-    return {"not_a_number": NotANumber, "raises": Raises, "kills": Kills, "slow": Slow, "misbehaves": Misbehaves}
+    return {
+        "not_a_number": NotANumber,
+        "raises": Raises,
+        "kills": Kills,
+        "slow": Slow,
+        "misbehaves": Misbehaves,
+        "at_rank": AtRank,
+    }
 
 
 @hookimpl

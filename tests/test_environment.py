@@ -9,7 +9,7 @@ import torch
 
 import mgbench
 from mgbench import environment as module
-from mgbench.environment import environment, packages
+from mgbench.environment import environment, packages, together
 
 CPU = torch.device("cpu")
 
@@ -36,6 +36,13 @@ def test_it_says_where_and_with_what(folder: Path) -> None:
     assert said["threads"] == torch.get_num_threads()
     assert str(said["cpu"]) in said["device"]
     assert said["deterministic"] is False
+    assert said["devices"] == 1
+
+
+def test_devices_of_one_name_are_counted_and_others_named() -> None:
+    assert together(["A"]) == {"device": "A", "devices": 1}
+    assert together(["A", "A"]) == {"device": "2 × A", "devices": 2}
+    assert together(["A", "B", "A"]) == {"device": "2 × A, B", "devices": 3}
 
 
 def test_flags_are_those_in_force(folder: Path) -> None:

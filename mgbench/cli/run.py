@@ -33,7 +33,9 @@ def run(
     devices: Annotated[
         str, typer.Option(help="auto (all GPUs, or all cores), cuda, cpu, cpu:2, or a list such as cuda:0,cuda:1.")
     ] = "auto",
-    devices_per_trial: Annotated[int, typer.Option(min=1, help="Devices for each trial.")] = 1,
+    devices_per_trial: Annotated[
+        int, typer.Option(min=1, help="Devices for each trial, which share its batches equally.")
+    ] = 1,
     trial_timeout: Annotated[
         str,
         typer.Option(metavar="TIME", help="End trials that take longer, such as 90s, 30m or 2h.", show_default=False),
@@ -54,11 +56,14 @@ def run(
     ] = False,
 ) -> None:
     """Train, sample and evaluate every recipe of a study, then report; what is stored already is reused."""
+    from mgbench.engines.devices import check_batches
     from mgbench.jobs import Leases
+    from mgbench.plan import plan_trials
 
     asked = choices.outline(study_file, plugins, set_, vary, seeds, methods, name)
     leases = Leases(devices, devices_per_trial, choices.seconds(trial_timeout), trial_memory * 2**30 or None)
     chosen = choices.choose(asked, results, retry_failed, choices.names(track))
+    check_batches(plan_trials(chosen.rows), devices_per_trial)
     if detach:
         _detach(chosen)
         return

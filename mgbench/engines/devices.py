@@ -2,11 +2,12 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 
 from mgbench.errors import UserError
+from mgbench.plan import Trial
 
 _ASKED = re.compile(r"(?P<kind>auto|cpu|cuda)(:(?P<number>\d+))?")
 
@@ -46,7 +47,8 @@ def groups(devices: str, each: int) -> list[tuple[str, ...]]:
     """The devices that were asked for, so many to each trial; those that are too few for another trial are left over.
 
     Raises:
-        UserError: if there is no such device, or there are not enough of them for one trial.
+        UserError: if there is no such device, there are not enough of them for one trial, or one would be leased two that
+            cannot work together.
     """
     found = slots(devices)
     if len(found) < each:
@@ -54,7 +56,30 @@ def groups(devices: str, each: int) -> list[tuple[str, ...]]:
             f"--devices-per-trial {each} takes more devices than the {len(found)} of --devices {devices}; name more, such as "
             f"--devices cpu:{each}, or take fewer for each trial"
         )
-    return [tuple(found[first : first + each]) for first in range(0, len(found) - each + 1, each)]
+    leased = [tuple(found[first : first + each]) for first in range(0, len(found) - each + 1, each)]
+    for group in leased:
+        if set(group) != {"cpu"} and ("cpu" in group or len(set(group)) < each):
+            raise UserError(
+                f"--devices-per-trial {each} would lease {' and '.join(group)} to one trial; name as many different GPUs, or "
+                "CPUs only"
+            )
+    return leased
+
+
+def check_batches(trials: Iterable[Trial], each: int) -> None:
+    """Refuse to train on devices that cannot share a batch equally, before anything runs.
+
+    Raises:
+        UserError: if a batch is no multiple of the devices of a trial.
+    """
+    for trial in trials:
+        size = trial.rows[0].assembly.recipe.batch_size
+        if trial.about == "images" and size % each:
+            fitting = [str(count) for count in range(1, each) if size % count == 0]
+            raise UserError(
+                f"the batch_size of {trial.name} is {size}, which {each} devices cannot share equally; take "
+                f"--devices-per-trial {' or '.join(fitting)}, or --set batch_size={-(-size // each) * each}"
+            )
 
 
 def cores() -> int:

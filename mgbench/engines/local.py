@@ -1,4 +1,4 @@
-"""Trials side by side on this machine: a process each, on devices leased to it, so that one that dies takes nothing along."""
+"""Trials side by side on this machine: a process for each device leased to one, so that one that dies takes no other along."""
 
 import math
 import multiprocessing
@@ -6,17 +6,20 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from mgbench.engines.claims import Holder, holder
 from mgbench.engines.devices import groups
 from mgbench.engines.limits import MEMORY_SHARE, memory_of, memory_of_machine, too_large, too_long, why_it_died
-from mgbench.engines.worker import work
+from mgbench.engines.ranks import First, Other
+from mgbench.engines.worker import assist, work
 from mgbench.hookspecs import hookimpl
 from mgbench.jobs import End, Engine, Event, Job, Leases
 from mgbench.progress import INTERRUPTED, STOPPED_BY_USER
 from mgbench.record import Layout
+from mgbench.team import ALONE
 
 # Loaded once, before the trials fork off, because each takes seconds to import.
 PRELOAD = ["mgbench.engines.worker", "accelerate", "diffusers.schedulers", "sklearn.datasets", "sklearn.cluster"]
@@ -28,7 +31,7 @@ STOPPED = End("interrupted", STOPPED_BY_USER)
 
 @dataclass(frozen=True)
 class Local:
-    """On this machine: a process for each trial, with one thread for each CPU device."""
+    """On this machine: a process for each device of a trial, with one thread where that is a CPU."""
 
     def open(self, leases: Leases) -> "LocalRun":
         return LocalRun(leases)
@@ -38,13 +41,24 @@ class Local:
 class _Running:
     job: Job
     devices: tuple[str, ...]
-    process: Any
+    processes: list[Any]
+    """By rank; the first tells of all."""
     connection: Connection
     started: float = field(default_factory=time.monotonic)
     ended: End | None = None
     """What was decided about it before its process ended."""
     patience: float = float("inf")
     """When it is killed if it has not ended."""
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        for process in self.processes:
+            process.terminate()
+
+    def kill(self) -> None:
+        """End it at once."""
+        for process in self.processes:
+            process.kill()
 
 
 class LocalRun:
@@ -84,13 +98,13 @@ class LocalRun:
         """Ask every running trial to finish the write in hand and end; start no more."""
         self._stopping = True
         for running in self._running:
-            running.process.terminate()
+            running.terminate()
 
     def kill(self) -> None:
         """End every running trial at once."""
         self._stopping = True
         for running in self._running:
-            running.process.kill()
+            running.kill()
 
     def _start_all(self, waiting: list[Job]) -> Iterator[Event]:
         """Start as many jobs as there are devices for, and tell of those that another run computes."""
@@ -122,36 +136,64 @@ class LocalRun:
     def _start(self, job: Job) -> None:
         devices = self._free.pop(0)
         ours, theirs = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=work, args=(job, devices, theirs), name=job.name)
-        process.start()
-        theirs.close()
-        self._running.append(_Running(job, devices, process, ours))
+        pairs = [self._context.Pipe() for _ in devices[1:]]
+        first, size = First([pair[0] for pair in pairs]) if pairs else ALONE, len(devices)
+        processes = [self._context.Process(target=work, args=(job, devices[0], theirs, first), name=job.name)]
+        for rank, (_, pipe) in enumerate(pairs, 1):
+            other = Other(rank, size, pipe)
+            processes.append(self._context.Process(target=assist, args=(job, devices[rank], other), name=job.name))
+        for process in processes:
+            process.start()
+        # Of what only they hold now, each sees when the other end has gone.
+        for pipe in (theirs, *chain.from_iterable(pairs)):
+            pipe.close()
+        self._running.append(_Running(job, devices, processes, ours))
 
     def _listen(self) -> Iterator[Event]:
-        by_connection = {running.connection: running for running in self._running}
-        for connection in wait(list(by_connection), timeout=LOOK_EVERY):
-            running = by_connection[connection]  # type: ignore[index]
+        by_connection: dict[Any, _Running] = {running.connection: running for running in self._running}
+        by_process: dict[Any, _Running] = {
+            process.sentinel: running for running in self._running for process in running.processes[1:]
+        }
+        for found in wait([*by_connection, *by_process], timeout=LOOK_EVERY):
+            if found in by_process:
+                self._lose(by_process[found])
+                continue
+            running = by_connection[found]
             try:
                 yield Event(running.job, running.connection.recv())
             except (EOFError, OSError):
                 yield Event(running.job, end=self._end(running))
 
+    def _lose(self, running: _Running) -> None:
+        """A process beside the first has ended. Unless that one has, or has something to say, it waits for the other in vain."""
+        if running.connection.closed or running.connection.poll():
+            return
+        running.ended = running.ended or self._why(running.processes)
+        running.kill()
+
     def _end(self, running: _Running) -> End:
-        running.process.join(PATIENCE)
-        if running.process.exitcode is None:
-            running.process.kill()
-            running.process.join()
+        first, *others = running.processes
+        first.join(PATIENCE)
+        # What is left of a team whose first has ended has nothing to write.
+        running.kill()
+        for process in (first, *others):
+            process.join()
         running.connection.close()
         self._running.remove(running)
         self._free.append(running.devices)
-        return running.ended or self._how_it_ended(running.process.exitcode)
+        return running.ended or self._how_it_ended(running)
 
-    def _how_it_ended(self, exit_code: int) -> End:
+    def _how_it_ended(self, running: _Running) -> End:
+        exit_code = running.processes[0].exitcode
         if exit_code == 0:
             return End()
-        if exit_code == INTERRUPTED:
-            return STOPPED
-        return End("interrupted" if self._stopping else "failed", why_it_died(exit_code))
+        return STOPPED if exit_code == INTERRUPTED else self._why(running.processes[:1])
+
+    def _why(self, processes: Sequence[Any]) -> End:
+        """What is told of the last of these that has ended by itself."""
+        rank = max(rank for rank, process in enumerate(processes) if process.exitcode is not None)
+        reason = why_it_died(processes[rank].exitcode)
+        return End("interrupted" if self._stopping else "failed", f"rank {rank}: {reason}" if rank else reason)
 
     def _look_after(self) -> None:
         """End what takes too long or too much memory, and what was told to end and does not."""
@@ -161,14 +203,15 @@ class LocalRun:
         self._looked = now
         for running in self._running:
             if now > running.patience:
-                running.process.kill()
+                running.kill()
             elif running.ended is None and self._leases.seconds and now - running.started > self._leases.seconds:
                 running.ended, running.patience = too_long(self._leases.seconds), now + PATIENCE
-                running.process.terminate()
+                running.terminate()
         self._weigh()
 
     def _weigh(self) -> None:
-        held = [(memory_of([running.process.pid]), running) for running in self._running if running.ended is None]
+        going_on = [running for running in self._running if running.ended is None]
+        held = [(memory_of(process.pid for process in running.processes), running) for running in going_on]
         if not held:
             return
         allowed = self._leases.memory or float("inf")
@@ -183,7 +226,7 @@ class LocalRun:
     def _crush(self, running: _Running, ended: End) -> None:
         # At once: what asks for more and more memory does not listen.
         running.ended = running.ended or ended
-        running.process.kill()
+        running.kill()
 
 
 @hookimpl

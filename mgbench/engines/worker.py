@@ -15,6 +15,8 @@ import torch
 
 from mgbench.assembly import assemble
 from mgbench.engines.claims import claimed
+from mgbench.engines.ranks import Other
+from mgbench.fitting import Helper
 from mgbench.jobs import Job
 from mgbench.plan import Row, Trial
 from mgbench.plugins import load
@@ -22,30 +24,58 @@ from mgbench.progress import INTERRUPTED, Interrupted, Progress
 from mgbench.recipe import Recipe
 from mgbench.registry import Registry
 from mgbench.store import Store
+from mgbench.team import Task, Team
 from mgbench.telling import told
 from mgbench.trial import run_trial
 
 
-def work(job: Job, devices: tuple[str, ...], parent: Connection) -> None:
+def work(job: Job, device: str, parent: Connection, team: Team) -> None:
     """Run one job in this process, telling the parent how far it is; exits with 130 if it was asked to stop, or left alone."""
+    asked, on = _begin(job, device)
+    try:
+        registry, store = load(job.sources), Store(job.root)
+        trial, emit, stop = _trial(registry, job), _emitter(parent, asked), lambda: bool(asked)
+        with (
+            claimed(store.layout.claim(job.key), lambda other: Progress(stop=stop).check()),
+            told(registry.life, job, trial, store, on, emit) as emit,
+        ):
+            run_trial(store, trial, on, Progress(emit, stop), job.batch, team)
+    except Interrupted:
+        sys.exit(INTERRUPTED)
+    finally:
+        parent.close()
+
+
+def assist(job: Job, device: str, team: Other) -> None:
+    """Help the first process of a job, which tells the parent of both, until it has gone."""
+    asked, on = _begin(job, device)
+    found: list[Helper] = []
+
+    def do(task: Task) -> None:
+        # Not before there is something to do: rank 0 may find all of it done.
+        if not found:
+            progress = Progress(stop=lambda: bool(asked)).of(team)
+            found.append(Helper(Store(job.root), _trial(load(job.sources), job), on, progress, team))
+        task.help(found[0])
+
+    team.serve(do)
+
+
+def _begin(job: Job, device: str) -> tuple[list[int], torch.device]:
+    """Listen, write to the log and take the device; what asked to stop since, and the device."""
     asked = _listen()
     _to_log(job.log)
     # A process that crashes leaves in its log where it was.
     faulthandler.enable()
     torch.set_num_threads(1)
-    try:
-        registry, store, device = load(job.sources), Store(job.root), torch.device(devices[0])
-        trial = Trial(job.key, tuple(_row(registry, job, method, recipe) for method, recipe in job.rows))
-        emit, stop = _emitter(parent, asked), lambda: bool(asked)
-        with (
-            claimed(store.layout.claim(job.key), lambda other: Progress(stop=stop).check()),
-            told(registry.life, job, trial, store, device, emit) as emit,
-        ):
-            run_trial(store, trial, device, Progress(emit, stop), job.batch)
-    except Interrupted:
-        sys.exit(INTERRUPTED)
-    finally:
-        parent.close()
+    on = torch.device(device)
+    if on.type == "cuda":
+        torch.cuda.set_device(on)
+    return asked, on
+
+
+def _trial(registry: Registry, job: Job) -> Trial:
+    return Trial(job.key, tuple(_row(registry, job, method, recipe) for method, recipe in job.rows))
 
 
 def _row(registry: Registry, job: Job, method: str, recipe: Recipe) -> Row:

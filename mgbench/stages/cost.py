@@ -40,6 +40,12 @@ class Meter:
         self.flops = 0.0
         self.steps = 0
 
+    def add(self, other: "Meter") -> None:
+        """Count what another one saw of further images."""
+        self.rows += other.rows
+        self.tokens += other.tokens
+        self.steps += other.steps
+
     @contextmanager
     def watch(self, model: nn.Module) -> Iterator[None]:
         """Count every call of the model's children and blocks inside the `with`."""
@@ -112,7 +118,8 @@ def sampling_costs(meter: Meter, tokens: int, sizes: Sequence[int], seconds: Seq
     """The costs of one image of so many tokens, from batches of these sizes that took these seconds.
 
     `steps_taken` may be fewer than were asked for, or what the process decides; `nfe` are forward passes of the network, both
-    halves of a guided one; `head_evaluations` are per token; seconds are the median over the batches.
+    halves of a guided one; `head_evaluations` are per token; seconds are the median over the batches, of the one device that
+    drew it.
     """
     count = sum(sizes)
     return {
@@ -126,15 +133,19 @@ def sampling_costs(meter: Meter, tokens: int, sizes: Sequence[int], seconds: Seq
     }
 
 
-def training_costs(flops: float, seconds: float, images: int, device: torch.device) -> Mapping[str, float]:
-    """The costs of a training, and on a GPU that is known how much of its peak it used (model FLOPs utilisation)."""
+def training_costs(
+    flops: float, seconds: float, images: int, device: torch.device, devices: int = 1
+) -> Mapping[str, float]:
+    """The costs of a training on so many devices, and of GPUs that are known how much of their peak it used (model FLOPs
+    utilisation).
+    """
     costs = {
         "train_seconds": seconds,
         "train_images_per_second": images / max(seconds, 1e-9),
         "train_flops": flops,
     }
     peak = _peak_flops(torch.cuda.get_device_name(device)) if device.type == "cuda" else None
-    return costs if peak is None else {**costs, "train_utilisation": flops / max(seconds, 1e-9) / peak}
+    return costs if peak is None else {**costs, "train_utilisation": flops / max(seconds, 1e-9) / (devices * peak)}
 
 
 def _peak_flops(gpu: str) -> float | None:

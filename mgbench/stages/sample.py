@@ -1,7 +1,7 @@
 """Draw images from a trained model, with a meter of what they cost."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from mgbench.stages.likelihood import Bound
 from mgbench.stages.tokenize import decode
 from mgbench.steps import Request
 from mgbench.streams import Streams
+from mgbench.team import ALONE, Team
 
 # Images drawn before the clock starts, by which the arithmetic of an image is counted.
 WARM_UP = 16
@@ -68,14 +69,22 @@ def sample_tokens(model: Model, recipe: Recipe, indices: Tensor) -> Iterator[Any
     yield from model.parts.process.sample(model.module, model.parts, model.space, request)
 
 
-def sample_images(model: Model, recipe: Recipe, count: int, batch: int, meter: Meter) -> Iterator[Batch]:
+def batches_of(count: int, batch: int) -> Sequence[Tensor]:
+    """The indices of `count` images in at least three batches of at most `batch`."""
+    return torch.split(torch.arange(count), min(batch, math.ceil(count / TIMED)))
+
+
+def sample_images(
+    model: Model, recipe: Recipe, count: int, batch: int, meter: Meter, team: Team = ALONE
+) -> Iterator[Batch]:
     """Draw images 0 … count − 1 in at least three batches of at most `batch`; the images do not depend on the size of the batch.
 
-    The clock stops when the device has finished, and starts after a small batch that is thrown away.
+    The clock stops when the device has finished, and starts after a small batch that is thrown away. The ranks of a team take
+    turns: rank r draws batches r, r + W, …, so that the batches are the same whatever their number.
     """
     model.module.eval()
     meter.flops = _flops_per_image(model, recipe, min(WARM_UP, count))
-    for indices in torch.split(torch.arange(count), min(batch, math.ceil(count / TIMED))):
+    for indices in batches_of(count, batch)[team.rank :: team.size]:
         started = clock(model.device)
         with meter.watch(model.module):
             for state in sample_tokens(model, recipe, indices):

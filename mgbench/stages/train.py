@@ -1,7 +1,8 @@
 """Train a model: one loop, a generator; the caller decides what to do with each step.
 
 All that is random in step k is derived from (seed, k), so that a training that was stopped and goes on from a checkpoint is
-the training that was never stopped.
+the training that was never stopped. On several devices each rank takes an equal share of the rows of every batch, with random
+numbers of its own, and gradients are means over ranks; the loss told is one too.
 """
 
 import math
@@ -22,6 +23,7 @@ from mgbench.kinds import Parts
 from mgbench.recipe import Recipe
 from mgbench.stages.cost import flop_counter
 from mgbench.streams import derive
+from mgbench.team import ALONE, Team
 
 REPORT_EVERY = 20
 # Counting the arithmetic of a step takes a few times its time, and steps differ little.
@@ -32,13 +34,17 @@ EXPLODED = 1000.0
 
 @dataclass(frozen=True)
 class TrainStep:
-    """Steps done, the mean loss since the last report, the learning rate, and seconds and operations of training so far."""
+    """Steps done, the mean loss since the last report, the learning rate, and seconds and operations of training so far.
+
+    The operations are those of all `devices` on which it went on last.
+    """
 
     step: int
     loss: float
     learning_rate: float
     seconds: float
     flops: float
+    devices: int = 1
 
 
 class LossModule(nn.Module):
@@ -53,18 +59,27 @@ class LossModule(nn.Module):
 
 
 class Training:
-    """A model in training: online weights, their moving average, optimizer, and how far it got; `first` is the first loss."""
+    """A model in training: online weights, their moving average, optimizer, and how far it got; `first` is the first loss.
 
-    def __init__(self, recipe: Recipe, parts: Parts, model: nn.Module, device: torch.device) -> None:
-        from accelerate import Accelerator
+    Of a team, every rank has one, inside `team.group`.
+    """
 
-        self.recipe, self.device = recipe, device
-        self.accelerator = Accelerator(mixed_precision=_precision(recipe, device), cpu=device.type == "cpu")
+    def __init__(
+        self, recipe: Recipe, parts: Parts, model: nn.Module, device: torch.device, team: Team = ALONE
+    ) -> None:
+        from accelerate import Accelerator, DistributedDataParallelKwargs
+
+        self.recipe, self.device, self.team = recipe, device, team
+        # A batch need not use every parameter; and buckets that stay as they are sum in the same order after a resume.
+        options = [DistributedDataParallelKwargs(find_unused_parameters=True)]
+        precision, on_cpu = _precision(recipe, device), device.type == "cpu"
+        self.accelerator = Accelerator(mixed_precision=precision, cpu=on_cpu, kwargs_handlers=options)
         self.model = model.to(device)
         self.average = AveragedModel(self.model, multi_avg_fn=self._average)
         optimizer = AdamW(_groups(model, recipe), lr=recipe.learning_rate, betas=(0.9, 0.95), fused=True)
         self.rate = LambdaLR(optimizer, lambda step: _rate(step, recipe))
         self.loss, self.optimizer = self.accelerator.prepare(LossModule(parts, self.model), optimizer)
+        self._share = team.share_of(recipe.batch_size)
         self.step, self.seconds, self.flops = 0, 0.0, 0.0
         self.first = math.nan
         self.counted: list[float] = []
@@ -106,10 +121,11 @@ class Training:
             total += self._counted(tokens, labels, generator)
             count += 1
             if self.step % REPORT_EVERY == 0 or self.step == self.recipe.train_steps:
-                loss, now = total.item() / count, time.perf_counter()
+                loss, now = self.team.mean(total.item() / count), time.perf_counter()
                 self._check(loss)
                 self.seconds, started = self.seconds + now - started, now
-                yield TrainStep(self.step, loss, float(self.rate.get_last_lr()[0]), self.seconds, self.flops)
+                rate = float(self.rate.get_last_lr()[0])
+                yield TrainStep(self.step, loss, rate, self.seconds, self.flops, self.team.size)
                 total.zero_()
                 count, started = 0, time.perf_counter()
 
@@ -129,14 +145,14 @@ class Training:
         else:
             with flop_counter() as counter:
                 loss = self._advance(tokens, labels, generator)
-            self.counted.append(float(counter.get_total_flops()))
+            self.counted.append(self.team.total(float(counter.get_total_flops())))
         self.flops += sum(self.counted) / len(self.counted)
         return loss
 
     def _advance(self, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
         recipe = self.recipe
-        rows = batch_rows(recipe.seed, self.step, recipe.batch_size, len(tokens)).to(self.device)
-        seed = derive(recipe.seed, f"train/{self.step}")
+        rows = batch_rows(recipe.seed, self.step, recipe.batch_size, len(tokens))[self._share].to(self.device)
+        seed = derive(recipe.seed, _purpose(self.step, self.team.rank))
         generator.manual_seed(seed)
         torch.manual_seed(seed)  # dropout draws from the global generator
         with self.accelerator.autocast():
@@ -167,6 +183,11 @@ def batch_rows(seed: int, step: int, batch: int, count: int) -> Tensor:
 @lru_cache(maxsize=4)
 def _permutation(seed: int, epoch: int, count: int) -> Tensor:
     return torch.randperm(count, generator=Generator().manual_seed(derive(seed, f"order/{epoch}")))
+
+
+def _purpose(step: int, rank: int) -> str:
+    """What random numbers are for: rank 0 draws those of a training on one device."""
+    return f"train/{step}/{rank}" if rank else f"train/{step}"
 
 
 def _precision(recipe: Recipe, device: torch.device) -> str:

@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("spec", "bibtex"),
     ("recipe", "kinds", "modules", "steps", "streams"),
     (
-        *("record", "jobs", "hookspecs", "study", "progress", "source", "environment", "tracking", "files"),
+        *("record", "jobs", "hookspecs", "study", "progress", "team", "source", "environment", "tracking", "files"),
         *("noisy_toys", "toys"),
     ),
     ("components", "stages", "report", "store", "testing"),

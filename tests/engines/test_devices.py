@@ -1,13 +1,19 @@
 """Which devices there are to lease, and what is said where one is not."""
 
 import os
+from pathlib import Path
 
 import pytest
 import torch
 
 from mgbench.engines import devices
-from mgbench.engines.devices import cuda_slots, groups, slots
+from mgbench.engines.devices import check_batches, cuda_slots, groups, slots
 from mgbench.errors import UserError
+from mgbench.plan import Trial, plan_rows, plan_tokenizers, plan_trials
+from mgbench.plugins import load
+from mgbench.recipe import Recipe
+from mgbench.store import Store
+from mgbench.study import Study
 
 
 @pytest.fixture
@@ -57,6 +63,34 @@ def test_each_trial_is_leased_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
     assert groups("cpu:5", 2) == [("cpu", "cpu"), ("cpu", "cpu")]
     with pytest.raises(UserError, match="--devices-per-trial 3 takes more devices than the 2 of --devices cuda"):
         groups("cuda", 3)
+
+
+@pytest.mark.usefixtures("gpus")
+@pytest.mark.parametrize(
+    ("devices", "pair"), [("cuda:0,cpu:1", "cuda:0 and cpu"), ("cuda:1,cuda:1", "cuda:1 and cuda:1")]
+)
+def test_a_trial_is_not_leased_devices_that_cannot_work_together(devices: str, pair: str) -> None:
+    with pytest.raises(UserError, match=f"--devices-per-trial 2 would lease {pair} to one trial"):
+        groups(devices, 2)
+    assert len(groups(devices, 1)) == 2
+
+
+def planned(batch_size: int) -> list[Trial]:
+    rows = plan_rows(load(), Study("s", {"m": Recipe(batch_size=batch_size)}), Store(Path("nowhere")))
+    return plan_trials([*plan_tokenizers(rows, Store(Path("nowhere"))), *rows])
+
+
+def test_a_batch_that_devices_cannot_share_is_refused_with_what_would_do() -> None:
+    trials = planned(9)
+    assert {trial.about for trial in trials} == {"tokenizer", "images"}
+    check_batches(trials, 1)
+    check_batches(trials, 3)
+    check_batches(trials[:1], 4)
+    said = (
+        r"the batch_size of m \(seed 0\) is 9, which 4 devices cannot share equally; take --devices-per-trial 1 or 3, "
+    )
+    with pytest.raises(UserError, match=said + "or --set batch_size=12"):
+        check_batches(trials, 4)
 
 
 @pytest.mark.usefixtures("gpus")

@@ -105,6 +105,17 @@ def test_costs_are_of_one_image_and_the_time_is_the_median() -> None:
     assert costs["sampling_batch"] == 4
 
 
+def test_meters_of_further_images_add_up() -> None:
+    one, other = Meter(), Meter()
+    for meter, images in ((one, 3), (other, 5)):
+        meter.rows.update(network=images, head=2 * images)
+        meter.tokens, meter.steps, meter.flops = 4.0 * images, images, 7.0
+    one.add(other)
+    assert one.rows == {"network": 8, "head": 16}
+    assert (one.tokens, one.steps) == (32.0, 8)
+    assert one.flops == 7.0, "which is of one image already"
+
+
 def test_utilisation_is_known_where_the_peak_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert training_costs(3e12, 2.0, 100, CPU) == {
         "train_seconds": 2.0,
@@ -114,7 +125,9 @@ def test_utilisation_is_known_where_the_peak_is(monkeypatch: pytest.MonkeyPatch)
     for gpu, share in (("NVIDIA H100 80GB HBM3", 3e12 / 2 / 989.4e12), ("NVIDIA L40S", 3e12 / 2 / 362e12)):
         monkeypatch.setattr(cost.torch.cuda, "get_device_name", lambda device, gpu=gpu: gpu)
         costs = training_costs(3e12, 2.0, 100, torch.device("cuda"))
+        two = training_costs(3e12, 2.0, 100, torch.device("cuda"), devices=2)
         assert costs["train_utilisation"] == pytest.approx(share)
+        assert two["train_utilisation"] == pytest.approx(share / 2), "the peak of two is twice as high"
     monkeypatch.setattr(cost.torch.cuda, "get_device_name", lambda device: "Another GPU")
     assert "train_utilisation" not in training_costs(3e12, 2.0, 100, torch.device("cuda"))
 

@@ -1,4 +1,5 @@
 from functools import cache
+from itertools import zip_longest
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from mgbench.kinds import UNLABELLED
 from mgbench.recipe import Recipe
 from mgbench.stages.cost import Meter
 from mgbench.stages.sample import TIMED, Batch, Model, labels_for, sample_images
+from mgbench.team import Team
 from tests.laws.registered import registry
 
 COUNT = 64
@@ -102,6 +104,24 @@ def test_a_time_is_the_median_of_three_batches_where_there_are_three_images(coun
     batches, _ = drawn("maskgit", COUNT, count)
     assert len(batches) >= min(count, TIMED)
     assert sum(len(part.images) for part in batches) == count
+
+
+@NAMES
+@pytest.mark.parametrize("size", [2, 4])
+def test_ranks_take_turns_at_the_batches_of_one(name: str, size: int) -> None:
+    """Also where there are more of them than batches; what they count adds up, and each knows the arithmetic of an image."""
+    assembly, model = small(name)
+    whole, expected = drawn(name, 4, 12)
+    meters = [Meter() for _ in range(size)]
+    shares = [
+        list(sample_images(model, assembly.recipe, 12, 4, meter, Team(rank, size))) for rank, meter in enumerate(meters)
+    ]
+    turns = [part for turn in zip_longest(*shares) for part in turn if part is not None]
+    assert [torch.equal(part.images, same.images) for part, same in zip(turns, whole, strict=True)] == [True] * 3
+    assert {meter.flops for meter in meters} == {expected.flops}
+    for other in meters[1:]:
+        meters[0].add(other)
+    assert (meters[0].rows, meters[0].tokens, meters[0].steps) == (expected.rows, expected.tokens, expected.steps)
 
 
 @NAMES
