@@ -40,6 +40,7 @@ def _head(record: "Record", studies: Iterable[str]) -> Iterable[tuple[str, str]]
         "method": record.method,
         "status": record.status,
         "reason": record.reason,
+        "end of its log": record.tail,
         "about": record.about,
         "model" if record.about == "images" else "tokenizer": record.training_key,
         "studies": ", ".join(studies),

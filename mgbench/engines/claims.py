@@ -57,6 +57,10 @@ class Holder:
     def __str__(self) -> str:
         return f"process {self.process} on {self.host}"
 
+    def computes(self, name: str) -> str:
+        """What is said to who waits for a trial of this name."""
+        return f"{name}: {self} computes it already; waiting for that"
+
 
 def holder(path: Path) -> Holder | None:
     """Who holds a claim; None where nobody does, or who did has died."""

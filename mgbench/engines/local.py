@@ -114,7 +114,7 @@ class LocalRun:
             if other := self._claimed(job):
                 if job.key not in self._told:
                     self._told.add(job.key)
-                    yield Event(job, {"note": f"{job.name}: {other} computes it already; waiting for that"})
+                    yield Event(job, {"note": other.computes(job.name)})
                 continue
             waiting.remove(job)
             self._start(job)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from mgbench.assembly import assemble
-from mgbench.engines.claims import claimed
+from mgbench.engines.claims import Holder, claimed
 from mgbench.engines.ranks import Other
 from mgbench.fitting import Helper
 from mgbench.jobs import Job
@@ -36,7 +36,7 @@ def work(job: Job, device: str, parent: Connection, team: Team) -> None:
         registry, store = load(job.sources), Store(job.root)
         trial, emit, stop = _trial(registry, job), _emitter(parent, asked), lambda: bool(asked)
         with (
-            claimed(store.layout.claim(job.key), lambda other: Progress(stop=stop).check()),
+            claimed(store.layout.claim(job.key), _waiting(job, Progress(emit, stop))),
             told(registry.life, job, trial, store, on, emit) as emit,
         ):
             run_trial(store, trial, on, Progress(emit, stop), job.batch, team)
@@ -44,6 +44,19 @@ def work(job: Job, device: str, parent: Connection, team: Team) -> None:
         sys.exit(INTERRUPTED)
     finally:
         parent.close()
+
+
+def _waiting(job: Job, progress: Progress) -> Callable[[Holder], None]:
+    """What to do each second while another run computes the job: say so once, and listen whether to stop."""
+    told: list[Holder] = []
+
+    def wait(other: Holder) -> None:
+        if not told:
+            told.append(other)
+            progress.emit({"note": other.computes(job.name)})
+        progress.check()
+
+    return wait
 
 
 def assist(job: Job, device: str, team: Other) -> None:

@@ -15,7 +15,7 @@ from mgbench.report.where import select
 from mgbench.report.words import of_tokens
 
 HEAD = ("key", "training_key", "about", "method", "series", "status", "reason")
-TAIL = ("protocol", "data", "warnings")
+TAIL = ("protocol", "data", "warnings", "tail")
 # A series is a line of a figure: its points differ in the first, and the second is what its interval is taken over.
 POINT, REPEAT = "sampling_steps", "seed"
 # The cost that stands for the first where the process decides the number of steps itself.
@@ -39,7 +39,7 @@ def read_results(path: Path | str, study: str | None = None, where: str = "") ->
     """One row per stored record; with a study, its rows only, under its method names and in its order.
 
     Columns: key, training_key, about, method, series, status, reason; every field of a recipe; scores and costs by name; the
-    floor of a score as "floor <score>"; protocol, data, warnings; and where and with which versions it was made. A
+    floor of a score as "floor <score>"; protocol, data, warnings, tail; and where and with which versions it was made. A
     `series` is the method with the fields that vary within it besides the seed and the sampling steps:
     "maskgit, sampler=halton". Where a process decides the number of steps itself, `sampling_steps` are those it took (none
     for a row that did not finish). `frame.attrs` lists the names of the `scores`, `costs` and `origin` columns, the

@@ -28,7 +28,7 @@ def details(frame: pd.DataFrame, layout: Layout) -> list[dict[str, Any]]:
     costs, origin = frame.attrs.get("costs", ()), frame.attrs.get("origin", ())
     groups = {
         "To repeat it": [field("command", commands(frame, layout))],
-        "Remarks": [_column(frame, "reason"), _warnings(frame)],
+        "Remarks": [_column(frame, "reason"), _column(frame, "tail", "end of its log"), _warnings(frame)],
         "Recipe": [_column(frame, name) for name in recipe_fields(frame)],
         "Scores": [
             part
