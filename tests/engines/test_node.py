@@ -1,6 +1,5 @@
 """A trial on a node, without the cluster around it: beside the results folder, and in a folder of its own."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -153,4 +152,4 @@ def test_a_plugin_file_goes_along(tmp_path: Path) -> None:
     at = node()
     at.start(lacking, LEASES, None, plugin)
     assert list(told(at, tmp_path))[-1] == End()
-    assert not os.listdir(tmp_path / "temporary")
+    assert not list((tmp_path / "temporary").iterdir())

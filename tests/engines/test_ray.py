@@ -1,4 +1,4 @@
-"""Trials on a real Ray cluster of two nodes: one is lost in the middle, and the table is that of a run in which nothing happened."""
+"""Trials on a real Ray cluster of two nodes, of which one is lost in the middle: the table is that of an undisturbed run."""
 
 import socket
 from collections.abc import Iterator
