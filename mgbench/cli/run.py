@@ -142,7 +142,9 @@ def _engine(chosen: choices.Chosen, engine: str, address: str) -> "Engine":
     spec = Spec.parse(engine)
     if address:
         if "address" not in hints(chosen.registry.offer("engine", spec).maker):
-            raise UserError(f"the engine {spec.name!r} has no address; leave --address out, or take another with --engine")
+            raise UserError(
+                f"the engine {spec.name!r} has no address; leave --address out, or take another with --engine"
+            )
         spec = Spec(spec.name, spec.args, (*spec.options, ("address", address)))
     found: Engine = chosen.registry.build("engine", spec)
     return found

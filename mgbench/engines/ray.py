@@ -21,7 +21,7 @@ from mgbench.hookspecs import hookimpl
 from mgbench.jobs import Engine, Leases
 
 # An address that does not answer within so many seconds is none: Ray itself tries for many minutes.
-PATIENCE = 30.0
+PATIENCE = 20.0
 _ASKED = re.compile(r"auto|cuda|cpu(:(?P<number>[1-9]\d*))?")
 _TRY = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False); ray.shutdown()"
 _OF_OURS = {
