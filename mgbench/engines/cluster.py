@@ -14,7 +14,6 @@ from mgbench.engines.node import OnNode, Place, Setting, code_hash, file_hash
 from mgbench.engines.parcels import Parcel, pack, read_by, unpack
 from mgbench.engines.waiting import first_ready
 from mgbench.jobs import End, Event, Job, Leases
-from mgbench.source import Source
 from mgbench.store import write_text
 
 LOOK_EVERY = 0.5
@@ -48,7 +47,7 @@ class Claim:
 class _Sent:
     job: Job
     actor: Any
-    answer: Any
+    answer: Any = None
     """What it was asked last: at first to look around, then to tell."""
     at: float = field(default_factory=time.monotonic)
     place: Place | None = None
@@ -67,6 +66,7 @@ class ClusterRun:
         self._idle: list[_Sent] = []
         self._settings: dict[Path, Setting] = {}
         self._losses: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()
         self._asked_to_stop = self._asked_to_kill = self._stopping = False
         self._deadline = float("inf")
         self._crowded = False
@@ -77,12 +77,14 @@ class ClusterRun:
         with contextlib.ExitStack() as tidy:
             ray = tidy.enter_context(self._connection) if waiting else None
             tidy.callback(self._remove_tokens)
+            tidy.callback(self._leave, ray)
             while not self._over(waiting):
                 self._obey(ray)
+                self._use_idle(ray)
                 while len(self._sent) < self._claim.at_once and not self._stopping and (ready := self._ready(waiting)):
                     waiting.remove(ready)
                     self._send(ray, ready)
-                self._use_idle(ray)
+                self._give_back(ray)
                 yield from self._listen(ray, waiting)
                 yield from self._look_after(ray)
 
@@ -115,6 +117,12 @@ class ClusterRun:
                 sent.actor.kill.remote()
 
     def _send(self, ray: Any, job: Job) -> None:
+        idle = self._take_idle(job)
+        if idle and idle.place:
+            sent = _Sent(job, idle.actor, place=idle.place)
+            self._sent.append(sent)
+            self._start(ray, sent, idle.place)
+            return
         maker = ray.remote(OnNode).options(
             **self._claim.options(), max_concurrency=4, max_restarts=0, scheduling_strategy="SPREAD"
         )
@@ -122,15 +130,25 @@ class ClusterRun:
         files = [file_hash(Path(source.target)) for source in job.sources if source.target.endswith(".py")]
         self._sent.append(_Sent(job, actor, actor.look.remote(setting, files)))
 
+    def _take_idle(self, job: Job) -> _Sent | None:
+        """One whose trial has ended, and where this one may follow it: its processes are warm, and it holds a lease."""
+        fits = [idle for idle in self._idle if (idle.job.root, idle.job.sources) == (job.root, job.sources)]
+        if not fits or self._stopping:
+            return None
+        self._idle.remove(fits[0])
+        return fits[0]
+
     def _use_idle(self, ray: Any) -> None:
-        """Let actors whose trial has ended take those that wait for room, and give back what the others were leased."""
-        for idle in self._idle:
-            fits = (sent for sent in self._sent if not sent.place and _needs(sent.job) == _needs(idle.job))
-            sent = None if self._stopping else next(fits, None)
-            _kill(ray, sent.actor if sent else idle.actor)
-            if sent and idle.place:
+        """Let those who wait for room follow those who have ended."""
+        for sent in self._sent:
+            if not sent.place and (idle := self._take_idle(sent.job)) and idle.place:
+                _kill(ray, sent.actor)
                 sent.actor, sent.place = idle.actor, idle.place
                 self._start(ray, sent, idle.place)
+
+    def _give_back(self, ray: Any) -> None:
+        for idle in self._idle:
+            _kill(ray, idle.actor)
         self._idle.clear()
 
     def _setting(self, job: Job) -> Setting:
@@ -185,23 +203,25 @@ class ClusterRun:
                 yield Event(sent.job, end=told)
                 return
             else:
-                if "row" in told:
-                    # Should its node be lost, the rows that are told need not be made again.
-                    sent.job = replace(sent.job, rows=sent.job.rows[1:])
+                self._told[sent.job.key] += "row" in told
                 yield Event(sent.job, told)
         sent.answer = sent.actor.tell.remote()
 
     def _start(self, ray: Any, sent: _Sent, place: Place) -> None:
         root = sent.job.root
-        parcels = None if place.shared else pack(root, read_by(sent.job), ray.put)
+        # Rows come in their order; those that were told before a node was lost need not be made again.
+        left = replace(sent.job, rows=sent.job.rows[self._told[sent.job.key] :])
+        parcels = None if place.shared else pack(root, read_by(left), ray.put)
         lacks = [Path(source.target) for source in place.lacks]
         plugins = [parcel for path in lacks for parcel in pack(path.parent, [path], ray.put)]
-        started = sent.actor.start.remote(sent.job, self._leases, parcels, plugins)
+        started = sent.actor.start.remote(left, self._leases, parcels, plugins)
         sent.answer = sent.actor.tell.remote(started)
 
     def _lost(self, ray: Any, sent: _Sent, waiting: list[Job], error: Exception) -> Event:
         self._losses[sent.job.key] += 1
         losses, why = self._losses[sent.job.key], f"{type(error).__name__}: {_last_line(error)}"
+        if self._told[sent.job.key] == len(sent.job.rows):
+            return self._end(ray, sent, End())
         if self._stopping:
             return self._end(ray, sent, STOPPED)
         if losses >= CHANCES:
@@ -218,6 +238,10 @@ class ClusterRun:
         self._sent.remove(sent)
         _kill(ray, sent.actor)
 
+    def _leave(self, ray: Any) -> None:
+        for sent in (*self._sent, *self._idle):
+            _kill(ray, sent.actor)
+
     def _look_after(self, ray: Any) -> Iterator[Event]:
         """End what was told to end at once and does not; say so when nothing has room."""
         now = time.monotonic()
@@ -228,11 +252,6 @@ class ClusterRun:
         if stuck and not self._crowded:
             yield Event(self._sent[0].job, {"note": f"{self._sent[0].job.name}: {CROWDED}"})
         self._crowded = stuck
-
-
-def _needs(job: Job) -> tuple[Path, tuple[Source, ...]]:
-    """What a node was looked at for."""
-    return job.root, job.sources
 
 
 def _kill(ray: Any, actor: Any) -> None:
