@@ -150,16 +150,24 @@ def _check(address: str) -> None:
         tried = subprocess.run(
             [sys.executable, "-P", "-c", _TRY, address], capture_output=True, text=True, timeout=PATIENCE, check=False
         )
-    except subprocess.TimeoutExpired:
-        why = f"nothing said within {PATIENCE:g} s"
-    else:
         if tried.returncode == 0:
             return
-        why = next((line for line in reversed(tried.stderr.splitlines()) if line.strip()), "no message")
+        why = _last_line(tried.stderr)
+    except subprocess.TimeoutExpired as late:
+        why = f"nothing within {PATIENCE:g} s; {_last_line(late.stderr or '')}"
+    if "uthentication" in why:
+        why += "; a cluster that asks for a token is joined with RAY_AUTH_MODE=token"
     raise UserError(
         f"no Ray cluster answers at {address!r} ({why}); start one with `ray start --head`, or leave the address out, and one is "
         "started on this machine for the run"
     )
+
+
+def _last_line(said: str | bytes) -> str:
+    text = said if isinstance(said, str) else said.decode(errors="replace")
+    lines = [line for line in text.splitlines() if line.strip()]
+    # Ray's own lines begin with a time and a place in its code.
+    return re.sub(r"^\[.*?\] \S+: ", "", lines[-1]) if lines else "no message"
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 # Before Ray is imported: it takes the address of the network card for 127.0.0.1 otherwise, and tells its makers of its use.
-os.environ |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+os.environ |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'mgbench[ray]'")
 
 NODE: dict[str, Any] = {"node_ip_address": "127.0.0.1", "include_dashboard": False, "num_gpus": 0}

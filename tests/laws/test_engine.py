@@ -11,7 +11,7 @@ from mgbench.store import Store
 from tests.laws.registered import built, every
 
 # Before Ray is imported, if it is: what it starts in tests is reached from this machine alone.
-os.environ |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+os.environ |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
 EXTRAS = {"ray": "ray"}
 
 
