@@ -12,9 +12,9 @@ from typing import Any
 from mgbench.engines.local import STOPPED
 from mgbench.engines.node import OnNode, Place, Setting, code_hash, file_hash
 from mgbench.engines.parcels import Parcel, pack, read_by, unpack
-from mgbench.engines.waiting import first_ready
+from mgbench.engines.waiting import ready
+from mgbench.files import write_text
 from mgbench.jobs import End, Event, Job, Leases
-from mgbench.store import write_text
 
 LOOK_EVERY = 0.5
 # A trial whose node is lost so many times is let go: it may be what takes the nodes down.
@@ -81,9 +81,10 @@ class ClusterRun:
             while not self._over(waiting):
                 self._obey(ray)
                 self._use_idle(ray)
-                while len(self._sent) < self._claim.at_once and not self._stopping and (ready := self._ready(waiting)):
-                    waiting.remove(ready)
-                    self._send(ray, ready)
+                for job in [] if self._stopping else ready(waiting, [sent.job for sent in self._sent]):
+                    if len(self._sent) < self._claim.at_once:
+                        waiting.remove(job)
+                        self._send(ray, job)
                 self._give_back(ray)
                 yield from self._listen(ray, waiting)
                 yield from self._look_after(ray)
@@ -99,9 +100,6 @@ class ClusterRun:
 
     def _over(self, waiting: Sequence[Job]) -> bool:
         return not self._sent and (not waiting or self._asked_to_stop)
-
-    def _ready(self, waiting: Sequence[Job]) -> Job | None:
-        return first_ready(waiting, [sent.job for sent in self._sent])
 
     def _obey(self, ray: Any) -> None:
         if self._asked_to_stop and not self._stopping:

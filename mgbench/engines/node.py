@@ -182,8 +182,9 @@ class _Trial:
         """Reasons name the log; let it be the one that is read."""
         for path in root.glob(f"runs/*/{RECORD}"):
             record = load_record(path)
-            if self._ours(record.reason) != record.reason:
-                Store(root).save_record(replace(record, reason=self._ours(record.reason)))
+            ours = replace(record, reason=self._ours(record.reason), tail=self._ours(record.tail))
+            if ours != record:
+                Store(root).save_record(ours)
 
     def _ours(self, text: str) -> str:
         return text.replace(str(self._job.root), self._root)

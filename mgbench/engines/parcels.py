@@ -9,18 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from mgbench.assembly import assemble
+from mgbench.files import is_aside, write
 from mgbench.jobs import Job
 from mgbench.plugins import load
 from mgbench.record import Layout
-from mgbench.references import FACTS
 from mgbench.registry import Registry
 from mgbench.source import Source
-from mgbench.store import MANIFEST, RECORD, write
+from mgbench.store import FACTS, MANIFEST, RECORD
 
 # What says that the files beside it are whole: looked for before them, and written after them.
 SEALS = (MANIFEST, RECORD)
-# The end of the name of what was found broken.
-ASIDE = ".corrupt"
 Signature = tuple[int, int, int]
 
 
@@ -93,8 +91,9 @@ class Watch:
         """Every file that is whole by its name, seals first: where there is a seal, the files it speaks of are there too."""
         files = [*(path for name in SEALS for path in self.root.rglob(name)), *self.root.rglob("*")]
         for path in dict.fromkeys(files):
-            if path.name.startswith("."):
-                continue  # a file that is being written
+            # A file that is being written, or who is at work there, which is of no interest here.
+            if path.name.startswith(".") or path.parent == Layout(self.root).claim("").parent:
+                continue
             try:
                 status = path.stat()
             except FileNotFoundError:
@@ -112,7 +111,7 @@ def read_by(job: Job) -> list[Path]:
         folders += [layout.model(keys.training), layout.run(keys.reconstruction)]
     folders += [path.parent for path in layout.root.glob(f"references/*/{FACTS}") if _facts(path).get("data") == data]
     files = [path for folder in folders for path in sorted(folder.glob("*"))]
-    whole = [path for path in files if not path.name.startswith(".") and not path.name.endswith(ASIDE)]
+    whole = [path for path in files if not path.name.startswith(".") and not is_aside(path.name)]
     return [path for path in (*whole, layout.real(data)) if path.is_file()]
 
 

@@ -14,7 +14,7 @@ from mgbench.recipe import Recipe
 from mgbench.record import Layout, Status, load_record
 from mgbench.testing.checks import need
 
-_TINY = Recipe(
+_TINY = Recipe().change(
     tokenizer="patch(size=4)",
     network="mae(width=16, depth=1, heads=2)",
     head="diffusion(width=16, depth=1, repeats=1)",

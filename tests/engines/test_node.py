@@ -9,11 +9,12 @@ import pytest
 
 from mgbench.engines.node import OnNode, Setting, Told, code_hash, file_hash
 from mgbench.engines.parcels import Parcel, pack, read_by, unpack
+from mgbench.files import write_text
 from mgbench.jobs import End, Job, Leases
 from mgbench.recipe import Recipe
 from mgbench.record import load_record
 from mgbench.source import Source
-from mgbench.store import CHECKPOINT, Store, write_text
+from mgbench.store import CHECKPOINT, Store
 from tests import doubles
 from tests.doubles import TINY
 from tests.engines.test_local import SOURCES, jobs

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from mgbench.engines.parcels import Parcel, Watch, pack, read_by, unpack
+from mgbench.files import write_text
 from mgbench.record import Layout
-from mgbench.store import CHECKPOINT, Store, write_text
+from mgbench.store import CHECKPOINT, Store
 from tests.doubles import TINY
 from tests.engines.test_local import jobs
 
