@@ -47,7 +47,7 @@ class Ray:
     shared: bool = True
 
     def open(self, leases: Leases) -> ClusterRun:
-        if importlib.util.find_spec("ray") is None:
+        if not importlib.util.find_spec("ray"):
             raise UserError("the engine 'ray' needs a package that is not installed: pip install 'mgbench[ray]'")
         os.environ.update(_OF_OURS)
         if self.address:
