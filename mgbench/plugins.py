@@ -24,7 +24,7 @@ from mgbench.tracking import LIFE_HOOKS
 
 GROUP = "mgbench"
 # By name, because their room lies above this one.
-ENGINES = ("local",)
+ENGINES = ("local", "ray")
 RECIPE_HOOK, REFERENCE_HOOK = NO_COMPONENTS = ("mgbench_recipes", "mgbench_references")
 
 

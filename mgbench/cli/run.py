@@ -15,7 +15,7 @@ from mgbench.progress import INTERRUPTED
 
 if TYPE_CHECKING:
     from mgbench.cli.displays import Display
-    from mgbench.jobs import Event, Job, Leases, Run
+    from mgbench.jobs import Engine, Event, Job, Run
     from mgbench.plan import Trial
 
 
@@ -30,6 +30,10 @@ def run(
     results: choices.Results = Path("results"),
     reports: Annotated[Path, typer.Option(help="Where to write the report.")] = Path("reports"),
     engine: Annotated[str, typer.Option(metavar="SPEC", help="Where trials run; 'mgbench list engine'.")] = "local",
+    address: Annotated[
+        str,
+        typer.Option(help="Of the cluster: host:port, or auto for the one of this machine.", show_default=False),
+    ] = "",
     devices: Annotated[
         str, typer.Option(help="auto (all GPUs, or all cores), cuda, cpu, cpu:2, or a list such as cuda:0,cuda:1.")
     ] = "auto",
@@ -67,7 +71,7 @@ def run(
     if detach:
         _detach(chosen)
         return
-    work = Work(chosen, _engine(chosen, engine, leases), batch)
+    work = Work(chosen, _engine(chosen, engine, address).open(leases), batch)
     chosen.store.check_writable()
     _save_view(chosen)
     display = _display(work, quiet, json)
@@ -127,15 +131,23 @@ def _detach(chosen: choices.Chosen) -> None:
     )
 
 
-def _engine(chosen: choices.Chosen, engine: str, leases: "Leases") -> "Run":
+def _engine(chosen: choices.Chosen, engine: str, address: str) -> "Engine":
     """
     Raises:
-        UserError: if there is no such engine, or it has no such devices.
+        UserError: if there is no such engine, or it has no address.
     """
-    from mgbench.spec import Spec
+    from mgbench.errors import UserError
+    from mgbench.spec import Spec, hints
 
-    run: Run = chosen.registry.build("engine", Spec.parse(engine)).open(leases)
-    return run
+    spec = Spec.parse(engine)
+    if address:
+        if "address" not in hints(chosen.registry.offer("engine", spec).maker):
+            raise UserError(
+                f"the engine {spec.name!r} has no address; leave --address out, or take another with --engine"
+            )
+        spec = Spec(spec.name, spec.args, (*spec.options, ("address", address)))
+    found: Engine = chosen.registry.build("engine", spec)
+    return found
 
 
 def _display(work: Work, quiet: bool, json: bool) -> "Display":

@@ -14,6 +14,7 @@ from mgbench.engines.claims import Holder, holder
 from mgbench.engines.devices import groups
 from mgbench.engines.limits import MEMORY_SHARE, memory_of, memory_of_machine, too_large, too_long, why_it_died
 from mgbench.engines.ranks import First, Other
+from mgbench.engines.waiting import ready
 from mgbench.engines.worker import assist, work
 from mgbench.hookspecs import hookimpl
 from mgbench.jobs import End, Engine, Event, Job, Leases
@@ -108,7 +109,7 @@ class LocalRun:
 
     def _start_all(self, waiting: list[Job]) -> Iterator[Event]:
         """Start as many jobs as there are devices for, and tell of those that another run computes."""
-        for job in self._ready(waiting):
+        for job in ready(waiting, [running.job for running in self._running]):
             if not self._free or self._stopping:
                 break
             if other := self._claimed(job):
@@ -118,11 +119,6 @@ class LocalRun:
                 continue
             waiting.remove(job)
             self._start(job)
-
-    def _ready(self, waiting: Sequence[Job]) -> list[Job]:
-        """The jobs that need none of those that have not ended."""
-        going_on = {job.key for job in (*waiting, *(running.job for running in self._running))}
-        return [job for job in waiting if job.needs not in going_on]
 
     def _claimed(self, job: Job) -> Holder | None:
         """Which process of another run computes a job; looked up once a second."""

@@ -217,15 +217,15 @@ class Other(Team):
 
     def __init__(self, rank: int, size: int, pipe: Connection) -> None:
         super().__init__(rank, size)
-        self._pipe, self._task, self._averages = pipe, 0, False
+        self.pipe, self._task, self._averages = pipe, 0, False
 
     def gather(self, value: T) -> list[T]:
-        _send(self._pipe, self._task, Value(value))
+        _send(self.pipe, self._task, Value(value))
         return []
 
     def share(self, value: T) -> T:
         try:
-            message = _receive(self._pipe, self._task)
+            message = _receive(self.pipe, self._task)
         except (OSError, EOFError):
             message = GivenUp()
         if isinstance(message, GivenUp):
@@ -246,7 +246,7 @@ class Other(Team):
         # That rank 0 has gone, or goes, is no failure of this one.
         with suppress(EOFError, OSError):
             while True:
-                number, message = pickle.loads(self._pipe.recv_bytes())
+                number, message = pickle.loads(self.pipe.recv_bytes())
                 if isinstance(message, Order):
                     self._task, self._averages = number, False
                     self._answer(_attempt(do, message.task))
@@ -254,8 +254,8 @@ class Other(Team):
     def _answer(self, failure: Failure | None) -> None:
         # What the frames of what failed held of the process group goes, and who waits for gradients of this rank is cut off.
         gc.collect()
-        _send(self._pipe, self._task, Ended(failure))
-        if failure and self._averages and not self._pipe.poll(PATIENCE):
+        _send(self.pipe, self._task, Ended(failure))
+        if failure and self._averages and not self.pipe.poll(PATIENCE):
             print(f"rank {self.rank}, for which rank 0 may wait for ever:\n{failure.where}", file=sys.stderr)
             os._exit(1)
 

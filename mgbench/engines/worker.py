@@ -15,6 +15,7 @@ import torch
 
 from mgbench.assembly import assemble
 from mgbench.engines.claims import Holder, claimed
+from mgbench.engines.guard import guard
 from mgbench.engines.ranks import Other
 from mgbench.fitting import Helper
 from mgbench.jobs import Job
@@ -31,7 +32,7 @@ from mgbench.trial import run_trial
 
 def work(job: Job, device: str, parent: Connection, team: Team) -> None:
     """Run one job in this process, telling the parent how far it is; exits with 130 if it was asked to stop, or left alone."""
-    asked, on = _begin(job, device)
+    asked, on = _begin(job, device, parent)
     try:
         registry, store = load(job.sources), Store(job.root)
         trial, emit, stop = _trial(registry, job), _emitter(parent, asked), lambda: bool(asked)
@@ -61,7 +62,7 @@ def _waiting(job: Job, progress: Progress) -> Callable[[Holder], None]:
 
 def assist(job: Job, device: str, team: Other) -> None:
     """Help the first process of a job, which tells the parent of both, until it has gone."""
-    asked, on = _begin(job, device)
+    asked, on = _begin(job, device, team.pipe)
     found: list[Helper] = []
 
     def do(task: Task) -> None:
@@ -74,9 +75,10 @@ def assist(job: Job, device: str, team: Other) -> None:
     team.serve(do)
 
 
-def _begin(job: Job, device: str) -> tuple[list[int], torch.device]:
-    """Listen, write to the log and take the device; what asked to stop since, and the device."""
+def _begin(job: Job, device: str, above: Connection) -> tuple[list[int], torch.device]:
+    """Listen, also to whether who is above has gone, write to the log and take the device; what asked to stop, and the device."""
     asked = _listen()
+    guard(above, asked)
     _to_log(job.log)
     # A process that crashes leaves in its log where it was.
     faulthandler.enable()

@@ -6,12 +6,13 @@ A law takes a component and raises `AssertionError` with a sentence that says wh
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mgbench.testing.engines import engine
 from mgbench.testing.sampling import code_draw, guidance_schedule, head, process, sampler, solver, time_grid
 from mgbench.testing.scoring import extractor, metric
 from mgbench.testing.training import dataset, loss_weighting, mask_schedule, masking, network, tokenizer
 
 _ALL: tuple[Callable[[Any], None], ...] = (
     *(process, dataset, tokenizer, network, head, mask_schedule, masking, loss_weighting, time_grid),
-    *(sampler, guidance_schedule, solver, code_draw, extractor, metric),
+    *(sampler, guidance_schedule, solver, code_draw, extractor, metric, engine),
 )
 LAWS: Mapping[str, Callable[[Any], None]] = {law.__name__: law for law in _ALL}

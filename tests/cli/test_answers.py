@@ -256,6 +256,8 @@ BAD = [
         "plugin 'maskgit' tracks nothing: it has none of mgbench_run_started, mgbench_step_logged, mgbench_run_finished; "
         "those that do are mlflow, tensorboard, wandb",
     ),
+    (["run", "--plugins", "emigm", "--engine", "ray(adress=auto)"], "has no option 'adress'; did you mean 'address'?"),
+    (["run", "--plugins", "emigm", "--address", "auto"], "the engine 'local' has no address; leave --address out"),
     (["run", "--plugins", "emigm", "--trial-timeout", "soon"], "'soon' is no time; write for example 90s, 30m or 2h"),
     (["run", "--plugins", "emigm", "--trial-timeout", "-3s"], "'-3s' is no time"),
     (["run", "--plugins", "emigm", "--results", "study.toml"], "cannot write"),
