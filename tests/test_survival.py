@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from mgbench.checkup import examine, mend
 from mgbench.errors import UserError
 from mgbench.plan import plan_rows, plan_tokenizers, plan_trials
 from mgbench.plugins import find, load
@@ -20,6 +19,7 @@ from mgbench.registry import Registry
 from mgbench.store import CHECKPOINT, MANIFEST, RECORD, Store, listed
 from mgbench.study import Study
 from mgbench.trial import run_trial
+from mgbench.upkeep.checkup import examine, mend
 from tests import doubles
 from tests.doubles import TINY
 

@@ -12,7 +12,7 @@ from mgbench.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mgbench.inventory import Removal
+    from mgbench.upkeep.inventory import Removal
 
 KEY, NARROW, WIDE = 8, 1, 3
 
@@ -40,7 +40,7 @@ def results_(
     results: choices.Results = Path("results"),
 ) -> None:
     """List what is stored, row by row; show one, export or remove rows."""
-    from mgbench.export import exporter
+    from mgbench.upkeep.export import exporter
 
     named = bool(keys or study or where)
     _check(named, remove, export, every, unused, yes)
@@ -111,9 +111,9 @@ def _list(frame: "pd.DataFrame", results: Path) -> None:
     from rich.text import Text
 
     from mgbench.cli.table import console, plain_table
-    from mgbench.inventory import counted
     from mgbench.report.frame import score_names
     from mgbench.report.measures import number, score_name
+    from mgbench.upkeep.inventory import counted
 
     if frame.empty:
         typer.echo(f"{results} holds no rows; 'mgbench run' makes some")
@@ -158,16 +158,16 @@ def _show(results: Path, frame: "pd.DataFrame") -> None:
 
 
 def _export(put: Any, path: Path, frame: "pd.DataFrame", results: Path) -> None:
-    from mgbench.inventory import amount, counted, stored_records
     from mgbench.record import Layout
+    from mgbench.upkeep.inventory import amount, counted, stored_records
 
     put(path, frame, stored_records(Layout(results)).values())
     typer.echo(f"{path}: {counted(len(frame), 'row')}, {amount(path.stat().st_size)}")
 
 
 def _remove(results: Path, keys: list[str], yes: bool) -> None:
-    from mgbench.inventory import counted, removal
     from mgbench.record import Layout
+    from mgbench.upkeep.inventory import counted, removal
 
     found = removal(Layout(results), keys)
     if not found.rows:
@@ -183,8 +183,8 @@ def _remove(results: Path, keys: list[str], yes: bool) -> None:
 
 
 def _remove_unused(results: Path, yes: bool) -> None:
-    from mgbench.inventory import unused
     from mgbench.record import Layout
+    from mgbench.upkeep.inventory import unused
 
     if not results.is_dir():
         raise UserError(f"there are no results in {results}; name another folder with --results")
@@ -198,7 +198,7 @@ def _remove_unused(results: Path, yes: bool) -> None:
 
 def _carry_out(results: Path, found: "Removal", yes: bool) -> None:
     """Say what goes, ask, and remove it."""
-    from mgbench.inventory import amount, counted, remove, size
+    from mgbench.upkeep.inventory import amount, counted, remove, size
 
     for path in found.along:
         typer.echo(f"  {path.relative_to(results)}  {amount(size(path))}")

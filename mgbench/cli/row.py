@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 def print_row(layout: "Layout", key: str) -> None:
     """Print a row: what it is, its scores beside their floors, costs, recipe, where it was made, and its files."""
     from mgbench.cli.table import console
-    from mgbench.inventory import amount, stored_studies
     from mgbench.record import load_record
     from mgbench.report.measures import cost_axis, number, score_name
+    from mgbench.upkeep.inventory import amount, stored_studies
 
     record, screen = load_record(layout.run(key) / "record.json"), console()
     studies = [name for name, view in stored_studies(layout).items() if key in dict(view.rows)]

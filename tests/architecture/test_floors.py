@@ -28,11 +28,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("components", "stages", "report", "store", "testing"),
     ("plugins", "registry"),
-    ("assembly", "plan", "citing", "inventory", "findings", "export"),
-    (
-        *("evaluation", "fitting", "judging", "reconstruction", "references", "telling", "traces", "trial"),
-        *("checkup", "surroundings"),
-    ),
+    ("assembly", "plan", "citing"),
+    ("evaluation", "fitting", "judging", "reconstruction", "references", "telling", "traces", "trial", "upkeep"),
     ("engines",),
     ("cli",),
 )

@@ -1,10 +1,10 @@
 """Run a study, kill it at random moments and damage what it left, until it is done; and what must be the same in the end."""
 
+import contextlib
 import hashlib
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -119,10 +119,12 @@ def _kill(process: "subprocess.Popen[str]", whole: bool) -> str:
     """Kill the run with all its trials, or only the run, so that its trials find themselves alone."""
     if process.poll() is not None:
         return "nothing (it had ended)"
-    if whole:
-        os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
+    # Its trials are processes of groups of their own.
+    trials = psutil.Process(process.pid).children(recursive=True) if whole else []
+    process.kill()
+    for trial in trials:
+        with contextlib.suppress(psutil.Error):
+            trial.kill()
     process.wait()
     return "all of it" if whole else "the run without its trials"
 

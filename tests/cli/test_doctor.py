@@ -107,7 +107,7 @@ def test_on_a_terminal_sentences_are_broken_at_words_beside_their_mark(
     store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from mgbench.cli.doctor import _say
-    from mgbench.findings import Finding
+    from mgbench.upkeep.findings import Finding
 
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "40")

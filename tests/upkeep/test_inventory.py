@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from mgbench.errors import UserError
-from mgbench.inventory import amount, counted, referred, removal, remove, size, stored_records, unused
 from mgbench.record import Layout, Record
 from mgbench.store import FACTS, Store
+from mgbench.upkeep.inventory import amount, counted, referred, removal, remove, size, stored_records, unused
 from tests.report.synthetic import record, store, store_study, tokenizer
 
 DATA, SEEN = "ab12cd34", "digits_cnn@3f2a"

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from mgbench.errors import UserError
-from mgbench.findings import Finding
-from mgbench.inventory import amount
 from mgbench.store import Store
+from mgbench.upkeep.findings import Finding
+from mgbench.upkeep.inventory import amount
 
 # A study of small images fits into it.
 SCARCE = 10**9

@@ -11,10 +11,10 @@ import pytest
 from pyarrow import parquet
 
 from mgbench.errors import UserError
-from mgbench.export import EXPORTS, exporter
-from mgbench.inventory import stored_records
 from mgbench.record import Layout
 from mgbench.report import read_results
+from mgbench.upkeep.export import EXPORTS, exporter
+from mgbench.upkeep.inventory import stored_records
 from tests.report.synthetic import FID, record, store, tokenizer
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from mgbench.checkup import ROOMS, examine, mend
 from mgbench.errors import UserError
-from mgbench.findings import ABANDONED, Checkup
 from mgbench.record import Layout, Record, StudyView, seal
 from mgbench.store import CHECKPOINT, MANIFEST, RECORD, Store
+from mgbench.upkeep.checkup import ROOMS, examine, mend
+from mgbench.upkeep.findings import ABANDONED, Checkup
 from tests.report.synthetic import record
 
 ROW = record("emigm", 8, training_key="model1", data="data1")
@@ -288,7 +288,7 @@ def test_what_goes_away_meanwhile_is_no_finding(results: Store, monkeypatch: pyt
     def gone(path: Path) -> Record:
         raise FileNotFoundError(path)
 
-    monkeypatch.setattr("mgbench.checkup.load_record", gone)
+    monkeypatch.setattr("mgbench.upkeep.checkup.load_record", gone)
     assert examine(results.root).broken == []
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from mgbench.errors import UserError
 from mgbench.files import is_aside, is_temporary
-from mgbench.inventory import amount, counted, remove, size
 from mgbench.record import Newer
 from mgbench.store import Store
+from mgbench.upkeep.inventory import amount, counted, remove, size
 
 # A file that is being written changes all the time; one that has not for so many seconds was left behind.
 ABANDONED = 600.0

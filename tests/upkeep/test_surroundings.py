@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from mgbench import surroundings
 from mgbench.errors import UserError
-from mgbench.surroundings import Surroundings, survey
+from mgbench.upkeep import surroundings
+from mgbench.upkeep.surroundings import Surroundings, survey
 
 
 def broken(found: Surroundings) -> list[str]:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from mgbench.errors import UserError
 from mgbench.files import difference, is_whole_archive
-from mgbench.findings import REMOVED, Checkup, Finding, is_abandoned, is_folder, readable, told, within
-from mgbench.inventory import counted, unused
 from mgbench.record import ARRAYS, Corrupt, Layout, Record, load_record, load_study, read_sealed
 from mgbench.store import CHECKPOINT, MANIFEST, RECORD, Store, listed, read_checkpoint
+from mgbench.upkeep.findings import REMOVED, Checkup, Finding, is_abandoned, is_folder, readable, told, within
+from mgbench.upkeep.inventory import counted, unused
 
 
 def examine(root: Path, looked: Callable[[Checkup], None] = lambda checkup: None) -> Checkup:
