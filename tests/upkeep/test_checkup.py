@@ -226,7 +226,7 @@ def test_what_no_row_refers_to_is_told_unless_a_row_cannot_be_read(results: Stor
 def test_a_record_of_the_first_schemas_says_nothing_of_what_lies_beside_it(results: Store) -> None:
     folder = results.layout.run("3fa9c1d2e4b50617")
     folder.mkdir()
-    shutil.copy(Path(__file__).parent / "stored" / "record-1.json", folder / RECORD)
+    shutil.copy(Path(__file__).parents[1] / "stored" / "record-1.json", folder / RECORD)
     (folder / "images.npz").write_text("images")
     checkup = examine(results.root)
     assert checkup.findings == []
