@@ -79,7 +79,7 @@ def _print(table: "pd.DataFrame", by: tuple[str, ...]) -> None:
     from mgbench.cli.table import console, print_frame
     from mgbench.report.measures import number, score_name, with_interval
 
-    shown = pd.DataFrame({name.replace("_", " "): table[name] for name in by})
+    shown = pd.DataFrame({name.replace("_", " "): table[name].map(_told) for name in by})
     limits = zip(table["difference"], table["low"], table["high"], strict=True)
     shown = shown.assign(
         score=table["metric"].map(score_name),
@@ -94,8 +94,14 @@ def _print(table: "pd.DataFrame", by: tuple[str, ...]) -> None:
         typer.echo("where there is one pair nothing is known of chance; run both with --seeds 0,1,2 or more")
 
 
+def _told(value: Any) -> str:
+    import pandas as pd
+
+    return "–" if pd.isna(value) else str(value)
+
+
 def _place(row: dict[Any, Any], by: tuple[str, ...]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {row[name]}" for name in by)
+    return ", ".join(f"{name.replace('_', ' ')} {_told(row[name])}" for name in by)
 
 
 def _moved(row: dict[Any, Any]) -> str:

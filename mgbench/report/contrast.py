@@ -11,13 +11,14 @@ from mgbench.errors import UserError, suggestion
 from mgbench.report.frame import POINT, REPEAT, of_images, score_names
 from mgbench.report.paired import interval
 from mgbench.report.summary import comparable
-from mgbench.report.words import family
+from mgbench.report.words import family, of_tokens
 
 COLUMNS = ["metric", "pairs", "before", "after", "difference", "low", "high", "p", "p_adjusted"]
 
 
 def contrast(before: pd.DataFrame, after: pd.DataFrame, by: tuple[str, ...] = (POINT,)) -> pd.DataFrame:
-    """The paired difference of every score that both have, at each value of `by` that both have.
+    """The paired difference of every score that both have, at each value of `by` that both have; of a score that belongs to
+    the model, once for all numbers of steps (then missing).
 
     A pair is a finished row of either side with the same values of `by` and the same seed. Columns: `by`, then metric, pairs,
     the two means, difference (after − before) with its 95 % interval (Student's t over the pairs), the p-value of no
@@ -30,6 +31,8 @@ def contrast(before: pd.DataFrame, after: pd.DataFrame, by: tuple[str, ...] = (P
     common = [name for name in score_names(sides[0]) if name in score_names(sides[1])]
     found = [row for metric in common for row in _of_metric(sides, metric, by)]
     table = pd.DataFrame(found, columns=[*by, *COLUMNS])
+    if POINT in by:
+        table[POINT] = table[POINT].astype("Int64")
     return table.assign(p_adjusted=holm(table["p"].to_numpy(float)))
 
 
@@ -40,15 +43,16 @@ def _of_metric(sides: list[pd.DataFrame], metric: str, by: tuple[str, ...]) -> l
         raise UserError(
             f"{metric} cannot be compared: one side was scored under {protocols[0]!r}, the other under {protocols[1]!r}"
         )
-    values = [side.groupby([*by, REPEAT])[metric].mean().astype(float) for side in rows]
+    keys = [name for name in by if name != POINT or not of_tokens(metric)]
+    values = [side.groupby([*keys, REPEAT])[metric].mean().astype(float) for side in rows]
     pairs = pd.concat(values, axis=1, join="inner", keys=["before", "after"]).reset_index()
     found = []
-    for place, part in pairs.groupby(list(by), sort=False):
+    for place, part in pairs.groupby(keys, sort=False) if keys else [((), pairs)] * bool(len(pairs)):
         differences = (part["after"] - part["before"]).to_numpy(float)
         mean, low, high = interval(differences)
         means = {"before": part["before"].mean(), "after": part["after"].mean()}
         stands = {"difference": mean, "low": low, "high": high, "p": p_value(differences)}
-        found.append({**dict(zip(by, place, strict=True)), "metric": metric, "pairs": len(part), **means, **stands})
+        found.append({**dict(zip(keys, place, strict=True)), "metric": metric, "pairs": len(part), **means, **stands})
     return found
 
 

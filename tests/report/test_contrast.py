@@ -64,6 +64,22 @@ def test_every_number_of_steps_is_a_row_and_only_common_ones_count(tmp_path):
     assert set(table["metric"]) == {FID, ACCURACY}
 
 
+def test_a_score_of_the_model_is_compared_once_whatever_the_steps(tmp_path):
+    sides = []
+    for method, bits in (("emigm", (4.0, 4.5)), ("maskgit", (3.5, 4.25))):
+        rows = [
+            record(method, steps, seed, scores={FID: 9.0, "bits_per_dim": value}, recipe={"tokenizer": "vq(codes=64)"})
+            for steps in (4, 8)
+            for seed, value in enumerate(bits)
+        ]
+        sides.append(read_results(store(tmp_path / method, *rows)))
+    table = contrast(*sides)
+    (bits,) = table[table["metric"].str.startswith("bits_per_dim")].to_dict("records")
+    assert (bits["pairs"], bits["before"], bits["after"], bits["difference"]) == (2, 4.25, 3.875, -0.375)
+    assert pd.isna(bits["sampling_steps"])
+    assert table[table["metric"] == FID]["sampling_steps"].tolist() == [4, 8]
+
+
 def test_other_protocols_are_refused(tmp_path):
     first, second = side(tmp_path, "emigm", [(0, 1.0)]), side(tmp_path, "maskgit", [(0, 1.0)], protocol="another")
     with pytest.raises(UserError, match=r"under 'digits.* the other under 'another'"):
