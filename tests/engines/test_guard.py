@@ -9,7 +9,8 @@ import sys, time
 from multiprocessing.connection import Connection
 from mgbench.engines.guard import guard
 asked = []
-guard(Connection(int(sys.argv[1]), readable=False), asked, float(sys.argv[2]))
+pipe = Connection(int(sys.argv[1]), readable=False)
+guard(pipe, asked, float(sys.argv[2]))
 print("ready", flush=True)
 while not asked or sys.argv[2] == "0.2":
     time.sleep(0.01)
