@@ -1,5 +1,6 @@
 """A few random moments in every run of the tests; `python -m tests.chaos` takes as many as there is time for."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ STUDY = (
     *("--plugins", doubles.FILE, "--methods", "tiny,gaussian", "--vary", "sampling_steps=1,2"),
     *("--set", "train_steps=60", "--set", "tokenizer=counted"),
 )
-KILLS, EVENTS = 3, 15
+KILLS, EVENTS = 2, 15
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +41,8 @@ def test_killed_at_random_moments_a_study_ends_in_the_same_table_and_repeats_not
 
 
 def test_damaged_a_study_ends_in_the_same_table(calm: Chaos, tmp_path: Path) -> None:
-    wild = Chaos(tmp_path, 2, STUDY)
-    wild.kill(4 * EVENTS)
+    wild = Chaos(tmp_path / "wild", 2, STUDY)
+    shutil.copytree(calm.folder, wild.folder)
     for _ in range(8):
         wild.damage()
     assert wild.finish() == 0
