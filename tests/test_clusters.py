@@ -21,7 +21,11 @@ COMMANDS = {
     "scontrol": "echo node1; echo node2; echo node3\n",
     "srun": 'echo "10.0.0.7 fe80::1"\n',
     "ray": "exit 0\n",
-    "mgbench": 'echo "address $RAY_ADDRESS" >> "$CALLS"\nexit 3\n',
+    # Not before those that were started in the background have noted their calls: the script does not wait for them.
+    "mgbench": """echo "address $RAY_ADDRESS" >> "$CALLS"
+until (($(grep -c ^srun "$CALLS") == (SLURM_JOB_NUM_NODES > 1 ? 3 : 2))); do sleep 0.05; done
+exit 3
+""",
 }
 WAITS = "trap 'exit 130' TERM\ntouch \"$CALLS.ready\"\nwhile true; do sleep 0.1; done\n"
 
@@ -69,6 +73,7 @@ def test_on_one_node_there_are_no_workers(tmp_path: Path) -> None:
 def test_the_end_of_the_time_is_told_to_the_command(tmp_path: Path) -> None:
     script = start(tmp_path, WAITS)
     while not (tmp_path / "calls.ready").exists():
+        assert script.poll() is None
         time.sleep(0.05)
     script.send_signal(signal.SIGTERM)
     assert script.wait(30) == 130
