@@ -67,11 +67,12 @@ def run(
     asked = choices.outline(study_file, plugins, set_, vary, seeds, methods, name)
     leases = Leases(devices, devices_per_trial, choices.seconds(trial_timeout), trial_memory * 2**30 or None)
     chosen = choices.choose(asked, results, retry_failed, choices.names(track))
+    place = _engine(chosen, engine, address)
     check_batches(plan_trials(chosen.rows), devices_per_trial)
     if detach:
         _detach(chosen)
         return
-    work = Work(chosen, _engine(chosen, engine, address).open(leases), batch)
+    work = Work(chosen, place.open(leases), batch)
     chosen.store.check_writable()
     _save_view(chosen)
     display = _display(work, quiet, json)

@@ -98,8 +98,14 @@ def reap(number: int) -> None:
         pass
 
 
-def test_what_cannot_be_run_is_told_at_once_also_in_the_background(mgbench: Command, tmp_path: Path) -> None:
-    answer = mgbench("run", "--plugins", "emgim", "--detach")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["--plugins", "emgim"], "did you mean 'emigm'?"), (["--plugins", "emigm", "--engine", "lcoal"], "'local'?")],
+)
+def test_what_cannot_be_run_is_told_at_once_also_in_the_background(
+    mgbench: Command, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    answer = mgbench("run", *arguments, "--detach")
     assert answer.code == 2
-    assert "did you mean 'emigm'?" in answer.err
+    assert said in answer.err
     assert list(tmp_path.iterdir()) == []
