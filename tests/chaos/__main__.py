@@ -21,27 +21,35 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="mgbench-chaos-") as folder:
         calm = Chaos(Path(folder) / "calm", study=study)
         print(f"undisturbed: exit code {calm.finish()}, {len(calm.done())} rows done", flush=True)
-        wild = Chaos(Path(folder) / "wild", asked.seed, study)
-        again = disturb(wild, asked.kills, asked.events, asked.damage)
-        code = wild.finish()
-        print(f"disturbed: exit code {code}, {len(wild.done())} rows done, {again} of them made again")
-        differ = sorted(key for key, row in calm.table().items() if wild.table().get(key) != row)
-        print(f"differ: {', '.join(differ) or 'none'}")
-        return int(bool(differ or code or (again and not asked.damage)))
+        left, again, differ, number = asked.kills, 0, set[str](), 0
+        # One that ends before all kills are used up is followed by another, from the beginning.
+        while left > 0:
+            wild = Chaos(Path(folder) / f"wild-{number}", asked.seed + number, study)
+            left, repeated = disturb(wild, left, asked.events, asked.damage)
+            code = wild.finish()
+            print(
+                f"disturbed: exit code {code}, {len(wild.done())} rows done, {repeated} of them made again", flush=True
+            )
+            again, number = again + repeated, number + 1
+            table = wild.table()
+            differ |= {key for key, row in calm.table().items() if table.get(key) != row}
+        print(f"differ: {', '.join(sorted(differ)) or 'none'}")
+        return int(bool(differ or (again and not asked.damage)))
 
 
-def disturb(wild: Chaos, kills: int, events: int, damage: bool) -> int:
-    """Kill a study so often, and damage it; how many rows that were done were made again."""
+def disturb(wild: Chaos, kills: int, events: int, damage: bool) -> tuple[int, int]:
+    """Kill a study until it ends, at most so often, and damage it; how many kills are left, and how many rows were made again."""
     done: dict[str, tuple[int, int]] = {}
     again = 0
-    for number in range(1, kills + 1):
-        print(f"{number}: killed {wild.kill(events)}", flush=True)
+    while kills and (killed := wild.kill(events)):
+        print(f"{kills}: killed {killed}", flush=True)
+        kills -= 1
         now = wild.done()
         again += sum(now.get(key) != file for key, file in done.items())
         done = now
         if damage:
             print(f"   {wild.damage()}", flush=True)
-    return again
+    return kills, again
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ class Chaos:
         return process.returncode
 
     def kill(self, events: int) -> str:
-        """Run the study and kill it some time after one of its first events, or let it end before; what was killed."""
+        """Run the study and kill it some time after one of its first events; what was killed, or nothing if it ended before."""
         after, pause = self.chance.randint(0, events), self.chance.uniform(0, 0.7)
         whole = self.chance.random() < 0.5
         with self._start() as process:
@@ -63,7 +63,8 @@ class Chaos:
                 if count == after:
                     break
             time.sleep(pause)
-            return f"{_kill(process, whole)} after {count} events and {pause:.2f} s"
+            killed = _kill(process, whole)
+            return f"{killed} after {count} events and {pause:.2f} s" if killed else ""
 
     def damage(self) -> str:
         """Cut a random file short or flip a bit in it; which."""
@@ -118,7 +119,7 @@ def _events(process: "subprocess.Popen[str]") -> Iterator[dict[str, Any]]:
 def _kill(process: "subprocess.Popen[str]", whole: bool) -> str:
     """Kill the run with all its trials, or only the run, so that its trials find themselves alone."""
     if process.poll() is not None:
-        return "nothing (it had ended)"
+        return ""
     # Its trials are processes of groups of their own.
     trials = psutil.Process(process.pid).children(recursive=True) if whole else []
     process.kill()
