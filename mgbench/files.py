@@ -15,6 +15,7 @@ from mgbench.errors import Unwritable, UserError
 
 Writer = Callable[[Path], None]
 PROBE = ".writable"
+ANOTHER_FOLDER = "choose another folder with --results"
 ASIDE = ".corrupt"
 # What `tempfile.mkstemp` makes of the prefix that `write` gives it.
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")
@@ -30,7 +31,7 @@ def _sentences(path: Path, instead: str) -> Iterator[None]:
         raise Unwritable(f"cannot write {path}: {(error.strerror or str(error)).lower()}; {advice}") from None
 
 
-def write(path: Path, writer: Writer, instead: str = "choose another folder with --results") -> None:
+def write(path: Path, writer: Writer, instead: str = ANOTHER_FOLDER) -> None:
     """Write a file under a temporary name, flush it to the disk, then rename it; a reader sees all of it or none.
 
     `instead` is what a user can do where that is not possible.
@@ -77,13 +78,18 @@ def _flush(folder: Path) -> None:
             raise
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write text as `write` does."""
-    write(path, lambda temporary: _put(temporary, text))
+def write_bytes(path: Path, content: bytes, instead: str = ANOTHER_FOLDER) -> None:
+    """Write bytes as `write` does."""
+
+    def put(temporary: Path) -> None:
+        temporary.write_bytes(content)
+
+    write(path, put, instead)
 
 
-def _put(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+def write_text(path: Path, text: str, instead: str = ANOTHER_FOLDER) -> None:
+    """Write text in UTF-8 as `write` does."""
+    write_bytes(path, text.encode(), instead)
 
 
 def _umask() -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mgbench.recipe import Recipe
-from mgbench.record import About, Status
+from mgbench.record import About, Layout, Status
 from mgbench.source import Source
 
 
@@ -14,8 +14,8 @@ from mgbench.source import Source
 class Job:
     """One trial as plain values that cross to another process, or another machine.
 
-    It starts when the job whose key it `needs` has ended, if there is such a job. `batch` images are drawn at once, and
-    what is printed goes to `log`. `study` and `command` say what it is done for, and the plugins `trackers` hear how it goes.
+    It starts when the job whose key it `needs` has ended, if there is such a job. `batch` images are drawn at once. `study`
+    and `command` say what it is done for, and the plugins `trackers` hear how it goes.
     """
 
     name: str
@@ -26,10 +26,14 @@ class Job:
     sources: tuple[Source, ...]
     root: Path
     batch: int
-    log: Path
     study: str = ""
     command: str = ""
     trackers: tuple[str, ...] = ()
+
+    @property
+    def log(self) -> Path:
+        """What it prints."""
+        return Layout(self.root).log(self.key)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mgbench.files import PROBE, difference, move_aside, sha256, write, write_text
+from mgbench.files import PROBE, difference, move_aside, sha256, write, write_bytes, write_text
 from mgbench.files import Writer as Writer
 from mgbench.record import (
     Corrupt,
@@ -28,10 +28,6 @@ CHECKPOINT = "checkpoint.pt"
 # What a reference is of, beside its features.
 FACTS = "reference.json"
 DIGEST = hashlib.sha256().digest_size
-
-
-def _put_bytes(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
 
 
 def listed(folder: Path) -> dict[str, str]:
@@ -148,7 +144,7 @@ class Store:
 
     def save_checkpoint(self, folder: Path, content: bytes) -> None:
         """Write how far the work in a folder got; the file begins with its own checksum."""
-        write(folder / CHECKPOINT, lambda path: _put_bytes(path, hashlib.sha256(content).digest() + content))
+        write_bytes(folder / CHECKPOINT, hashlib.sha256(content).digest() + content)
 
     def checkpoint(self, folder: Path) -> bytes | None:
         """How far the work in a folder got, or None where there is nothing that is whole."""

@@ -86,10 +86,8 @@ def run(
     rows = plan_rows(registry, Study("s", recipes), store)
     (trial,) = plan_trials(rows if about == "images" else plan_tokenizers(rows, store))
     listed = tuple((row.method, row.assembly.recipe) for row in trial.rows)
-    log, command = store.layout.log(trial.key), "mgbench run --track x"
-    job = Job(
-        trial.name, trial.key, trial.about, trial.needs, listed, (), root, 250, log, "s", command, tuple(trackers)
-    )
+    command, heard = "mgbench run --track x", tuple(trackers)
+    job = Job(trial.name, trial.key, trial.about, trial.needs, listed, (), root, 250, "s", command, heard)
     events: list[dict[str, Any]] = []
     hooks = {name: tracker.hooks() for name, tracker in trackers.items()}
     with told(hooks, job, trial, store, CPU, events.append) as emit:
@@ -164,7 +162,7 @@ def trial(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Trial
 
 def pretend(root: Path, trial: Trial, trackers: dict[str, Heard], *emitted: dict[str, Any]) -> list[dict[str, Any]]:
     """What is emitted where a trial only says that it does something."""
-    job = Job(trial.name, trial.key, "images", "", (), (), root, 250, root / "its.log", trackers=tuple(trackers))
+    job = Job(trial.name, trial.key, "images", "", (), (), root, 250, trackers=tuple(trackers))
     events: list[dict[str, Any]] = []
     hooks = {name: tracker.hooks() for name, tracker in trackers.items()}
     with told(hooks, job, trial, Store(root), CPU, events.append) as emit:
@@ -191,7 +189,7 @@ def test_one_that_raises_is_told_of_once_and_hears_no_more(
     (note,) = [event["note"] for event in events if "note" in event]
     assert note.startswith("tracker 'bad' hears no more of this trial: ")
     assert (" ".join(str(error).split()) or "no message") in note
-    assert note.endswith(f"(log: {tmp_path / 'its.log'})")
+    assert note.endswith(f"(log: {tmp_path / 'logs' / f'{trial.key}.log'})")
     assert "\n" not in note
     assert "Traceback" in capsys.readouterr().err
     assert [name for name, _ in bad.said].count(when) == 1
@@ -275,7 +273,7 @@ def test_random_numbers_that_a_tracker_draws_are_its_own(
 
 def test_without_trackers_nothing_is_told_and_nothing_is_written(trial: Trial, tmp_path: Path) -> None:
     unasked = Heard()
-    job = Job(trial.name, trial.key, "images", "", (), (), tmp_path, 250, tmp_path / "log")
+    job = Job(trial.name, trial.key, "images", "", (), (), tmp_path, 250)
     with told({"mine": unasked.hooks()}, job, trial, Store(tmp_path), CPU, lambda event: None) as emit:
         emit(STEPS[0])
     assert unasked.said == []

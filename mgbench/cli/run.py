@@ -68,11 +68,12 @@ def run(
     leases = Leases(devices, devices_per_trial, choices.seconds(trial_timeout), trial_memory * 2**30 or None)
     chosen = choices.choose(asked, results, retry_failed, choices.names(track))
     place = _engine(chosen, engine, address)
-    check_batches(plan_trials(chosen.rows), devices_per_trial)
+    trials = plan_trials(chosen.rows)
+    check_batches(trials, devices_per_trial)
     if detach:
         _detach(chosen)
         return
-    work = Work(chosen, place.open(leases), batch)
+    work = Work(chosen, trials, place.open(leases), batch)
     chosen.store.check_writable()
     _save_view(chosen)
     display = _display(work, quiet, json)
@@ -87,18 +88,12 @@ def run(
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done, by whom, and how many images at once."""
+    """What is chosen, what of it is not stored yet, by whom that is done, and how many images are drawn at once."""
 
     chosen: choices.Chosen
+    trials: "list[Trial]"
     engine: "Run"
     batch: int
-
-    @property
-    def trials(self) -> "list[Trial]":
-        """What is not stored yet."""
-        from mgbench.plan import plan_trials
-
-        return plan_trials(self.chosen.rows)
 
     def job(self, trial: "Trial") -> "Job":
         """A trial as an engine takes it."""
@@ -114,7 +109,6 @@ class Work:
             chosen.sources,
             chosen.store.root.resolve(),
             self.batch,
-            chosen.store.layout.log(trial.key).resolve(),
             chosen.study.name,
             _command(),
             chosen.trackers,

@@ -18,7 +18,8 @@ def conduct(
     by_key = {trial.key: trial for trial in trials}
     told: set[str] = set()
     for event in engine.run([as_job(trial) for trial in trials]):
-        told.add(str(event.values.get("row", "")))
+        if "row" in event.values:
+            told.add(event.values["row"])
         if event.end is not None:
             event = Event(event.job, end=_recorded(store, by_key[event.job.key], told, event.end))
         show(event)

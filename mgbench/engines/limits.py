@@ -14,20 +14,24 @@ MEMORY_SHARE = 0.9
 GIB = 2**30
 
 
-def memory_of(processes: Iterable[int]) -> int:
-    """Bytes of memory that these processes and their children hold."""
+def memory_of(processes: Iterable[int], exactly: bool = False) -> int:
+    """Bytes of memory that these processes and their children hold.
+
+    Exactly, what several of them hold together is shared out among them, where the system tells that; it takes much longer.
+    """
     total = 0
     for number in processes:
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(number)
             family = [process, *process.children(recursive=True)]
-            total += sum(_resident(member) for member in family)
+            total += sum(_held(member, exactly) for member in family)
     return total
 
 
-def _resident(process: psutil.Process) -> int:
+def _held(process: psutil.Process, exactly: bool) -> int:
     try:
-        return int(process.memory_info().rss)
+        info = process.memory_full_info() if exactly else process.memory_info()
+        return int(getattr(info, "pss", info.rss))
     except psutil.Error:
         return 0  # it has ended meanwhile
 

@@ -27,6 +27,7 @@ PRELOAD = ["mgbench.engines.worker", "accelerate", "diffusers.schedulers", "skle
 # A process that was told to end is given so many seconds to finish the write in hand.
 PATIENCE = 60.0
 LOOK_EVERY = 1.0
+ALLOWED, TOGETHER = "--trial-memory allows", "all trials of this machine together may hold"
 STOPPED = End("interrupted", STOPPED_BY_USER)
 
 
@@ -206,23 +207,24 @@ class LocalRun:
         self._weigh()
 
     def _weigh(self) -> None:
+        # Trials share what was loaded before they forked off, and only a slow look tells what each holds of it.
+        if self._too_large(exactly=False):
+            for running, ended in self._too_large(exactly=True):
+                # At once: what asks for more and more memory does not listen.
+                running.ended = running.ended or ended
+                running.kill()
+
+    def _too_large(self, exactly: bool) -> list[tuple[_Running, End]]:
+        """What holds more memory than it may, and what becomes of it."""
         going_on = [running for running in self._running if running.ended is None]
-        held = [(memory_of(process.pid for process in running.processes), running) for running in going_on]
-        if not held:
-            return
-        allowed = self._leases.memory or float("inf")
-        for size, running in held:
-            if size > allowed:
-                self._crush(running, too_large(size, allowed, "--trial-memory allows"))
+        held = [(memory_of((process.pid for process in running.processes), exactly), running) for running in going_on]
+        allowed = self._leases.memory or math.inf
+        found = [(running, too_large(size, allowed, ALLOWED)) for size, running in held if size > allowed]
         total, share = sum(size for size, _ in held), MEMORY_SHARE * memory_of_machine()
         if total > share:
             size, largest = max(held, key=lambda pair: pair[0])
-            self._crush(largest, too_large(size, share, "all trials of this machine together may hold"))
-
-    def _crush(self, running: _Running, ended: End) -> None:
-        # At once: what asks for more and more memory does not listen.
-        running.ended = running.ended or ended
-        running.kill()
+            found.append((largest, too_large(size, share, TOGETHER)))
+        return found
 
 
 @hookimpl

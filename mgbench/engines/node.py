@@ -18,7 +18,7 @@ import mgbench
 from mgbench.engines.local import STOPPED, LocalRun
 from mgbench.engines.parcels import Parcel, Watch, unpack
 from mgbench.jobs import End, Job, Leases
-from mgbench.record import Layout, load_record
+from mgbench.record import load_record
 from mgbench.source import Source
 from mgbench.store import RECORD, Store
 
@@ -105,7 +105,7 @@ class OnNode:
             root = home / "results"
             unpack(root, parcels, self._get)
             watch = Watch(root)
-        here = replace(job, root=root, log=Layout(root).log(job.key))
+        here = replace(job, root=root)
         self._trial = _Trial(here, leases, home, watch, str(job.root))
 
     def tell(self, started: None = None) -> list[Told]:

@@ -4,12 +4,12 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from mgbench.assembly import assemble
-from mgbench.files import is_aside, write
+from mgbench.files import is_aside, write_bytes
 from mgbench.jobs import Job
 from mgbench.plugins import load
 from mgbench.record import Layout
@@ -58,11 +58,7 @@ def unpack(root: Path, parcels: Iterable[Parcel], get: Callable[[Any], bytes]) -
         content = get(parcel.content)
         if _digest(content) != parcel.checksum:
             raise ValueError(f"{parcel.path} arrived with another checksum than it was sent with")
-        write(target, partial(_put, content))
-
-
-def _put(content: bytes, path: Path) -> None:
-    path.write_bytes(content)
+        write_bytes(target, content)
 
 
 def _digest(content: bytes) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from mgbench.errors import UserError
-from mgbench.files import write
+from mgbench.files import write, write_text
 from mgbench.record import Record
 
 ELSEWHERE = "name another file with --export"
@@ -82,11 +82,7 @@ def to_json(path: Path, frame: pd.DataFrame, records: Iterable[Record]) -> None:
     named = ((row["key"], row["method"], row["series"]) for row in frame.to_dict("records"))
     rows = [_finite({**by_key[key], "method": method, "series": series}) for key, method, series in named]
     text = json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False)
-    write(path, lambda temporary: _put(temporary, text + "\n"), ELSEWHERE)
-
-
-def _put(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text + "\n", ELSEWHERE)
 
 
 def _finite(value: Any) -> Any:

@@ -31,7 +31,7 @@ class Told:
 
 
 def as_job(trial: Trial) -> Job:
-    return Job(trial.name, trial.key, trial.about, trial.needs, (), (), Path(), 1, Path())
+    return Job(trial.name, trial.key, trial.about, trial.needs, (), (), Path(), 1)
 
 
 def planned(root: Path) -> tuple[Store, Trial]:

@@ -36,7 +36,6 @@ def jobs(root: Path, **recipes: Recipe) -> list[Job]:
             SOURCES,
             root,
             250,
-            store.layout.log(trial.key),
         )
         for trial in trials
     ]

@@ -32,7 +32,7 @@ def board(layout: Layout) -> Iterator[Board]:
 
 
 def job(name: str) -> Job:
-    return Job(name, f"key of {name}", "images", "", (), (), Path(), 1, Path())
+    return Job(name, f"key of {name}", "images", "", (), (), Path(), 1)
 
 
 def train(done: int, stage: str = "train") -> dict[str, object]:
