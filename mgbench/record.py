@@ -129,8 +129,9 @@ class Layout:
 
 
 def ending(text: str) -> str:
-    """The last lines of what a row left that failed, as its record keeps them."""
-    return "\n".join(text.rstrip().splitlines()[-TAIL_LINES:])
+    """The last lines of what a row left that failed, as its record keeps them: without those that only underline others."""
+    lines = [line for line in text.rstrip().splitlines() if line.strip("^~ ")]
+    return "\n".join(lines[-TAIL_LINES:])
 
 
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]

@@ -23,6 +23,7 @@ from mgbench.record import (
     Record,
     StudyView,
     as_content,
+    ending,
     load_record,
     load_study,
     read_sealed,
@@ -72,6 +73,13 @@ def test_a_study_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert load_study(write(tmp_path / "s.json", seal(as_content(view)))) == view
     cited = replace(view, references="@misc{a,\n}")
     assert load_study(write(tmp_path / "s.json", seal(as_content(cited)))) == cited
+
+
+def test_a_log_ends_in_lines_that_say_something() -> None:
+    text = "begun\n" + "".join(f"  File {n}\n    call()\n    ~~~~^^\n\n" for n in range(9)) + "ValueError: no\n"
+    kept = ending(text).splitlines()
+    assert (len(kept), kept[-3:]) == (12, ["  File 8", "    call()", "ValueError: no"])
+    assert ending("") == ""
 
 
 def test_a_text_cut_short_at_any_length_is_corrupt() -> None:

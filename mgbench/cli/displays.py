@@ -26,8 +26,28 @@ class Display(Protocol):
         """Bring the display up to date with an event."""
 
 
+class Complaints:
+    """What to say of rows and trials that did not end well: once, where all rows of a trial fail for one reason."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def of(self, event: "Event") -> str:
+        """A sentence, or nothing."""
+        end, values = event.end, event.values
+        status = end.status if end else values.get("status")
+        said = f"{event.job.name}: {status}: {end.reason if end else values.get('reason', '')}"
+        if status in (None, "done") or said in self._said:
+            return ""
+        self._said.add(said)
+        return said
+
+
 class Quiet:
     """Only what did not end well, on the standard error."""
+
+    def __init__(self) -> None:
+        self._complaints = Complaints()
 
     def __enter__(self) -> Self:
         return self
@@ -41,9 +61,8 @@ class Quiet:
         return
 
     def show(self, event: "Event") -> None:
-        status, reason = ended(event)
-        if status not in ("", "done"):
-            typer.echo(f"mgbench: {event.job.name}: {status}: {reason}", err=True)
+        if said := self._complaints.of(event):
+            typer.echo(f"mgbench: {said}", err=True)
         elif "note" in event.values:
             typer.echo(f"mgbench: {event.job.name}: {event.values['note']}", err=True)
 
@@ -64,10 +83,3 @@ class JsonLines(Quiet):
 
     def _print(self, content: dict[str, object]) -> None:
         typer.echo(json.dumps(content))
-
-
-def ended(event: "Event") -> tuple[str, str]:
-    """The status and the reason of a row or a trial that ended with this event; nothing where none did."""
-    if event.end is not None:
-        return event.end.status or "", event.end.reason
-    return str(event.values.get("status", "")), str(event.values.get("reason", ""))

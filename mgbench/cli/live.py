@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from mgbench.cli.displays import ended
+from mgbench.cli.displays import Complaints
 
 if TYPE_CHECKING:
     from mgbench.jobs import Event, Job
@@ -29,7 +29,7 @@ class Live:
         self._rows = self._progress.add_task("rows", total=rows, note="")
         self._tasks: dict[str, TaskID] = {}
         self._stages: dict[str, str] = {}
-        self._said: set[str] = set()
+        self._complaints = Complaints()
         self._done, self._total = 0, rows
 
     def __enter__(self) -> Self:
@@ -82,11 +82,7 @@ class Live:
         self._complain(event)
 
     def _complain(self, event: "Event") -> None:
-        status, reason = ended(event)
-        said = f"{event.job.name}: {status}: {reason}"
-        # All rows of a trial may fail for one reason.
-        if status not in ("", "done") and said not in self._said:
-            self._said.add(said)
+        if said := self._complaints.of(event):
             self.say(said)
 
 

@@ -1,6 +1,7 @@
 """The tables of the page as data, and the details of their rows."""
 
 import shlex
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,13 +84,24 @@ def test_a_field_says_each_text_once_and_nothing_where_there_is_none():
 
 
 def test_details_say_recipe_protocol_environment_costs_and_reason(tmp_path):
-    rows = [record("emigm", 1), unfinished("emigm", 2, 0, "failed", "no memory")]
+    failed = replace(unfinished("emigm", 2, 0, "failed", "no memory"), tail="  in loss\nMemoryError")
+    rows = [record("emigm", 1), failed]
     root = store(tmp_path, *rows)
     store_study(root, "one", [(row.key, row.method) for row in rows], command="mgbench run --plugins emigm")
     groups = {group["title"]: group["fields"] for group in details(read_results(root, "one"), Layout(root))}
-    assert list(groups) == ["To repeat it", "Remarks", "Recipe", "Scores", "Costs", "Protocol", "Environment"]
+    assert list(groups) == [
+        "To repeat it",
+        "End of its log",
+        "Remarks",
+        "Recipe",
+        "Scores",
+        "Costs",
+        "Protocol",
+        "Environment",
+    ]
     said = {item["title"]: item["values"] for fields in groups.values() for item in fields}
     assert said["reason"] == ["no memory"]
+    assert said["tail"] == ["  in loss\nMemoryError"]
     assert said["real images, FID[digits_cnn]"] == ["6.3"]
     assert said["torch"] == ["2.11.0"]
     assert said["mask schedule"] == ["exp(rate=5.0)"]

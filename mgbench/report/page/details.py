@@ -14,6 +14,8 @@ from mgbench.report.summary import MARK
 
 # Columns that the table and the groups below show already.
 ELSEWHERE = {*HEAD, *TAIL, MARK}
+# Groups that are text as it stands, over the whole width.
+VERBATIM = ("To repeat it", "End of its log", "Source")
 
 
 def recipe_fields(frame: pd.DataFrame) -> list[str]:
@@ -28,7 +30,8 @@ def details(frame: pd.DataFrame, layout: Layout) -> list[dict[str, Any]]:
     costs, origin = frame.attrs.get("costs", ()), frame.attrs.get("origin", ())
     groups = {
         "To repeat it": [field("command", commands(frame, layout))],
-        "Remarks": [_column(frame, "reason"), _column(frame, "tail", "end of its log"), _warnings(frame)],
+        "End of its log": [_column(frame, "tail")],
+        "Remarks": [_column(frame, "reason"), _warnings(frame)],
         "Recipe": [_column(frame, name) for name in recipe_fields(frame)],
         "Scores": [
             part
@@ -48,7 +51,9 @@ def details(frame: pd.DataFrame, layout: Layout) -> list[dict[str, Any]]:
 def as_groups(groups: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """What the page's script reads: titled groups of the fields that say anything."""
     known = {title: [part for part in fields if part["values"]] for title, fields in groups.items()}
-    return [{"title": title, "fields": fields} for title, fields in known.items() if fields]
+    return [
+        {"title": title, "fields": fields, "verbatim": title in VERBATIM} for title, fields in known.items() if fields
+    ]
 
 
 def field(title: str, texts: Iterable[str]) -> dict[str, Any]:

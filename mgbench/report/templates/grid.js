@@ -75,9 +75,10 @@
 
   function detail(members) {
     const box = make("div", "", { class: "detail" });
-    for (const { title, fields } of details) {
+    for (const { title, fields, verbatim } of details) {
       const terms = list(fields, members);
-      if (terms.childElementCount) box.append(make("section", "", {}, make("h4", title), terms));
+      const look = verbatim ? { class: "verbatim" } : {};
+      if (terms.childElementCount) box.append(make("section", "", look, make("h4", title), terms));
     }
     return box;
   }
