@@ -18,9 +18,9 @@ from typing import Any
 import matplotlib.figure  # noqa: F401 - importing is not what is measured
 
 from mgbench.report.figures import picture
+from mgbench.report.latex import write_tables
 from mgbench.report.page import pictures as embedding
 from mgbench.report.page import report
-from mgbench.report.papers import write_tables
 from mgbench.report.stored import read_stored
 from tests.report.synthetic import large, store, store_study
 

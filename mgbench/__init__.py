@@ -6,19 +6,23 @@ What a plugin author needs is here; it is imported on first use, so that `import
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from mgbench.interfaces.moved import install as install_moved_paths
+
 if TYPE_CHECKING:
     from mgbench.errors import Unfit, UserError
     from mgbench.hookspecs import hookimpl
-    from mgbench.recipe import Recipe
+    from mgbench.recipes.recipe import Recipe
+    from mgbench.recipes.spec import Spec
     from mgbench.report.frame import read_results
-    from mgbench.spec import Spec
+
+install_moved_paths()
 
 __version__ = "0.1.0"
 __all__ = ["Recipe", "Spec", "Unfit", "UserError", "hookimpl", "read_results"]
 
 _HOMES = {
-    "Recipe": "mgbench.recipe",
-    "Spec": "mgbench.spec",
+    "Recipe": "mgbench.recipes.recipe",
+    "Spec": "mgbench.recipes.spec",
     "Unfit": "mgbench.errors",
     "UserError": "mgbench.errors",
     "hookimpl": "mgbench.hookspecs",

@@ -1,8 +1,8 @@
 """The hooks, one per kind, one for methods, one for references and three of a run's life: the table of contents of the project.
 
 A plugin is a module whose functions carry these names and `@hookimpl`. Each returns what the module offers, by name:
-a component is a frozen dataclass whose fields are its options (signatures in `mgbench.kinds`). Nothing is registered at
-import and nothing is changed; a name offered twice is an error that names both plugins.
+a component is a frozen dataclass whose fields are its options (signatures in `mgbench.interfaces.components`). Nothing is
+registered at import and nothing is changed; a name offered twice is an error that names both plugins.
 
 The hooks of a run's life return nothing. They are called in the process of each trial, of those plugins only that are named
 with `--track`; one that raises is called no more, and the run goes on.
@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from mgbench import jobs, kinds
-    from mgbench.recipe import Recipe
-    from mgbench.record import Record
-    from mgbench.tracking import TrackedRun
+    from mgbench.interfaces import components as kinds
+    from mgbench.interfaces import engine as jobs
+    from mgbench.interfaces.tracking import TrackedRun
+    from mgbench.recipes.recipe import Recipe
+    from mgbench.results.record import Record
 
 hookspec = pluggy.HookspecMarker("mgbench")
 hookimpl = pluggy.HookimplMarker("mgbench")

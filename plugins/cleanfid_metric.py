@@ -17,11 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mgbench.bibtex import by_key
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import Features, Metric
-from mgbench.spec import Count, Index
+from mgbench.interfaces.bibtex import by_key
+from mgbench.interfaces.components import Metric
+from mgbench.interfaces.data import Features
+from mgbench.recipes.spec import Count, Index
 
 _BATCH = 64
 

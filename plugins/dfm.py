@@ -10,14 +10,15 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from mgbench.bibtex import by_key
-from mgbench.components.selection import expected, jump, share_revealed
+from mgbench.components.samplers.plans import expected, jump, share_revealed
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import MaskSchedule, TokenSpace
-from mgbench.recipe import Recipe
-from mgbench.spec import NotNegative
-from mgbench.steps import Looks, Step, View
-from mgbench.streams import Streams
+from mgbench.interfaces.bibtex import by_key
+from mgbench.interfaces.components import MaskSchedule
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import Requires, SamplerInput, Step
+from mgbench.recipes.recipe import Recipe
+from mgbench.recipes.spec import NotNegative
 
 
 @dataclass(frozen=True)
@@ -33,18 +34,18 @@ class Euler:
     corrector: NotNegative = 0.0
     rise: NotNegative = 0.0
     fall: NotNegative = 0.0
-    looks: ClassVar[Looks] = "mask"
+    requires: ClassVar[Requires] = "mask"
 
     def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
         return expected(schedule, times)
 
-    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
+    def choose(self, view: SamplerInput, step: Step, rng: Streams) -> Tensor:
         c = self.corrector * (1 - step.t) ** self.rise * step.t**self.fall
         reveal = 1 - (1 - share_revealed(step)) ** (1 + c)
         now, then = 1 - step.share_now, 1 - step.share_then
         # After the last step nothing may be masked; before the first nothing is visible.
         again = 1 - (now / then) ** c if 0 < now <= then < 1 else 0.0
-        return jump(view, step, draws, reveal, again)
+        return jump(view, step, rng, reveal, again)
 
 
 # The training of MaskGIT, and so one trained model with it; the corrector is the one that measured best on the digits.

@@ -17,8 +17,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
-from mgbench.bibtex import by_key
-from mgbench.components.blocks import (
+from mgbench.components.heads.noise_schedule import STEPS, Table, cosine_betas
+from mgbench.components.heads.solvers import Path, check_path
+from mgbench.components.networks.blocks import (
     AdaptiveBlock,
     AdaptiveExit,
     LabelEmbedding,
@@ -28,14 +29,14 @@ from mgbench.components.blocks import (
     positions,
     time_features,
 )
-from mgbench.components.noise import STEPS, Table, cosine_betas
-from mgbench.components.solvers import Path, check_path
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import UNLABELLED, Parts, TokenSpace
-from mgbench.recipe import Recipe
-from mgbench.spec import Count, Share
-from mgbench.steps import Request, State, Step
+from mgbench.interfaces.bibtex import by_key
+from mgbench.interfaces.components import Parts
+from mgbench.interfaces.data import UNLABELLED, TokenSpace
+from mgbench.interfaces.sampling import Request, State, Step
+from mgbench.recipes.recipe import Recipe
+from mgbench.recipes.spec import Count, Share
 
 FREQUENCIES = 32
 # Times in [0, 1] are embedded as this many.
@@ -176,8 +177,8 @@ class Diffusion(Denoising):
 
     def disturb(self, x_0: Tensor, noise: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
         time = torch.randint(STEPS, (len(x_0),), generator=generator, device=x_0.device)
-        kept = Table(self.betas()).kept.to(x_0.device)[time, None, None]
-        return kept.sqrt().float() * x_0 + (1 - kept).sqrt().float() * noise, time / self.span, noise
+        alpha_bar = Table(self.betas()).alpha_bar.to(x_0.device)[time, None, None]
+        return alpha_bar.sqrt().float() * x_0 + (1 - alpha_bar).sqrt().float() * noise, time / self.span, noise
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,18 @@ from typing import ClassVar, Literal
 import torch
 from torch import Generator, Tensor
 
-from mgbench.bibtex import by_key
-from mgbench.components.maskings import Truncation, draw_levels, truncated
-from mgbench.components.noise import interpolated
-from mgbench.components.selection import in_random_order, lowest
-from mgbench.components.solvers import LEAST_LOG_RATIO
+from mgbench.components.heads.noise_schedule import interpolated
+from mgbench.components.heads.solvers import LEAST_LOG_RATIO
+from mgbench.components.samplers.plans import in_random_order, lowest
+from mgbench.components.schedules.maskings import Truncation, draw_levels, truncated
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import MaskSchedule, Predict, TokenSpace
-from mgbench.recipe import Recipe
-from mgbench.spec import Count, Share
-from mgbench.steps import Looks, Step, View
-from mgbench.streams import Streams
+from mgbench.interfaces.bibtex import by_key
+from mgbench.interfaces.components import MaskSchedule, Predict
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import Requires, SamplerInput, Step
+from mgbench.recipes.recipe import Recipe
+from mgbench.recipes.spec import Count, Share
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class AncestralShared:
     once for a whole run (the official code: once a batch), so that an image does not depend on its batch.
     """
 
-    looks: ClassVar[Looks] = "mask"
+    requires: ClassVar[Requires] = "mask"
 
     def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
         gamma, tokens, steps = schedule(times), space.length, len(times) - 1
@@ -74,8 +75,8 @@ class AncestralShared:
                 return
             masked = then
 
-    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
-        return in_random_order(view, step, draws)
+    def choose(self, view: SamplerInput, step: Step, rng: Streams) -> Tensor:
+        return in_random_order(view, step, rng)
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,8 @@ class NoiseCurve:
     def of(cls, betas: Tensor, dtype: torch.dtype) -> "NoiseCurve":
         """The curve of a table float64 [T] without its end, where λ < −5.1."""
         log_alpha = 0.5 * torch.log1p(-betas.cpu()).cumsum(0)
-        kept = log_alpha - 0.5 * torch.log(-torch.expm1(2 * log_alpha)) >= LEAST_LOG_RATIO
-        return cls(log_alpha[kept].to(dtype))
+        in_range = log_alpha - 0.5 * torch.log(-torch.expm1(2 * log_alpha)) >= LEAST_LOG_RATIO
+        return cls(log_alpha[in_range].to(dtype))
 
     @property
     def first(self) -> float:
@@ -130,7 +131,7 @@ class DPMSolver3S:
     steps: Count = 8
     precision: Literal["float32", "float64"] = "float32"
 
-    def solve(self, predict: Predict, betas: Tensor, dim: int, draws: Streams) -> Tensor:
+    def solve(self, predict: Predict, betas: Tensor, dim: int, rng: Streams) -> Tensor:
         dtype = torch.float64 if self.precision == "float64" else torch.float32
         curve = NoiseCurve.of(betas, dtype)
 
@@ -140,7 +141,7 @@ class DPMSolver3S:
 
         each = orders(self.steps)
         outer = curve.grid(1.0, curve.first, len(each))
-        x = draws.fold(0).normal(dim).float().to(dtype)
+        x = rng.fold(0).normal(dim).float().to(dtype)
         for order, (start, end) in zip(each, pairwise(outer.tolist()), strict=True):
             x = update(curve, noise, x, curve.grid(start, end, order))
         return x.float()
@@ -187,7 +188,7 @@ def update(curve: NoiseCurve, noise: Callable[[Tensor, Tensor], Tensor], x: Tens
 EMIGM = Recipe.of(
     tokenizer="patch(size=2)",
     network="mae",
-    head="diffusion(repeats=2)",
+    head="diffusion(noise_samples=2)",
     mask_schedule="exp(rate=5.0)",
     masking="shared(t_min=0.2)",
     loss_weighting="uniform",

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import Features, Metric
-from mgbench.spec import Count
+from mgbench.interfaces.components import Metric
+from mgbench.interfaces.data import Features
+from mgbench.recipes.spec import Count
 
 Measure = Literal["isc", "fid", "kid", "prc"]
 # What it calls a number, and what we call it.

@@ -13,14 +13,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mgbench.bibtex import by_key
-from mgbench.components.selection import SLACK, counted, lowest
+from mgbench.components.samplers.plans import SLACK, counted, lowest
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import MaskSchedule, Parts, TokenSpace
-from mgbench.recipe import Recipe
-from mgbench.steps import Looks, Step, View
-from mgbench.streams import Streams
+from mgbench.interfaces.bibtex import by_key
+from mgbench.interfaces.components import MaskSchedule, Parts
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import Requires, SamplerInput, Step
+from mgbench.recipes.recipe import Recipe
 
 BASES = (2, 3)
 
@@ -58,7 +59,7 @@ class Halton:
     """
 
     roll: bool = False
-    looks: ClassVar[Looks] = "mask"
+    requires: ClassVar[Requires] = "mask"
 
     def check(self, parts: Parts, space: TokenSpace) -> None:
         if space.grid is None:
@@ -70,13 +71,13 @@ class Halton:
         revealed = [min(tokens, max(index + 1, count)) for index, count in enumerate(floors)]
         return counted(tokens, times, [tokens, *(tokens - count for count in revealed), 0])
 
-    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
+    def choose(self, view: SamplerInput, step: Step, rng: Streams) -> Tensor:
         if view.space.grid is None:
             raise ValueError("halton needs the grid of the tokens")
         ranks = halton_ranks(*view.space.grid).to(view.mask.device).expand_as(view.mask)
         if self.roll:
             tokens = view.mask.shape[1]
-            ranks = (ranks + (draws.uniform(1) * tokens).long()) % tokens
+            ranks = (ranks + (rng.uniform(1) * tokens).long()) % tokens
         return view.mask & ~lowest(ranks.double(), view.mask, step.reveal or 0)
 
 

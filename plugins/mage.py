@@ -5,9 +5,9 @@ cut off below 0.5; images are generated without labels, by the parallel decoding
 own (the official code has one a batch), and the encoder sees no masked token at all (the official one drops at most half).
 """
 
-from mgbench.bibtex import by_key
 from mgbench.hookspecs import hookimpl
-from mgbench.recipe import Recipe
+from mgbench.interfaces.bibtex import by_key
+from mgbench.recipes.recipe import Recipe
 
 # The paper's choices; codes, budget and choice temperature (6.0 there, for 256 tokens) are those of MaskGIT on the digits.
 MAGE = Recipe.of(

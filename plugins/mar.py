@@ -5,15 +5,15 @@ masked in a whole batch, drawn from a normal law about 1 cut off below 0.7; in s
 random order, the head takes 100 ancestral steps, and guidance grows with the share revealed, away from a learned class token.
 """
 
-from mgbench.bibtex import by_key
 from mgbench.hookspecs import hookimpl
-from mgbench.recipe import Recipe
+from mgbench.interfaces.bibtex import by_key
+from mgbench.recipes.recipe import Recipe
 
 # The paper's choices; width and budget are eMIGM's on the digits, and so is the scale (there 2.9 and more, for 256 tokens).
 MAR = Recipe.of(
     tokenizer="patch(size=2)",
     network="mae(unconditional=class_token)",
-    head="diffusion(repeats=2)",
+    head="diffusion(noise_samples=2)",
     mask_schedule="cosine",
     masking="truncnorm(mean=1, std=0.25, low=0.7, high=1, draws=shared)",
     loss_weighting="uniform",

@@ -5,9 +5,9 @@ Three papers, one model: every token of an image is masked independently with pr
 process, in which a masked token is revealed with probability 1 − γ(s)/γ(t). The network is not told the time (RADD).
 """
 
-from mgbench.bibtex import by_key
 from mgbench.hookspecs import hookimpl
-from mgbench.recipe import Recipe
+from mgbench.interfaces.bibtex import by_key
+from mgbench.recipes.recipe import Recipe
 
 # The papers' choices; codes and budget are those of the sibling methods on the digits. A row in which nothing is masked stays so.
 MDM = Recipe.of(

@@ -9,14 +9,15 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from mgbench.bibtex import by_key
-from mgbench.components.selection import lowest, need_codes, planned
+from mgbench.components.samplers.plans import lowest, need_codes, planned
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import MaskSchedule, Parts, TokenSpace
-from mgbench.recipe import Recipe
-from mgbench.spec import NotNegative
-from mgbench.steps import Looks, Step, View
-from mgbench.streams import Streams
+from mgbench.interfaces.bibtex import by_key
+from mgbench.interfaces.components import MaskSchedule, Parts
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import Requires, SamplerInput, Step
+from mgbench.recipes.recipe import Recipe
+from mgbench.recipes.spec import NotNegative
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Muse:
     """
 
     temperature: NotNegative = 4.5
-    looks: ClassVar[Looks] = "logits"
+    requires: ClassVar[Requires] = "logits"
 
     def check(self, parts: Parts, space: TokenSpace) -> None:
         need_codes("muse", space)
@@ -39,11 +40,11 @@ class Muse:
     def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
         return planned(schedule, space.length, times)
 
-    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
+    def choose(self, view: SamplerInput, step: Step, rng: Streams) -> Tensor:
         if view.log_p is None or view.logits is None:
             raise ValueError("muse needs the logits of a head of codes")
         logit = view.log_p + view.logits.logsumexp(-1)
-        noise = draws.fold(2).fold(step.index).gumbel(view.mask.shape[1])
+        noise = rng.fold(2).fold(step.index).gumbel(view.mask.shape[1])
         return view.mask & ~lowest(-(logit + self.value_temperature(step) * noise), view.mask, step.reveal or 0)
 
 

@@ -14,14 +14,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from mgbench.bibtex import by_key
-from mgbench.components.selection import expected, jump, need_codes, share_revealed
+from mgbench.components.samplers.plans import expected, jump, need_codes, share_revealed
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import MaskSchedule, Parts, TokenSpace
-from mgbench.recipe import Recipe
-from mgbench.spec import Share
-from mgbench.steps import Looks, Step, View
-from mgbench.streams import Streams
+from mgbench.interfaces.bibtex import by_key
+from mgbench.interfaces.components import MaskSchedule, Parts
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import Requires, SamplerInput, Step
+from mgbench.recipes.recipe import Recipe
+from mgbench.recipes.spec import Share
 
 
 def sigma_max(step: Step) -> float:
@@ -30,11 +31,11 @@ def sigma_max(step: Step) -> float:
     return step.share_then / visible if step.share_then < visible else 1.0
 
 
-def posterior(view: View, step: Step, draws: Streams, sigma: float) -> Tensor:
+def posterior(view: SamplerInput, step: Step, rng: Streams, sigma: float) -> Tensor:
     """The mask [B,N] after a step that masks visible tokens again with probability σ ≤ σ_max."""
     # Where nothing is masked, none of what is masked again is to be made up for.
     balance = sigma * (1 - step.share_now) / step.share_now if step.share_now else 0.0
-    return jump(view, step, draws, share_revealed(step) + balance, sigma)
+    return jump(view, step, rng, share_revealed(step) + balance, sigma)
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,13 @@ class Cap:
     """σ = min(η, σ_max)."""
 
     eta: Share = 0.05
-    looks: ClassVar[Looks] = "mask"
+    requires: ClassVar[Requires] = "mask"
 
     def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
         return expected(schedule, times)
 
-    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
-        return posterior(view, step, draws, min(self.eta, sigma_max(step)))
+    def choose(self, view: SamplerInput, step: Step, rng: Streams) -> Tensor:
+        return posterior(view, step, rng, min(self.eta, sigma_max(step)))
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,13 @@ class Rescale:
     """σ = η·σ_max."""
 
     eta: Share = 0.05
-    looks: ClassVar[Looks] = "mask"
+    requires: ClassVar[Requires] = "mask"
 
     def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
         return expected(schedule, times)
 
-    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
-        return posterior(view, step, draws, self.eta * sigma_max(step))
+    def choose(self, view: SamplerInput, step: Step, rng: Streams) -> Tensor:
+        return posterior(view, step, rng, self.eta * sigma_max(step))
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Conf:
     """
 
     eta: Share = 1.0
-    looks: ClassVar[Looks] = "mask"
+    requires: ClassVar[Requires] = "mask"
 
     def check(self, parts: Parts, space: TokenSpace) -> None:
         need_codes("remdm_conf", space)
@@ -82,11 +83,11 @@ class Conf:
     def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
         return expected(schedule, times)
 
-    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
+    def choose(self, view: SamplerInput, step: Step, rng: Streams) -> Tensor:
         # Before the first token is revealed there is no probability to remember.
         log_p = torch.zeros_like(view.mask, dtype=torch.float64) if view.log_p is None else view.log_p
         doubt = (-log_p.exp()).masked_fill(view.mask, -math.inf).softmax(-1).nan_to_num(0.0)
-        return jump(view, step, draws, share_revealed(step), self.eta * sigma_max(step) * doubt)
+        return jump(view, step, rng, share_revealed(step), self.eta * sigma_max(step) * doubt)
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class Loop:
     t_on: Share = 0.55
     t_off: Share = 0.05
     alpha_on: Share = 0.9
-    looks: ClassVar[Looks] = "mask"
+    requires: ClassVar[Requires] = "mask"
 
     def __post_init__(self) -> None:
         if not self.t_off < self.t_on < 1:
@@ -116,9 +117,9 @@ class Loop:
     def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
         return expected(lambda t: self._share(schedule, t), times)
 
-    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
+    def choose(self, view: SamplerInput, step: Step, rng: Streams) -> Tensor:
         looping = self.t_off < step.t <= self.t_on
-        return posterior(view, step, draws, min(self.eta, sigma_max(step)) if looping else 0.0)
+        return posterior(view, step, rng, min(self.eta, sigma_max(step)) if looping else 0.0)
 
 
 # The training of MaskGIT, as in the paper's experiment on images, and so one trained model with it.

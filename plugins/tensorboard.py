@@ -6,8 +6,8 @@ A trial is a run there; the table of hyperparameters sets its recipe beside its 
 from collections.abc import Mapping, Sequence
 
 from mgbench import hookimpl
-from mgbench.record import Record
-from mgbench.tracking import Accelerated, TrackedRun, file_name, outcomes, scores, settings
+from mgbench.interfaces.tracking import Accelerated, TrackedRun, file_name, outcomes, scores, settings
+from mgbench.results.record import Record
 
 _trackers = Accelerated("tensorboard")
 

@@ -4,7 +4,8 @@ What differs from masked generation: the order is fixed by the tokenizer, coarse
 masks and no sampler, and sampling takes as many steps as there are scales, whatever `sampling_steps` says. A token is seen
 by its own scale and the finer ones (block-causal attention), so that one pass trains all scales at once. Differences from
 the paper's code: the transformer sees the codes by a learned embedding, not by the entries of the codebook; queries and
-keys are not normalised; and the tokenizer is the quantiser alone, on patches of pixels (`mgbench.components.multiscale`).
+keys are not normalised; and the tokenizer is the quantiser alone, on patches of pixels
+(`mgbench.components.tokenizers.multiscale`).
 """
 
 from collections.abc import Iterator
@@ -15,8 +16,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from mgbench.bibtex import by_key
-from mgbench.components.blocks import (
+from mgbench.components.networks.blocks import (
     AdaptiveBlock,
     AdaptiveExit,
     Cache,
@@ -26,15 +26,17 @@ from mgbench.components.blocks import (
     initialise,
     positions,
 )
-from mgbench.components.guidance_schedules import scale_of
-from mgbench.components.multiscale import grow, shrink
+from mgbench.components.schedules.guidance_schedules import scale_of
+from mgbench.components.tokenizers.multiscale import grow, shrink
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import UNLABELLED, Parts, TokenSpace
-from mgbench.recipe import Recipe
-from mgbench.spec import Count, Share
-from mgbench.steps import Request, State, Step
-from mgbench.streams import Streams
+from mgbench.interfaces.bibtex import by_key
+from mgbench.interfaces.components import Parts
+from mgbench.interfaces.data import UNLABELLED, TokenSpace
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import Request, State, Step
+from mgbench.recipes.recipe import Recipe
+from mgbench.recipes.spec import Count, Share
 
 
 def ends(scales: tuple[int, ...]) -> list[int]:

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mgbench import hookimpl
-from mgbench.record import Record
-from mgbench.tracking import Accelerated, TrackedRun, outcomes, scores, settings
+from mgbench.interfaces.tracking import Accelerated, TrackedRun, outcomes, scores, settings
+from mgbench.results.record import Record
 
 _STAGES = ("tokenize", "train")
 _LONGEST_TAG = 64

@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.linalg import sqrtm
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
-from mgbench.components.pretrained_extractors import Torchvision
+from mgbench.components.extractors.pretrained import Torchvision
 
 folders, network = sys.argv[1:3], Torchvision("mobilenet_v2", sys.argv[3], size=64).build()
 

@@ -18,10 +18,10 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its name everywhere
 
-from mgbench.components import extractors
-from mgbench.components.datasets import Digits, Shapes
-from mgbench.components.extractors import FeatureNetwork
-from mgbench.kinds import ImageData
+from mgbench.components.datasets.embedded import Digits, Shapes
+from mgbench.components.extractors import embedded as extractors
+from mgbench.components.extractors.embedded import FeatureNetwork
+from mgbench.interfaces.data import ImageData
 
 WEIGHTS = Path(extractors.__file__).parent / "weights"
 BATCH = 64

@@ -18,11 +18,12 @@ from torch import Generator, Tensor, nn
 
 from mgbench.errors import Diverged, Unfit
 from mgbench.hookspecs import hookimpl
-from mgbench.kinds import LossWeighting, MaskSchedule, Parts, TokenSpace
-from mgbench.modules import Fitting
-from mgbench.recipe import Recipe
-from mgbench.spec import Part
-from mgbench.steps import Looks, Request, State, Step, View
+from mgbench.interfaces.components import LossWeighting, MaskSchedule, Parts
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.modules import Fitting
+from mgbench.interfaces.sampling import Request, Requires, SamplerInput, State, Step
+from mgbench.recipes.recipe import Recipe
+from mgbench.recipes.spec import Part
 
 FILE = str(Path(__file__).resolve())
 
@@ -30,7 +31,7 @@ FILE = str(Path(__file__).resolve())
 TINY = Recipe(
     tokenizer="patch(size=4)",
     network="mae(width=16, depth=1, heads=2)",
-    head="diffusion(width=16, depth=1, repeats=1)",
+    head="diffusion(width=16, depth=1, noise_samples=1)",
     mask_schedule="cosine",
     sampler="random_order",
     guidance_schedule="none",
@@ -182,12 +183,12 @@ class AtRank:
 class LateFailure:
     """A sampler that fails at its first step: what was trained is kept, its rows are not."""
 
-    looks: ClassVar[Looks] = "mask"
+    requires: ClassVar[Requires] = "mask"
 
     def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Any) -> Iterable[Step]:
         raise ValueError("no plan")
 
-    def choose(self, view: View, step: Step, draws: Any) -> Tensor:
+    def choose(self, view: SamplerInput, step: Step, rng: Any) -> Tensor:
         return view.mask
 
 

@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from mgbench.assembly import assemble
-from mgbench.fitting import fitted_model
-from mgbench.plan import Row, Trial
-from mgbench.plugins import load
-from mgbench.progress import Progress
-from mgbench.recipe import Recipe
+from mgbench.interfaces.progress import Progress
+from mgbench.interfaces.randomness import Streams
+from mgbench.recipes.recipe import Recipe
+from mgbench.registry.loading import load
+from mgbench.registry.resolve import assemble
+from mgbench.results.store import Store
 from mgbench.stages.sample import Model, sample_tokens
-from mgbench.store import Store
-from mgbench.streams import Streams
-from mgbench.trial import run_trial
+from mgbench.trials.fit import fitted_model
+from mgbench.trials.plan import Row, Trial
+from mgbench.trials.trial import run_trial
 
 pytestmark = [
     pytest.mark.gpu,

@@ -11,15 +11,15 @@ import pytest
 import torch
 
 from mgbench.errors import UserError
-from mgbench.plan import plan_rows, plan_tokenizers, plan_trials
-from mgbench.plugins import find, load
-from mgbench.progress import Interrupted, Progress
-from mgbench.record import StudyView, load_record, load_study
-from mgbench.registry import Registry
-from mgbench.store import CHECKPOINT, MANIFEST, RECORD, Store, listed
-from mgbench.study import Study
-from mgbench.trial import run_trial
-from mgbench.upkeep.checkup import examine, mend
+from mgbench.interfaces.progress import Interrupted, Progress
+from mgbench.recipes.study import Study
+from mgbench.registry.loading import find, load
+from mgbench.registry.registry import Registry
+from mgbench.results.maintenance.check import examine, mend
+from mgbench.results.record import StudyView, load_record, load_study
+from mgbench.results.store import CHECKPOINT, MANIFEST, RECORD, Store, listed
+from mgbench.trials.plan import plan_rows, plan_tokenizers, plan_trials
+from mgbench.trials.trial import run_trial
 from tests import doubles
 from tests.doubles import TINY
 

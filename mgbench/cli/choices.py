@@ -11,11 +11,11 @@ import typer
 from mgbench.errors import UserError
 
 if TYPE_CHECKING:
-    from mgbench.plan import Row
-    from mgbench.registry import Registry
-    from mgbench.source import Source
-    from mgbench.store import Store
-    from mgbench.study import Outline, Study
+    from mgbench.recipes.source import Source
+    from mgbench.recipes.study import Outline, Study
+    from mgbench.registry.registry import Registry
+    from mgbench.results.store import Store
+    from mgbench.trials.plan import Row
 
 StudyFile = Annotated[
     Path | None,
@@ -66,9 +66,9 @@ def choose(outline: "Outline", results: Path, retry: bool = False, track: tuple[
     Raises:
         UserError: if a plugin, field or component does not exist, or one that is to track runs has no hook for that.
     """
-    from mgbench.plan import plan_rows, plan_tokenizers
-    from mgbench.plugins import find, load
-    from mgbench.store import Store
+    from mgbench.registry.loading import find, load
+    from mgbench.results.store import Store
+    from mgbench.trials.plan import plan_rows, plan_tokenizers
 
     sources = tuple(find(name) for name in outline.plugins)
     trackers = tuple(find(name) for name in track)
@@ -89,7 +89,7 @@ def choose(outline: "Outline", results: Path, retry: bool = False, track: tuple[
 
 
 def _check_tracker(registry: "Registry", tracker: "Source") -> None:
-    from mgbench.tracking import LIFE_HOOKS
+    from mgbench.interfaces.tracking import LIFE_HOOKS
 
     if tracker.name not in registry.life:
         raise UserError(
@@ -112,8 +112,8 @@ def outline(
     Raises:
         UserError: if one of them cannot be read.
     """
-    from mgbench.spec import parse_value, parse_values
-    from mgbench.study import Outline, read_study
+    from mgbench.recipes.spec import parse_value, parse_values
+    from mgbench.recipes.study import Outline, read_study
 
     given = Outline(
         name,

@@ -14,7 +14,8 @@ def cite(
 ) -> None:
     """Print BibTeX entries of every method and component of a study, each after a comment that says which asks for it."""
     from mgbench.errors import UserError
-    from mgbench.record import Layout, find_study
+    from mgbench.results.layout import Layout
+    from mgbench.results.record import find_study
 
     view = find_study(Layout(results), study)
     if not view.references:

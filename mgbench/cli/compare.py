@@ -26,7 +26,7 @@ def compare(
     results: choices.Results = Path("results"),
 ) -> None:
     """Compare B with A, paired by seed: difference, 95 % interval, and p-value corrected for all that is compared."""
-    from mgbench.report.contrast import Limit, contrast
+    from mgbench.report.significance import Limit, contrast
 
     limits = [Limit.parse(text) for text in fail_on or ()]
     sides, by = _sides(before, after, study, where, results)
@@ -50,9 +50,9 @@ def _sides(
     Raises:
         UserError: if one of them is neither a method nor a study.
     """
-    from mgbench.record import Layout
     from mgbench.report import read_results
     from mgbench.report.where import select
+    from mgbench.results.layout import Layout
 
     studies = {path.stem for path in Layout(results).study("x").parent.glob("*.json")}
     if not study and {before, after} <= studies:

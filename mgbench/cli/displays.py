@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 import typer
 
 if TYPE_CHECKING:
-    from mgbench.jobs import Event
+    from mgbench.interfaces.engine import Event
 
 
 class Display(Protocol):

@@ -8,7 +8,7 @@ import typer
 from mgbench.errors import UserError
 
 if TYPE_CHECKING:
-    from mgbench.upkeep.findings import Checkup, Finding
+    from mgbench.results.maintenance.findings import Checkup, Finding
 
 RESULTS = Path("results")
 
@@ -24,7 +24,7 @@ def doctor(
     ] = False,
 ) -> None:
     """Look at every stored file and at what a run stands on; say what is wrong, what that costs and what to do."""
-    from mgbench.upkeep.surroundings import survey
+    from mgbench.engines.preflight import survey
 
     root = results or RESULTS
     checkup = _examined(root, given=results is not None)
@@ -42,7 +42,7 @@ def doctor(
 
 def _examined(root: Path, given: bool) -> "Checkup | None":
     """What was found in the folder, or None where there are no results yet."""
-    from mgbench.upkeep.checkup import ROOMS, examine
+    from mgbench.results.maintenance.check import ROOMS, examine
 
     if root.exists() and (not root.is_dir() or any((root / room).exists() for room in ROOMS)):
         with _Waiting() as waiting:
@@ -70,7 +70,7 @@ class _Waiting:
 
 
 def _amounts(checkup: "Checkup") -> str:
-    from mgbench.upkeep.inventory import amount, counted
+    from mgbench.results.maintenance.inventory import amount, counted
 
     return f"{counted(checkup.files, 'file')}, {amount(checkup.bytes)}"
 
@@ -96,7 +96,7 @@ def _say(finding: "Finding") -> None:
 
 def _mended(checkup: "Checkup", broken: "list[Finding]") -> "list[Finding]":
     """Do what can be done, and say it; what is left."""
-    from mgbench.upkeep.checkup import mend
+    from mgbench.results.maintenance.check import mend
 
     for said in mend(checkup):
         typer.secho(f"mended: {said}", fg="green")
@@ -104,7 +104,7 @@ def _mended(checkup: "Checkup", broken: "list[Finding]") -> "list[Finding]":
 
 
 def _conclude(root: Path, checkup: "Checkup | None", broken: "list[Finding]") -> None:
-    from mgbench.upkeep.inventory import counted
+    from mgbench.results.maintenance.inventory import counted
 
     looked = f"{_amounts(checkup)} in {root} looked at" if checkup else f"there are no results in {root} yet"
     if broken:

@@ -8,8 +8,8 @@ import typer
 from mgbench.cli import choices
 
 if TYPE_CHECKING:
-    from mgbench.components.image_files import Pictures
-    from mgbench.references import Verdict
+    from mgbench.stages.image_files import Pictures
+    from mgbench.trials.real_features import Verdict
 
 
 def evaluate(
@@ -38,9 +38,9 @@ def evaluate(
     """Score images made elsewhere under the protocol of our own: the same references, metrics, floors and warnings."""
     import torch
 
-    from mgbench import evaluation
-    from mgbench.plugins import find, load
-    from mgbench.spec import Spec, parse_values
+    from mgbench.recipes.spec import Spec, parse_values
+    from mgbench.registry.loading import find, load
+    from mgbench.trials import external as evaluation
 
     registry = load([find(name.strip()) for name in plugins.split(",") if name.strip()])
     asked = tuple(Spec.parse(value) for value in parse_values(metrics))

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from mgbench.recipe import Recipe
-    from mgbench.registry import Offer, Registry
+    from mgbench.recipes.recipe import Recipe
+    from mgbench.registry.registry import Offer, Registry
 
 
 def list_(
@@ -19,8 +19,8 @@ def list_(
     """List kinds, and the components that answer each, with their options and defaults."""
     from mgbench.cli.choices import names
     from mgbench.errors import UserError, suggestion
-    from mgbench.plugins import find, load
-    from mgbench.recipe import KINDS
+    from mgbench.recipes.kinds import KINDS
+    from mgbench.registry.loading import find, load
 
     known = {
         **{name: item.question for name, item in KINDS.items()},
@@ -52,7 +52,7 @@ def _list_kind(registry: "Registry", kind: str, doc: bool) -> None:
 
 
 def _spelling(name: str, maker: Any) -> str:
-    from mgbench.spec import hints
+    from mgbench.recipes.spec import hints
 
     options = [f"{option}={getattr(maker, option)}" if hasattr(maker, option) else option for option in hints(maker)]
     return f"{name}({', '.join(options)})" if options else name
@@ -74,8 +74,8 @@ def _print_json(registry: "Registry", kinds: dict[str, str], methods: bool) -> N
 
 
 def _component(kind: str, name: str, offer: "Offer") -> dict[str, Any]:
-    from mgbench.bibtex import papers
-    from mgbench.citing import source_of
+    from mgbench.interfaces.bibtex import papers
+    from mgbench.registry.citations import source_of
 
     return {
         "kind": kind,
@@ -92,7 +92,7 @@ def _options(maker: type) -> list[dict[str, Any]]:
     """Every option with its type, and its default if it has one."""
     from pydantic import TypeAdapter
 
-    from mgbench.spec import defaults, hints, part_kind
+    from mgbench.recipes.spec import defaults, hints, part_kind
 
     usual, found = defaults(maker), []
     for name, hint in hints(maker).items():
@@ -105,8 +105,8 @@ def _options(maker: type) -> list[dict[str, Any]]:
 
 def _method(registry: "Registry", plugin: str, name: str, recipe: "Recipe") -> dict[str, Any]:
     """A method with what its recipe sets."""
-    from mgbench.bibtex import papers
-    from mgbench.recipe import FIELDS
+    from mgbench.interfaces.bibtex import papers
+    from mgbench.recipes.recipe import FIELDS
 
     plain = recipe.spelled()
     changed = {field: plain[field] for field in FIELDS if getattr(recipe, field) != FIELDS[field].default}

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from mgbench.cli.displays import Complaints
 
 if TYPE_CHECKING:
-    from mgbench.jobs import Event, Job
+    from mgbench.interfaces.engine import Event, Job
 
 
 class Live:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from mgbench.cli import choices
 
 if TYPE_CHECKING:
-    from mgbench.plan import Row
+    from mgbench.trials.plan import Row
 
 
 def plan(
@@ -55,7 +55,7 @@ def _cells(row: "Row") -> tuple[str, str, str]:
 
 def summary(chosen: choices.Chosen) -> str:
     """How many recipes and tokenizers there are, and what happens to them."""
-    from mgbench.plan import plan_trials
+    from mgbench.trials.plan import plan_trials
 
     rows = [row for row in chosen.rows if row.about == "images"]
     tokenizers = [row for row in chosen.rows if row.about != "images"]

@@ -14,7 +14,7 @@ def plugins(
     """List the plugins that are installed, where they come from and which kinds they bring."""
     rows = _announced()
     if check:
-        from mgbench.plugins import load
+        from mgbench.registry.loading import load
 
         problems = load().problems
         rows = [{**row, "problem": problems.get(row["name"], "")} for row in rows]

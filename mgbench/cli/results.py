@@ -12,7 +12,7 @@ from mgbench.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mgbench.upkeep.inventory import Removal
+    from mgbench.results.maintenance.inventory import Removal
 
 KEY, NARROW, WIDE = 8, 1, 3
 
@@ -40,7 +40,7 @@ def results_(
     results: choices.Results = Path("results"),
 ) -> None:
     """List what is stored, row by row; show one, export or remove rows."""
-    from mgbench.upkeep.export import exporter
+    from mgbench.results.export import exporter
 
     named = bool(keys or study or where)
     _check(named, remove, export, every, unused, yes)
@@ -113,7 +113,7 @@ def _list(frame: "pd.DataFrame", results: Path) -> None:
     from mgbench.cli.table import console, plain_table
     from mgbench.report.frame import score_names
     from mgbench.report.measures import number, score_name
-    from mgbench.upkeep.inventory import counted
+    from mgbench.results.maintenance.inventory import counted
 
     if frame.empty:
         typer.echo(f"{results} holds no rows; 'mgbench run' makes some")
@@ -152,22 +152,22 @@ def _whole(value: Any) -> str:
 def _show(results: Path, frame: "pd.DataFrame") -> None:
     """Everything that is known of one row."""
     from mgbench.cli.row import print_row
-    from mgbench.record import Layout
+    from mgbench.results.layout import Layout
 
     print_row(Layout(results), str(frame["key"].iloc[0]))
 
 
 def _export(put: Any, path: Path, frame: "pd.DataFrame", results: Path) -> None:
-    from mgbench.record import Layout
-    from mgbench.upkeep.inventory import amount, counted, stored_records
+    from mgbench.results.layout import Layout
+    from mgbench.results.maintenance.inventory import amount, counted, stored_records
 
     put(path, frame, stored_records(Layout(results)).values())
     typer.echo(f"{path}: {counted(len(frame), 'row')}, {amount(path.stat().st_size)}")
 
 
 def _remove(results: Path, keys: list[str], yes: bool) -> None:
-    from mgbench.record import Layout
-    from mgbench.upkeep.inventory import counted, removal
+    from mgbench.results.layout import Layout
+    from mgbench.results.maintenance.inventory import counted, removal
 
     found = removal(Layout(results), keys)
     if not found.rows:
@@ -183,8 +183,8 @@ def _remove(results: Path, keys: list[str], yes: bool) -> None:
 
 
 def _remove_unused(results: Path, yes: bool) -> None:
-    from mgbench.record import Layout
-    from mgbench.upkeep.inventory import unused
+    from mgbench.results.layout import Layout
+    from mgbench.results.maintenance.inventory import unused
 
     if not results.is_dir():
         raise UserError(f"there are no results in {results}; name another folder with --results")
@@ -198,7 +198,7 @@ def _remove_unused(results: Path, yes: bool) -> None:
 
 def _carry_out(results: Path, found: "Removal", yes: bool) -> None:
     """Say what goes, ask, and remove it."""
-    from mgbench.upkeep.inventory import amount, counted, remove, size
+    from mgbench.results.maintenance.inventory import amount, counted, remove, size
 
     for path in found.along:
         typer.echo(f"  {path.relative_to(results)}  {amount(size(path))}")

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mgbench.record import Layout, Record
+    from mgbench.results.layout import Layout
+    from mgbench.results.record import Record
 
 
 def print_row(layout: "Layout", key: str) -> None:
     """Print a row: what it is, its scores beside their floors, costs, recipe, where it was made, and its files."""
     from mgbench.cli.table import console
-    from mgbench.record import load_record
     from mgbench.report.measures import cost_axis, number, score_name
-    from mgbench.upkeep.inventory import amount, stored_studies
+    from mgbench.results.maintenance.inventory import amount, stored_studies
+    from mgbench.results.record import load_record
 
     record, screen = load_record(layout.run(key) / "record.json"), console()
     studies = [name for name, view in stored_studies(layout).items() if key in dict(view.rows)]

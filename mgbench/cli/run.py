@@ -11,12 +11,12 @@ import typer
 
 from mgbench.cli import background, choices
 from mgbench.cli.plan import summary
-from mgbench.progress import INTERRUPTED
+from mgbench.interfaces.progress import INTERRUPTED
 
 if TYPE_CHECKING:
     from mgbench.cli.displays import Display
-    from mgbench.jobs import Engine, Event, Job, Run
-    from mgbench.plan import Trial
+    from mgbench.interfaces.engine import Engine, Event, Job, Run
+    from mgbench.trials.plan import Trial
 
 
 def run(
@@ -61,8 +61,8 @@ def run(
 ) -> None:
     """Train, sample and evaluate every recipe of a study, then report; what is stored already is reused."""
     from mgbench.engines.devices import check_batches
-    from mgbench.jobs import Leases
-    from mgbench.plan import plan_trials
+    from mgbench.interfaces.engine import Leases
+    from mgbench.trials.plan import plan_trials
 
     asked = choices.outline(study_file, plugins, set_, vary, seeds, methods, name)
     leases = Leases(devices, devices_per_trial, choices.seconds(trial_timeout), trial_memory * 2**30 or None)
@@ -97,7 +97,7 @@ class Work:
 
     def job(self, trial: "Trial") -> "Job":
         """A trial as an engine takes it."""
-        from mgbench.jobs import Job
+        from mgbench.interfaces.engine import Job
 
         chosen = self.chosen
         return Job(
@@ -132,7 +132,7 @@ def _engine(chosen: choices.Chosen, engine: str, address: str) -> "Engine":
         UserError: if there is no such engine, or it has no address.
     """
     from mgbench.errors import UserError
-    from mgbench.spec import Spec, hints
+    from mgbench.recipes.spec import Spec, hints
 
     spec = Spec.parse(engine)
     if address:
@@ -162,9 +162,9 @@ def _command() -> str:
 
 def _save_view(chosen: choices.Chosen) -> None:
     """Write which rows the study has, and those that are skipped."""
-    from mgbench.citing import references
-    from mgbench.environment import packages
-    from mgbench.record import StudyView
+    from mgbench.registry.citations import references
+    from mgbench.results.environment import packages
+    from mgbench.results.record import StudyView
 
     for row in chosen.rows:
         if row.assembly.unfit:
@@ -176,8 +176,8 @@ def _save_view(chosen: choices.Chosen) -> None:
 
 def _compute(work: Work, display: "Display") -> int:
     """Run every trial; 0 if all rows are done or skipped, 1 if some failed, 130 if the user stopped it."""
-    from mgbench.engines.conduct import conduct
     from mgbench.engines.status import Board
+    from mgbench.engines.supervise import conduct
 
     chosen = work.chosen
     if not work.trials:

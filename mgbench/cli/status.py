@@ -12,7 +12,8 @@ from mgbench.cli import choices
 
 if TYPE_CHECKING:
     from mgbench.engines.status import Stage, Status
-    from mgbench.record import Layout, StudyView
+    from mgbench.results.layout import Layout
+    from mgbench.results.record import StudyView
 
 
 def status(
@@ -22,7 +23,7 @@ def status(
 ) -> None:
     """Show how many rows of each study are done, which runs are at work, and what their trials are at."""
     from mgbench.engines.status import runs
-    from mgbench.record import Layout
+    from mgbench.results.layout import Layout
 
     layout = Layout(results)
     found = [(view, _count(layout, view), runs(layout, view.name)) for view in _views(layout, study)]
@@ -41,7 +42,8 @@ def status(
 
 
 def _views(layout: "Layout", study: str) -> "list[StudyView]":
-    from mgbench.record import Corrupt, find_study, load_study
+    from mgbench.results.record import find_study, load_study
+    from mgbench.results.schema import Corrupt
 
     if study:
         return [find_study(layout, study)]
@@ -56,7 +58,8 @@ def _views(layout: "Layout", study: str) -> "list[StudyView]":
 
 def _count(layout: "Layout", view: "StudyView") -> dict[str, int]:
     """How many rows of a study have each status; those without a record are "left"."""
-    from mgbench.record import Corrupt, load_record
+    from mgbench.results.record import load_record
+    from mgbench.results.schema import Corrupt
 
     counts: Counter[str] = Counter()
     for key, _ in view.rows:

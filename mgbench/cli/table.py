@@ -53,8 +53,8 @@ def print_table(
 
 def _only(table: "pd.DataFrame", names: Sequence[str]) -> "pd.DataFrame":
     """A summary table with those of its scores only that are named, with or without extractor; with all, if none is."""
+    from mgbench.report.labels import family
     from mgbench.report.table import metrics_of
-    from mgbench.report.words import family
 
     metrics = metrics_of(table)
     for name in names:

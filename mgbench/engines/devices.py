@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 
 from mgbench.errors import UserError
-from mgbench.plan import Trial
+from mgbench.trials.plan import Trial
 
 _ASKED = re.compile(r"(?P<kind>auto|cpu|cuda)(:(?P<number>\d+))?")
 

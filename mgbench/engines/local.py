@@ -10,17 +10,17 @@ from itertools import chain
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from mgbench.engines.claims import Holder, holder
 from mgbench.engines.devices import groups
-from mgbench.engines.limits import MEMORY_SHARE, memory_of, memory_of_machine, too_large, too_long, why_it_died
-from mgbench.engines.ranks import First, Other
-from mgbench.engines.waiting import ready
+from mgbench.engines.distributed import First, Other
+from mgbench.engines.locks import Holder, holder
+from mgbench.engines.resources import MEMORY_SHARE, memory_of, memory_of_machine, too_large, too_long, why_it_died
+from mgbench.engines.scheduling import ready
 from mgbench.engines.worker import assist, work
 from mgbench.hookspecs import hookimpl
-from mgbench.jobs import End, Engine, Event, Job, Leases
-from mgbench.progress import INTERRUPTED, STOPPED_BY_USER
-from mgbench.record import Layout
-from mgbench.team import ALONE
+from mgbench.interfaces.engine import End, Engine, Event, Job, Leases
+from mgbench.interfaces.progress import INTERRUPTED, STOPPED_BY_USER
+from mgbench.interfaces.ranks import ALONE
+from mgbench.results.layout import Layout
 
 # Loaded once, before the trials fork off, because each takes seconds to import.
 PRELOAD = ["mgbench.engines.worker", "accelerate", "diffusers.schedulers", "sklearn.datasets", "sklearn.cluster"]
@@ -86,7 +86,7 @@ class LocalRun:
         self._told: set[str] = set()
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
-        """As `mgbench.jobs.Run`: a job waits for the one whose key it needs, and those behind it may start before it.
+        """As `mgbench.interfaces.engine.Run`: a job waits for the one whose key it needs; those behind it may start first.
 
         So it does for another run that computes the same.
         """

@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mgbench.engines.claims import Holder, lives, touching
+from mgbench.engines.locks import Holder, lives, touching
 from mgbench.errors import UserError
-from mgbench.files import write_text
-from mgbench.jobs import Event
-from mgbench.record import Corrupt, Layout, seal, unseal
+from mgbench.interfaces.engine import Event
+from mgbench.results.files import write_text
+from mgbench.results.layout import Layout
+from mgbench.results.schema import Corrupt, seal, unseal
 
 WRITE_EVERY = 2.0
 

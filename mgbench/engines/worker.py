@@ -13,21 +13,21 @@ from typing import Any
 
 import torch
 
-from mgbench.assembly import assemble
-from mgbench.engines.claims import Holder, claimed
-from mgbench.engines.guard import guard
-from mgbench.engines.ranks import Other
-from mgbench.fitting import Helper
-from mgbench.jobs import Job
-from mgbench.plan import Row, Trial
-from mgbench.plugins import load
-from mgbench.progress import INTERRUPTED, Interrupted, Progress
-from mgbench.recipe import Recipe
-from mgbench.registry import Registry
-from mgbench.store import Store
-from mgbench.team import Task, Team
-from mgbench.telling import told
-from mgbench.trial import run_trial
+from mgbench.engines.distributed import Other
+from mgbench.engines.locks import Holder, claimed
+from mgbench.engines.watchdog import guard
+from mgbench.interfaces.engine import Job
+from mgbench.interfaces.progress import INTERRUPTED, Interrupted, Progress
+from mgbench.interfaces.ranks import Task, Team
+from mgbench.recipes.recipe import Recipe
+from mgbench.registry.loading import load
+from mgbench.registry.registry import Registry
+from mgbench.registry.resolve import assemble
+from mgbench.results.store import Store
+from mgbench.trials.fit import Helper
+from mgbench.trials.notify_trackers import told
+from mgbench.trials.plan import Row, Trial
+from mgbench.trials.trial import run_trial
 
 
 def work(job: Job, device: str, parent: Connection, team: Team) -> None:

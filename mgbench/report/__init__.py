@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from mgbench.report.figures.tradeoff import metric_panels, metric_versus
     from mgbench.report.figures.training import training_curves, training_panels
     from mgbench.report.frame import of_images, read_results
+    from mgbench.report.latex import methods_text, paper_table
     from mgbench.report.page.report import write_report
     from mgbench.report.paired import effects
-    from mgbench.report.papers import methods_text, paper_table
     from mgbench.report.published.data import read_published
     from mgbench.report.published.figure import published_figure
     from mgbench.report.published.page import write_published

@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 
 from mgbench.errors import UserError
-from mgbench.recipe import FIELDS
-from mgbench.record import Corrupt, Layout, Record, find_study, load_record
+from mgbench.recipes.recipe import FIELDS
+from mgbench.report.labels import of_tokens
 from mgbench.report.where import select
-from mgbench.report.words import of_tokens
+from mgbench.results.layout import Layout
+from mgbench.results.record import Record, find_study, load_record
+from mgbench.results.schema import Corrupt
 
 HEAD = ("key", "training_key", "about", "method", "series", "status", "reason")
 TAIL = ("protocol", "data", "warnings", "tail")

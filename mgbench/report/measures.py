@@ -5,8 +5,8 @@ import re
 
 import pandas as pd
 
+from mgbench.report.labels import COSTS, SCORES, family
 from mgbench.report.summary import comparable, floor_of, summarise
-from mgbench.report.words import COSTS, SCORES, family
 
 
 def score_name(metric: str) -> str:

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mgbench.errors import UserError
-from mgbench.recipe import FIELDS, KINDS
-from mgbench.spec import Spec
+from mgbench.recipes.kinds import KINDS
+from mgbench.recipes.recipe import FIELDS
+from mgbench.recipes.spec import Spec
 
 _FIELD = re.compile(rf", (?=(?:{'|'.join(FIELDS)})=)")
 

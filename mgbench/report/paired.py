@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from mgbench.recipe import decides
+from mgbench.recipes.recipe import decides
 from mgbench.report.frame import POINT, REPEAT, spelled_fields
 from mgbench.report.summary import comparable, half_width
 

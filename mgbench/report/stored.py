@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from mgbench.errors import UserError, suggestion
-from mgbench.record import Layout
 from mgbench.report.frame import of_images, panel_fields, read_results, score_names
 from mgbench.report.summary import comparable, mark_protocols
+from mgbench.results.layout import Layout
 
 
 @dataclass(frozen=True)

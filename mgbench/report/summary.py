@@ -6,7 +6,7 @@ from scipy.special import stdtrit
 
 from mgbench.errors import UserError, suggestion
 from mgbench.report.frame import ABOUT, FLOOR, IMAGES, POINT, TOKENIZER, of_images, score_names
-from mgbench.report.words import of_tokens
+from mgbench.report.labels import of_tokens
 
 CONFIDENCE = 0.95
 MARK = "mark"

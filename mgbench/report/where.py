@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mgbench.errors import UserError, suggestion
-from mgbench.spec import Spec, parse_value
+from mgbench.recipes.spec import Spec, parse_value
 
 # The longer signs first, because "<" is also how "<=" begins.
 SIGNS: dict[str, Callable[[Any, Any], Any]] = {

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from mgbench.report.latex import write_tables
 from mgbench.report.page.report import write_report
-from mgbench.report.papers import write_tables
 from mgbench.report.stored import DEFAULT, Choices, read_stored
 
 

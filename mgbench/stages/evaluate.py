@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from mgbench.errors import Unfit
-from mgbench.kinds import Features, Metric
+from mgbench.interfaces.components import Metric
+from mgbench.interfaces.data import Features
 
 BATCH = 256
 
@@ -52,6 +53,10 @@ def _joined(parts: list[Tensor | None]) -> Any:
     return torch.cat(numbers).double() if numbers else None
 
 
+# Below this many images a feature, the bias of a Fréchet distance is of the size of the differences people look for.
+IMAGES_PER_FEATURE = 10
+
+
 @dataclass(frozen=True)
 class Judgement:
     """Scores by name, and why the metrics that are missing were left out."""
@@ -73,3 +78,19 @@ def judge(metrics: Iterable[Metric], generated: Features, reference: Features, e
             continue
         scores |= {f"{name}[{extractor}]" if extractor else name: float(value) for name, value in said.items()}
     return Judgement(scores, tuple(left_out))
+
+
+def small_sample_warning(count: int, dim: int) -> str | None:
+    """What to say next to a Fréchet distance of `count` images by `dim` features; None if there are enough of them."""
+    enough = IMAGES_PER_FEATURE * dim
+    if count <= dim:
+        return (
+            f"{count} images for {dim} features: the covariance is singular, and the Fréchet distance says more about "
+            f"the number of images than about the images; use at least {enough}, or read kid instead"
+        )
+    if count < enough:
+        return (
+            f"{count} images for {dim} features: the Fréchet distance is biased upward; use at least {enough}, "
+            "and compare equal numbers only"
+        )
+    return None

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from mgbench.kinds import UNLABELLED, ImageData, Parts, TokenSpace
+from mgbench.interfaces.components import Parts
+from mgbench.interfaces.data import UNLABELLED, ImageData, TokenSpace
+from mgbench.interfaces.randomness import derive
 from mgbench.stages.tokenize import encode
-from mgbench.streams import derive
 
 ROUNDS, BATCH = 16, 256
 

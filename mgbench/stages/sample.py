@@ -8,14 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mgbench.kinds import UNLABELLED, Parts, TokenSpace
-from mgbench.recipe import Recipe
+from mgbench.interfaces.components import Parts
+from mgbench.interfaces.data import UNLABELLED, TokenSpace
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.ranks import ALONE, Team
+from mgbench.interfaces.sampling import Request
+from mgbench.recipes.recipe import Recipe
 from mgbench.stages.cost import Meter, clock, flop_counter
 from mgbench.stages.likelihood import Bound
 from mgbench.stages.tokenize import decode
-from mgbench.steps import Request
-from mgbench.streams import Streams
-from mgbench.team import ALONE, Team
 
 # Images drawn before the clock starts, by which the arithmetic of an image is counted.
 WARM_UP = 16

@@ -19,11 +19,11 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
 from mgbench.errors import Diverged
-from mgbench.kinds import Parts
-from mgbench.recipe import Recipe
+from mgbench.interfaces.components import Parts
+from mgbench.interfaces.randomness import derive
+from mgbench.interfaces.ranks import ALONE, Team
+from mgbench.recipes.recipe import Recipe
 from mgbench.stages.cost import flop_counter
-from mgbench.streams import derive
-from mgbench.team import ALONE, Team
 
 REPORT_EVERY = 20
 # Counting the arithmetic of a step takes a few times its time, and steps differ little.

@@ -1,15 +1,15 @@
 """The laws of each kind: for our own tests, and for those who write plugins.
 
-A law takes a component and raises `AssertionError` with a sentence that says what is broken. See also `mgbench.toys`.
+A law takes a component and raises `AssertionError` with a sentence that says what is broken. See also `mgbench.testing.toys`.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mgbench.testing.engines import engine
-from mgbench.testing.sampling import code_draw, guidance_schedule, head, process, sampler, solver, time_grid
-from mgbench.testing.scoring import extractor, metric
-from mgbench.testing.training import dataset, loss_weighting, mask_schedule, masking, network, tokenizer
+from mgbench.testing.laws.engines import engine
+from mgbench.testing.laws.sampling import code_draw, guidance_schedule, head, process, sampler, solver, time_grid
+from mgbench.testing.laws.scoring import extractor, metric
+from mgbench.testing.laws.training import dataset, loss_weighting, mask_schedule, masking, network, tokenizer
 
 _ALL: tuple[Callable[[Any], None], ...] = (
     *(process, dataset, tokenizer, network, head, mask_schedule, masking, loss_weighting, time_grid),

@@ -6,10 +6,11 @@ import torch
 from torch import Generator, Tensor
 
 from mgbench.errors import Unfit
-from mgbench.kinds import Parts, TokenSpace
-from mgbench.noisy_toys import Euler, Straight
-from mgbench.streams import Streams
-from mgbench.toys import Joint, Scales, toy_parts
+from mgbench.interfaces.components import Parts
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.randomness import Streams
+from mgbench.testing.noisy_toys import Euler, Straight
+from mgbench.testing.toys import Joint, Scales, toy_parts
 
 SPACES = (TokenSpace(6, 3, grid=(2, 3)), TokenSpace(6, 3, codes=5, grid=(2, 3)))
 # The sides of square grids, and tokens that lie in them.

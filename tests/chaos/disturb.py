@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from mgbench.record import load_record
+from mgbench.results.record import load_record
 from tests import doubles
 
 # Two kinds of model, a tokenizer that is fitted, several seeds: some twelve rows in a minute on two cores.

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from mgbench.plan import plan_rows
-from mgbench.plugins import find, load
-from mgbench.record import StudyView
-from mgbench.store import RECORD, Store
-from mgbench.study import Study
+from mgbench.recipes.study import Study
+from mgbench.registry.loading import find, load
+from mgbench.results.record import StudyView
+from mgbench.results.store import RECORD, Store
+from mgbench.trials.plan import plan_rows
 from tests import doubles
 from tests.cli.conftest import Command
 from tests.doubles import TINY

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mgbench.record import StudyView
-from mgbench.store import RECORD, Store
+from mgbench.results.record import StudyView
+from mgbench.results.store import RECORD, Store
 from tests.cli.conftest import Command
 from tests.report.synthetic import record
 
@@ -67,11 +67,11 @@ def test_what_cannot_be_mended_stays_broken(mgbench: Command, store: Store) -> N
 def test_a_plugin_that_does_not_load_is_an_error_though_every_file_is_well(
     mgbench: Command, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mgbench.plugins import load
+    from mgbench.registry.loading import load
 
     registry = load()
     registry.problems["maskgit"] = "plugin 'maskgit': SyntaxError"
-    monkeypatch.setattr("mgbench.plugins.load", lambda: registry)
+    monkeypatch.setattr("mgbench.registry.loading.load", lambda: registry)
     answer = mgbench("doctor")
     assert answer.code == 1
     assert "broken: plugin 'maskgit': SyntaxError; its methods are missing" in answer.out
@@ -107,7 +107,7 @@ def test_on_a_terminal_sentences_are_broken_at_words_beside_their_mark(
     store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from mgbench.cli.doctor import _say
-    from mgbench.upkeep.findings import Finding
+    from mgbench.results.maintenance.findings import Finding
 
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "40")

@@ -11,11 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from mgbench.components.datasets import Digits, Shapes
-from mgbench.components.extractors import DigitsCnn, ShapesCnn
-from mgbench.components.frechet import frechet_distance
-from mgbench.plugins import load
-from mgbench.references import reference_of, verdict
+from mgbench.components.datasets.embedded import Digits, Shapes
+from mgbench.components.extractors.embedded import DigitsCnn, ShapesCnn
+from mgbench.components.metrics.frechet import frechet_distance
+from mgbench.registry.loading import load
+from mgbench.trials.real_features import reference_of, verdict
 from tests import weights
 from tests.cli.conftest import Command
 
@@ -59,7 +59,7 @@ def test_an_array_is_scored_as_our_own_images_are(mgbench: Command, tmp_path: Pa
 
 
 def _spec(name: str) -> Any:
-    from mgbench.spec import Spec
+    from mgbench.recipes.spec import Spec
 
     return Spec(name)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mgbench.record import Layout
+from mgbench.results.layout import Layout
 from tests.cli.conftest import Command
 from tests.report.synthetic import (
     FID,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mgbench.record import Record, load_record
+from mgbench.results.record import Record, load_record
 from tests import doubles
 from tests.cli.conftest import Command
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from mgbench.engines.status import Board
-from mgbench.jobs import Event, Job
-from mgbench.record import Layout, StudyView
-from mgbench.store import Store
+from mgbench.interfaces.engine import Event, Job
+from mgbench.results.layout import Layout
+from mgbench.results.record import StudyView
+from mgbench.results.store import Store
 from tests import doubles
 from tests.cli.conftest import Answer, Command
 from tests.report import synthetic

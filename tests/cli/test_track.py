@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mgbench.record import load_record
+from mgbench.results.record import load_record
 from tests.cli.conftest import Command
 from tests.cli.test_run import DOUBLES, _no_report, environment, records
 

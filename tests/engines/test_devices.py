@@ -9,11 +9,11 @@ import torch
 from mgbench.engines import devices
 from mgbench.engines.devices import check_batches, cuda_slots, groups, slots
 from mgbench.errors import UserError
-from mgbench.plan import Trial, plan_rows, plan_tokenizers, plan_trials
-from mgbench.plugins import load
-from mgbench.recipe import Recipe
-from mgbench.store import Store
-from mgbench.study import Study
+from mgbench.recipes.recipe import Recipe
+from mgbench.recipes.study import Study
+from mgbench.registry.loading import load
+from mgbench.results.store import Store
+from mgbench.trials.plan import Trial, plan_rows, plan_tokenizers, plan_trials
 
 
 @pytest.fixture

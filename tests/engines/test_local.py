@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from mgbench.engines import local as engine
-from mgbench.engines.limits import why_it_died
 from mgbench.engines.local import LocalRun
-from mgbench.jobs import End, Event, Job, Leases
-from mgbench.plan import plan_rows, plan_trials
-from mgbench.plugins import find, load
-from mgbench.progress import STOPPED_BY_USER
-from mgbench.recipe import Recipe
-from mgbench.store import CHECKPOINT, Store
-from mgbench.study import Study
+from mgbench.engines.resources import why_it_died
+from mgbench.interfaces.engine import End, Event, Job, Leases
+from mgbench.interfaces.progress import STOPPED_BY_USER
+from mgbench.recipes.recipe import Recipe
+from mgbench.recipes.study import Study
+from mgbench.registry.loading import find, load
+from mgbench.results.store import CHECKPOINT, Store
+from mgbench.trials.plan import plan_rows, plan_trials
 from tests import doubles
 from tests.doubles import TINY
 

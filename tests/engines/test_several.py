@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import load_file
 
 from mgbench.engines.local import LocalRun
-from mgbench.jobs import End, Event, Job, Leases
-from mgbench.progress import STOPPED_BY_USER
-from mgbench.recipe import Recipe
-from mgbench.record import Record
-from mgbench.store import CHECKPOINT, Store
+from mgbench.interfaces.engine import End, Event, Job, Leases
+from mgbench.interfaces.progress import STOPPED_BY_USER
+from mgbench.recipes.recipe import Recipe
+from mgbench.results.record import Record
+from mgbench.results.store import CHECKPOINT, Store
 from tests.doubles import TINY
 from tests.engines.test_local import jobs, run, statuses
 

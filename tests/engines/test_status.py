@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from mgbench.engines import status as status_module
-from mgbench.engines.claims import STALE
+from mgbench.engines.locks import STALE
 from mgbench.engines.status import Board, Stage, runs
-from mgbench.jobs import End, Event, Job
-from mgbench.record import Layout, seal, unseal
+from mgbench.interfaces.engine import End, Event, Job
+from mgbench.results.layout import Layout
+from mgbench.results.schema import seal, unseal
 
 
 @pytest.fixture(autouse=True)

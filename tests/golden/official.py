@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mgbench.components.masked import MaskedModel
-from mgbench.components.published import published_model
-from mgbench.kinds import TokenSpace
+from mgbench.components.checkpoints.published import published_model
+from mgbench.components.processes.masked import MaskedModel
+from mgbench.interfaces.data import TokenSpace
 
 Z_AND_HEAD, LOSS, SAMPLING = 3e-6, 1e-5, 2e-5
 SPACE, HEADS = TokenSpace(16, 4, grid=(4, 4)), 4

@@ -6,9 +6,9 @@ from typing import Any, Literal
 import pytest
 import torch
 
-from mgbench.components.published import published_model, read_published
+from mgbench.components.checkpoints.published import published_model, read_published
 from mgbench.errors import UserError
-from mgbench.kinds import UNLABELLED
+from mgbench.interfaces.data import UNLABELLED
 from tests.golden.official import HEADS, SPACE, Z_AND_HEAD, assert_near, golden
 
 NAMES = ("emigm_ckpt_tiny", "mar_ckpt_tiny")

@@ -10,10 +10,10 @@ import torch
 from mgbench_plugins.emigm import DPMSolver3S, NoiseCurve, orders
 from torch import Tensor
 
-from mgbench.components.diffusion_head import DiffusionMLP
-from mgbench.components.noise import cosine_betas
-from mgbench.kinds import Parts
-from mgbench.streams import Streams
+from mgbench.components.heads.diffusion import DiffusionMLP
+from mgbench.components.heads.noise_schedule import cosine_betas
+from mgbench.interfaces.components import Parts
+from mgbench.interfaces.randomness import Streams
 from tests.golden.official import EMIGM, SAMPLING, Recorded, assert_near, golden, head
 
 FILE = golden("schedules")
@@ -63,9 +63,9 @@ def solved(name: str, scale: int, solver: Any, asked: DiffusionMLP | None = None
     file = golden(name)
     mask = file["mask"].bool()
     z, without = file["z_cond"][mask], file["z_uncond"][mask]
-    draws: Any = Recorded(file["dpm_noise"][None])
+    rng: Any = Recorded(file["dpm_noise"][None])
     parts = Parts(solver=solver)
-    return (asked or head(name)).sample(z, None if scale == 1 else without, float(scale), draws, parts).values
+    return (asked or head(name)).sample(z, None if scale == 1 else without, float(scale), rng, parts).values
 
 
 @pytest.mark.parametrize("scale", [1, 4])

@@ -4,13 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from mgbench.components.diffusion_head import DiffusionMLP
-from mgbench.components.loss_weightings import Elbo, Uniform
-from mgbench.components.mask_schedules import Exp
-from mgbench.components.masked import Masked, MaskedModel
-from mgbench.components.networks import MAE
-from mgbench.components.tokenizers import cut, join
-from mgbench.kinds import UNLABELLED, Parts
+from mgbench.components.heads.diffusion import DiffusionMLP
+from mgbench.components.networks.transformers import MAE
+from mgbench.components.processes.masked import Masked, MaskedModel
+from mgbench.components.schedules.loss_weightings import Elbo, Uniform
+from mgbench.components.schedules.mask_schedules import Exp
+from mgbench.components.tokenizers.patches import cut, join
+from mgbench.interfaces.components import Parts
+from mgbench.interfaces.data import UNLABELLED
 from tests.golden.official import (
     EMIGM,
     LOSS,
@@ -82,7 +83,7 @@ def test_another_epsilon_would_be_seen() -> None:
 
 
 def test_a_padded_slot_would_be_seen() -> None:
-    module = MAE(width=32, depth=2, heads=4, slots=3).build(SPACE, 10)
+    module = MAE(width=32, depth=2, heads=4, class_tokens=3).build(SPACE, 10)
     with pytest.raises(RuntimeError, match="size mismatch"):
         module.load_state_dict(network("emigm_tiny_256").state_dict())
 

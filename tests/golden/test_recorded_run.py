@@ -7,13 +7,13 @@ import torch
 from mgbench_plugins.emigm import AncestralShared, DPMSolver3S
 from torch import Tensor
 
-from mgbench.components.guidance_schedules import Constant, Interval
-from mgbench.components.mask_schedules import Exp
-from mgbench.components.masked import Masked, MaskedModel
-from mgbench.components.time_grids import Uniform
-from mgbench.components.tokenizers import join
-from mgbench.kinds import Parts
-from mgbench.steps import Request, State
+from mgbench.components.processes.masked import Masked, MaskedModel
+from mgbench.components.schedules.guidance_schedules import Constant, Interval
+from mgbench.components.schedules.mask_schedules import Exp
+from mgbench.components.schedules.time_grids import Uniform
+from mgbench.components.tokenizers.patches import join
+from mgbench.interfaces.components import Parts
+from mgbench.interfaces.sampling import Request, State
 from tests.golden.official import SAMPLING, SPACE, Recorded, assert_near, golden, head, network
 
 NAME = "emigm_tiny_trained"

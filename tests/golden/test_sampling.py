@@ -9,17 +9,18 @@ from mgbench_plugins.emigm import AncestralShared
 from mgbench_plugins.maskgit import MaskGIT
 from torch import Tensor
 
-from mgbench.components.guidance_schedules import Constant, Interval, Linear
-from mgbench.components.loss_weightings import log_slope
-from mgbench.components.mask_schedules import Cosine, Exp, LogExp, PowT
-from mgbench.components.mask_schedules import Linear as LinearSchedule
-from mgbench.components.noise import Table, cosine_betas, learned_log_variance, respaced
-from mgbench.components.samplers import RandomOrder
-from mgbench.components.solvers import DDPM, ancestral_step
-from mgbench.components.time_grids import Uniform
-from mgbench.kinds import Parts, TokenSpace
-from mgbench.steps import Step
-from mgbench.streams import Streams
+from mgbench.components.heads.noise_schedule import Table, cosine_betas, learned_log_variance, respaced
+from mgbench.components.heads.solvers import DDPM, ancestral_step
+from mgbench.components.samplers.position_first import RandomOrder
+from mgbench.components.schedules.guidance_schedules import Constant, Interval, Linear
+from mgbench.components.schedules.loss_weightings import log_slope
+from mgbench.components.schedules.mask_schedules import Cosine, Exp, LogExp, PowT
+from mgbench.components.schedules.mask_schedules import Linear as LinearSchedule
+from mgbench.components.schedules.time_grids import Uniform
+from mgbench.interfaces.components import Parts
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import Step
 from tests.golden.official import EMIGM, SAMPLING, Recorded, assert_near, golden, head
 
 SCHEDULES: dict[str, Any] = {
@@ -42,20 +43,20 @@ def rows(name: str, count: int | None = None) -> tuple[Tensor, Tensor]:
 
 def test_the_noise_table() -> None:
     assert_near(cosine_betas(), FILE["betas"], 1e-12)
-    assert_near(Table(cosine_betas()).kept, FILE["alphas_cumprod"], 1e-12)
+    assert_near(Table(cosine_betas()).alpha_bar, FILE["alphas_cumprod"], 1e-12)
 
 
 def test_the_respaced_table() -> None:
     times, table = respaced(cosine_betas(), 100)
     assert times == FILE["respaced100.timestep_map"].tolist()
-    of_start, of_now = table.posterior_weights
+    coef_x0, coef_xt = table.posterior_weights
     ours = {
         "betas": table.betas,
-        "alphas_cumprod": table.kept,
+        "alphas_cumprod": table.alpha_bar,
         "posterior_variance": table.posterior_variance,
         "posterior_log_variance_clipped": table.posterior_log_variance,
-        "posterior_mean_coef1": of_start,
-        "posterior_mean_coef2": of_now,
+        "posterior_mean_coef1": coef_x0,
+        "posterior_mean_coef2": coef_xt,
     }
     for name, value in ours.items():
         assert_near(value, FILE[f"respaced100.{name}"], 1e-11)
@@ -86,9 +87,9 @@ def test_one_ancestral_step(name: str, scale: int) -> None:
 @torch.no_grad()
 def all_steps(name: str, scale: float, temperature: float) -> Tensor:
     z, without = rows(name, 6)
-    draws: Any = Recorded(golden(name)["traj_noise"])
-    solver = DDPM(steps=100, temperature=temperature, trim=False)
-    return head(name).sample(z, None if scale == 1 else without, scale, draws, Parts(solver=solver)).values
+    rng: Any = Recorded(golden(name)["traj_noise"])
+    solver = DDPM(steps=100, temperature=temperature, drop_near_noise=False)
+    return head(name).sample(z, None if scale == 1 else without, scale, rng, Parts(solver=solver)).values
 
 
 @pytest.mark.parametrize(

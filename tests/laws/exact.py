@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mgbench.components.masked import Masked
-from mgbench.steps import Request, State
-from mgbench.streams import Streams
-from mgbench.toys import Joint, toy_parts
+from mgbench.components.processes.masked import Masked
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import Request, State
+from mgbench.testing.toys import Joint, toy_parts
 
 JOINT = Joint.example()
 COUNT = 20_000

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mgbench.plugins import Registry, load
-from mgbench.spec import Spec, hints
+from mgbench.recipes.spec import Spec, hints
+from mgbench.registry.loading import Registry, load
 from tests import files, weights
 
 # Options without a default, files made for tests, and sizes that keep a test short.

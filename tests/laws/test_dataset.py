@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mgbench import testing
-from mgbench.kinds import ImageData
+from mgbench.interfaces.data import ImageData
 from tests.laws.registered import built, every
 
 COUNT = itertools.count()

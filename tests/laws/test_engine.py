@@ -5,9 +5,9 @@ from importlib.util import find_spec
 import pytest
 
 from mgbench import testing
-from mgbench.jobs import End, Event, Job, Leases
-from mgbench.record import Record
-from mgbench.store import Store
+from mgbench.interfaces.engine import End, Event, Job, Leases
+from mgbench.results.record import Record
+from mgbench.results.store import Store
 from tests.laws.registered import built, every
 
 # Before Ray is imported, if it is: what it starts in tests is reached from this machine alone.

@@ -12,18 +12,18 @@ from mgbench_plugins.maskgit import MaskGIT
 from mgbench_plugins.remdm import Cap, Loop, Rescale
 from torch import Generator, Tensor
 
-from mgbench.components.categorical_head import Categorical
-from mgbench.components.masked import Masked
-from mgbench.components.networks import Transformer
-from mgbench.components.ranked import EntropyBounded, Margin
-from mgbench.components.samplers import Ancestral, FirstHitting, RandomOrder
-from mgbench.steps import Step
-from mgbench.streams import Streams
-from mgbench.toys import Evenly, Line, toy_parts
+from mgbench.components.heads.categorical import Categorical
+from mgbench.components.networks.transformers import Transformer
+from mgbench.components.processes.masked import Masked
+from mgbench.components.samplers.position_first import Ancestral, FirstHitting, RandomOrder
+from mgbench.components.samplers.value_first import EntropyBounded, Margin
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import Step
+from mgbench.testing.toys import Evenly, Line, toy_parts
 from tests.laws.exact import JOINT, chain, finished, states
 from tests.laws.registered import built, registry
 
-POSITION_FIRST = [name for name, offer in registry().names("sampler").items() if offer.maker.looks == "mask"]  # type: ignore[attr-defined]
+POSITION_FIRST = [name for name, offer in registry().names("sampler").items() if offer.maker.requires == "mask"]  # type: ignore[attr-defined]
 
 
 def plan_of(sampler: Any, steps: int) -> list[Step]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from mgbench import testing
-from mgbench.kinds import Features
+from mgbench.interfaces.data import Features
 from tests import weights
 from tests.laws.registered import built, every
 

@@ -6,11 +6,12 @@ import torch
 from torch import Generator, Tensor
 
 from mgbench import testing
-from mgbench.components.categorical_head import Categorical, CategoricalModule
-from mgbench.components.diffusion_head import DiffusionMLP
-from mgbench.kinds import Parts, TokenSpace
-from mgbench.steps import Drawn
-from mgbench.streams import Streams
+from mgbench.components.heads.categorical import Categorical, CategoricalModule
+from mgbench.components.heads.diffusion import DiffusionMLP
+from mgbench.interfaces.components import Parts
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import Drawn
 from tests.laws.registered import built, every
 
 
@@ -29,17 +30,17 @@ class BrokenCodes(CategoricalModule):
         return losses
 
     def sample(
-        self, z: Tensor, z_uncond: Tensor | None, scale: float, draws: Streams, parts: Parts, temperature: float = 1.0
+        self, z: Tensor, z_uncond: Tensor | None, scale: float, rng: Streams, parts: Parts, temperature: float = 1.0
     ) -> Any:
         if self.law == "same values":
-            draws = draws.fold(torch.randint(1000, ()))
+            rng = rng.fold(torch.randint(1000, ()))
         if self.law == "depend on its batch":
-            draws = Streams.root(0, "all").fold(torch.arange(len(z)))
+            rng = Streams.root(0, "all").fold(torch.arange(len(z)))
         if self.law == "scale 1" and z_uncond is not None:
             scale += 1
         if self.law == "scale 0":
             scale = 1.0
-        drawn = super().sample(z, z_uncond, scale, draws, parts, 1.0 if self.law == "temperature 0" else temperature)
+        drawn = super().sample(z, z_uncond, scale, rng, parts, 1.0 if self.law == "temperature 0" else temperature)
         match self.law:
             case "int64":
                 return replace(drawn, values=drawn.values.int())
@@ -75,7 +76,7 @@ class VectorMaker:
     law = ""
 
     def check(self, parts: Parts, space: TokenSpace) -> None:
-        from mgbench.components.diffusion_head import Diffusion
+        from mgbench.components.heads.diffusion import Diffusion
 
         Diffusion().check(parts, space)
 

@@ -5,7 +5,7 @@ import torch
 from torch import Generator, Tensor
 
 from mgbench import testing
-from mgbench.toys import Independent
+from mgbench.testing.toys import Independent
 from tests.laws.registered import built, every
 
 

@@ -6,7 +6,7 @@ import torch
 
 from mgbench import testing
 from mgbench.errors import Unfit
-from mgbench.kinds import Features
+from mgbench.interfaces.data import Features
 from tests.laws.registered import built, every
 
 COUNT = itertools.count()

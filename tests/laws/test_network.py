@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from mgbench import testing
-from mgbench.components.networks import Transformer
-from mgbench.kinds import TokenSpace
+from mgbench.components.networks.transformers import Transformer
+from mgbench.interfaces.data import TokenSpace
 from tests.laws.registered import built, every
 
 

@@ -6,16 +6,17 @@ import torch
 from torch import Generator, Tensor, nn
 
 from mgbench import testing
-from mgbench.components.categorical_head import Categorical
-from mgbench.components.diffusion_head import Diffusion
-from mgbench.components.masked import Masked
-from mgbench.components.networks import MAE, Transformer
-from mgbench.components.solvers import DPMSolver
+from mgbench.components.heads.categorical import Categorical
+from mgbench.components.heads.diffusion import Diffusion
+from mgbench.components.heads.solvers import DPMSolver
+from mgbench.components.networks.transformers import MAE, Transformer
+from mgbench.components.processes.masked import Masked
 from mgbench.errors import Unfit
-from mgbench.kinds import Parts, TokenSpace
-from mgbench.steps import Request, State
-from mgbench.streams import Streams
-from mgbench.toys import Joint, toy_parts
+from mgbench.interfaces.components import Parts
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import Request, State
+from mgbench.testing.toys import Joint, toy_parts
 from tests.laws.registered import built, every, registry
 
 

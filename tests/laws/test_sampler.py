@@ -7,17 +7,17 @@ import torch
 from torch import Tensor
 
 from mgbench import testing
-from mgbench.kinds import TokenSpace
-from mgbench.steps import Looks, Step, View
-from mgbench.streams import Streams
-from mgbench.toys import OneByOne
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import Requires, SamplerInput, Step
+from mgbench.testing.toys import OneByOne
 from tests.laws.registered import built, every
 
 
 class Broken:
     """The toy sampler with one mistake."""
 
-    looks: ClassVar[Looks] = "mask"
+    requires: ClassVar[Requires] = "mask"
 
     def __init__(self, law: str) -> None:
         self.law = law
@@ -44,20 +44,20 @@ class Broken:
                 plan = [dataclasses.replace(step, reveal=(step.reveal or 0) + 1) for step in plan]
         return plan
 
-    def choose(self, view: View, step: Step, draws: Streams) -> Tensor:
+    def choose(self, view: SamplerInput, step: Step, rng: Streams) -> Tensor:
         mask = view.mask
         match self.law:
             case "must be bool":
-                return OneByOne().choose(view, step, draws).float()
+                return OneByOne().choose(view, step, rng).float()
             case "choose the same":
-                draws = draws.fold(torch.randint(1000, ()))
+                rng = rng.fold(torch.randint(1000, ()))
             case "depend on its batch":
-                draws = Streams.root(0, "all").fold(torch.arange(len(mask)))
+                rng = Streams.root(0, "all").fold(torch.arange(len(mask)))
             case "as many tokens":
                 return mask & (torch.arange(mask.shape[1]) >= (mask.shape[1] if step.index else 1))
             case "left with the share":
-                return OneByOne().choose(view, step, draws) | ~mask
-        return OneByOne().choose(view, step, draws)
+                return OneByOne().choose(view, step, rng) | ~mask
+        return OneByOne().choose(view, step, rng)
 
 
 LAWS = [

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from mgbench import testing
-from mgbench.components.solvers import DDPM, Euler
-from mgbench.streams import Streams
+from mgbench.components.heads.solvers import DDPM, Euler
+from mgbench.interfaces.randomness import Streams
 from tests.laws.registered import built, every
 
 
@@ -17,16 +17,16 @@ class Broken:
         self.law = law
         self.steps = 49 if law == "as it promises" else 50
 
-    def solve(self, denoise: Any, betas: Tensor, dim: int, draws: Streams) -> Tensor:
+    def solve(self, denoise: Any, betas: Tensor, dim: int, rng: Streams) -> Tensor:
         if self.law == "same streams":
-            draws = draws.fold(torch.randint(1000, ()))
+            rng = rng.fold(torch.randint(1000, ()))
         if self.law == "depend on its batch":
-            draws = Streams.root(0, "all").fold(torch.arange(len(draws.keys)).flip(0))
+            rng = Streams.root(0, "all").fold(torch.arange(len(rng.keys)).flip(0))
         temperature = 0.8 if self.law == "standard deviation" else 1.0
         if self.law == "times that the table has":
-            denoise(draws.normal(dim), -1.0)
+            denoise(rng.normal(dim), -1.0)
             self.steps = 51
-        values = DDPM(steps=50, temperature=temperature).solve(denoise, betas, dim, draws)
+        values = DDPM(steps=50, temperature=temperature).solve(denoise, betas, dim, rng)
         return {"finite": values / 0, "R,D": values[:, :1], "the mean": values + 0.15}.get(self.law, values)
 
 

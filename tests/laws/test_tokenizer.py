@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from mgbench import testing
-from mgbench.components.tokenizers import KMeans, KMeansModule, Patch, PatchModule
+from mgbench.components.tokenizers.patches import KMeans, KMeansModule, Patch, PatchModule
 from tests.laws.registered import built, every
 
 

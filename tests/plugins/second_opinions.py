@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
-from mgbench.components.datasets import Digits
-from mgbench.components.extractors import DigitsCnn
-from mgbench.kinds import Features
+from mgbench.components.datasets.embedded import Digits
+from mgbench.components.extractors.embedded import DigitsCnn
+from mgbench.interfaces.data import Features
 from mgbench.stages.evaluate import extract
 
 CPU = torch.device("cpu")

@@ -15,11 +15,11 @@ from mgbench_plugins import cleanfid_metric
 from mgbench_plugins.cleanfid_metric import CleanFid
 from PIL import Image
 
-from mgbench.components.datasets import Shapes
-from mgbench.components.extractors import ShapesCnn
-from mgbench.components.metrics import Fid, Kid
+from mgbench.components.datasets.embedded import Shapes
+from mgbench.components.extractors.embedded import ShapesCnn
+from mgbench.components.metrics.distances import Fid, Kid
 from mgbench.errors import Unfit
-from mgbench.kinds import Features, Statistics
+from mgbench.interfaces.data import Features, Statistics
 from tests.plugins.second_opinions import Blind, digits, seen
 
 Mode = Literal["clean", "legacy_pytorch", "legacy_tensorflow"]

@@ -5,10 +5,10 @@ import pytest
 import torch
 from mgbench_plugins.dfm import Euler, mgbench_recipes
 
-from mgbench.assembly import assemble
-from mgbench.kinds import TokenSpace
-from mgbench.steps import Step, View
-from mgbench.streams import Streams
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import SamplerInput, Step
+from mgbench.registry.resolve import assemble
 from tests.laws.registered import registry
 
 SPACE = TokenSpace(8, 3)
@@ -18,7 +18,7 @@ HALF = (torch.arange(8) < 4).expand(6000, -1)
 
 def rates(sampler: Any, now: Step) -> tuple[float, float]:
     """How often a masked token is revealed, and a visible one masked again."""
-    then = sampler.choose(View(SPACE, HALF), now, IMAGES)
+    then = sampler.choose(SamplerInput(SPACE, HALF), now, IMAGES)
     return float((~then)[HALF].double().mean()), float(then[~HALF].double().mean())
 
 

@@ -10,16 +10,17 @@ from mgbench_plugins.dit import DIT, Denoising, Diffusion, DiT, Flow, mgbench_re
 from mgbench_plugins.emigm import EMIGM
 from torch import Tensor, nn
 
-from mgbench.assembly import Assembly, assemble, token_space
-from mgbench.components.guidance_schedules import Constant, Interval, Unguided
-from mgbench.components.noise import STEPS, Table, cosine_betas
-from mgbench.components.solvers import DPMSolver
-from mgbench.kinds import Predict, TokenSpace
-from mgbench.noisy_toys import Straight
+from mgbench.components.heads.noise_schedule import STEPS, Table, cosine_betas
+from mgbench.components.heads.solvers import DPMSolver
+from mgbench.components.schedules.guidance_schedules import Constant, Interval, Unguided
+from mgbench.interfaces.components import Predict
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import Request, Step
+from mgbench.registry.resolve import Assembly, assemble, token_space
 from mgbench.stages.cost import Meter
-from mgbench.steps import Request, Step
-from mgbench.streams import Streams
-from mgbench.toys import Joint, toy_parts
+from mgbench.testing.noisy_toys import Straight
+from mgbench.testing.toys import Joint, toy_parts
 from tests.laws.registered import built, every, registry
 
 JOINT = Joint.example()
@@ -50,18 +51,18 @@ class Oracle(nn.Module):
         if self.process.path == "velocity":
             return 1 - t, t
         # Between the times of the table, as solvers interpolate it.
-        log_kept, at = Table(cosine_betas()).kept.log(), (t * STEPS).clamp(0, STEPS - 1)
+        log_kept, at = Table(cosine_betas()).alpha_bar.log(), (t * STEPS).clamp(0, STEPS - 1)
         low = at.long()
         high = (low + 1).clamp_max(STEPS - 1)
-        kept = torch.lerp(log_kept[low], log_kept[high], at - low).exp()
-        return kept.sqrt(), (1 - kept).sqrt()
+        alpha_bar = torch.lerp(log_kept[low], log_kept[high], at - low).exp()
+        return alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
 
     def forward(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
-        of_start, of_noise = (share[:, None] for share in self.shares(t.double()))
+        coef_x0, coef_noise = (share[:, None] for share in self.shares(t.double()))
         eye = torch.eye(4, dtype=torch.float64)
-        spread = of_start[..., None] ** 2 * self.covariance + of_noise[..., None] ** 2 * eye
-        rest = torch.linalg.solve(spread, (x.flatten(1).double() - of_start * self.mean)[..., None])[..., 0]
-        noise, start = of_noise * rest, self.mean + of_start * (rest @ self.covariance)
+        spread = coef_x0[..., None] ** 2 * self.covariance + coef_noise[..., None] ** 2 * eye
+        rest = torch.linalg.solve(spread, (x.flatten(1).double() - coef_x0 * self.mean)[..., None])[..., 0]
+        noise, start = coef_noise * rest, self.mean + coef_x0 * (rest @ self.covariance)
         return (noise - start if self.process.path == "velocity" else noise).float().reshape(x.shape)
 
 
@@ -72,8 +73,8 @@ class TwoLooks:
     path: ClassVar[str] = "velocity"
     steps: int = 10
 
-    def solve(self, predict: Predict, betas: Tensor, dim: int, draws: Streams) -> Tensor:
-        x = draws.fold(0).normal(dim).float()
+    def solve(self, predict: Predict, betas: Tensor, dim: int, rng: Streams) -> Tensor:
+        x = rng.fold(0).normal(dim).float()
         for step in range(self.steps):
             t, s = 1 - step / self.steps, 1 - (step + 1) / self.steps
             slope = predict(x, t)[0]
@@ -106,11 +107,11 @@ def test_the_loss_of_the_exact_prediction_is_what_cannot_be_known(process: Denoi
     x_0 = oracle.mean + torch.randn(60_000, 4, generator=seeded(), dtype=torch.float64) @ root.T
     loss = process.loss(oracle, parts, x_0.float().reshape(-1, 2, 2), torch.zeros(60_000).long(), seeded())
     times = torch.arange(STEPS) / STEPS + (0 if process.path == "noise" else 0.5 / STEPS)
-    of_start, of_noise = (share[:, None] for share in oracle.shares(times.double()))
+    coef_x0, coef_noise = (share[:, None] for share in oracle.shares(times.double()))
     spectrum = torch.linalg.eigvalsh(oracle.covariance)
-    total = of_start**2 * spectrum + of_noise**2
+    total = coef_x0**2 * spectrum + coef_noise**2
     # Of ε the part that x_t hides; a velocity is (ε − x_0)'s share of the same hidden direction, once over by both shares.
-    hidden = of_start**2 * spectrum / total
+    hidden = coef_x0**2 * spectrum / total
     if process.path == "velocity":
         hidden = spectrum / total
     assert float(loss) == pytest.approx(float(hidden.mean()), rel=0.02)

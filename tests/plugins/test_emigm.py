@@ -15,25 +15,25 @@ from mgbench_plugins.emigm import (
 )
 from torch import Tensor
 
-from mgbench.assembly import assemble
-from mgbench.components.mask_schedules import Exp
-from mgbench.components.time_grids import Uniform
-from mgbench.kinds import TokenSpace
-from mgbench.noisy_toys import Gaussian
-from mgbench.steps import Step, View
-from mgbench.streams import Streams
+from mgbench.components.schedules.mask_schedules import Exp
+from mgbench.components.schedules.time_grids import Uniform
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import SamplerInput, Step
+from mgbench.registry.resolve import assemble
+from mgbench.testing.noisy_toys import Gaussian
 from tests.laws.registered import registry
 
 GENERATOR = torch.Generator().manual_seed(0)
 
 
-def draws(masking: Shared, rounds: int, tokens: int = 16, batch: int = 3) -> tuple[Tensor, Tensor]:
+def rng(masking: Shared, rounds: int, tokens: int = 16, batch: int = 3) -> tuple[Tensor, Tensor]:
     drawn = [masking.draw(Exp(), batch, tokens, GENERATOR) for _ in range(rounds)]
     return torch.stack([mask for mask, _ in drawn]), torch.stack([t for _, t in drawn])
 
 
 def test_a_batch_shares_its_time_and_its_count_but_not_its_positions() -> None:
-    masks, t = draws(Shared(), 200)
+    masks, t = rng(Shared(), 200)
     assert (t == t[:, :1]).all()
     counts = masks.sum(2)
     assert (counts == counts[:, :1]).all()
@@ -44,8 +44,8 @@ def test_a_batch_shares_its_time_and_its_count_but_not_its_positions() -> None:
 
 def test_small_times_are_clamped_as_in_the_code_or_left_out_as_in_the_paper() -> None:
     least = 0.2 * 0.999 + 0.001
-    _, clamped = draws(Shared(), 2000, batch=1)
-    _, truncated = draws(Shared(truncation="truncate"), 2000, batch=1)
+    _, clamped = rng(Shared(), 2000, batch=1)
+    _, truncated = rng(Shared(truncation="truncate"), 2000, batch=1)
     assert clamped.min().item() == pytest.approx(least)
     assert (clamped < least + 1e-6).double().mean().item() == pytest.approx(0.2, abs=0.03)
     assert truncated.min() > least
@@ -53,9 +53,9 @@ def test_small_times_are_clamped_as_in_the_code_or_left_out_as_in_the_paper() ->
 
 
 def test_at_least_two_are_masked_unless_there_is_one() -> None:
-    masks, _ = draws(Shared(t_min=0.0), 300, tokens=4)
+    masks, _ = rng(Shared(t_min=0.0), 300, tokens=4)
     assert masks.sum(2).min() == 2
-    alone, _ = draws(Shared(t_min=0.0), 5, tokens=1)
+    alone, _ = rng(Shared(t_min=0.0), 5, tokens=1)
     assert alone.all()
 
 
@@ -92,7 +92,7 @@ def test_counts_are_drawn_for_the_run_and_not_for_the_batch() -> None:
     step = plan(3, 8)[2]
     mask = torch.ones(5, 256, dtype=torch.bool)
     images = Streams.root(3, "images").fold(torch.arange(5))
-    then = AncestralShared().choose(View(TokenSpace(256, 1), mask), step, images)
+    then = AncestralShared().choose(SamplerInput(TokenSpace(256, 1), mask), step, images)
     assert ((mask & ~then).sum(1) == step.reveal).all()
     assert not torch.equal(then[0], then[1])
 
@@ -131,8 +131,8 @@ def test_an_update_of_each_order(order: int) -> None:
 
 
 def test_more_evaluations_lead_nearer_to_the_exact_end() -> None:
-    toy, draws = Gaussian(), Streams.root(0, "rows").fold(torch.arange(64))
-    ends = [DPMSolver3S(steps).solve(toy.denoise, toy.betas, 2, draws) for steps in (5, 8, 14, 200)]
+    toy, rng = Gaussian(), Streams.root(0, "rows").fold(torch.arange(64))
+    ends = [DPMSolver3S(steps).solve(toy.denoise, toy.betas, 2, rng) for steps in (5, 8, 14, 200)]
     away = [(end - ends[-1]).abs().max().item() for end in ends[:-1]]
     assert away == sorted(away, reverse=True)
     assert away[-1] < 0.02

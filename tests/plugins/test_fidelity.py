@@ -10,12 +10,12 @@ import pytest
 import torch
 from mgbench_plugins.fidelity import TorchFidelity
 
-from mgbench.components.metrics import Fid, InceptionScore, Kid
-from mgbench.components.neighbours import Prdc
+from mgbench.components.metrics.distances import Fid, InceptionScore, Kid
+from mgbench.components.metrics.neighbours import Prdc
 from mgbench.errors import Unfit, UserError
-from mgbench.kinds import Features, Statistics
-from mgbench.plugins import load
-from mgbench.spec import Spec
+from mgbench.interfaces.data import Features, Statistics
+from mgbench.recipes.spec import Spec
+from mgbench.registry.loading import load
 from tests.plugins.second_opinions import digits
 
 installed = pytest.mark.skipif(

@@ -7,11 +7,12 @@ from mgbench_plugins.halton import HALTON, Halton, halton_ranks, mgbench_recipes
 from scipy.stats import qmc
 from torch import Tensor
 
-from mgbench.assembly import assemble
 from mgbench.errors import Unfit
-from mgbench.kinds import Parts, TokenSpace
-from mgbench.steps import Step, View
-from mgbench.streams import Streams
+from mgbench.interfaces.components import Parts
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import SamplerInput, Step
+from mgbench.registry.resolve import assemble
 from tests.laws.registered import registry
 
 
@@ -75,10 +76,10 @@ FIRST = Step(0, 4, 1.0, 0.75, 1.0, 0.75, 4)
 
 def test_all_images_have_one_order_unless_it_is_rolled() -> None:
     order = halton_ranks(4, 4).argsort()
-    then = Halton().choose(View(SPACE, MASK), FIRST, IMAGES)
+    then = Halton().choose(SamplerInput(SPACE, MASK), FIRST, IMAGES)
     assert (then == then[:1]).all()
     assert sorted((~then[0]).nonzero().flatten().tolist()) == sorted(order[:4].tolist())
-    rolled = ~Halton(roll=True).choose(View(SPACE, MASK), FIRST, IMAGES)
+    rolled = ~Halton(roll=True).choose(SamplerInput(SPACE, MASK), FIRST, IMAGES)
     assert (rolled.double().mean(0) - 0.25).abs().max() < 0.04
     stretches = {tuple(sorted(order.roll(-start)[:4].tolist())) for start in range(16)}
     assert {tuple(row.nonzero().flatten().tolist()) for row in rolled} == stretches
@@ -88,7 +89,7 @@ def test_a_rolled_order_goes_on_where_it_was() -> None:
     sampler, mask, counts = Halton(roll=True), MASK, []
     for index in range(4):
         now = Step(index, 4, 1 - index / 4, 0.75 - index / 4, 1 - index / 4, 0.75 - index / 4, 4)
-        mask = sampler.choose(View(SPACE, mask), now, IMAGES)
+        mask = sampler.choose(SamplerInput(SPACE, mask), now, IMAGES)
         counts.append(mask.sum(1).unique().tolist())
     assert counts == [[12], [8], [4], [0]]
 
@@ -97,7 +98,7 @@ def test_tokens_without_a_grid_have_no_such_order() -> None:
     with pytest.raises(Unfit, match="random_order"):
         Halton().check(Parts(), TokenSpace(32, 1, codes=4))
     with pytest.raises(ValueError, match="grid"):
-        Halton().choose(View(TokenSpace(16, 1), MASK), FIRST, IMAGES)
+        Halton().choose(SamplerInput(TokenSpace(16, 1), MASK), FIRST, IMAGES)
 
 
 @pytest.mark.parametrize("name", sorted(mgbench_recipes()))

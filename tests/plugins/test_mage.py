@@ -2,8 +2,8 @@ import pytest
 import torch
 from mgbench_plugins.mage import MAGE, mgbench_recipes
 
-from mgbench.assembly import assemble
-from mgbench.components.mask_schedules import Cosine
+from mgbench.components.schedules.mask_schedules import Cosine
+from mgbench.registry.resolve import assemble
 from tests.laws.registered import registry
 
 

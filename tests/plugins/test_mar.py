@@ -2,8 +2,8 @@ import pytest
 import torch
 from mgbench_plugins.mar import MAR, mgbench_recipes
 
-from mgbench.assembly import assemble, token_space
-from mgbench.components.mask_schedules import Cosine
+from mgbench.components.schedules.mask_schedules import Cosine
+from mgbench.registry.resolve import assemble, token_space
 from tests.laws.registered import registry
 
 

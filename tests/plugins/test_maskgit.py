@@ -3,11 +3,12 @@ import torch
 from mgbench_plugins.maskgit import MASKGIT, MaskGIT, mgbench_recipes
 from torch import Tensor
 
-from mgbench.assembly import assemble
 from mgbench.errors import Unfit
-from mgbench.kinds import Parts, TokenSpace
-from mgbench.steps import Step, View
-from mgbench.streams import Streams
+from mgbench.interfaces.components import Parts
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import SamplerInput, Step
+from mgbench.registry.resolve import assemble
 from tests.laws.registered import registry
 
 IMAGES = Streams.root(0, "images").fold(torch.arange(2000))
@@ -15,8 +16,8 @@ CONFIDENCE = torch.log(torch.tensor([0.1, 0.9, 0.5, 0.3])).double().expand(2000,
 MASK = torch.ones(2000, 4, dtype=torch.bool)
 
 
-def seen(mask: Tensor, log_p: Tensor | None = CONFIDENCE) -> View:
-    return View(TokenSpace(4, 1, codes=2), mask, log_p)
+def seen(mask: Tensor, log_p: Tensor | None = CONFIDENCE) -> SamplerInput:
+    return SamplerInput(TokenSpace(4, 1, codes=2), mask, log_p)
 
 
 def step(index: int, reveal: int = 1, total: int = 4) -> Step:

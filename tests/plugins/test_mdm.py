@@ -4,9 +4,9 @@ import pytest
 import torch
 from mgbench_plugins.mdm import MDM, mgbench_recipes
 
-from mgbench.assembly import assemble
-from mgbench.components.masked import Masked
-from mgbench.toys import Joint, OracleHead, OracleNetwork
+from mgbench.components.processes.masked import Masked
+from mgbench.registry.resolve import assemble
+from mgbench.testing.toys import Joint, OracleHead, OracleNetwork
 from tests.laws.registered import registry
 
 

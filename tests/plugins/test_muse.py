@@ -3,10 +3,10 @@ import torch
 from mgbench_plugins.muse import Muse, mgbench_recipes
 from torch import Tensor
 
-from mgbench.assembly import assemble
-from mgbench.kinds import TokenSpace
-from mgbench.steps import Step, View
-from mgbench.streams import Streams
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import SamplerInput, Step
+from mgbench.registry.resolve import assemble
 from tests.laws.registered import registry
 
 IMAGES = Streams.root(0, "images").fold(torch.arange(4000))
@@ -15,9 +15,9 @@ MASK = torch.ones(4000, 4, dtype=torch.bool)
 LOGITS = torch.tensor([[1.0, 0.0], [2.0, -9.0], [4.0, 3.5], [0.0, 0.0]], dtype=torch.float64)
 
 
-def view(codes: int = 0, mask: Tensor = MASK) -> View:
+def view(codes: int = 0, mask: Tensor = MASK) -> SamplerInput:
     log_p = torch.log_softmax(LOGITS, -1)[:, codes]
-    return View(TokenSpace(4, 1, codes=2), mask, log_p.expand(4000, -1), LOGITS.expand(4000, -1, -1))
+    return SamplerInput(TokenSpace(4, 1, codes=2), mask, log_p.expand(4000, -1), LOGITS.expand(4000, -1, -1))
 
 
 def step(index: int, reveal: int = 1, left: float = 0.75) -> Step:
@@ -55,7 +55,7 @@ def test_visible_tokens_are_never_chosen() -> None:
 
 def test_it_needs_logits() -> None:
     with pytest.raises(ValueError, match="logits"):
-        Muse().choose(View(TokenSpace(4, 1, codes=2), MASK), step(0), IMAGES)
+        Muse().choose(SamplerInput(TokenSpace(4, 1, codes=2), MASK), step(0), IMAGES)
 
 
 @pytest.mark.parametrize("name", sorted(mgbench_recipes()))

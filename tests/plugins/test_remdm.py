@@ -8,12 +8,12 @@ import torch
 from mgbench_plugins.remdm import REMDM, Cap, Conf, Loop, Rescale, mgbench_recipes, sigma_max
 from torch import Tensor
 
-from mgbench.assembly import assemble
-from mgbench.kinds import TokenSpace
-from mgbench.recipe import Recipe
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import SamplerInput, State, Step
+from mgbench.recipes.recipe import Recipe
+from mgbench.registry.resolve import assemble
 from mgbench.stages.sample import Meter, Model, sample_images, sample_tokens
-from mgbench.steps import State, Step, View
-from mgbench.streams import Streams
 from tests.laws.registered import registry
 
 SPACE = TokenSpace(8, 1, codes=4)
@@ -27,7 +27,7 @@ def step(now: float, then: float, t: float = 0.5) -> Step:
 
 def rates(sampler: Any, now: Step, log_p: Tensor | None = None) -> tuple[float, float]:
     """How often a masked token is revealed, and a visible one masked again."""
-    then = sampler.choose(View(SPACE, HALF, log_p), now, IMAGES)
+    then = sampler.choose(SamplerInput(SPACE, HALF, log_p), now, IMAGES)
     return float((~then)[HALF].double().mean()), float(then[~HALF].double().mean())
 
 
@@ -59,7 +59,7 @@ def test_the_last_step_leaves_nothing_masked(sampler: Any) -> None:
 
 def test_conf_masks_the_doubtful_again_in_proportion_to_their_softmax() -> None:
     chances = torch.tensor([0.0, 0.0, 0.0, 0.0, 0.1, 0.4, 0.7, 1.0], dtype=torch.float64)
-    then = Conf(eta=0.8).choose(View(SPACE, HALF, chances.log().expand(6000, -1)), step(0.5, 0.2), IMAGES)
+    then = Conf(eta=0.8).choose(SamplerInput(SPACE, HALF, chances.log().expand(6000, -1)), step(0.5, 0.2), IMAGES)
     share = then.double().mean(0)
     wanted = 0.8 * 0.4 * torch.softmax(-chances[4:], 0)
     torch.testing.assert_close(share[4:], wanted, atol=0.015, rtol=0)
@@ -69,7 +69,7 @@ def test_conf_masks_the_doubtful_again_in_proportion_to_their_softmax() -> None:
 
 def test_conf_needs_no_memory_before_the_first_token() -> None:
     everything = torch.ones_like(HALF)
-    then = Conf().choose(View(SPACE, everything, None), step(1.0, 0.75), IMAGES)
+    then = Conf().choose(SamplerInput(SPACE, everything, None), step(1.0, 0.75), IMAGES)
     assert float(then.double().mean()) == pytest.approx(0.75, abs=0.01)
 
 

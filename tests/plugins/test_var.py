@@ -10,18 +10,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mgbench import testing
-from mgbench.assembly import Assembly, assemble, token_space
-from mgbench.components.blocks import Cache
-from mgbench.components.categorical_head import Categorical
-from mgbench.components.code_draws import Softmax
-from mgbench.components.guidance_schedules import ByStep, Constant, Interval, Unguided
-from mgbench.components.masked import Masked
-from mgbench.components.networks import Transformer
-from mgbench.kinds import Parts, TokenSpace
+from mgbench.components.heads.categorical import Categorical
+from mgbench.components.heads.code_draws import Softmax
+from mgbench.components.networks.blocks import Cache
+from mgbench.components.networks.transformers import Transformer
+from mgbench.components.processes.masked import Masked
+from mgbench.components.schedules.guidance_schedules import ByStep, Constant, Interval, Unguided
+from mgbench.interfaces.components import Parts
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import Request, State, Step
+from mgbench.registry.resolve import Assembly, assemble, token_space
 from mgbench.stages.cost import Meter
-from mgbench.steps import Request, State, Step
-from mgbench.streams import Streams
-from mgbench.toys import Joint, Scales, toy_parts
+from mgbench.testing.toys import Joint, Scales, toy_parts
 from tests.laws.registered import registry
 
 SCALES, CODES = (1, 2, 3), 5

@@ -3,8 +3,8 @@
 from pathlib import Path
 from types import ModuleType
 
-from mgbench.record import Record
-from mgbench.tracking import TrackedRun
+from mgbench.interfaces.tracking import TrackedRun
+from mgbench.results.record import Record
 
 FID, BEST = "fid[digits_cnn]", "fid[digits_cnn]/sampling_steps=4"
 CURVE = {20: 0.875, 40: 0.5, 60: 0.25}

@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from mgbench.recipe import Recipe, digest
-from mgbench.record import Layout, Record, StudyView, as_content, seal
+from mgbench.recipes.keys import digest
+from mgbench.recipes.recipe import Recipe
 from mgbench.report import Choices, read_stored, write_report
+from mgbench.results.layout import Layout
+from mgbench.results.record import Record, StudyView, as_content
+from mgbench.results.schema import seal
 
 EXTRACTOR = "digits_cnn"
 FID = f"fid[{EXTRACTOR}]"

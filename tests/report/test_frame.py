@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 
 from mgbench.errors import UserError
-from mgbench.record import Layout, Record, as_content, seal
 from mgbench.report.frame import of_images, read_results
 from mgbench.report.summary import mark_protocols, summarise
 from mgbench.report.table import printable, problems, summary_table, tokenizer_table, write_csv
+from mgbench.results.layout import Layout
+from mgbench.results.record import Record, as_content
+from mgbench.results.schema import seal
 from tests.report.synthetic import grid, record, store, store_study, unfinished
 
 FID = "fid[digits_cnn]"

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from mgbench.cli.choices import outline
-from mgbench.recipe import Recipe
-from mgbench.record import Layout
+from mgbench.recipes.recipe import Recipe
+from mgbench.recipes.study import Study
 from mgbench.report.frame import read_results
 from mgbench.report.page.details import details, field
 from mgbench.report.page.grid import grids
 from mgbench.report.page.repeat import commands
 from mgbench.report.summary import summarise
 from mgbench.report.table import summary_table
-from mgbench.study import Study
+from mgbench.results.layout import Layout
 from tests.report.synthetic import grid, record, store, store_study, unfinished
 
 FID = "fid[digits_cnn]"

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from mgbench.errors import UserError
-from mgbench.record import Layout
+from mgbench.results.layout import Layout
 from tests.report.synthetic import EVIL, record, report_of, store, store_study, tokenizer, unfinished
 
 

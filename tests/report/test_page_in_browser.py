@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mgbench.record import Layout
 from mgbench.report import read_results, write_published, write_report
 from mgbench.report.stored import Stored
 from mgbench.report.summary import mark_protocols
+from mgbench.results.layout import Layout
 from tests.report.synthetic import EVIL, FID, grid, record, report_of, store, unfinished
 
 WIDTHS, SCHEMES = (400, 1600), ("light", "dark")

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mgbench.components.diffusion_head import Diffusion
-from mgbench.components.networks import MAE, Transformer
-from mgbench.kinds import TokenSpace
+from mgbench.components.heads.diffusion import Diffusion
+from mgbench.components.networks.transformers import MAE, Transformer
+from mgbench.interfaces.data import TokenSpace
 from mgbench.stages import cost
 from mgbench.stages.cost import Meter, flop_counter, sampling_costs, training_costs
 
@@ -32,7 +32,7 @@ def counted(module: nn.Module, *inputs: Tensor) -> int:
 
 @pytest.mark.parametrize("seen", [1, 4, 16])
 def test_an_encoder_of_visible_tokens_costs_what_its_sequences_say(seen: int) -> None:
-    module = MAE(width=WIDTH, depth=DEPTH, heads=HEADS, slots=SLOTS).build(SPACE, 3).eval()
+    module = MAE(width=WIDTH, depth=DEPTH, heads=HEADS, class_tokens=SLOTS).build(SPACE, 3).eval()
     short, full = SLOTS + seen, SLOTS + 16
     entry, bridge = 2 * BATCH * 16 * 4 * WIDTH, 2 * BATCH * short * WIDTH**2
     assert counted(module, *visible(seen)) == entry + bridge + DEPTH * (of_block(short) + of_block(full))
@@ -64,7 +64,7 @@ def test_a_step_of_training_is_about_three_passes() -> None:
 @pytest.mark.parametrize("seen", [1, 7])
 def test_tokens_count_once_a_block(seen: int) -> None:
     module, meter = nn.Module(), Meter()
-    module.network = MAE(width=WIDTH, depth=DEPTH, heads=HEADS, slots=SLOTS).build(SPACE, 3).eval()
+    module.network = MAE(width=WIDTH, depth=DEPTH, heads=HEADS, class_tokens=SLOTS).build(SPACE, 3).eval()
     with torch.no_grad(), meter.watch(module):
         module.network(*visible(seen))
     assert meter.tokens == BATCH * ((SLOTS + seen) + (SLOTS + 16)) / 2

@@ -6,11 +6,11 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from mgbench.components.categorical_head import Categorical
-from mgbench.components.masked import Masked
-from mgbench.kinds import UNLABELLED, ImageData, TokenSpace
+from mgbench.components.heads.categorical import Categorical
+from mgbench.components.processes.masked import Masked
+from mgbench.interfaces.data import UNLABELLED, ImageData, TokenSpace
 from mgbench.stages.likelihood import Bound, held_out_bound
-from mgbench.toys import Joint, toy_parts
+from mgbench.testing.toys import Joint, toy_parts
 
 JOINT = Joint.example(classes=2, length=4, codes=3)
 CPU = torch.device("cpu")
@@ -27,11 +27,11 @@ def bound(tokens: Tensor, labels: Tensor, **parts: Any) -> Tensor:
 @torch.no_grad()
 def test_the_bound_of_the_true_model_is_the_code_length_of_every_image() -> None:
     """The chain rule, in any order: no slack is left where every conditional is right."""
-    draws = 3000
+    rng = 3000
     for image in (0, 17, 53, 80):
-        tokens = JOINT.outcomes[image].expand(draws, -1)
-        nats = bound(tokens, torch.ones(draws, dtype=torch.int64))
-        error = float(nats.std()) / math.sqrt(draws)
+        tokens = JOINT.outcomes[image].expand(rng, -1)
+        nats = bound(tokens, torch.ones(rng, dtype=torch.int64))
+        error = float(nats.std()) / math.sqrt(rng)
         assert nats.mean().item() == pytest.approx(-JOINT.of(1)[image].log().item(), abs=4 * error + 1e-9)
 
 

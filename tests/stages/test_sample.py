@@ -4,12 +4,12 @@ from itertools import zip_longest
 import pytest
 import torch
 
-from mgbench.assembly import Assembly, assemble
-from mgbench.kinds import UNLABELLED
-from mgbench.recipe import Recipe
+from mgbench.interfaces.data import UNLABELLED
+from mgbench.interfaces.ranks import Team
+from mgbench.recipes.recipe import Recipe
+from mgbench.registry.resolve import Assembly, assemble
 from mgbench.stages.cost import Meter
 from mgbench.stages.sample import TIMED, Batch, Model, labels_for, sample_images
-from mgbench.team import Team
 from tests.laws.registered import registry
 
 COUNT = 64

@@ -1,6 +1,6 @@
 import torch
 
-from mgbench.components.tokenizers import KMeans, Patch
+from mgbench.components.tokenizers.patches import KMeans, Patch
 from mgbench.stages.tokenize import BATCH, decode, encode
 
 IMAGES = torch.randint(256, (BATCH + 3, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mgbench.components.categorical_head import Categorical
-from mgbench.components.masked import Masked
-from mgbench.components.networks import Transformer
+from mgbench.components.heads.categorical import Categorical
+from mgbench.components.networks.transformers import Transformer
+from mgbench.components.processes.masked import Masked
 from mgbench.errors import Diverged
-from mgbench.kinds import Parts
-from mgbench.recipe import Recipe
+from mgbench.interfaces.components import Parts
+from mgbench.recipes.recipe import Recipe
 from mgbench.stages.train import REPORT_EVERY, Training, TrainStep, batch_rows
-from mgbench.toys import Joint, toy_parts
+from mgbench.testing.toys import Joint, toy_parts
 
 JOINT = Joint.example()
 CPU = torch.device("cpu")

@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from mgbench.report.figures.picture import Picture
 from mgbench.report.figures.tradeoff import FIRST, MOST_PANELS, metric_panels, panels, points
 from mgbench.report.frame import POINT, REPEAT, of_images, score_names
+from mgbench.report.labels import family
 from mgbench.report.measures import cost_axis, number, ranked, score_name, slug
 from mgbench.report.stored import Stored
 from mgbench.report.style import MOST_SERIES, looks
 from mgbench.report.summary import comparable, floor_of, reconstruction_floors, sampled_scores
-from mgbench.report.words import family
 
 SECTION = "Trade-offs"
 # What scores are drawn against, in this order, and how a file name says it.

@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from mgbench.report.figures.axes import draw_note, halo
 from mgbench.report.figures.picture import Picture
 from mgbench.report.frame import of_images, score_names
+from mgbench.report.labels import family
 from mgbench.report.measures import higher_is_better, number, score_name, slug
 from mgbench.report.names import short_specs
 from mgbench.report.paired import effects
 from mgbench.report.stored import Stored
 from mgbench.report.style import COLOURS, LIGHT, legend_label, lines, medium, panel, theme
-from mgbench.report.words import family
 
 MOST_CHOICES = 30
 NAME_WIDTH, NAME_LINES = 40, 3

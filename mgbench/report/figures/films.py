@@ -11,13 +11,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mgbench.record import Layout
-from mgbench.report.figures.boards import Shown, as_cells, draw_board
+from mgbench.report.figures.image_grid import Shown, as_cells, draw_board
 from mgbench.report.figures.picture import Picture, as_bytes
 from mgbench.report.figures.sheets import one_per_series, sheet_steps
 from mgbench.report.names import short_names
 from mgbench.report.stored import Stored
 from mgbench.report.style import theme
+from mgbench.results.layout import Layout
 
 FILE = "film.npz"
 COLUMNS, IMAGES = 9, 8

@@ -17,13 +17,13 @@ from mgbench.report.figures.labels import below
 from mgbench.report.figures.picture import Picture
 from mgbench.report.figures.tradeoff import MOST_PANELS, Tradeoff, panels
 from mgbench.report.frame import POINT, spelled_fields
+from mgbench.report.labels import family
 from mgbench.report.measures import cost_axis, higher_is_better, number, score_axis, score_name, slug
 from mgbench.report.names import short_specs
 from mgbench.report.paired import axes_of, effects
 from mgbench.report.stored import Stored
 from mgbench.report.style import LIGHT, MOST_LONG, WHITE, Look, legend_label, lines, looks, medium, panel, theme
 from mgbench.report.summary import comparable, sampled_scores
-from mgbench.report.words import family
 
 MOST_MAPS, MOST_CELLS = 3, 24
 # A label of a cell is wrapped after so many letters.

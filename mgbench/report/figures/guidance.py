@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mgbench.errors import UserError
+from mgbench.recipes.spec import Spec
 from mgbench.report.figures.axes import scale_height
 from mgbench.report.figures.labels import below
 from mgbench.report.figures.picture import Picture
@@ -19,18 +20,8 @@ from mgbench.report.frame import POINT, REPEAT, name_series, spelled_fields
 from mgbench.report.measures import higher_is_better, number, score_axis, score_name
 from mgbench.report.names import short_names
 from mgbench.report.stored import Stored
-from mgbench.report.style import (
-    MOST_LONG,
-    MOST_SERIES,
-    Look,
-    legend_label,
-    letters,
-    looks,
-    panel,
-    theme,
-)
+from mgbench.report.style import MOST_LONG, MOST_SERIES, Look, legend_label, letters, looks, panel, theme
 from mgbench.report.summary import comparable, half_width, sampled_scores
-from mgbench.spec import Spec
 
 FIELD, OPTION = "guidance_schedule", "scale"
 # Scores that guidance trades against the first one; at most so many panels.

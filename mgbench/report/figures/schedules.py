@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mgbench.record import Layout
 from mgbench.report.figures.labels import below
 from mgbench.report.figures.picture import Picture
 from mgbench.report.figures.sheets import shared_steps
@@ -19,6 +18,7 @@ from mgbench.report.frame import POINT, REPEAT, of_images
 from mgbench.report.names import short_names
 from mgbench.report.stored import Stored
 from mgbench.report.style import DASHES, MOST_SERIES, Look, legend_label, looks, medium, panel, theme
+from mgbench.results.layout import Layout
 
 FILE = "curves.json"
 

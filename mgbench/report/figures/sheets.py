@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mgbench.record import Layout
-from mgbench.report.figures.boards import Shown, draw_board, load_images
+from mgbench.report.figures.image_grid import Shown, draw_board, load_images
 from mgbench.report.figures.picture import Picture
 from mgbench.report.frame import POINT, REPEAT, of_images, score_names
 from mgbench.report.measures import number, ranked
 from mgbench.report.names import short_names
 from mgbench.report.stored import Stored
 from mgbench.report.style import MOST_SERIES
+from mgbench.results.layout import Layout
 
 COLUMNS = 10
 STEPS = (1, 2, 4, 8, 16, 32)

@@ -9,15 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from mgbench.recipe import KINDS
+from mgbench.recipes.kinds import KINDS
 from mgbench.report.figures.axes import draw_level, draw_note, limit_height, lines_share, scale_height, scale_width
 from mgbench.report.figures.labels import below, fits_beside, label_lines, lay_out
 from mgbench.report.frame import ABOUT, TOKENIZER, name_series, spell
-from mgbench.report.measures import (
-    cost_axis,
-    higher_is_better,
-    score_axis,
-)
+from mgbench.report.measures import cost_axis, higher_is_better, score_axis
 from mgbench.report.names import short_names, short_specs
 from mgbench.report.style import (
     LIGHT,

@@ -8,7 +8,6 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mgbench.record import Layout
 from mgbench.report.figures.axes import scale_height
 from mgbench.report.figures.labels import below
 from mgbench.report.figures.picture import Picture
@@ -16,6 +15,7 @@ from mgbench.report.frame import spell
 from mgbench.report.names import short_names
 from mgbench.report.stored import Stored
 from mgbench.report.style import MOST_SERIES, Look, legend_label, letters, looks, medium, panel, theme
+from mgbench.results.layout import Layout
 
 POINTS = 300
 MOST_PANELS = 4

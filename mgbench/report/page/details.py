@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mgbench.record import Layout
 from mgbench.report.frame import FLOOR, HEAD, TAIL, score_names, spell, written
 from mgbench.report.measures import cost_axis, score_name
 from mgbench.report.page.repeat import commands
 from mgbench.report.summary import MARK
+from mgbench.results.layout import Layout
 
 # Columns that the table and the groups below show already.
 ELSEWHERE = {*HEAD, *TAIL, MARK}

@@ -8,9 +8,11 @@ from typing import Any
 import pandas as pd
 
 from mgbench.errors import UserError
-from mgbench.recipe import FIELDS
-from mgbench.record import Corrupt, Layout, StudyView, load_study
+from mgbench.recipes.recipe import FIELDS
 from mgbench.report.frame import POINT, REPEAT, spell
+from mgbench.results.layout import Layout
+from mgbench.results.record import StudyView, load_study
+from mgbench.results.schema import Corrupt
 
 # Options of `mgbench run` that the row's own take the place of.
 REPLACED = ("--methods", "--seeds", "--vary", "--name")

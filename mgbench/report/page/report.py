@@ -5,7 +5,6 @@ from typing import Any
 
 import pandas as pd
 
-from mgbench.record import Layout
 from mgbench.report.figures import gallery
 from mgbench.report.findings import findings, headline
 from mgbench.report.frame import ABOUT, REPEAT, TOKENIZER, of_images
@@ -18,6 +17,7 @@ from mgbench.report.published.overlay import overlay
 from mgbench.report.stored import Stored
 from mgbench.report.style import looks, on_dark
 from mgbench.report.table import problems, summary_table, tokenizer_table, write_csv
+from mgbench.results.layout import Layout
 
 # Lines of a list that a page shows; the table has them all.
 MOST_LINES = 40

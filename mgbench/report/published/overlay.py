@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 
 from mgbench.report.figures.picture import Picture
 from mgbench.report.frame import POINT, score_names
+from mgbench.report.labels import family
 from mgbench.report.published.data import EXTRACTOR, METRIC, SAMPLES, Published, read_published
 from mgbench.report.published.figure import published_figure
 from mgbench.report.summary import summarise
-from mgbench.report.words import family
 
 PROTOCOL = re.compile(
     r"(?P<dataset>.+)@(?P<data>\w+)/(?P<split>[^/]+)/n(?P<count>\d+)/(?P<labels>[^/]+)/(?P<values>[^/]+)"

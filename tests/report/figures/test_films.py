@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from mgbench.record import Layout
 from mgbench.report.figures.films import MASKED, film_animation, film_strip, read_films
 from mgbench.report.frame import read_results
+from mgbench.results.layout import Layout
 from tests.report.synthetic import record, store, store_film
 
 

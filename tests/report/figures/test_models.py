@@ -2,14 +2,14 @@
 
 import pytest
 
-from mgbench.record import Layout
 from mgbench.report import read_results
-from mgbench.report.contrast import Limit, contrast
 from mgbench.report.figures import gallery
 from mgbench.report.figures.models import by_model, model_scores
 from mgbench.report.findings import findings, headline
+from mgbench.report.significance import Limit, contrast
 from mgbench.report.stored import Stored
 from mgbench.report.summary import comparable, sampled_scores
+from mgbench.results.layout import Layout
 from tests.report.synthetic import FID, record, store
 
 BITS = "bits_per_dim[patch(size=2)]"

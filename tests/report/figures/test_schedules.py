@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from mgbench.record import Layout
 from mgbench.report.figures.schedules import mask_schedules, read_schedules, reveal_counts
 from mgbench.report.figures.stages import seconds_by_stage, stage_shares
 from mgbench.report.frame import read_results
+from mgbench.results.layout import Layout
 from tests.report.synthetic import record, store, store_schedules, tokenizer
 
 

@@ -1,9 +1,9 @@
 import numpy as np
 
-from mgbench.record import Layout
-from mgbench.report.figures.boards import CELL
+from mgbench.report.figures.image_grid import CELL
 from mgbench.report.figures.sheets import sample_sheet, sheet_steps, steps_sheet
 from mgbench.report.frame import read_results
+from mgbench.results.layout import Layout
 from tests.report.synthetic import STEPS, record, store
 
 

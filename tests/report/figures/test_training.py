@@ -1,6 +1,6 @@
-from mgbench.record import Layout
 from mgbench.report.figures.training import read_curves, training_curves, training_panels
 from mgbench.report.frame import read_results
+from mgbench.results.layout import Layout
 from tests.report.synthetic import record, store
 
 

@@ -1,0 +1,11 @@
+"""Which papers do our components come from? Those that have no plugin of their own; a component's docstring names its papers."""
+
+from pathlib import Path
+
+from mgbench.hookspecs import hookimpl
+from mgbench.interfaces.bibtex import by_key
+
+
+@hookimpl
+def mgbench_references() -> dict[str, str]:
+    return by_key(Path(__file__).with_suffix(".bib").read_text(encoding="utf-8"))

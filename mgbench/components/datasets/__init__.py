@@ -1,0 +1,1 @@
+"""Datasets: embedded images and images from files."""

@@ -1,0 +1,1 @@
+"""Extractors: feature networks that ship with mgbench, and pretrained ones."""

@@ -1,0 +1,1 @@
+"""Heads, with the solvers and code draws they ask for."""

@@ -1,0 +1,38 @@
+"""Which codes may be drawn, and how boldly?"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mgbench.hookspecs import hookimpl
+from mgbench.recipes.spec import Index, Positive, Share
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """Codes in proportion to exp(logit / temperature), of the `top_k` likeliest only (0: of all), and of those the fewest
+    that together have the probability `top_p` (nucleus sampling, Holtzman et al., arXiv:1904.09751).
+    """
+
+    temperature: Positive = 1.0
+    top_k: Index = 0
+    top_p: Share = 1.0
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        logits = logits / self.temperature
+        ordered, order = logits.sort(-1, descending=True)
+        kept = torch.ones_like(ordered, dtype=torch.bool)
+        if self.top_k:
+            kept[..., self.top_k :] = False
+        if self.top_p < 1:
+            # A code stays while those before it have less than top_p: the first always does.
+            chance = ordered.masked_fill(~kept, -math.inf).softmax(-1)
+            kept &= chance.cumsum(-1) - chance < max(self.top_p, 1e-12)
+        return logits.masked_fill(~kept.gather(-1, order.argsort(-1)), -math.inf)
+
+
+@hookimpl
+def mgbench_code_draws() -> dict[str, type]:
+    return {"softmax": Softmax}

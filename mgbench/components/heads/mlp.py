@@ -1,0 +1,120 @@
+"""The small network that the diffusion and the flow head share: an MLP of one noisy token, a time and z (MAR, 2406.11838)."""
+
+from abc import abstractmethod
+
+import torch
+from torch import Generator, Tensor, nn
+
+from mgbench.components.networks.blocks import time_features
+from mgbench.interfaces.components import Parts
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import Drawn
+
+FREQUENCIES = 128
+EPS = 1e-6
+
+
+class ResidualBlock(nn.Module):
+    """An MLP whose normalisation and strength the condition sets (adaptive layer norm, DiT, arXiv:2212.09748)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, eps=EPS)
+        self.mlp = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.modulation = nn.Linear(width, 3 * width)
+
+    def forward(self, h: Tensor, condition: Tensor) -> Tensor:
+        shift, scale, gate = self.modulation(condition).chunk(3, -1)
+        out: Tensor = h + gate * self.mlp(self.norm(h) * (1 + scale) + shift)
+        return out
+
+
+class TokenMLP(nn.Module):
+    """Numbers [R,`outputs`] for noisy tokens x [R,D] at times t [R] (or [1], one for all), given z [R,W].
+
+    What the first D numbers predict, at which times and for which loss, is what a head adds. `betas` is its table of noise,
+    empty on the straight line.
+    """
+
+    betas: Tensor
+
+    def __init__(self, dim: int, outputs: int, condition: int, width: int, depth: int, noise_samples: int) -> None:
+        super().__init__()
+        self.dim, self.noise_samples = dim, noise_samples
+        self.time = nn.Sequential(nn.Linear(2 * FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width))
+        self.condition = nn.Linear(condition, width)
+        self.entry = nn.Linear(dim, width)
+        self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(depth))
+        self.exit_norm = nn.LayerNorm(width, eps=EPS, elementwise_affine=False)
+        self.exit_modulation = nn.Linear(width, 2 * width)
+        self.exit = nn.Linear(width, outputs)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear):
+                nn.init.xavier_uniform_(layer.weight)
+                nn.init.zeros_(layer.bias)
+        # Every block starts as the identity and the whole as zero.
+        gates = [block.modulation for block in self.blocks if isinstance(block, ResidualBlock)]
+        for closed in (*gates, self.exit_modulation, self.exit):
+            nn.init.zeros_(closed.weight)
+
+    def numbers(self, x: Tensor, embedded: Tensor, z: Tensor) -> Tensor:
+        """All that is predicted [R,`outputs`], from embedded times [R,width] or [1,width]."""
+        y = nn.functional.silu(embedded + self.condition(z))
+        h = self.entry(x)
+        for block in self.blocks:
+            h = block(h, y)
+        shift, scale = self.exit_modulation(y).chunk(2, -1)
+        out: Tensor = self.exit(self.exit_norm(h) * (1 + scale) + shift)
+        return out
+
+    def embedded(self, t: Tensor, dtype: torch.dtype) -> Tensor:
+        """Times on the scale 0 to 999 to [R,width]."""
+        embedded: Tensor = self.time(time_features(t, FREQUENCIES).to(dtype))
+        return embedded
+
+    @abstractmethod
+    def forward(self, x: Tensor, t: Tensor, z: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The prediction [R,D], and the variance value [R,D] of a head that learns one."""
+
+    @abstractmethod
+    def draw_times(self, rows: int, generator: Generator) -> Tensor:
+        """The times [rows] to train at."""
+
+    @abstractmethod
+    def loss_terms(self, z: Tensor, values: Tensor, t: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
+        """The terms [R] of the loss at given times [R] and noise [R,D]."""
+
+    def loss(self, z: Tensor, values: Tensor, generator: Generator) -> Tensor:
+        """The loss [R], averaged over `noise_samples` noisy copies of each row."""
+        z, values = z.repeat(self.noise_samples, 1), values.repeat(self.noise_samples, 1)
+        t = self.draw_times(len(z), generator)
+        noise = torch.randn(values.shape, generator=generator, device=z.device)
+        terms = torch.stack(self.loss_terms(z, values, t, noise)).sum(0)
+        return terms.reshape(self.noise_samples, -1).mean(0)
+
+    def sample(
+        self,
+        z: Tensor,
+        z_uncond: Tensor | None,
+        scale: float,
+        rng: Streams,
+        parts: Parts,
+        temperature: float = 1.0,
+    ) -> Drawn:
+        """Values [R,D] by the solver; continuous values have no probability to rank by, and no temperature but the solver's."""
+
+        def at(time: float) -> Tensor:
+            return torch.tensor([time], device=z.device)
+
+        def predict(x: Tensor, time: float) -> tuple[Tensor, Tensor | None]:
+            if z_uncond is None:
+                predicted: tuple[Tensor, Tensor | None] = self(x, at(time), z)
+                return predicted
+            both, value = self(torch.cat([x, x]), at(time), torch.cat([z, z_uncond]))
+            with_label, without = both.chunk(2)
+            return without + scale * (with_label - without), None if value is None else value.chunk(2)[0]
+
+        return Drawn(parts.solver.solve(predict, self.betas, self.dim, rng))

@@ -1,0 +1,103 @@
+"""The Gaussian diffusion of the head: the noise table, the variance it learns, and the bound that trains it.
+
+Symbols: ᾱ_i = Π_{j≤i} (1 − β_j); x_i = √ᾱ_i x_0 + √(1 − ᾱ_i) ε. Improved DDPM (arXiv:2102.09672).
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+STEPS = 1000
+
+
+@cache
+def cosine_betas(steps: int = STEPS) -> Tensor:
+    """β float64 [steps] of the cosine table, capped at 0.999 (arXiv:2102.09672, Eq. 17)."""
+    times = torch.arange(steps + 1, dtype=torch.float64) / steps
+    alpha_bar = torch.cos((times + 0.008) / 1.008 * math.pi / 2) ** 2
+    return (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp_max(0.999)
+
+
+@dataclass(frozen=True)
+class Table:
+    """All that follows from β: float64 [T] each."""
+
+    betas: Tensor
+
+    @property
+    def alpha_bar(self) -> Tensor:
+        """ᾱ_i."""
+        return (1 - self.betas).cumprod(0)
+
+    @property
+    def alpha_bar_before(self) -> Tensor:
+        """ᾱ_{i−1}, with ᾱ_{−1} = 1."""
+        return torch.cat([torch.ones_like(self.betas[:1]), self.alpha_bar[:-1]])
+
+    @property
+    def posterior_variance(self) -> Tensor:
+        """Variance of q(x_{i−1} | x_i, x_0)."""
+        return self.betas * (1 - self.alpha_bar_before) / (1 - self.alpha_bar)
+
+    @property
+    def posterior_log_variance(self) -> Tensor:
+        """Its logarithm; at i = 0, where it would be −∞, that of i = 1 (of β where there is no other time)."""
+        variance = self.posterior_variance
+        first = variance[1:2] if len(variance) > 1 else self.betas
+        return torch.cat([first, variance[1:]]).log()
+
+    @property
+    def posterior_weights(self) -> tuple[Tensor, Tensor]:
+        """Weights of x_0 and of x_i in the mean of q(x_{i−1} | x_i, x_0)."""
+        coef_x0 = self.betas * self.alpha_bar_before.sqrt() / (1 - self.alpha_bar)
+        coef_xt = (1 - self.alpha_bar_before) * (1 - self.betas).sqrt() / (1 - self.alpha_bar)
+        return coef_x0, coef_xt
+
+
+def respaced(betas: Tensor, steps: int) -> tuple[list[int], Table]:
+    """Keep `steps` of the table's times, evenly spread, and the table that joins them (arXiv:2102.09672, §4)."""
+    stride = (len(betas) - 1) / max(1, steps - 1)
+    times = sorted({round(index * stride) for index in range(steps)})
+    alpha_bar = Table(betas).alpha_bar[times]
+    before = torch.cat([torch.ones_like(alpha_bar[:1]), alpha_bar[:-1]])
+    return times, Table(1 - alpha_bar / before)
+
+
+def interpolated(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
+    """Values [M] at x [M], linear between the values [T] at rising knots [T]; the outer pieces go on beyond the ends."""
+    right = torch.searchsorted(knots, x).clamp(1, len(knots) - 1)
+    left = right - 1
+    share = (x - knots[left]) / (knots[right] - knots[left])
+    return values[left] + share * (values[right] - values[left])
+
+
+def learned_log_variance(value: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Between the log-variances `low` (posterior) and `high` (β) by a value in about [−1, 1] (arXiv:2102.09672, Eq. 15)."""
+    share = (value + 1) / 2
+    return share * high + (1 - share) * low
+
+
+def gaussian_kl(mean: Tensor, log_variance: Tensor, other_mean: Tensor, other_log_variance: Tensor) -> Tensor:
+    """KL(N(mean, ·) ‖ N(other_mean, ·)) in nats, elementwise."""
+    gap = log_variance - other_log_variance
+    return 0.5 * (gap.exp() - gap - 1 + (mean - other_mean) ** 2 * (-other_log_variance).exp())
+
+
+def binned_log_likelihood(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
+    """Log p of x in bins of width 2/255 under a Gaussian, the outermost bins open, elementwise in nats.
+
+    With the tanh approximation of the normal distribution function, as the published bound is computed with it.
+    """
+    centred, sharpness = x - mean, (-log_scale).exp()
+    upper = _normal_cdf(sharpness * (centred + 1 / 255))
+    lower = _normal_cdf(sharpness * (centred - 1 / 255))
+    inside = (upper - lower).clamp_min(1e-12).log()
+    below, above = upper.clamp_min(1e-12).log(), (1 - lower).clamp_min(1e-12).log()
+    return torch.where(x < -0.999, below, torch.where(x > 0.999, above, inside))
+
+
+def _normal_cdf(x: Tensor) -> Tensor:
+    return 0.5 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))

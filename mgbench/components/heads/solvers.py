@@ -1,0 +1,255 @@
+"""How does the head go from noise to a value?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from mgbench.components.heads.noise_schedule import Table, interpolated, learned_log_variance, respaced
+from mgbench.errors import Unfit
+from mgbench.hookspecs import hookimpl
+from mgbench.interfaces.components import Parts, Predict
+from mgbench.interfaces.randomness import Streams
+from mgbench.recipes.spec import Count, NotNegative, Share
+
+# Where eMIGM's solver starts too.
+LEAST_LOG_RATIO = -5.1
+Path = Literal["noise", "velocity"]
+
+
+def check_path(parts: Parts, path: Path) -> None:
+    """Refuse a solver that goes another way than its model was trained for.
+
+    Raises:
+        Unfit: if the solver of the recipe does not follow the path.
+    """
+    if parts.solver.path != path:
+        raise Unfit(
+            f"the model predicts {_PREDICTED[path]}, and this solver needs {_PREDICTED[parts.solver.path]}; "
+            f"take a solver such as {_EXAMPLES[path]}"
+        )
+
+
+_PREDICTED = {"noise": "noise", "velocity": "a velocity"}
+_EXAMPLES = {"noise": "dpmpp_multistep", "velocity": "heun"}
+
+
+def _normal(rng: Streams, number: int, dim: int) -> Tensor:
+    return rng.fold(number).normal(dim).float()
+
+
+@dataclass(frozen=True)
+class DDPM:
+    """Ancestral sampling over `steps` of the table's times with the learned variance; `temperature` multiplies the noise.
+
+    Written out here because the scheduler of diffusers draws its own noise, which would tie an image to its batch, and has no
+    temperature; a test holds it to that scheduler. MAR samples so, with 100 steps (arXiv:2406.11838) and `drop_near_noise` off:
+    from almost pure noise, where the first step multiplies an error of the head by about 300.
+    """
+
+    path: ClassVar[Path] = "noise"
+    former_options: ClassVar[Mapping[str, str]] = {"trim": "drop_near_noise"}
+    steps: Count = 100
+    temperature: NotNegative = 1.0
+    drop_near_noise: bool = True
+
+    def solve(self, predict: Predict, betas: Tensor, dim: int, rng: Streams) -> Tensor:
+        times, table = respaced(_above_noise(betas) if self.drop_near_noise else betas, self.steps)
+        x = _normal(rng, 0, dim)
+        for index in reversed(range(len(times))):
+            mean, deviation = ancestral_step(table, index, x, *predict(x, float(times[index])))
+            noise = _normal(rng, len(times) - index, dim) if index else 0.0
+            x = mean + self.temperature * deviation * noise
+        return x
+
+
+def ancestral_step(table: Table, index: int, x: Tensor, eps: Tensor, value: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of p(x_{i−1} | x_i) at an index of a (respaced) table; x_0 is not clipped.
+
+    Where no variance was learned (`value` None), it is that of q(x_{i−1} | x_i, x_0).
+    """
+    alpha_bar = table.alpha_bar[index]
+    start = x / alpha_bar.sqrt().float() - (1 / alpha_bar - 1).sqrt().float() * eps
+    coef_x0, coef_xt = (weight[index].float() for weight in table.posterior_weights)
+    low, high = table.posterior_log_variance[index].float(), table.betas[index].log().float()
+    log_variance = low.expand_as(x) if value is None else learned_log_variance(value, low, high)
+    return coef_x0 * start + coef_xt * x, (0.5 * log_variance).exp()
+
+
+@dataclass(frozen=True)
+class DDIM:
+    """DDIM over `steps` of the table's times (arXiv:2010.02502), by diffusers; `eta` 0 is deterministic, 1 ancestral.
+
+    `drop_near_noise` as in `ddpm`.
+    """
+
+    path: ClassVar[Path] = "noise"
+    former_options: ClassVar[Mapping[str, str]] = {"trim": "drop_near_noise"}
+    steps: Count = 50
+    eta: Share = 0.0
+    drop_near_noise: bool = True
+
+    def solve(self, predict: Predict, betas: Tensor, dim: int, rng: Streams) -> Tensor:
+        from diffusers import DDIMScheduler
+
+        times, table = respaced(_above_noise(betas) if self.drop_near_noise else betas, self.steps)
+        # A table of just these times, so that each step leads exactly to the next one whatever their spacing.
+        scheduler = DDIMScheduler(len(times), trained_betas=table.betas.cpu().numpy(), clip_sample=False)
+        scheduler.set_timesteps(len(times))
+        x = _normal(rng, 0, dim)
+        for number, index in enumerate(scheduler.timesteps.tolist()):
+            eps, _ = predict(x, float(times[index]))
+            noise = _normal(rng, number + 1, dim) if self.eta else None
+            x = scheduler.step(eps, index, x, eta=self.eta, variance_noise=noise).prev_sample
+        return x
+
+
+@dataclass(frozen=True)
+class DPMSolver:
+    """DPM-Solver++ in `steps` evaluations, uniform in the log signal-to-noise ratio (arXiv:2211.01095), by diffusers.
+
+    The multistep form, which reuses earlier evaluations. It has no temperature.
+    """
+
+    path: ClassVar[Path] = "noise"
+    steps: Count = 8
+    order: Literal[1, 2, 3] = 2
+
+    def solve(self, predict: Predict, betas: Tensor, dim: int, rng: Streams) -> Tensor:
+        from diffusers import DPMSolverMultistepScheduler
+
+        return _scheduled(DPMSolverMultistepScheduler, self.order, predict, betas, self.steps, dim, rng)
+
+
+@dataclass(frozen=True)
+class DPMSolverSinglestep:
+    """DPM-Solver++ as `dpmpp_multistep`, in the singlestep form: groups of `order` evaluations that forget those before them.
+
+    By diffusers, whose groups share one uniform grid; where `steps` is no multiple, and at the end, groups are shorter.
+    """
+
+    path: ClassVar[Path] = "noise"
+    steps: Count = 8
+    order: Literal[1, 2, 3] = 3
+
+    def solve(self, predict: Predict, betas: Tensor, dim: int, rng: Streams) -> Tensor:
+        from diffusers import DPMSolverSinglestepScheduler
+
+        return _scheduled(
+            DPMSolverSinglestepScheduler, self.order, predict, betas, self.steps, dim, rng, lower_order_final=True
+        )
+
+
+@dataclass(frozen=True)
+class UniPC:
+    """UniPC, a multistep predictor whose next evaluation also corrects the step before (arXiv:2302.04867), by diffusers.
+
+    `steps` evaluations, uniform in the log signal-to-noise ratio.
+    """
+
+    path: ClassVar[Path] = "noise"
+    steps: Count = 8
+    order: Literal[1, 2, 3] = 2
+
+    def solve(self, predict: Predict, betas: Tensor, dim: int, rng: Streams) -> Tensor:
+        from diffusers import UniPCMultistepScheduler
+
+        return _scheduled(UniPCMultistepScheduler, self.order, predict, betas, self.steps, dim, rng)
+
+
+def _scheduled(
+    maker: Any, order: int, predict: Predict, betas: Tensor, steps: int, dim: int, rng: Streams, **options: Any
+) -> Tensor:
+    """Follow a scheduler of diffusers along `steps` noise levels, uniform in their logarithm, and from the last one to x_0."""
+    table = Table(_above_noise(betas).cpu())
+    scheduler = maker(
+        len(table.betas),
+        trained_betas=table.betas.numpy(),
+        solver_order=order,
+        use_exponential_sigmas=True,
+        **options,
+    )
+    # In float64, which keeps the digits of 1 − ᾱ; and as an array, since NumPy 2 warns when it is handed a tensor.
+    scheduler.alphas_cumprod = table.alpha_bar.numpy()
+    scheduler.set_timesteps(steps)
+    # By number: after truncation the first two times may be one.
+    scheduler.set_begin_index(0)
+    x = _normal(rng, 0, dim)
+    # The schedulers truncate their times to whole ones, though their noise levels lie in between.
+    for time, truncated in zip(_times(table, scheduler.sigmas[:-1].double()), scheduler.timesteps, strict=True):
+        eps, _ = predict(x, time)
+        x = scheduler.step(eps, truncated, x).prev_sample
+    return x
+
+
+def _times(table: Table, sigmas: Tensor) -> list[float]:
+    """The times at which √(1−ᾱ)/√ᾱ is sigma, log ᾱ being linear between those of the table."""
+    log_kept, wanted = table.alpha_bar.log().flip(0), -torch.log1p(sigmas**2)
+    times = torch.arange(len(log_kept) - 1, -1, -1, dtype=torch.float64)
+    return interpolated(wanted, log_kept, times).clamp(0, len(times) - 1).tolist()
+
+
+def _above_noise(betas: Tensor) -> Tensor:
+    """The table without its end of almost pure noise, where log(√ᾱ/√(1−ᾱ)) is below −5.1 and steps would be wasted."""
+    alpha_bar = Table(betas).alpha_bar
+    return betas[0.5 * (alpha_bar.log() - (1 - alpha_bar).log()) > LEAST_LOG_RATIO]
+
+
+@dataclass(frozen=True)
+class Euler:
+    """The straight line in `steps` equal steps, each along the velocity at its start, by diffusers."""
+
+    path: ClassVar[Path] = "velocity"
+    steps: Count = 16
+
+    def solve(self, predict: Predict, betas: Tensor, dim: int, rng: Streams) -> Tensor:
+        from diffusers import FlowMatchEulerDiscreteScheduler
+
+        return _straight(FlowMatchEulerDiscreteScheduler, predict, self.steps, dim, rng)
+
+
+@dataclass(frozen=True)
+class Heun:
+    """The straight line in `steps` equal steps, each along the mean of the velocities at its two ends, by diffusers.
+
+    Two evaluations a step, but one in the last, where the velocity at the end is not asked: 2·steps − 1.
+    """
+
+    path: ClassVar[Path] = "velocity"
+    steps: Count = 8
+
+    @property
+    def evaluations(self) -> int:
+        return 2 * self.steps - 1
+
+    def solve(self, predict: Predict, betas: Tensor, dim: int, rng: Streams) -> Tensor:
+        from diffusers import FlowMatchHeunDiscreteScheduler
+
+        return _straight(FlowMatchHeunDiscreteScheduler, predict, self.steps, dim, rng)
+
+
+def _straight(maker: Any, predict: Predict, steps: int, dim: int, rng: Streams) -> Tensor:
+    """Follow a flow-matching scheduler of diffusers in equal steps from t = 1 to 0."""
+    # As many training times as steps: from a finer table, the last step would lead only from its first time to 0.
+    scheduler = maker(steps)
+    scheduler.set_timesteps(steps)
+    x = _normal(rng, 0, dim)
+    for time in scheduler.timesteps:
+        velocity, _ = predict(x, float(time) / steps)
+        x = scheduler.step(velocity, time, x).prev_sample
+    return x
+
+
+@hookimpl
+def mgbench_solvers() -> dict[str, type]:
+    return {
+        "ddpm": DDPM,
+        "ddim": DDIM,
+        "dpmpp_multistep": DPMSolver,
+        "dpmpp_singlestep": DPMSolverSinglestep,
+        "unipc": UniPC,
+        "euler": Euler,
+        "heun": Heun,
+    }

@@ -1,0 +1,1 @@
+"""Metrics: distances between generated and real features."""

@@ -1,0 +1,1 @@
+"""Networks, and the transformer blocks that they share."""

@@ -1,0 +1,179 @@
+"""The transformer blocks that the networks share, and the embeddings at their entrance."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mgbench.interfaces.data import UNLABELLED, TokenSpace
+
+EPS = 1e-6
+
+
+class Cache:
+    """The keys and values of positions that went through some attention modules before, by module."""
+
+    def __init__(self) -> None:
+        self._kept: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+
+    @property
+    def length(self) -> int:
+        """How many positions went through."""
+        return next((keys.shape[2] for keys, _ in self._kept.values()), 0)
+
+    def extend(self, module: nn.Module, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Keep those of further positions too, [B,heads,M,·]; those of all positions so far."""
+        before = self._kept.get(module)
+        if before is not None:
+            keys, values = torch.cat([before[0], keys], 2), torch.cat([before[1], values], 2)
+        self._kept[module] = keys, values
+        return keys, values
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with a fused projection; what is not seen is not attended to."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, seen: Tensor | None, cache: Cache | None = None) -> Tensor:
+        """Attend within x [B,M,W] and to the M' positions of the `cache`, which x joins.
+
+        `seen` marks the positions that exist, bool [B,M], or what each position sees, bool [B or 1,M,M' + M]; None: all.
+        """
+        batch, length, width = x.shape
+        q, k, v = self.qkv(x).reshape(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        if cache is not None:
+            k, v = cache.extend(self, k, v)
+        heads = None if seen is None else seen[:, None, None, :] if seen.ndim == 2 else seen[:, None]
+        dropout = self.dropout if self.training else 0.0
+        y = functional.scaled_dot_product_attention(q, k, v, attn_mask=heads, dropout_p=dropout)
+        out: Tensor = self.drop(self.proj(y.transpose(1, 2).reshape(batch, length, width)))
+        return out
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block with an exact GELU (ViT, arXiv:2010.11929)."""
+
+    takes_sequences = True  # what goes through it counts as token-forwards
+
+    def __init__(self, width: int, heads: int, dropout: float, mlp_ratio: int = 4) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps=EPS)
+        self.attn = Attention(width, heads, dropout)
+        self.norm2 = nn.LayerNorm(width, eps=EPS)
+        self.fc1 = nn.Linear(width, mlp_ratio * width)
+        self.fc2 = nn.Linear(mlp_ratio * width, width)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        x = x + self.attn(self.norm1(x), seen)
+        hidden = self.drop(functional.gelu(self.fc1(self.norm2(x))))
+        out: Tensor = x + self.drop(self.fc2(hidden))
+        return out
+
+
+class AdaptiveBlock(nn.Module):
+    """A transformer block whose normalisation and strength the condition sets (adaLN-zero, DiT, arXiv:2212.09748, §3.2).
+
+    It starts as the identity.
+    """
+
+    takes_sequences = True
+
+    def __init__(self, width: int, heads: int, dropout: float = 0.0, mlp_ratio: int = 4) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, eps=EPS, elementwise_affine=False)
+        self.attn = Attention(width, heads, dropout)
+        self.fc1 = nn.Linear(width, mlp_ratio * width)
+        self.fc2 = nn.Linear(mlp_ratio * width, width)
+        self.drop = nn.Dropout(dropout)
+        self.modulation = nn.Linear(width, 6 * width)
+
+    def forward(self, x: Tensor, condition: Tensor, seen: Tensor | None = None, cache: Cache | None = None) -> Tensor:
+        """Change x [B,M,W] as its condition [B,W] says; `seen` and `cache` as `Attention` takes them."""
+        shift1, scale1, gate1, shift2, scale2, gate2 = self.modulation(condition)[:, None].chunk(6, -1)
+        x = x + gate1 * self.attn(self.norm(x) * (1 + scale1) + shift1, seen, cache)
+        hidden = self.drop(functional.gelu(self.fc1(self.norm(x) * (1 + scale2) + shift2), approximate="tanh"))
+        out: Tensor = x + gate2 * self.drop(self.fc2(hidden))
+        return out
+
+
+class AdaptiveExit(nn.Module):
+    """The last normalisation, which the condition sets too, and the projection to `dim` numbers; it starts at zero."""
+
+    def __init__(self, width: int, dim: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, eps=EPS, elementwise_affine=False)
+        self.modulation = nn.Linear(width, 2 * width)
+        self.proj = nn.Linear(width, dim)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        shift, scale = self.modulation(condition)[:, None].chunk(2, -1)
+        out: Tensor = self.proj(self.norm(x) * (1 + scale) + shift)
+        return out
+
+
+def close(module: nn.Module) -> None:
+    """Start adaptive layers at zero, after the others were started by `initialise`; for `apply`."""
+    if isinstance(module, AdaptiveBlock | AdaptiveExit):
+        nn.init.zeros_(module.modulation.weight)
+    if isinstance(module, AdaptiveExit):
+        nn.init.zeros_(module.proj.weight)
+
+
+class LabelEmbedding(nn.Module):
+    """A vector for each class; the label -1 gets the vector it is given."""
+
+    def __init__(self, classes: int, width: int) -> None:
+        super().__init__()
+        self.classes = nn.Embedding(classes, width) if classes else None
+
+    def forward(self, labels: Tensor, unlabelled: Tensor) -> Tensor:
+        """Labels int64 [B] and the vector [W] of "no label" to [B,W]."""
+        if self.classes is None:
+            return unlabelled.expand(len(labels), -1)
+        known = self.classes(labels.clamp_min(0))
+        return torch.where((labels == UNLABELLED)[:, None], unlabelled, known)
+
+
+def token_embedding(space: TokenSpace, width: int) -> nn.Module:
+    """Codes or continuous tokens to vectors of `width` numbers."""
+    return nn.Embedding(space.codes, width) if space.codes else nn.Linear(space.dim, width)
+
+
+def positions(length: int, width: int) -> nn.Parameter:
+    """Learned positions [1, length, width]."""
+    return nn.Parameter(0.02 * torch.randn(1, length, width))
+
+
+def time_features(t: Tensor, frequencies: int) -> Tensor:
+    """Cosines and sines [R, 2·frequencies] of times [R] of about 0 to 1,000 (arXiv:1706.03762, §3.5)."""
+    rates = torch.exp(-math.log(10000) / frequencies * torch.arange(frequencies, device=t.device, dtype=torch.float32))
+    angles = t[:, None].float() * rates
+    return torch.cat([angles.cos(), angles.sin()], -1)
+
+
+def check_heads(width: int, heads: int) -> None:
+    """Refuse a width that the heads cannot share.
+
+    Raises:
+        ValueError: if there is a rest.
+    """
+    if width % heads:
+        raise ValueError(f"width ({width}) must be a multiple of heads ({heads})")
+
+
+def initialise(module: nn.Module) -> None:
+    """Xavier weights and zero biases in linear layers, small normal embeddings (as ViT and MAR start); for `apply`."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)

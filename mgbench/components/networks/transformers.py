@@ -1,0 +1,160 @@
+"""What does the model see around a token? An encoder of the visible tokens only, or one stream of all of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from mgbench.components.networks.blocks import (
+    EPS,
+    Block,
+    LabelEmbedding,
+    check_heads,
+    initialise,
+    positions,
+    token_embedding,
+)
+from mgbench.hookspecs import hookimpl
+from mgbench.interfaces.data import TokenSpace
+from mgbench.recipes.spec import Count, Share
+
+Unconditional = Literal["mask_token", "class_token"]
+
+
+def _visible_first(mask: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Positions [B,M] of the visible entries of each row, padded to the longest row, and which of them are no padding."""
+    visible = (~mask).sum(1)
+    order = mask.int().argsort(dim=1, stable=True)[:, : int(visible.max())]
+    if bool((visible == visible[0]).all()):
+        return order, None
+    return order, torch.arange(order.shape[1], device=mask.device) < visible[:, None]
+
+
+class MaskedAutoencoder(nn.Module):
+    """Encoder of class slots and visible tokens; decoder of all tokens, masked ones as the mask token."""
+
+    def __init__(self, options: "MAE", space: TokenSpace, classes: int) -> None:
+        super().__init__()
+        width, length = options.width, options.class_tokens + space.length
+        self.width, self.class_tokens, self.sees = width, options.class_tokens, options.sees
+        self.embed = token_embedding(space, width)
+        self.label = LabelEmbedding(classes, width)
+        self.mask_token = nn.Parameter(0.02 * torch.randn(width))
+        own_vector = options.unconditional == "class_token"
+        self.class_token = nn.Parameter(0.02 * torch.randn(width)) if own_vector else None
+        self.encoder_positions = positions(length, width)
+        self.embed_norm = nn.LayerNorm(width, eps=EPS)
+        self.encoder = nn.ModuleList(Block(width, options.heads, options.dropout) for _ in range(options.depth))
+        self.encoder_norm = nn.LayerNorm(width, eps=EPS)
+        self.bridge = nn.Linear(width, width)
+        self.decoder_positions = positions(length, width)
+        self.decoder = nn.ModuleList(Block(width, options.heads, options.dropout) for _ in range(options.depth))
+        self.decoder_norm = nn.LayerNorm(width, eps=EPS)
+        self.head_positions = positions(space.length, width)
+        self.apply(initialise)
+
+    def forward(self, tokens: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
+        unlabelled = self.mask_token if self.class_token is None else self.class_token
+        class_tokens = self.label(labels, unlabelled)[:, None].expand(-1, self.class_tokens, -1)
+        x = self.embed_norm(torch.cat([class_tokens, self.embed(tokens)], 1) + self.encoder_positions)
+        hidden = torch.cat([mask.new_zeros(len(mask), self.class_tokens), mask], 1)
+        return self._decode(*self._encode(x, hidden), hidden.shape[1])
+
+    def _encode(self, x: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        if self.sees == "mask_tokens":
+            x, hidden = torch.where(hidden[..., None], self.mask_token.to(x.dtype), x), torch.zeros_like(hidden)
+        kept, valid = _visible_first(hidden)
+        x = x.gather(1, kept[..., None].expand(-1, -1, self.width))
+        for block in self.encoder:
+            x = block(x, valid)
+        return self.bridge(self.encoder_norm(x)), kept, valid
+
+    def _decode(self, x: Tensor, kept: Tensor, valid: Tensor | None, length: int) -> Tensor:
+        if valid is not None:
+            # Padding sits on masked positions, so what it scatters back must be the mask token.
+            x = torch.where(valid[..., None], x, self.mask_token.to(x.dtype))
+        full = self.mask_token.to(x.dtype).expand(len(x), length, -1)
+        x = full.scatter(1, kept[..., None].expand(-1, -1, self.width), x) + self.decoder_positions
+        for block in self.decoder:
+            x = block(x)
+        out: Tensor = self.decoder_norm(x)[:, self.class_tokens :] + self.head_positions
+        return out
+
+
+class SingleStream(nn.Module):
+    """One transformer over a class token and all tokens, masked ones as the mask token."""
+
+    def __init__(self, options: "Transformer", space: TokenSpace, classes: int) -> None:
+        super().__init__()
+        width = options.width
+        self.width = width
+        self.embed = token_embedding(space, width)
+        self.label = LabelEmbedding(classes, width)
+        self.mask_token = nn.Parameter(0.02 * torch.randn(width))
+        own_vector = options.unconditional == "class_token"
+        self.class_token = nn.Parameter(0.02 * torch.randn(width)) if own_vector else None
+        self.positions = positions(1 + space.length, width)
+        self.embed_norm = nn.LayerNorm(width, eps=EPS)
+        self.blocks = nn.ModuleList(Block(width, options.heads, options.dropout) for _ in range(options.depth))
+        self.norm = nn.LayerNorm(width, eps=EPS)
+        self.apply(initialise)
+
+    def forward(self, tokens: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
+        unlabelled = self.mask_token if self.class_token is None else self.class_token
+        seen = torch.where(mask[..., None], self.mask_token, self.embed(tokens))
+        x = torch.cat([self.label(labels, unlabelled)[:, None], seen], 1)
+        x = self.embed_norm(x + self.positions)
+        for block in self.blocks:
+            x = block(x)
+        out: Tensor = self.norm(x)[:, 1:]
+        return out
+
+
+@dataclass(frozen=True)
+class MAE:
+    """The encoder-decoder of MAE as MAR and eMIGM use it (arXiv:2111.06377, 2406.11838): the encoder sees visible tokens only.
+
+    `depth` blocks each; `class_tokens` places in front that hold the label; without a label they hold the mask token (eMIGM) or a
+    learned class token (MAR). Images of one batch may have different numbers of masked tokens. An encoder that `sees`
+    mask_tokens too, which carry no position before the decoder, is what eMIGM compares with: a single stream of the same size
+    (its `use_mae=False`, arXiv:2503.07197, Figure 2c).
+    """
+
+    former_options: ClassVar[Mapping[str, str]] = {"slots": "class_tokens"}
+    width: Count = 64
+    depth: Count = 2
+    heads: Count = 4
+    class_tokens: Count = 2
+    dropout: Share = 0.0
+    unconditional: Unconditional = "mask_token"
+    sees: Literal["visible", "mask_tokens"] = "visible"
+
+    def __post_init__(self) -> None:
+        check_heads(self.width, self.heads)
+
+    def build(self, space: TokenSpace, classes: int) -> MaskedAutoencoder:
+        return MaskedAutoencoder(self, space, classes)
+
+
+@dataclass(frozen=True)
+class Transformer:
+    """A single stream in which masked tokens take part from the first block, as in MaskGIT (arXiv:2202.04200)."""
+
+    width: Count = 64
+    depth: Count = 4
+    heads: Count = 4
+    dropout: Share = 0.0
+    unconditional: Unconditional = "class_token"
+
+    def __post_init__(self) -> None:
+        check_heads(self.width, self.heads)
+
+    def build(self, space: TokenSpace, classes: int) -> SingleStream:
+        return SingleStream(self, space, classes)
+
+
+@hookimpl
+def mgbench_networks() -> dict[str, type]:
+    return {"mae": MAE, "transformer": Transformer}

@@ -1,0 +1,1 @@
+"""Processes: how an unfinished image becomes a finished one."""

@@ -1,0 +1,178 @@
+"""How does an unfinished image become a finished one? By masking tokens in training and revealing them in sampling.
+
+MaskGIT, MAR, masked diffusion and eMIGM are this one process (eMIGM, arXiv:2503.07197, Eq. 7); what tells them apart is
+asked, once each, of the components.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Generator, Tensor, nn
+
+from mgbench.components.schedules.maskings import draw_levels, draw_positions
+from mgbench.hookspecs import hookimpl
+from mgbench.interfaces.components import Parts
+from mgbench.interfaces.data import UNLABELLED, TokenSpace
+from mgbench.interfaces.sampling import Drawn, Request, SamplerInput, State, Step
+from mgbench.recipes.spec import Share
+
+
+class MaskedModel(nn.Module):
+    """A network, which looks at the visible tokens, and a head, which draws the values of masked ones."""
+
+    def __init__(self, network: Any, head: Any) -> None:
+        super().__init__()
+        self.network, self.head = network, head
+
+
+@dataclass(frozen=True)
+class Masked:
+    """Masked image generation; a share `label_drop` of the training images is shown without its label, for guidance."""
+
+    label_drop: Share = 0.1
+    asks: ClassVar[tuple[str, ...]] = (
+        "network",
+        "head",
+        "mask_schedule",
+        "masking",
+        "loss_weighting",
+        "sampling_schedule",
+        "time_grid",
+        "sampler",
+        "guidance_schedule",
+    )
+
+    def build(self, parts: Parts, space: TokenSpace, classes: int) -> MaskedModel:
+        network = parts.network.build(space, classes)
+        return MaskedModel(network, parts.head.build(space, network.width))
+
+    def loss(self, model: Any, parts: Parts, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
+        batch, length = tokens.shape[:2]
+        mask, t = parts.masking.draw(parts.mask_schedule, batch, length, generator)
+        dropped = torch.rand(labels.shape, generator=generator, device=labels.device) < self.label_drop
+        z = model.network(tokens, mask, labels.masked_fill(dropped, UNLABELLED))
+        weights = parts.loss_weighting(parts.mask_schedule, t, mask)
+        counted = weights != 0
+        loss: Tensor = (weights[counted] * model.head.loss(z[counted], tokens[counted], generator)).sum()
+        return loss
+
+    def bound(
+        self, model: Any, parts: Parts, space: TokenSpace, tokens: Tensor, labels: Tensor, generator: Generator
+    ) -> Tensor | None:
+        """An estimate [B] of −log p(x) that is never too small on average: N/k Σ −log p of k masked tokens, k from 1 … N.
+
+        As of any-order models (ARDM, arXiv:2110.02037): the mean over all orders and steps of the model's code length, which no
+        schedule changes. The k of a batch are spread evenly. None where tokens are no codes, or the head knows no probabilities.
+        """
+        if not space.codes or not hasattr(model.head, "log_likelihood"):
+            return None
+        counts = 1 + (draw_levels(len(tokens), "antithetic", generator) * space.length).long()
+        mask = draw_positions(counts, space.length, generator)
+        nats = torch.zeros(mask.shape, dtype=torch.float64, device=mask.device)
+        nats[mask] = -model.head.log_likelihood(model.network(tokens, mask, labels)[mask], tokens[mask]).double()
+        return space.length / counts * nats.sum(1)
+
+    def sample(self, model: Any, parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
+        state = _all_masked(space, request.labels)
+        times = parts.time_grid(request.steps)
+        for step in parts.sampler.plan(parts.sampling_schedule, space, times, request.shared):
+            state = _advance(_Turn(model, parts, space, request, step), state)
+            yield state
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """All that stays the same during one step."""
+
+    model: Any
+    parts: Parts
+    space: TokenSpace
+    request: Request
+    step: Step
+
+
+def _advance(turn: _Turn, state: State) -> State:
+    """The images after the step: positions first where the mask is enough to choose them, else values first."""
+    sampler, step, images = turn.parts.sampler, turn.step, turn.request.images
+    if sampler.requires == "mask":
+        then = sampler.choose(SamplerInput(turn.space, state.mask, state.log_p), step, images)
+        return _reveal(state, then, _draw(turn, state, state.mask & ~then))
+    drawn = _draw(turn, state, torch.ones_like(state.mask) if sampler.requires == "everything" else state.mask)
+    return _reveal(state, sampler.choose(_view(turn, state, drawn), step, images), drawn)
+
+
+def _draw(turn: _Turn, state: State, at: Tensor) -> Drawn:
+    """Values drawn at the positions `at` [B,N], back at their places [B,N,…] with zeros elsewhere.
+
+    An image with no such position costs nothing. Every value comes from the stream of its image, step and position.
+    """
+    rows = at.any(1)
+    if not rows.any():
+        return Drawn(torch.zeros_like(state.tokens))
+    scale, at_rows = turn.parts.guidance_schedule(turn.step), at[rows]
+    z, z_uncond = _look(turn.model, state.tokens[rows], state.mask[rows], turn.request.labels[rows], scale)
+    places = torch.arange(at.shape[1], device=at.device)
+    streams = turn.request.images.fold(1).fold(turn.step.index)[:, None].fold(places)[at]
+    without = None if z_uncond is None else z_uncond[at_rows]
+    temperature_of = getattr(turn.parts.sampler, "value_temperature", None)
+    temperature = 1.0 if temperature_of is None else temperature_of(turn.step)
+    drawn = turn.model.head.sample(z[at_rows], without, scale, streams, turn.parts, temperature)
+    return Drawn(_spread(drawn.values.to(state.tokens.dtype), at), _spread(drawn.log_p, at), _spread(drawn.logits, at))
+
+
+def _look(model: Any, tokens: Tensor, mask: Tensor, labels: Tensor, scale: float) -> tuple[Tensor, Tensor | None]:
+    """The network's z with the labels, and without them where guidance needs it; then both halves are one batch."""
+    if scale == 1:
+        return model.network(tokens, mask, labels), None
+    without = torch.full_like(labels, UNLABELLED)
+    z, z_uncond = model.network(
+        torch.cat([tokens, tokens]), torch.cat([mask, mask]), torch.cat([labels, without])
+    ).chunk(2)
+    return z, z_uncond
+
+
+def _spread(rows: Any, at: Tensor) -> Any:
+    """Rows [R,…] back at their places [B,N,…]; None stays None."""
+    if rows is None:
+        return None
+    full = torch.zeros(*at.shape, *rows.shape[1:], dtype=rows.dtype, device=rows.device)
+    full[at] = rows
+    return full
+
+
+def _view(turn: _Turn, state: State, drawn: Drawn) -> SamplerInput:
+    """What a sampler sees that wants values first."""
+    log_p = drawn.log_p
+    if turn.parts.sampler.requires == "everything" and drawn.logits is not None and log_p is not None:
+        now = torch.log_softmax(drawn.logits, -1).gather(-1, state.tokens[..., None]).squeeze(-1)
+        log_p = torch.where(state.mask, log_p, now)
+    elif log_p is not None and state.log_p is not None:
+        log_p = torch.where(state.mask, log_p, state.log_p)
+    logits = drawn.logits if turn.parts.sampler.requires in ("logits", "everything") else None
+    return SamplerInput(turn.space, state.mask, log_p, logits)
+
+
+def _all_masked(space: TokenSpace, labels: Tensor) -> State:
+    batch, device = len(labels), labels.device
+    mask = torch.ones(batch, space.length, dtype=torch.bool, device=device)
+    if space.codes:
+        return State(torch.zeros(batch, space.length, dtype=torch.int64, device=device), mask)
+    return State(torch.zeros(batch, space.length, space.dim, device=device), mask)
+
+
+def _reveal(state: State, then: Tensor, drawn: Drawn) -> State:
+    """Set the values that become visible, and blank the tokens that are masked again."""
+    fresh = state.mask & ~then
+    tokens, log_p = state.tokens.clone(), state.log_p
+    tokens[fresh] = drawn.values[fresh]
+    tokens[then] = 0
+    if drawn.log_p is not None:
+        log_p = drawn.log_p if log_p is None else torch.where(fresh, drawn.log_p, log_p)
+    return replace(state, tokens=tokens, mask=then, log_p=None if log_p is None else log_p.masked_fill(then, 0))
+
+
+@hookimpl
+def mgbench_processes() -> dict[str, type]:
+    return {"masked": Masked}

@@ -1,0 +1,1 @@
+"""Samplers that choose positions before values, or after them."""

@@ -1,0 +1,1 @@
+"""Mask schedules, maskings, loss weightings, time grids and guidance schedules."""

@@ -1,0 +1,136 @@
+"""How hard do we push towards the label at this step? A scale w in u + w (c − u): 1 is the plain conditional model.
+
+All schedules have the shape w = 1 + (scale − 1)·f with a share f of their own: of the tokens revealed after the step (ρ), or of
+the steps that are done. Where f is 0 no unconditional pass is paid for. Papers that write (1 + s) c − s u mean `scale_of(s)`.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+from mgbench.errors import Unfit
+from mgbench.hookspecs import hookimpl
+from mgbench.interfaces.components import GuidanceSchedule, Parts
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.sampling import Step
+from mgbench.recipes.spec import NotNegative, Part, Positive, Share
+
+
+def scale_of(strength: float) -> float:
+    """The scale w of u + w (c − u) that is the strength s of (1 + s) c − s u: the one place where the two are converted."""
+    return 1 + strength
+
+
+def check_labels(parts: Parts) -> None:
+    """Refuse guidance where there is no label to push towards.
+
+    Raises:
+        Unfit: if the recipe has no labels.
+    """
+    if not parts.labels:
+        raise Unfit("guidance pushes towards a label, and this recipe has labels=False")
+
+
+@dataclass(frozen=True)
+class Unguided:
+    """Scale 1 at every step: one forward pass, no unconditional one."""
+
+    def __call__(self, step: Step) -> float:
+        return 1.0
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same scale at every step: f = 1."""
+
+    scale: NotNegative = 2.0
+
+    def check(self, parts: Parts, space: TokenSpace) -> None:
+        check_labels(parts)
+
+    def share(self, step: Step) -> float:
+        """The share f of the push that a step gets."""
+        return 1.0
+
+    def __call__(self, step: Step) -> float:
+        return 1 + (self.scale - 1) * self.share(step)
+
+
+@dataclass(frozen=True)
+class Linear(Constant):
+    """f = ρ, the share of tokens revealed after the step: MAR's way (arXiv:2406.11838)."""
+
+    def share(self, step: Step) -> float:
+        return 1 - step.share_then
+
+
+@dataclass(frozen=True)
+class Power(Constant):
+    """f = ρ^p of the share ρ of tokens revealed after the step: p = 2 and 3 are options of eMIGM's code (arXiv:2503.07197)."""
+
+    p: Positive = 2.0
+
+    def share(self, step: Step) -> float:
+        return math.pow(1 - step.share_then, self.p)
+
+
+@dataclass(frozen=True)
+class Cosine(Constant):
+    """f = cos(π/2 (1 − ρ)) of the share ρ of tokens revealed after the step, an option of eMIGM's code (arXiv:2503.07197)."""
+
+    def share(self, step: Step) -> float:
+        return math.cos(math.pi / 2 * step.share_then)
+
+
+@dataclass(frozen=True)
+class PowerCosine(Constant):
+    """f = (1 − cos(π r^p))/2 of the share r = i/T of steps done before this one: MaskBit's way (arXiv:2409.16211)."""
+
+    p: Positive = 3.0
+
+    def share(self, step: Step) -> float:
+        return (1 - math.cos(math.pi * (step.index / step.total) ** self.p)) / 2
+
+
+@dataclass(frozen=True)
+class ByStep(Constant):
+    """f = i/(T − 1) at step i of T, from 0 to 1, as in Halton-MaskGIT's confidence sampler (arXiv:2503.17076)."""
+
+    def share(self, step: Step) -> float:
+        return step.index / max(1, step.total - 1)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Another schedule while the time after the step is in (low, high], and scale 1 outside (eMIGM, arXiv:2503.07197, §5.3).
+
+    Half-open, as in eMIGM's code.
+    """
+
+    low: Share
+    high: Share
+    inner: Annotated[GuidanceSchedule, Part("guidance_schedule")]
+
+    def __post_init__(self) -> None:
+        if self.low >= self.high:
+            raise ValueError(f"low ({self.low}) must be below high ({self.high})")
+
+    def check(self, parts: Parts, space: TokenSpace) -> None:
+        check_labels(parts)
+
+    def __call__(self, step: Step) -> float:
+        return self.inner(step) if self.low < step.s <= self.high else 1.0
+
+
+@hookimpl
+def mgbench_guidance_schedules() -> dict[str, type]:
+    return {
+        "none": Unguided,
+        "constant": Constant,
+        "linear": Linear,
+        "power": Power,
+        "cosine": Cosine,
+        "power_cosine": PowerCosine,
+        "by_step": ByStep,
+        "interval": Interval,
+    }

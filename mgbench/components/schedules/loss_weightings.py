@@ -1,0 +1,100 @@
+"""How much does t count in the loss? A weight for every token of a batch: L = Σ_i w_i ℓ_i.
+
+What the weightings share are two questions of their own. `visible` is how much a token counts that was not masked, against
+one that was: 0 in most papers, 1 where the loss runs over all tokens, 0.1 in TiTok. `per` is what the sum is divided
+by: the tokens that count ("counted", a mean, as MaskGIT, MAR and eMIGM train), all tokens ("token"), or the images ("image").
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import Gt, Le
+from torch import Tensor
+
+from mgbench.hookspecs import hookimpl
+from mgbench.interfaces.components import MaskSchedule
+from mgbench.recipes.spec import Share
+
+# Above 0, since the weights have no bound there.
+OpenShare = Annotated[float, Gt(0), Le(1)]
+Per = Literal["counted", "token", "image"]
+
+
+def spread(weight: Tensor, mask: Tensor, visible: float, per: Per) -> Tensor:
+    """Weights [B,N] from those of the times [B]."""
+    share = torch.where(mask, 1.0, visible).to(weight.dtype)
+    parts = {"counted": max(1, int((share != 0).sum())), "token": mask.numel(), "image": len(mask)}
+    return weight[:, None] * share / parts[per]
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Weight 1 at every time, as MaskGIT, MAR and eMIGM train."""
+
+    visible: Share = 0.0
+    per: Per = "counted"
+
+    def __call__(self, schedule: MaskSchedule, t: Tensor, mask: Tensor) -> Tensor:
+        return spread(torch.ones_like(t), mask, self.visible, self.per)
+
+
+def log_slope(schedule: MaskSchedule, t: Tensor, t_floor: float) -> Tensor:
+    """γ′(t)/γ(t) of any schedule by differentiation in float64; times below `t_floor` count as t_floor.
+
+    Some schedules are infinitely steep at 1, where time ends just before.
+    """
+    with torch.enable_grad():
+        at = t.detach().double().clamp(t_floor, 1 - 1e-12).requires_grad_()
+        gamma = schedule(at)
+        (slope,) = torch.autograd.grad(gamma.sum(), at)
+    return (slope / gamma.detach()).to(t.dtype)
+
+
+@dataclass(frozen=True)
+class Elbo:
+    """γ′(t)/γ(t), the weight that makes the loss a bound on the likelihood (MD4, arXiv:2406.04329, Eq. 7): in nats per token
+    with `per=token`. Times below `t_floor` count as t_floor, since the weight has no bound at 0.
+    """
+
+    t_floor: OpenShare = 1e-3
+    visible: Share = 0.0
+    per: Per = "counted"
+
+    def __call__(self, schedule: MaskSchedule, t: Tensor, mask: Tensor) -> Tensor:
+        return spread(log_slope(schedule, t, self.t_floor), mask, self.visible, self.per)
+
+
+@dataclass(frozen=True)
+class LambdaDCE:
+    """1/λ, λ being the share of the tokens that is masked: RADD's λ-DCE loss (arXiv:2406.03736).
+
+    By default λ = k/N of the k tokens that are masked in the image, which with counts drawn uniformly from 1 … N is the bound of
+    any-order models; `share=expected` takes λ = γ(t), with times below `t_floor` as t_floor.
+    """
+
+    share: Literal["drawn", "expected"] = "drawn"
+    t_floor: OpenShare = 1e-3
+    visible: Share = 0.0
+    per: Per = "counted"
+
+    def __call__(self, schedule: MaskSchedule, t: Tensor, mask: Tensor) -> Tensor:
+        drawn = mask.to(t.dtype).mean(1).clamp_min(1 / mask.shape[1])
+        expected = schedule(t.double().clamp_min(self.t_floor)).to(t.dtype)
+        return spread(1 / (drawn if self.share == "drawn" else expected), mask, self.visible, self.per)
+
+
+@dataclass(frozen=True)
+class ReweightedElbo:
+    """1 − t, which with γ(t) = t is the bound's weight 1/t with noisy times played down (arXiv:2111.12701)."""
+
+    visible: Share = 0.0
+    per: Per = "counted"
+
+    def __call__(self, schedule: MaskSchedule, t: Tensor, mask: Tensor) -> Tensor:
+        return spread(1 - t, mask, self.visible, self.per)
+
+
+@hookimpl
+def mgbench_loss_weightings() -> dict[str, type]:
+    return {"uniform": Uniform, "elbo": Elbo, "lambda_dce": LambdaDCE, "reweighted_elbo": ReweightedElbo}

@@ -1,0 +1,51 @@
+"""At which times does sampling stop? A grid bends the steps of any schedule: γ(grid(u)) is a schedule again."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mgbench.hookspecs import hookimpl
+from mgbench.recipes.spec import Positive, Share
+
+
+def _evenly(steps: int) -> Tensor:
+    return torch.linspace(1, 0, steps + 1, dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Equal steps from 1 to `end`. eMIGM's code stops at 1e-5, which decides ties at an interval's border."""
+
+    end: Share = 0.0
+
+    def __post_init__(self) -> None:
+        if self.end >= 0.01:
+            raise ValueError(f"end ({self.end}) must be below 0.01, where hardly a token is masked")
+
+    def __call__(self, steps: int) -> Tensor:
+        return torch.linspace(1, self.end, steps + 1, dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """t = sin(πu/2) of equal steps u: small steps first. With γ = linear it is γ = cosine in equal steps (MD4, 2406.04329)."""
+
+    def __call__(self, steps: int) -> Tensor:
+        return torch.sin(math.pi / 2 * _evenly(steps))
+
+
+@dataclass(frozen=True)
+class Power:
+    """t = u^p of equal steps u: with p > 1 small steps last, with p < 1 small steps first."""
+
+    p: Positive = 2.0
+
+    def __call__(self, steps: int) -> Tensor:
+        return _evenly(steps) ** self.p
+
+
+@hookimpl
+def mgbench_time_grids() -> dict[str, type]:
+    return {"uniform": Uniform, "cosine": Cosine, "power": Power}

@@ -1,0 +1,1 @@
+"""Tokenizers: patches, autoencoders trained here, and pretrained ones."""

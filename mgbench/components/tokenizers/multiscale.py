@@ -1,0 +1,168 @@
+"""What is a token? A code of a coarse picture or of what is still missing from it, in scales from one token to the whole grid.
+
+The multi-scale residual quantiser of VAR (Tian et al., arXiv:2404.02905, Algorithms 1 and 2) on patches of pixels. Symbols:
+f [B,D,h,h] is the grid of patches; z_k the codes of scale k, a grid of s_k × s_k; D_k shrinks a grid to that side by area, U_k
+grows it back (bicubic); φ_k is a 3×3 convolution. z_k are the codes nearest to D_k(f − f̂_{k−1}), f̂_k = f̂_{k−1} + φ_k(U_k z_k).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mgbench.components.tokenizers.patches import cut, join, to_bytes, to_unit
+from mgbench.errors import Unfit, UserError
+from mgbench.hookspecs import hookimpl
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.modules import Fitting
+from mgbench.recipes.spec import Count
+
+ROUNDS = 6
+FITTED_ON = 4096
+# Against a least-squares problem that determines nothing, such as that of images that are all black.
+RIDGE = 1e-3
+
+
+def shrink(grid: Tensor, side: int) -> Tensor:
+    """A grid [B,D,h,h] by area to [B,D,side,side]."""
+    return functional.interpolate(grid, (side, side), mode="area")
+
+
+def grow(grid: Tensor, side: int) -> Tensor:
+    """A grid [B,D,s,s] with bicubic weights to [B,D,side,side]."""
+    return functional.interpolate(grid, (side, side), mode="bicubic")
+
+
+def split(tokens: Tensor, scales: tuple[int, ...]) -> tuple[Tensor, ...]:
+    """Tokens [B,N,…] by scale: [B,s_k²,…] each."""
+    return torch.split(tokens, [side**2 for side in scales], 1)
+
+
+class MultiscaleModule(nn.Module):
+    """One codebook for all scales, found by k-means on the residuals that it leaves itself, and φ_k by least squares."""
+
+    def __init__(self, options: "Multiscale", shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.shape, self.size, self.scales = shape, options.size, options.scales
+        self.side, dim = _side(shape, options), shape[0] * options.size**2
+        self.space = TokenSpace(sum(side**2 for side in self.scales), dim, options.codes)
+        # [K,D] and [S,D,D,3,3].
+        self.codebook = nn.Parameter(torch.zeros(options.codes, dim), requires_grad=False)
+        self.filters = nn.Parameter(torch.zeros(len(self.scales), dim, dim, 3, 3), requires_grad=False)
+
+    def fit(self, images: Tensor, seed: int) -> Fitting:
+        """Run k-means on the residuals of all scales, several times, as they depend on the codes; then fit the filters.
+
+        Raises:
+            UserError: if the images have fewer different patches than there are codes.
+        """
+        from sklearn.cluster import MiniBatchKMeans
+
+        images = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:FITTED_ON]]
+        f, codes = self._grid(images.to(self.codebook.device)), len(self.codebook)
+        self._fit_filters(f, exact=True)
+        start: Any = "k-means++"
+        for done in range(ROUNDS):
+            residuals = self._residuals(f, exact=not done)
+            different = len(torch.unique(residuals, dim=0))
+            if different < codes:
+                raise UserError(
+                    f"multiscale: {codes} codes, but the images have only {different} different patches; take fewer codes"
+                )
+            kmeans = MiniBatchKMeans(codes, init=start, n_init=1, random_state=seed, batch_size=4096)
+            kmeans.fit(residuals.cpu().numpy())
+            # The code 0 is the nearest to nothing: unfinished images hold it where no code has been drawn yet.
+            found = torch.from_numpy(kmeans.cluster_centers_)
+            self.codebook.copy_(found[found.square().sum(1).argsort()])
+            start = self.codebook.cpu().numpy()
+            yield done + 1, ROUNDS, self._fit_filters(f)
+
+    def _residuals(self, f: Tensor, exact: bool) -> Tensor:
+        """What is to be coded in all scales, [M,D]; with `exact`, as if the codes of the scales before lost nothing."""
+        rest, found = f, []
+        for scale, side in enumerate(self.scales):
+            small = shrink(rest, side)
+            found.append(small.permute(0, 2, 3, 1).reshape(-1, f.shape[1]))
+            rest = rest - self._contribution(scale, small if exact else self._lookup(self._nearest(small), side))
+        return torch.cat(found)
+
+    def _fit_filters(self, f: Tensor, exact: bool = False) -> float:
+        """φ_k is the convolution whose f̂_k is nearest to f, one scale after the other; the squared error of the last."""
+        rest = f
+        for scale, side in enumerate(self.scales):
+            small = shrink(rest, side)
+            coded = grow(small if exact else self._lookup(self._nearest(small), side), self.side)
+            seen = functional.unfold(coded, 3, padding=1).transpose(1, 2).flatten(0, 1).double()
+            wanted = rest.permute(0, 2, 3, 1).reshape(len(seen), -1).double()
+            ridge = RIDGE * len(seen) * torch.eye(seen.shape[1], dtype=torch.float64, device=f.device)
+            weights = torch.linalg.solve(seen.T @ seen + ridge, seen.T @ wanted)
+            self.filters[scale] = weights.T.reshape(self.filters[scale].shape)
+            rest = rest - functional.conv2d(coded, self.filters[scale], padding=1)
+        return float(rest.square().mean())
+
+    def _grid(self, images: Tensor) -> Tensor:
+        return torch.unflatten(cut(to_unit(images), self.size).transpose(1, 2), 2, (self.side, self.side))
+
+    def _nearest(self, small: Tensor) -> Tensor:
+        """The codes int64 [B,s²] nearest to a grid [B,D,s,s]."""
+        return torch.cdist(small.flatten(2).transpose(1, 2), self.codebook).argmin(-1)
+
+    def _lookup(self, codes: Tensor, side: int) -> Tensor:
+        return torch.unflatten(self.codebook[codes].transpose(1, 2), 2, (side, side))
+
+    def _contribution(self, scale: int, small: Tensor) -> Tensor:
+        """φ_k(U_k z): what a grid of scale k adds, [B,D,h,h]."""
+        return functional.conv2d(grow(small, self.side), self.filters[scale], padding=1)
+
+    def contributions(self, tokens: Tensor) -> Iterator[Tensor]:
+        """What the codes of each scale add to the grid, [B,D,h,h]; they sum to what is decoded."""
+        for scale, (side, codes) in enumerate(zip(self.scales, split(tokens, self.scales), strict=True)):
+            yield self._contribution(scale, self._lookup(codes, side))
+
+    def encode(self, images: Tensor) -> Tensor:
+        rest, found = self._grid(images), []
+        for scale, side in enumerate(self.scales):
+            found.append(self._nearest(shrink(rest, side)))
+            rest = rest - self._contribution(scale, self._lookup(found[-1], side))
+        return torch.cat(found, 1)
+
+    def decode(self, tokens: Tensor) -> Tensor:
+        grid = sum(self.contributions(tokens), torch.zeros((), device=tokens.device))
+        return to_bytes(join(grid.flatten(2).transpose(1, 2), self.shape, self.size))
+
+
+def _side(shape: tuple[int, int, int], options: "Multiscale") -> int:
+    _, height, width = shape
+    if height != width or height % options.size:
+        raise Unfit(f"square grids of patches of {options.size} pixels do not tile images of {height}x{width}")
+    side = height // options.size
+    if options.scales[-1] != side:
+        raise Unfit(
+            f"the last scale must be all {side}x{side} patches of {options.size} pixels; end scales with {side}"
+        )
+    return side
+
+
+@dataclass(frozen=True)
+class Multiscale:
+    """`codes` shared codes in square grids of the sides `scales`, the last of them that of all patches of `size` pixels."""
+
+    codes: Count = 128
+    scales: tuple[Count, ...] = (1, 2, 3, 4)
+    size: Count = 2
+
+    def __post_init__(self) -> None:
+        if not self.scales or any(after <= before for before, after in pairwise(self.scales)):
+            raise ValueError(f"scales ({', '.join(map(str, self.scales))}) must grow from one to the next")
+
+    def build(self, shape: tuple[int, int, int]) -> MultiscaleModule:
+        return MultiscaleModule(self, shape)
+
+
+@hookimpl
+def mgbench_tokenizers() -> dict[str, type]:
+    return {"multiscale": Multiscale}

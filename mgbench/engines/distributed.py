@@ -1,0 +1,271 @@
+"""A team of several processes: what they send each other, and what becomes of a task in which one of them fails.
+
+Rank 0 has a pipe to each of the others. A message carries the number of the task it belongs to, so that what is left over of
+one that was given up is not taken for part of the next. A process that dies is seen, and its team ended, by who started it.
+"""
+
+import gc
+import os
+import pickle
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
+
+import torch
+
+from mgbench.interfaces.progress import Interrupted
+from mgbench.interfaces.ranks import RankFailed, RankRanOut, Task, Team
+from mgbench.stages.memory import ran_out
+
+T = TypeVar("T")
+
+HERE = "127.0.0.1"
+LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
+# How long gradients may be waited for: rank 0 may be writing a large checkpoint meanwhile.
+COLLECTIVE_SECONDS = 600.0
+# How long rank 0, whose share failed, waits for the others to end theirs: they may wait for its gradients in turn.
+ENDING_SECONDS = 10.0
+# How long a rank waits for who should end it, or for rank 0, which may wait for its gradients where no message reaches it.
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a rank could not do its share, where in its code, and when that was, by the clock of the machine."""
+
+    said: str
+    ran_out: bool
+    at: float
+    where: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException) -> "Failure":
+        """What is told of an error."""
+        said = f"{type(error).__name__}: {str(error).strip() or 'no message'}"
+        return cls(said, ran_out(error), time.monotonic(), "".join(traceback.format_exception(error)))
+
+
+@dataclass(frozen=True)
+class Order:
+    task: Task
+
+
+@dataclass(frozen=True)
+class Value:
+    content: Any
+
+
+@dataclass(frozen=True)
+class GivenUp:
+    """Rank 0 goes on with something else."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A rank has come to the end of its share."""
+
+    failure: Failure | None
+
+
+class Abandoned(Exception):
+    """Rank 0 gave the task up."""
+
+
+def _send(pipe: Connection, number: int, message: object) -> None:
+    # Not `pipe.send`, with which tensors would cross as handles of shared memory.
+    pipe.send_bytes(pickle.dumps((number, message)))
+
+
+def _receive(pipe: Connection, number: int) -> Any:
+    """The next message of a task, or of a later one."""
+    while True:
+        of, message = pickle.loads(pipe.recv_bytes())
+        if of >= number:
+            return message
+
+
+def _meeting(port: int, size: int, is_master: bool) -> Any:
+    """Where ranks find each other; the first opens it on any port that is free (0)."""
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+    return TCPStore(HERE, port, size, is_master, wait_for_workers=False)
+
+
+@contextmanager
+def _group(device: torch.device, rank: int, size: int, store: Any) -> Iterator[None]:
+    """What `accelerate launch` would set for this rank, and a process group: NCCL between GPUs, gloo on the loopback else."""
+    from accelerate.state import AcceleratorState
+    from accelerate.utils import patch_environment
+    from torch import distributed
+
+    # accelerate takes the local rank for the number of the GPU.
+    local = rank if device.index is None else device.index
+    ranks = {"rank": rank, "local_rank": local, "world_size": size, "local_world_size": size}
+    with patch_environment(**ranks, master_addr=HERE, master_port=store.port, gloo_socket_ifname=LOOPBACK):
+        AcceleratorState._reset_state(reset_partial_state=True)
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        seconds = timedelta(seconds=COLLECTIVE_SECONDS)
+        distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=seconds)
+        try:
+            yield
+        except BaseException:
+            # To end it in good order would be to wait for the others.
+            distributed.distributed_c10d._get_default_group().abort()
+            raise
+        finally:
+            AcceleratorState._reset_state(reset_partial_state=True)
+            distributed.destroy_process_group()
+
+
+class First(Team):
+    """Rank 0 of several, with a pipe to each of the others."""
+
+    def __init__(self, pipes: Sequence[Connection]) -> None:
+        super().__init__(0, 1 + len(pipes))
+        self._pipes = dict(enumerate(pipes, 1))
+        self._task = 0
+        self._ended: dict[int, Failure | None] = {}
+
+    def gather(self, value: T) -> list[T]:
+        return [value, *(self._value(rank) for rank in self._pipes)]
+
+    def share(self, value: T) -> T:
+        self._tell(Value(value))
+        return value
+
+    @contextmanager
+    def on(self, task: Task) -> Iterator[None]:
+        self._task, self._ended = self._task + 1, {}
+        self._tell(Order(task))
+        try:
+            yield
+        except BaseException as error:
+            own = None if isinstance(error, Interrupted) else Failure.of(error)
+            self._tell(GivenUp())
+            failures = self._ends(ENDING_SECONDS)
+            # What failed here because another rank had failed is not the reason.
+            if own and (earlier := {r: f for r, f in failures.items() if f.at < own.at and f.said != own.said}):
+                raise _first_of(earlier) from None
+            raise
+        if failures := self._ends(COLLECTIVE_SECONDS):
+            raise _first_of(failures)
+
+    @contextmanager
+    def group(self, device: torch.device) -> Iterator[None]:
+        store = _meeting(0, self.size, is_master=True)
+        self.share(store.port)
+        with _group(device, self.rank, self.size, store):
+            yield
+            self.everyone(None)
+
+    def _value(self, rank: int) -> Any:
+        message = self._hear(rank)
+        if isinstance(message, Ended):
+            self._ended[rank] = message.failure
+            raise _first_of({rank: message.failure or Failure("it ended before the others", False, time.monotonic())})
+        return message.content
+
+    def _ends(self, seconds: float) -> dict[int, Failure]:
+        """Wait until all others have ended their shares, at most so long for each; what failed there, by rank."""
+        for rank, pipe in self._pipes.items():
+            while rank not in self._ended and pipe.poll(seconds):
+                message = self._hear(rank)
+                if isinstance(message, Ended):
+                    self._ended[rank] = message.failure
+        return {rank: failure for rank, failure in self._ended.items() if failure}
+
+    def _tell(self, message: object) -> None:
+        for rank, pipe in self._pipes.items():
+            try:
+                _send(pipe, self._task, message)
+            except OSError:
+                _wait_for_the_end(rank)
+
+    def _hear(self, rank: int) -> Any:
+        try:
+            return _receive(self._pipes[rank], self._task)
+        except (OSError, EOFError):
+            _wait_for_the_end(rank)
+
+
+def _first_of(failures: dict[int, Failure]) -> RankFailed:
+    rank = min(failures, key=lambda rank: failures[rank].at)
+    kind = RankRanOut if failures[rank].ran_out else RankFailed
+    error = kind(f"rank {rank}: {failures[rank].said}")
+    error.add_note(failures[rank].where)
+    return error
+
+
+def _wait_for_the_end(rank: int) -> None:
+    """A process has died. Why, only who started it knows, and who ends this one too for that reason.
+
+    Raises:
+        RankFailed: if nobody does.
+    """
+    time.sleep(PATIENCE)
+    raise RankFailed(f"rank {rank}: its process has ended")
+
+
+class Other(Team):
+    """A rank beside the first, which does what that one asks for."""
+
+    def __init__(self, rank: int, size: int, pipe: Connection) -> None:
+        super().__init__(rank, size)
+        self.pipe, self._task, self._averages = pipe, 0, False
+
+    def gather(self, value: T) -> list[T]:
+        _send(self.pipe, self._task, Value(value))
+        return []
+
+    def share(self, value: T) -> T:
+        try:
+            message = _receive(self.pipe, self._task)
+        except (OSError, EOFError):
+            message = GivenUp()
+        if isinstance(message, GivenUp):
+            raise Abandoned
+        content: T = message.content
+        return content
+
+    @contextmanager
+    def group(self, device: torch.device) -> Iterator[None]:
+        self._averages = True
+        store = _meeting(self.share(0), self.size, is_master=False)
+        with _group(device, self.rank, self.size, store):
+            yield
+            self.everyone(None)
+
+    def serve(self, do: Callable[[Task], None]) -> None:
+        """Do what rank 0 asks for until it has gone."""
+        # That rank 0 has gone, or goes, is no failure of this one.
+        with suppress(EOFError, OSError):
+            while True:
+                number, message = pickle.loads(self.pipe.recv_bytes())
+                if isinstance(message, Order):
+                    self._task, self._averages = number, False
+                    self._answer(_attempt(do, message.task))
+
+    def _answer(self, failure: Failure | None) -> None:
+        # What the frames of what failed held of the process group goes, and who waits for gradients of this rank is cut off.
+        gc.collect()
+        _send(self.pipe, self._task, Ended(failure))
+        if failure and self._averages and not self.pipe.poll(PATIENCE):
+            print(f"rank {self.rank}, for which rank 0 may wait for ever:\n{failure.where}", file=sys.stderr)
+            os._exit(1)
+
+
+def _attempt(do: Callable[[Task], None], task: Task) -> Failure | None:
+    try:
+        do(task)
+    except (Interrupted, Abandoned):
+        pass
+    except (Exception, SystemExit) as error:
+        # Rank 0 prints where it was.
+        return Failure.of(error)
+    return None

@@ -1,0 +1,133 @@
+"""What a run stands on: the disk, the folder, the versions, the plugins, and what torch computes on."""
+
+import contextlib
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from mgbench.errors import UserError
+from mgbench.results.maintenance.findings import Finding
+from mgbench.results.maintenance.inventory import amount
+from mgbench.results.store import Store
+
+# A study of small images fits into it.
+SCARCE = 10**9
+NAME = "mgbench"
+
+
+@dataclass
+class Surroundings:
+    """What there is, as sentences, and what is to be said against it."""
+
+    facts: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    def breaks(self, said: str) -> None:
+        """Add what no run can do without."""
+        self.findings.append(Finding(said, broken=True))
+
+    def tells(self, said: str) -> None:
+        """Add what is worth knowing."""
+        self.findings.append(Finding(said))
+
+
+def survey(root: Path) -> Surroundings:
+    """Look at what a run that writes to a results folder would stand on."""
+    found = Surroundings(
+        [f"{NAME} {metadata.version(NAME)}, Python {platform.python_version()}, {platform.platform()}"]
+    )
+    _packages(found)
+    _torch(found)
+    _plugins(found)
+    _disk(found, root)
+    return found
+
+
+def _packages(found: Surroundings) -> None:
+    """What the distribution requires, and whether it is there; what only an extra asks for may be missing."""
+    from packaging.requirements import Requirement
+
+    for requirement in map(Requirement, metadata.requires(NAME) or ()):
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        install = f"pip install '{requirement.name}{requirement.specifier}'"
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            found.breaks(f"{requirement.name} is not installed, and mgbench needs it; {install}")
+            continue
+        if not requirement.specifier.contains(version, prereleases=True):
+            found.breaks(f"{requirement.name} {version} is not what mgbench needs, {requirement.specifier}; {install}")
+
+
+def _torch(found: Surroundings) -> None:
+    try:
+        import torch
+    except Exception as error:
+        found.breaks(f"torch cannot be imported ({error}), so nothing runs; install it again, see pytorch.org")
+        return
+    devices = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    found.facts.append(f"torch {torch.__version__} on {', '.join(_device(torch, device) for device in devices)}")
+    if torch.version.cuda and len(devices) == 1:
+        found.tells(f"torch is built for CUDA {torch.version.cuda} and sees no GPU, so everything runs on the CPU; "
+                    "if there is one, look whether nvidia-smi lists it and what CUDA_VISIBLE_DEVICES says")  # fmt: skip
+    for device in devices:
+        said = _fails(torch, device)
+        if said:
+            found.breaks(f"{device} does not compute ({said}); name another with --device, or restart its driver")
+
+
+def _device(torch: Any, device: str) -> str:
+    if device == "cpu":
+        return f"cpu ({torch.get_num_threads()} threads)"
+    memory = amount(torch.cuda.get_device_properties(device).total_memory)
+    return f"{device} ({torch.cuda.get_device_name(device)}, {memory})"
+
+
+def _fails(torch: Any, device: str) -> str:
+    """Why a device does not multiply two matrices of ones; nothing if it does."""
+    try:
+        ones = torch.ones(8, 8, device=device)
+        return "" if bool((ones @ ones == 8).all()) else "8 × 1 × 1 is not 8"
+    except Exception as error:
+        return str(error).partition("\n")[0]
+
+
+def _plugins(found: Surroundings) -> None:
+    from mgbench.registry.loading import installed, load
+
+    try:
+        problems = load().problems
+    except Exception as error:
+        found.breaks(f"the components cannot be loaded ({error}), so nothing runs; install mgbench again")
+        return
+    found.facts.append(f"{len(installed()) - len(problems)} plugins: {', '.join(sorted({*installed()} - {*problems}))}")
+    for problem in problems.values():
+        found.breaks(f"{problem}; its methods are missing until it is mended or uninstalled")
+
+
+def _disk(found: Surroundings, root: Path) -> None:
+    above = next(folder for folder in (root.absolute(), *root.absolute().parents) if folder.exists())
+    usage = shutil.disk_usage(above)
+    found.facts.append(f"{amount(usage.free)} free of {amount(usage.total)} where {root} lies")
+    if usage.free < SCARCE:
+        found.tells(
+            f"only {amount(usage.free)} are free where {root} lies; a run that fills them up stops with what is finished, "
+            "so free some space, or choose another folder with --results"
+        )
+    for said in _unwritable(root, above):
+        found.breaks(f"{said}, and a run stops there")
+
+
+def _unwritable(root: Path, above: Path) -> Iterator[str]:
+    """Why nothing can be written to a folder; one that is not there yet is not made."""
+    probed = Store(root if root.exists() else above)
+    with contextlib.suppress(OSError):
+        try:
+            probed.check_writable()
+        except UserError as error:
+            yield str(error)

@@ -1,0 +1,203 @@
+"""What runs on a node of a cluster: one trial, as `LocalRun` runs it, beside the results folder or in one of its own."""
+
+import hashlib
+import os
+import queue
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import mgbench
+from mgbench.engines.local import STOPPED, LocalRun
+from mgbench.engines.ray.file_sync import Parcel, Watch, unpack
+from mgbench.interfaces.engine import End, Job, Leases
+from mgbench.recipes.source import Source
+from mgbench.results.record import load_record
+from mgbench.results.store import RECORD, Store
+
+# Answers wait so many seconds, so that many events make one of them.
+GATHER = 0.2
+Told = dict[str, Any] | End | Parcel
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where the command runs: its folder, its code as a hash, its plugins, and what is written in the `token`, a file
+    in the results folder that only who sees this very folder can read (None: it is not to be looked for).
+    """
+
+    folder: Path
+    code: str
+    sources: tuple[Source, ...]
+    token: Path | None
+    secret: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a node is like: whether it has the same code, whether it sees the results folder, which plugin files it lacks."""
+
+    name: str
+    same_code: bool
+    shared: bool
+    lacks: tuple[Source, ...]
+
+
+def code_hash(sources: Sequence[Source]) -> str:
+    """A hash of our own code and of the modules that plugins announce; those given as files travel if they have to."""
+    hashed = hashlib.sha256(_our_code())
+    for source in sorted(sources, key=lambda source: source.name):
+        if not source.target.endswith(".py"):
+            spec = find_spec(source.target)
+            path = Path(spec.origin) if spec and spec.origin else None
+            hashed.update(path.read_bytes() if path and path.is_file() else b"")
+    return hashed.hexdigest()
+
+
+@cache
+def _our_code() -> bytes:
+    root, hashed = Path(mgbench.__file__).parent, hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        hashed.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return hashed.digest()
+
+
+def file_hash(path: Path) -> str:
+    """The SHA-256 sum of a plugin file; nothing where there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+class OnNode:
+    """Trials one after the other on the devices that Ray leased to this process: look around, start, tell until it ended.
+
+    `put` and `get` hand bytes to whatever carries them, and take them from it.
+    """
+
+    def __init__(self, put: Callable[[bytes], Any], get: Callable[[Any], bytes]) -> None:
+        self._put, self._get = put, get
+        self._trial: _Trial | None = None
+
+    def look(self, setting: Setting, files: Sequence[str]) -> Place:
+        """What this node is like; `files` are the hashes of the plugins that are files."""
+        if setting.folder.is_dir():
+            # So that datasets and plugins are found by the paths that the command was given.
+            os.chdir(setting.folder)
+        loose = [source for source in setting.sources if source.target.endswith(".py")]
+        lacks = [source for source, known in zip(loose, files, strict=True) if file_hash(Path(source.target)) != known]
+        shared = setting.token is not None and _reads(setting.token) == setting.secret
+        return Place(os.uname().nodename, code_hash(setting.sources) == setting.code, shared, tuple(lacks))
+
+    def start(self, job: Job, leases: Leases, parcels: Sequence[Parcel] | None, plugins: Sequence[Parcel]) -> None:
+        """Begin. Where there are `parcels`, in a folder of its own that they make up; `plugins` are those it lacks."""
+        home = Path(tempfile.mkdtemp(prefix="mgbench-")) if plugins or parcels is not None else None
+        watch, root = None, job.root
+        if home:
+            unpack(home, plugins, self._get)
+            job = replace(job, sources=tuple(_moved(source, plugins, home) for source in job.sources))
+        if home and parcels is not None:
+            root = home / "results"
+            unpack(root, parcels, self._get)
+            watch = Watch(root)
+        here = replace(job, root=root)
+        self._trial = _Trial(here, leases, home, watch, str(job.root))
+
+    def tell(self, started: None = None) -> list[Told]:
+        """What happened since it was last asked, at least one thing: events, and before them the files that they are about.
+
+        That it was `started` is given as an answer to wait for.
+        """
+        assert self._trial
+        return self._trial.tell(self._put)
+
+    def stop(self) -> None:
+        """As `LocalRun.stop`."""
+        if self._trial:
+            self._trial.run.stop()
+
+    def kill(self) -> None:
+        """As `LocalRun.kill`."""
+        if self._trial:
+            self._trial.run.kill()
+
+
+class _Trial:
+    """One trial at work, watched if it is in a folder of its own, in place of `root`; its `home` goes when it has ended.
+
+    Raises:
+        UserError: if what was leased is not there.
+    """
+
+    def __init__(self, job: Job, leases: Leases, home: Path | None, watch: Watch | None, root: str) -> None:
+        self.run = LocalRun(leases)
+        self._job, self._home, self._watch, self._root = job, home, watch, root
+        self._stage = ""
+        self._events: queue.Queue[dict[str, Any] | End] = queue.Queue()
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def _work(self) -> None:
+        end = STOPPED
+        try:
+            for event in self.run.run([self._job]):
+                if event.end is None:
+                    self._events.put(event.values)
+                else:
+                    end = event.end
+        except Exception as error:
+            end = End("failed", f"{type(error).__name__} on {os.uname().nodename}: {error}")
+        self._events.put(end)
+
+    def tell(self, put: Callable[[bytes], Any]) -> list[Told]:
+        events = [self._events.get()]
+        time.sleep(GATHER)
+        while not self._events.empty():
+            events.append(self._events.get())
+        told = [item for event in events for item in self._with_files(event, put)]
+        if isinstance(told[-1], End) and self._home:
+            shutil.rmtree(self._home, ignore_errors=True)
+        return told
+
+    def _with_files(self, event: dict[str, Any] | End, put: Callable[[bytes], Any]) -> Iterator[Told]:
+        """An event; before one that something came of, the files that are new, so that it is true where it is told."""
+        if self._watch and self._came_of_something(event):
+            self._make_ours(self._watch.root)
+            yield from self._watch.changed(put)
+        if isinstance(event, dict) and "reason" in event:
+            event = {**event, "reason": self._ours(event["reason"])}
+        yield event
+
+    def _came_of_something(self, event: dict[str, Any] | End) -> bool:
+        if isinstance(event, End) or "row" in event:
+            return True
+        before, self._stage = self._stage, event.get("stage", self._stage)
+        return self._stage != before
+
+    def _make_ours(self, root: Path) -> None:
+        """Reasons name the log; let it be the one that is read."""
+        for path in root.glob(f"runs/*/{RECORD}"):
+            record = load_record(path)
+            ours = replace(record, reason=self._ours(record.reason), tail=self._ours(record.tail))
+            if ours != record:
+                Store(root).save_record(ours)
+
+    def _ours(self, text: str) -> str:
+        return text.replace(str(self._job.root), self._root)
+
+
+def _reads(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def _moved(source: Source, plugins: Sequence[Parcel], folder: Path) -> Source:
+    arrived = folder / Path(source.target).name
+    known = {parcel.path for parcel in plugins}
+    return replace(source, target=str(arrived)) if arrived.name in known and source.target.endswith(".py") else source

@@ -1,0 +1,49 @@
+"""Hand the trials of a study to an engine, and record what only who stands outside a trial can know: how it ended."""
+
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from mgbench.interfaces.engine import End, Event, Job, Run
+from mgbench.results.record import ending
+from mgbench.results.store import Store
+from mgbench.trials.plan import Trial
+
+UNSAID = End("failed", "its process ended before it was done")
+
+
+def conduct(
+    engine: Run, store: Store, trials: Sequence[Trial], as_job: Callable[[Trial], Job], show: Callable[[Event], None]
+) -> None:
+    """Run every trial to its end and show every event; the rows that a trial took along are recorded with the reason."""
+    by_key = {trial.key: trial for trial in trials}
+    told: set[str] = set()
+    for event in engine.run([as_job(trial) for trial in trials]):
+        if "row" in event.values:
+            told.add(event.values["row"])
+        if event.end is not None:
+            event = Event(event.job, end=_recorded(store, by_key[event.job.key], told, event.end))
+        show(event)
+
+
+def _recorded(store: Store, trial: Trial, told: Collection[str], end: End) -> End:
+    """Record the rows of a trial of which nothing was told; how it ended after all."""
+    left = [row for row in trial.rows if row.key not in told and not _done(store, row.key)]
+    if not left:
+        return End()
+    end = end if end.status else UNSAID
+    log = store.layout.log(trial.key)
+    for row in left:
+        store.save_record(row.record(end.status or "failed", f"{end.reason} (log: {log})", tail=_tail(log)))
+    return end
+
+
+def _tail(log: Path) -> str:
+    try:
+        return ending(log.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return ""  # it had not begun to print
+
+
+def _done(store: Store, key: str) -> bool:
+    found = store.record(key)
+    return found is not None and found.status == "done"

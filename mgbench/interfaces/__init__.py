@@ -1,0 +1,1 @@
+"""All that a plugin imports: protocols of components, the data that pass between them, randomness, progress."""

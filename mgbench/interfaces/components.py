@@ -1,0 +1,205 @@
+"""What a component of each kind must be able to do, and the names of the shapes that pass between them.
+
+Symbols: B images in a batch; N tokens an image; K codes; D numbers in a continuous token; W width of the network; R rows,
+one a token picked from a batch; C, H, W' channels, height, width of images. Time t runs in [0, 1] and t = 1 is fully masked;
+γ(t) is the share of tokens masked at t. A mask is True where a token is masked. A label of -1 means "no label".
+
+Every component is a frozen dataclass whose fields are its options. Some attributes are optional on all of them: `asks`,
+names of further kinds it needs (its process, and what the process asks, decide what a recipe consists of); an attribute
+called like a kind that has no default of its own (`extractor`, `solver`), the usual answer to it; `check(parts, space)`,
+which raises `Unfit` when the component cannot work with the others; and `files`, paths whose content decides what it does.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+from mgbench.interfaces.data import Features, ImageData, TokenSpace
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
+
+    from mgbench.interfaces.randomness import Streams
+    from mgbench.interfaces.sampling import Request, Requires, SamplerInput, State, Step
+
+# A prediction [R,D] from x [R,D] and a time, and the variance value [R,D] if one was learned: one evaluation of the head.
+Predict = Callable[["Tensor", float], "tuple[Tensor, Tensor | None]"]
+
+
+class Parts(SimpleNamespace):
+    """The components of one recipe by kind; a kind that nothing asks is absent."""
+
+    process: "Process"
+    dataset: "Dataset"
+    tokenizer: "Tokenizer"
+    network: "Network"
+    head: "Head"
+    mask_schedule: "MaskSchedule"
+    masking: "Masking"
+    loss_weighting: "LossWeighting"
+    sampling_schedule: "MaskSchedule"
+    time_grid: "TimeGrid"
+    sampler: "Sampler"
+    guidance_schedule: "GuidanceSchedule"
+    solver: "Solver"
+    code_draw: "CodeDraw"
+    extractor: "Extractor"
+    metrics: "tuple[Metric, ...]"
+    labels: bool
+
+
+class Process(Protocol):
+    """How does an unfinished image become a finished one?
+
+    Optional: `ignores`, settings that mean nothing to it; and `bound`, called as `loss` with `space` after `parts`: an upper
+    bound [B] in nats on −log p of every image's tokens, or None.
+    """
+
+    asks: ClassVar[tuple[str, ...]]
+
+    def build(self, parts: Parts, space: TokenSpace, classes: int) -> "nn.Module":
+        """The model to train. Calls of its child `network` are what NFE counts; its other children are counted beside it."""
+
+    def loss(
+        self, model: "nn.Module", parts: Parts, tokens: "Tensor", labels: "Tensor", generator: "Generator"
+    ) -> "Tensor":
+        """The training loss (a scalar) of a batch of tokens [B,N] or [B,N,D] with labels int64 [B]."""
+
+    def sample(self, model: "nn.Module", parts: Parts, space: TokenSpace, request: "Request") -> Iterator["State"]:
+        """Yield the state after every step; the last one has no token masked."""
+
+
+class Dataset(Protocol):
+    """What are the images?"""
+
+    extractor: ClassVar[str]
+
+    def load(self) -> ImageData:
+        """Read or draw the images; the same options give the same images."""
+
+
+class Tokenizer(Protocol):
+    """What is a token?
+
+    `scales`, which is optional: the sides of the square grids of codes that follow each other, coarse to fine.
+    """
+
+    def build(self, shape: tuple[int, int, int]) -> Any:
+        """A `modules.TokenizerModule`, not yet fitted, for images of this shape (C, H, W').
+
+        Raises:
+            Unfit: if it cannot cut such images.
+        """
+
+
+class Network(Protocol):
+    """What does the model see around a token?"""
+
+    def build(self, space: TokenSpace, classes: int) -> Any:
+        """A `modules.NetworkModule` for such tokens and this many classes (0: no labels at all)."""
+
+
+class Head(Protocol):
+    """What value does a masked token take, given z?"""
+
+    def build(self, space: TokenSpace, width: int) -> Any:
+        """A `modules.HeadModule` for such tokens and a network of this width."""
+
+
+class MaskSchedule(Protocol):
+    """What share of the tokens is masked at time t?"""
+
+    def __call__(self, t: "Tensor") -> "Tensor":
+        """γ(t), elementwise: never falling, about 0 at t = 0 and about 1 at t = 1, differentiable in between."""
+
+
+class Masking(Protocol):
+    """How many tokens of each training image are masked, and which?"""
+
+    def draw(self, schedule: MaskSchedule, batch: int, tokens: int, generator: "Generator") -> "tuple[Tensor, Tensor]":
+        """A mask bool [B,N] with at least one token masked in every row, unless an option says otherwise, and its times [B]."""
+
+
+class LossWeighting(Protocol):
+    """How much does t count in the loss?"""
+
+    def __call__(self, schedule: MaskSchedule, t: "Tensor", mask: "Tensor") -> "Tensor":
+        """The weight [B,N] of every token's loss in the loss of a batch, which is their weighted sum; t [B], mask [B,N].
+
+        The head is trained, and paid for, where the weight is not 0.
+        """
+
+
+class TimeGrid(Protocol):
+    """At which times does sampling stop?"""
+
+    def __call__(self, steps: int) -> "Tensor":
+        """Times float64 [steps + 1] falling from 1 to about 0."""
+
+
+class Sampler(Protocol):
+    """Which tokens are revealed next?
+
+    A method `value_temperature(step) -> float` is optional: the temperature at which a head of codes draws in a step.
+    """
+
+    requires: ClassVar["Requires"]
+
+    def plan(self, schedule: MaskSchedule, space: TokenSpace, times: "Tensor", shared: "Streams") -> Iterable["Step"]:
+        """The steps to take along the times [T + 1], at most T; a step in which no image reveals anything is left out."""
+
+    def choose(self, view: "SamplerInput", step: "Step", rng: "Streams") -> "Tensor":
+        """The mask [B,N] after the step; `rng` has a stream an image. Visible tokens may be masked again."""
+
+
+class GuidanceSchedule(Protocol):
+    """How hard do we push towards the label at this step?"""
+
+    def __call__(self, step: "Step") -> float:
+        """The guidance scale w of u + w (c - u); 1 needs no unconditional pass."""
+
+
+class Solver(Protocol):
+    """How does the head go from noise to a value?
+
+    It asks for `steps` predictions, or for as many as `evaluations` says, a property that is optional. `path` is the way it
+    goes: "noise", along a table of noise and with predictions of the noise, or "velocity", along the straight line
+    x_t = (1 − t) x_0 + t ε and with predictions of ε − x_0.
+    """
+
+    path: ClassVar[Literal["noise", "velocity"]]
+    steps: int
+
+    def solve(self, predict: "Predict", betas: "Tensor", dim: int, rng: "Streams") -> "Tensor":
+        """Values float [R,D]; `rng` has one stream a row. Times are those of the table `betas` float64 [T], whole or between;
+        for "velocity" the table is empty, and times lie in [0, 1].
+        """
+
+
+class CodeDraw(Protocol):
+    """Which codes may be drawn, and how boldly?"""
+
+    def __call__(self, logits: "Tensor") -> "Tensor":
+        """The logits to draw from, float64 [R,K], −∞ for codes left out, from those of the head."""
+
+
+class Extractor(Protocol):
+    """What does an image look like to a metric?"""
+
+    def build(self) -> Any:
+        """An `ExtractorModule`, its weights loaded.
+
+        Raises:
+            UserError: if the weights are not there, or not those that they should be.
+        """
+
+
+class Metric(Protocol):
+    """How far are the images from the real ones?"""
+
+    def __call__(self, generated: Features, reference: Features) -> Mapping[str, float]:
+        """Numbers by name, from features float64 on the CPU.
+
+        Raises:
+            Unfit: if what it needs is not there; the metric is then left out, with this reason.
+        """

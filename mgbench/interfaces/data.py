@@ -1,0 +1,100 @@
+"""What passes between components: real images, the space of their tokens, and the features a metric compares.
+
+Symbols as in `mgbench.interfaces.components`.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+UNLABELLED = -1
+
+
+@dataclass(frozen=True)
+class TokenSpace:
+    """What a tokenizer's tokens are: `length` of them an image, codes out of `codes` or vectors of `dim` numbers."""
+
+    length: int
+    dim: int
+    codes: int | None = None
+    grid: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """Real images uint8 [M,C,H,W'] and their labels int64 [M] (None: no labels), for training and held out."""
+
+    train: "Tensor"
+    train_labels: "Tensor | None"
+    test: "Tensor"
+    test_labels: "Tensor | None"
+    class_names: tuple[str, ...] = ()
+    licence: str = ""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of every image."""
+        channels, height, width = self.train.shape[1:]
+        return channels, height, width
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of every pixel and label (16 hexadecimal digits)."""
+        hashed = hashlib.sha256()
+        for part in (self.train, self.train_labels, self.test, self.test_labels):
+            if part is not None:
+                hashed.update(repr((tuple(part.shape), part.dtype)).encode())
+                hashed.update(part.contiguous().numpy().tobytes())
+        return hashed.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """The mean [F] and the covariance [F,F] of features, float64, that others took of more images than are at hand."""
+
+    mean: "Tensor"
+    covariance: "Tensor"
+
+
+@dataclass(frozen=True)
+class Features:
+    """What an extractor says of M images: features [M,F]; where it has them, class logits [M,K] and spatial features [M,S],
+    the values of a few channels at every place; and the labels asked for [M].
+
+    `images` uint8 [M,3,H,W'] and the `extractor` they were seen through are for metrics that look for themselves. A
+    reference that others published has `statistics` (and perhaps `spatial_statistics`), and few rows or none.
+    """
+
+    features: "Tensor"
+    logits: "Tensor | None" = None
+    labels: "Tensor | None" = None
+    spatial: "Tensor | None" = None
+    images: "Tensor | None" = None
+    extractor: "ExtractorModule | None" = None
+    statistics: Statistics | None = None
+    spatial_statistics: Statistics | None = None
+
+    def first(self, count: int) -> "Features":
+        """Of the first so many images."""
+        names = ("logits", "labels", "spatial", "images")
+        found: dict[str, Any] = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return replace(self, features=self.features[:count], **{name: rows[:count] for name, rows in found.items()})
+
+
+class ExtractorModule(Protocol):
+    """A `torch.nn.Module` in evaluation mode; `id` is its name with a hash of its weights.
+
+    Three attributes are optional. `plain`: scores are written without its name, because the metrics are named for it, as FID
+    is for one Inception network. `classes`: the names of the classes that its logits are of (without them, those of the data).
+    `side`: images float in [0, 255] of this size are seen as they are, so that others may resize.
+    """
+
+    id: str
+
+    def __call__(self, images: "Tensor") -> Features:
+        """Features (and logits) of images uint8 [B,3,H,W']."""

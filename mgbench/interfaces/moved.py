@@ -1,0 +1,52 @@
+"""Old paths of modules that plugins were told to import: they work for one version, with a DeprecationWarning."""
+
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+# What docs/plugins.md and the bundled plugins imported before modules lay by subject; where names went to several modules, all.
+MOVED = {
+    "mgbench.bibtex": ("mgbench.interfaces.bibtex",),
+    "mgbench.components.blocks": ("mgbench.components.networks.blocks",),
+    "mgbench.components.maskings": ("mgbench.components.schedules.maskings",),
+    "mgbench.components.noise": ("mgbench.components.heads.noise_schedule",),
+    "mgbench.components.selection": ("mgbench.components.samplers.plans",),
+    "mgbench.components.solvers": ("mgbench.components.heads.solvers",),
+    "mgbench.jobs": ("mgbench.interfaces.engine",),
+    "mgbench.kinds": ("mgbench.interfaces.components", "mgbench.interfaces.data"),
+    "mgbench.modules": ("mgbench.interfaces.modules",),
+    "mgbench.recipe": ("mgbench.recipes.recipe", "mgbench.recipes.kinds", "mgbench.recipes.keys"),
+    "mgbench.record": ("mgbench.results.record", "mgbench.results.layout", "mgbench.results.schema"),
+    "mgbench.spec": ("mgbench.recipes.spec",),
+    "mgbench.steps": ("mgbench.interfaces.sampling",),
+    "mgbench.streams": ("mgbench.interfaces.randomness",),
+    "mgbench.tracking": ("mgbench.interfaces.tracking",),
+}
+
+
+class MovedFinder(MetaPathFinder, Loader):
+    """Find an old module as a view of the modules that its names moved to."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The spec of a module that moved, None for every other."""
+        return ModuleSpec(fullname, self) if fullname in MOVED else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Fill the old module with the names of the new ones, and say where they are now."""
+        homes = MOVED[module.__name__]
+        warnings.warn(f"{module.__name__} moved: import from {' or '.join(homes)}", DeprecationWarning, stacklevel=2)
+        for home in homes:
+            names = vars(import_module(home))
+            vars(module).update({name: value for name, value in names.items() if not name.startswith("__")})
+
+
+def install() -> None:
+    """Let old paths be found, after everything that really exists."""
+    if not any(isinstance(finder, MovedFinder) for finder in sys.meta_path):
+        sys.meta_path.append(MovedFinder())

@@ -1,0 +1,116 @@
+"""Everything that decides one run."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_type_hints
+
+from mgbench.errors import UserError, suggestion
+from mgbench.recipes.kinds import KINDS, Decides
+from mgbench.recipes.spec import Count, Index, NotNegative, Positive, Share, Spec, checked
+
+
+def _setting(decides: Decides, default: Any) -> Any:
+    return field(default=default, metadata={"decides": decides})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A spec per kind (None: the default of the kind), the budget and the seed.
+
+    Raises:
+        UserError: if a value does not fit its field.
+    """
+
+    process: Spec | None = None
+    dataset: Spec | None = None
+    tokenizer: Spec | None = None
+    network: Spec | None = None
+    head: Spec | None = None
+    mask_schedule: Spec | None = None
+    masking: Spec | None = None
+    loss_weighting: Spec | None = None
+    sampling_schedule: Spec | None = None
+    time_grid: Spec | None = None
+    sampler: Spec | None = None
+    guidance_schedule: Spec | None = None
+    solver: Spec | None = None
+    code_draw: Spec | None = None
+    extractor: Spec | None = None
+    metrics: tuple[Spec, ...] = field(
+        default=(Spec("fid"), Spec("kid"), Spec("accuracy")), metadata={"decides": "scores"}
+    )
+
+    labels: bool = _setting("model", True)
+    train_steps: Count = _setting("model", 1000)
+    batch_size: Count = _setting("model", 64)
+    learning_rate: Positive = _setting("model", 1e-3)
+    warmup_steps: Index = _setting("model", 50)
+    lr_decay: Literal["constant", "cosine"] = _setting("model", "constant")
+    weight_decay: NotNegative = _setting("model", 0.02)
+    clip: Positive = _setting("model", 3.0)
+    ema: Share = _setting("model", 0.999)
+    precision: Literal["auto", "float32", "bfloat16"] = _setting("model", "auto")
+    seed: Index = _setting("model", 0)
+    sampling_steps: Count = _setting("images", 16)
+    balanced_labels: bool = _setting("images", True)
+    samples: Index = _setting("images", 0)
+
+    def __post_init__(self) -> None:
+        types = get_type_hints(Recipe, include_extras=True)
+        for name in types:
+            value = _read_field(name, getattr(self, name))
+            object.__setattr__(self, name, checked(types[name], value, f"recipe: {name}"))
+
+    @classmethod
+    def of(cls, **fields: Any) -> "Recipe":
+        """A recipe with some fields given, specs as text: `Recipe.of(mask_schedule="exp(rate=3)")`; raises as `change`."""
+        return cls().change(**fields)
+
+    def change(self, **fields: Any) -> "Recipe":
+        """The same recipe with some fields replaced.
+
+        Raises:
+            UserError: if there is no such field or the value does not fit it.
+        """
+        for name in fields:
+            check_field(name)
+        return dataclasses.replace(self, **fields)
+
+    def spelled(self) -> dict[str, Any]:
+        """Every field in plain values: specs as they are spelled."""
+        return {item.name: plain(getattr(self, item.name)) for item in dataclasses.fields(self)}
+
+
+def _read_field(name: str, value: Any) -> Any:
+    if name in KINDS and isinstance(value, str):
+        return Spec.parse(value)
+    if name == "metrics":
+        specs = (value,) if isinstance(value, str | Spec) else value
+        texts = isinstance(specs, tuple | list) and all(isinstance(item, str | Spec) for item in specs)
+        return tuple(Spec.parse(item) for item in specs) if texts else value
+    return value
+
+
+def plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Spec) else value
+
+
+FIELDS: dict[str, dataclasses.Field[Any]] = {item.name: item for item in dataclasses.fields(Recipe)}
+
+
+def check_field(name: str) -> None:
+    """Refuse a name that is no field of a recipe.
+
+    Raises:
+        UserError: with the nearest name.
+    """
+    if name not in FIELDS:
+        raise UserError(f"a recipe has no field {name!r}; {suggestion(name, FIELDS)}")
+
+
+def decides(name: str) -> Decides:
+    """What a field of a recipe decides first: the tokens, the model, the images or only the scores."""
+    stage: Decides = KINDS[name].decides if name in KINDS else FIELDS[name].metadata["decides"]
+    return stage

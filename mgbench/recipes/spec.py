@@ -1,0 +1,196 @@
+"""A component's spelling, `exp(rate=5.0)`: the same in a recipe, on the command line, in a result and in a legend."""
+
+import ast
+import dataclasses
+import keyword
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, Gt, Le
+from pydantic import AllowInfNan, TypeAdapter, ValidationError
+
+from mgbench.errors import UserError, suggestion
+
+T = TypeVar("T")
+Value = Any  # bool, int, float, str, None, a Spec, or a tuple of these
+
+# Words that read as something other than themselves, as TOML and JSON write them.
+_WORDS = {"true": True, "false": False}
+
+# The ranges that options are made of.
+Positive = Annotated[float, Gt(0), AllowInfNan(False)]
+NotNegative = Annotated[float, Ge(0), AllowInfNan(False)]
+Share = Annotated[float, Ge(0), Le(1)]
+Count = Annotated[int, Gt(0)]
+Index = Annotated[int, Ge(0)]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Mark an option that is itself a component: `inner: Annotated[GuidanceSchedule, Part("guidance_schedule")]`."""
+
+    kind: str
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A name with options, not yet looked up: `Spec("exp", options=(("rate", 5.0),))` is spelled `exp(rate=5.0)`."""
+
+    name: str
+    args: tuple[Any, ...] = ()
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        given = [_spell(value) for value in self.args]
+        given += [f"{name}={_spell(value)}" for name, value in self.options]
+        return f"{self.name}({', '.join(given)})" if given else self.name
+
+    @classmethod
+    def parse(cls, text: "str | Spec") -> "Spec":
+        """Read `name` or `name(value, option=value, …)`.
+
+        Raises:
+            UserError: if the text is not one of the two.
+        """
+        if isinstance(text, Spec):
+            return text
+        value = parse_value(text) if isinstance(text, str) else text
+        if isinstance(value, Spec):
+            return value
+        if isinstance(value, str):
+            return cls(value)
+        raise UserError(f"{text!r} is not a spec: write a name, or name(option=value, …)")
+
+
+def parse_value(text: str) -> Value:
+    """Read one value: a number, a word, a list, or a component with options.
+
+    Raises:
+        UserError: if the text does not read as one value.
+    """
+    values = parse_values(text)
+    if len(values) != 1:
+        raise UserError(f"{text!r} is not one value: write a number, a word, or name(option=value, …)")
+    return values[0]
+
+
+def parse_values(text: str) -> tuple[Value, ...]:
+    """Read values separated by commas; commas inside parentheses do not separate.
+
+    Raises:
+        UserError: if the text cannot be read.
+    """
+    try:
+        tree = ast.parse(f"[{text.strip()}]", mode="eval").body
+        if not isinstance(tree, ast.List):
+            raise ValueError
+        return tuple(_value(node) for node in tree.elts)
+    except (SyntaxError, ValueError):
+        raise UserError(f"cannot read {text!r}: write values such as 0.5, cosine or exp(rate=5.0)") from None
+
+
+def _value(node: ast.expr) -> Value:
+    match node:
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords) if all(word.arg for word in keywords):
+            options = tuple((str(word.arg), _value(word.value)) for word in keywords)
+            return Spec(name, tuple(_value(arg) for arg in args), options)
+        case ast.Name(id=name):
+            return _WORDS.get(name, name)
+        case ast.List(elts=items) | ast.Tuple(elts=items):
+            return tuple(_value(item) for item in items)
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
+            return -number
+        case ast.Constant(value=bool() | int() | float() | str() | None as value):
+            return value
+    raise ValueError
+
+
+def _spell(value: Value) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(_spell(item) for item in value)}]"
+    if isinstance(value, str) and value.isidentifier() and not keyword.iskeyword(value) and value not in _WORDS:
+        return value
+    return str(value) if isinstance(value, Spec) else repr(value)
+
+
+def hints(maker: type) -> dict[str, Any]:
+    """The options of a component and their types, in order, read from its dataclass fields."""
+    types = get_type_hints(maker, include_extras=True)
+    return {field.name: types[field.name] for field in dataclasses.fields(maker) if field.init}
+
+
+def defaults(maker: type) -> dict[str, Any]:
+    """The default of every option that has one."""
+    found = {}
+    for field in dataclasses.fields(maker):
+        if field.init and field.default is not dataclasses.MISSING:
+            found[field.name] = field.default
+        elif field.init and field.default_factory is not dataclasses.MISSING:
+            found[field.name] = field.default_factory()
+    return found
+
+
+def part_kind(hint: Any) -> str | None:
+    """The kind of an option that is a component, or None for a plain value."""
+    marks = [mark for mark in get_args(hint)[1:] if isinstance(mark, Part)] if get_origin(hint) is Annotated else []
+    return marks[0].kind if marks else None
+
+
+def bind(maker: type, spec: Spec) -> dict[str, Value]:
+    """Give every argument of `spec` the name of the option it fills.
+
+    Raises:
+        UserError: if there is no such option, one is given twice, or there are too many.
+    """
+    names = list(hints(maker))
+    if len(spec.args) > len(names):
+        raise UserError(f"{spec}: {spec.name} takes at most {len(names)} options, {', '.join(names) or 'none'}")
+    given = list(zip(names, spec.args, strict=False)) + [
+        (_current(maker, spec, name), value) for name, value in spec.options
+    ]
+    for name, _ in given:
+        if name not in names:
+            raise UserError(f"{spec}: {spec.name} has no option {name!r}; {suggestion(name, names)}")
+    if len(dict(given)) < len(given):
+        raise UserError(f"{spec}: an option is given twice")
+    return dict(given)
+
+
+def _current(maker: type, spec: Spec, name: str) -> str:
+    """The present name of an option, which for one version may be given by its former name (`former_options` of the maker)."""
+    renamed: Mapping[str, str] = getattr(maker, "former_options", {})
+    if name not in renamed:
+        return name
+    warnings.warn(f"{spec}: the option {name!r} is now called {renamed[name]!r}", FutureWarning, stacklevel=2)
+    return renamed[name]
+
+
+def checked(hint: Any, value: Any, where: str) -> Any:
+    """Check one value against a type with its range, without converting anything but int to float.
+
+    Raises:
+        UserError: naming the option (`where`), the value and what it takes.
+    """
+    try:
+        return TypeAdapter(hint).validate_python(value, strict=True)
+    except ValidationError as error:
+        reasons = " or ".join(dict.fromkeys(item["msg"].removeprefix("Input should be ") for item in error.errors()))
+        shown = value if isinstance(value, Spec) else repr(value)
+        raise UserError(f"{where} is {shown}, and should be {reasons}") from None
+
+
+def make(maker: type[T], options: Mapping[str, Any], where: str) -> T:
+    """Make a component from options that were checked.
+
+    Raises:
+        UserError: if one is missing, or the component refuses the combination.
+    """
+    missing = [name for name in hints(maker) if name not in options and name not in defaults(maker)]
+    if missing:
+        raise UserError(f"{where}: needs {', '.join(missing)}")
+    try:
+        return maker(**options)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from None

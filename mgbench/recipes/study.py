@@ -1,0 +1,190 @@
+"""A study: base recipes by method name, what varies, and the seeds; from the command line or from a file."""
+
+import itertools
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mgbench.errors import UserError, suggestion
+from mgbench.recipes.recipe import FIELDS, Recipe, check_field
+from mgbench.recipes.spec import Index, checked
+
+DEFAULT_STEPS = (1, 2, 4, 8, 16, 32)
+_STEPS = "sampling_steps"
+_FILE_KEYS: dict[str, Any] = {
+    "name": str,
+    "plugins": list[str],
+    "methods": list[str],
+    "seeds": list[Index],
+    "set": dict[str, Any],
+    "vary": dict[str, Any],
+    "recipes": dict[str, dict[str, Any]],
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """Base recipes by method name, the values to vary by field, and the seeds.
+
+    `given` are the fields of each method that were set by who runs the study (a method that is not in it: all of them).
+    """
+
+    name: str
+    recipes: Mapping[str, Recipe]
+    vary: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    seeds: tuple[int, ...] = ()
+    given: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def expand(self) -> Iterator[tuple[str, Recipe]]:
+        """Every (method, recipe) of the grid; seeds vary slowest, so that a stopped study has whole seeds.
+
+        Without seeds, each recipe keeps its own.
+
+        Raises:
+            UserError: if `vary` names no field or a value does not fit its field.
+        """
+        for name in self.vary:
+            check_field(name)
+        for seed, (method, base) in itertools.product(self.seeds or (None,), self.recipes.items()):
+            seeded = base if seed is None else base.change(seed=seed)
+            for values in itertools.product(*self.vary.values()):
+                yield method, seeded.change(**dict(zip(self.vary, values, strict=True)))
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a user asked for, before the plugins that bring the recipes are loaded.
+
+    `changes` are fields set in every recipe; `own` are further recipes, each a `base` method with fields changed.
+    """
+
+    name: str = ""
+    plugins: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    vary: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def study(self, offered: Mapping[str, Mapping[str, Recipe]]) -> Study:
+        """The study, given the recipes that each plugin offers.
+
+        Raises:
+            UserError: if a method or field does not exist, or there is nothing to run.
+        """
+        known = {method: recipe for recipes in offered.values() for method, recipe in recipes.items()}
+        own = {name: _own_recipe(name, fields, known) for name, fields in self.own.items()}
+        chosen = {method: recipe for plugin in self.plugins for method, recipe in offered.get(plugin, {}).items()}
+        chosen = {**chosen, **own} if self.plugins else own or known
+        if self.methods:
+            chosen = {method: _method(method, {**known, **own}) for method in self.methods}
+        if not chosen:
+            raise UserError(
+                f"{', '.join(self.plugins) or 'no plugin'} brings no recipes; name a plugin that does with --plugins"
+            )
+        recipes = {method: recipe.change(**self.changes) for method, recipe in chosen.items()}
+        vary = dict(self.vary)
+        for axis, values in vary.items():
+            if not values:
+                raise UserError(f"{axis} is to be varied, but over no values; give some, or leave it out")
+        if _STEPS not in vary and _STEPS not in self.changes:
+            vary[_STEPS] = DEFAULT_STEPS
+        given = {method: frozenset({*self.changes, *vary, *self.own.get(method, ())}) for method in recipes}
+        return Study(_folder_name(self.name or "-".join(self.plugins) or "all"), recipes, vary, self.seeds, given)
+
+    def over(self, other: "Outline") -> "Outline":
+        """This outline where it says something, and the other where it does not; fields and axes are joined."""
+        return Outline(
+            self.name or other.name,
+            self.plugins or other.plugins,
+            self.methods or other.methods,
+            self.seeds or other.seeds,
+            {**other.changes, **self.changes},
+            {**{axis: values for axis, values in other.vary.items() if axis not in self.changes}, **self.vary},
+            {**other.own, **self.own},
+        )
+
+
+def _folder_name(name: str) -> str:
+    """A study's name is also a file's and a folder's.
+
+    Raises:
+        UserError: if it could lead elsewhere.
+    """
+    if not re.fullmatch(r"\w[\w.+ -]*", name):
+        raise UserError(f"a study cannot be called {name!r}; take letters, digits, dots and dashes")
+    return name
+
+
+def _method(name: str, known: Mapping[str, Recipe]) -> Recipe:
+    if name not in known:
+        raise UserError(f"no method is called {name!r}; {suggestion(name, known)}")
+    return known[name]
+
+
+def _own_recipe(name: str, fields: Mapping[str, Any], known: Mapping[str, Recipe]) -> Recipe:
+    changed = dict(fields)
+    base = checked(str | None, changed.pop("base", None), f"recipes.{name}: base")
+    recipe = Recipe() if base is None else _method(base, known)
+    return recipe.change(**changed)
+
+
+def read_study(path: Path) -> Outline:
+    """Read a study file (TOML).
+
+    Raises:
+        UserError: with the file, the line and the nearest key, if it cannot be read or a key is unknown.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
+    except OSError as error:
+        raise UserError(f"cannot read the study file {path}: {(error.strerror or str(error)).lower()}") from None
+    except ValueError as error:
+        raise UserError(f"{path} is no TOML file: {error}") from None
+    _check_keys(path, text, "", content, _FILE_KEYS)
+    for key, value in content.items():
+        content[key] = checked(_FILE_KEYS[key], value, f"{path}, line {_line_of(key, '', text)}: {key}")
+    for table in ("set", "vary"):
+        _check_keys(path, text, table, content.get(table, {}), FIELDS)
+    for name, fields in content.get("recipes", {}).items():
+        _check_keys(path, text, f"recipes.{name}", fields, ("base", *FIELDS))
+    return Outline(
+        content.get("name", path.stem),
+        tuple(content.get("plugins", ())),
+        tuple(content.get("methods", ())),
+        tuple(content.get("seeds", ())),
+        content.get("set", {}),
+        {axis: _listed(values) for axis, values in content.get("vary", {}).items()},
+        content.get("recipes", {}),
+    )
+
+
+def _check_keys(path: Path, text: str, table: str, keys: Iterable[str], known: Iterable[str]) -> None:
+    for key in keys:
+        if key not in known:
+            where = f"{path}, line {_line_of(key, table, text)}"
+            what = f"[{table}] has no key" if table else "a study file has no key"
+            raise UserError(f"{where}: {what} {key!r}; {suggestion(key, known)}")
+
+
+def _line_of(key: str, table: str, text: str) -> int:
+    """The line that sets a key of a table (`""`: the top), or that opens the table of that name."""
+    inside = not table
+    named = re.compile(rf"[\"']?{re.escape(key)}[\"']?\s*[=.]")
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]", line)
+        if header:
+            inside = header[1] == table
+            if not table and header[1].partition(".")[0] == key:
+                return number
+        elif inside and named.match(line.strip()):
+            return number
+    return next((number for number, line in enumerate(text.splitlines(), 1) if key in line), 1)
+
+
+def _listed(values: Any) -> tuple[Any, ...]:
+    return tuple(values) if isinstance(values, list) else (values,)

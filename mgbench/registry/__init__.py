@@ -1,0 +1,1 @@
+"""What the loaded plugins offer, and how a recipe becomes components and keys."""

@@ -1,0 +1,225 @@
+"""Find plugins, load them one by one, and keep what they offer; a plugin that fails takes nothing else down."""
+
+import dataclasses
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Iterable, Mapping
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from mgbench import components, hookspecs
+from mgbench.errors import UserError, suggestion
+from mgbench.interfaces import bibtex
+from mgbench.interfaces.tracking import LIFE_HOOKS
+from mgbench.recipes.recipe import Recipe
+from mgbench.recipes.source import Source
+from mgbench.recipes.spec import hints
+from mgbench.registry.registry import LifeHooks, Offer, Registry
+
+GROUP = "mgbench"
+# By name, because their room lies above this one.
+ENGINES = ("mgbench.engines.local", "mgbench.engines.ray.engine")
+RECIPE_HOOK, REFERENCE_HOOK = NO_COMPONENTS = ("mgbench_recipes", "mgbench_references")
+
+
+def installed() -> dict[str, Source]:
+    """The plugins that installed distributions announce, by name; nothing is imported."""
+    return {entry.name: Source(entry.name, entry.value, _distribution(entry)) for entry in entry_points(group=GROUP)}
+
+
+def _distribution(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else ""
+
+
+def ours() -> dict[str, Source]:
+    """The files of `mgbench.components` and our engines, which come through the same hooks as everybody's."""
+    package = f"{components.__name__}."
+    modules = [module.name for module in pkgutil.walk_packages(components.__path__, package) if not module.ispkg]
+    found = {name.removeprefix(package): name for name in [*modules, *ENGINES]}
+    return {name: Source(name, target, "mgbench") for name, target in found.items()}
+
+
+def find(wanted: str) -> Source:
+    """A plugin by its announced name, by the path of a file, or as a module.
+
+    Raises:
+        UserError: if there is none; with the nearest name.
+    """
+    if wanted.endswith(".py"):
+        path = Path(wanted)
+        if not path.is_file():
+            raise UserError(f"there is no plugin file {wanted!r}; give the path of a .py file that exists")
+        return Source(path.stem, str(path.resolve()))
+    known = installed()
+    if wanted in known:
+        return known[wanted]
+    if "." in wanted and _is_module(wanted):
+        return Source(wanted.rpartition(".")[2], wanted)
+    raise UserError(f"no plugin is called {wanted!r}; {suggestion(wanted, known)} (a path to a .py file works too)")
+
+
+def _is_module(name: str) -> bool:
+    if not all(part.isidentifier() for part in name.split(".")):
+        return False
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+    except Exception:
+        return True  # it is there, and fails when its package is imported: let the import say how
+
+
+def load(wanted: Iterable[Source] = ()) -> Registry:
+    """Load our components, all installed plugins, and those that are `wanted` by path or module.
+
+    Raises:
+        UserError: if one of the `wanted` does not load, or has the name of another; others that fail become `problems`.
+    """
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(hookspecs)
+    registry = Registry()
+    sources = {**ours(), **installed()}
+    asked = tuple(wanted)
+    for source in asked:
+        if sources.setdefault(source.name, source).target != source.target:
+            other = sources[source.name].target
+            raise UserError(f"there is a plugin {source.name!r} already ({other}); rename {source.target}")
+    for source in sources.values():
+        try:
+            _add(manager, registry, source)
+        except UserError as error:
+            if source in asked or source.name in ours():
+                raise
+            registry.problems[source.name] = str(error)
+    return registry
+
+
+def _add(manager: pluggy.PluginManager, registry: Registry, source: Source) -> None:
+    module = _import(source)
+    try:
+        manager.register(module, name=source.name)
+        manager.check_pending()
+        offers = _collect(manager, source.name)
+        _check_clashes(registry, source.name, offers)
+    except Exception as error:
+        if manager.has_plugin(source.name):
+            manager.unregister(name=source.name)
+        raise UserError(f"plugin {source.name!r} ({source.target}): {_sentence(error)}") from error
+    registry.docstrings[source.name] = module.__doc__ or ""
+    registry.sources[source.name] = source
+    if life := _life(manager, source.name):
+        registry.life[source.name] = life
+    for hook, items in offers.items():
+        if hook in NO_COMPONENTS:
+            _by_plugin(registry, hook)[source.name] = items
+        else:
+            offered = {name: Offer(maker, source.name) for name, maker in items.items()}
+            registry.offers.setdefault(hook, {}).update(offered)
+
+
+def _collect(manager: pluggy.PluginManager, plugin: str) -> dict[str, dict[str, Any]]:
+    """What one plugin offers by hook and name, looked over, so that nonsense is found here and not in the middle of a run."""
+    offers = {}
+    for hook, implementation in _implemented(manager, plugin).items():
+        if hook not in LIFE_HOOKS:
+            offered = implementation.function()
+            if not isinstance(offered, Mapping):
+                raise UserError(f"{hook} returns {offered!r}, and should return a dict of names and makers")
+            for name, item in offered.items():
+                _look_over(hook, name, item)
+            offers[hook] = dict(offered)
+    return offers
+
+
+def _life(manager: pluggy.PluginManager, plugin: str) -> LifeHooks:
+    """The hooks of a run's life that a plugin has, which are not called here."""
+    found = _implemented(manager, plugin)
+    return {hook: partial(_call, found[hook]) for hook in LIFE_HOOKS if hook in found}
+
+
+def _call(implementation: pluggy.HookImpl, **said: Any) -> object:
+    """As pluggy calls: with those of the arguments that the function takes."""
+    return implementation.function(*(said[name] for name in implementation.argnames))
+
+
+def _implemented(manager: pluggy.PluginManager, plugin: str) -> dict[str, pluggy.HookImpl]:
+    """The hooks that a plugin has, by name."""
+    found = {}
+    for hook in vars(manager.hook).values():
+        for implementation in hook.get_hookimpls() if isinstance(hook, pluggy.HookCaller) else ():
+            if implementation.plugin_name == plugin:
+                if implementation.wrapper or implementation.hookwrapper:
+                    raise UserError(f"{hook.name} is a wrapper, and there is nothing to wrap; take a plain @hookimpl")
+                found[hook.name] = implementation
+    return found
+
+
+def _look_over(hook: str, name: Any, item: Any) -> None:
+    if hook == REFERENCE_HOOK:
+        if not isinstance(item, str) or bibtex.key(item) != name:
+            raise UserError(f"{hook} offers {name!r} as {item!r}, which is no BibTeX entry of that key")
+        return
+    if hook == RECIPE_HOOK:
+        if not isinstance(item, Recipe):
+            raise UserError(f"{hook} offers {name!r} as {item!r}, which is no Recipe")
+        return
+    if not isinstance(name, str) or not name.isidentifier():
+        raise UserError(f"{hook} offers the name {name!r}; take letters, digits and underscores")
+    if not (isinstance(item, type) and dataclasses.is_dataclass(item)):
+        raise UserError(f"{hook} offers {name!r} as {item!r}, which is no dataclass")
+    hints(item)
+
+
+def _check_clashes(registry: Registry, plugin: str, offers: dict[str, dict[str, Any]]) -> None:
+    for hook, items in offers.items():
+        for name in items:
+            owner = _owner(registry, hook, name)
+            if owner:
+                raise UserError(f"plugins {owner!r} and {plugin!r} both offer {name!r} ({hook}); rename one of them")
+
+
+def _owner(registry: Registry, hook: str, name: str) -> str | None:
+    if hook in NO_COMPONENTS:
+        return next((plugin for plugin, items in _by_plugin(registry, hook).items() if name in items), None)
+    offer = registry.offers.get(hook, {}).get(name)
+    return offer.plugin if offer else None
+
+
+def _by_plugin(registry: Registry, hook: str) -> dict[str, dict[str, Any]]:
+    """Where the registry keeps, by plugin, what is no component."""
+    return registry.recipes if hook == RECIPE_HOOK else registry.references
+
+
+def _import(source: Source) -> ModuleType:
+    try:
+        return _import_file(source) if source.target.endswith(".py") else importlib.import_module(source.target)
+    except (Exception, SystemExit) as error:
+        raise UserError(f"plugin {source.name!r} ({source.target}) does not import: {_sentence(error)}") from error
+
+
+def _import_file(source: Source) -> ModuleType:
+    name = source.module
+    spec = importlib.util.spec_from_file_location(name, source.target)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look their module up by name while they are made.
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _sentence(error: BaseException) -> str:
+    said = " ".join(str(error).split())
+    return said if isinstance(error, UserError) else f"{type(error).__name__}: {said}"

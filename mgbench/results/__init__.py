@@ -1,0 +1,1 @@
+"""What runs leave behind, and where: records, files, the results folder. Nothing here imports torch."""

@@ -1,0 +1,263 @@
+"""Every file of a results folder, looked at: is it what was written, and if not, what does that cost and what is to be done?"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mgbench.errors import UserError
+from mgbench.results.files import difference, is_whole_archive
+from mgbench.results.layout import Layout
+from mgbench.results.maintenance.findings import (
+    REMOVED,
+    Checkup,
+    Finding,
+    is_abandoned,
+    is_folder,
+    readable,
+    told,
+    within,
+)
+from mgbench.results.maintenance.inventory import counted, unused
+from mgbench.results.record import ARRAYS, Record, load_record, load_study
+from mgbench.results.schema import Corrupt, read_sealed
+from mgbench.results.store import CHECKPOINT, MANIFEST, RECORD, Store, listed, read_checkpoint
+
+
+def examine(root: Path, looked: Callable[[Checkup], None] = lambda checkup: None) -> Checkup:
+    """Look at every file of a results folder; `looked` is told after each of its folders.
+
+    Raises:
+        UserError: if it is no results folder.
+    """
+    if root.exists() and not root.is_dir():
+        raise UserError(f"{root} is no folder; name the one that 'mgbench run' wrote its results to")
+    checkup = Checkup(root)
+    for path in within(checkup, root):
+        if path.name not in ROOMS:
+            checkup.note("unknown", path)
+        elif is_folder(checkup, path):
+            for inner in within(checkup, path):
+                with readable(checkup, inner):
+                    ROOMS[path.name](checkup, inner)
+                looked(checkup)
+    _newer(checkup)
+    # Rows that cannot be read refer to something all the same.
+    if not checkup.broken and "aside" not in checkup.told:
+        _unused(checkup)
+    checkup.findings += [told(checkup, about, paths) for about, paths in checkup.told.items()]
+    return checkup
+
+
+def mend(checkup: Checkup) -> list[str]:
+    """Set aside or remove what can be; what was done, as sentences.
+
+    Raises:
+        UserError: if the folder cannot be written.
+    """
+    store = Store(checkup.root)
+    store.check_writable()
+    for finding in checkup.findings:
+        if finding.mend:
+            finding.mend(store)
+    left = [path for about in REMOVED for path in checkup.told.get(about, ())]
+    return [*store.notes, *(f"{path} is removed" for path in left)]
+
+
+def _newer(checkup: Checkup) -> None:
+    paths = checkup.told.pop("newer", [])
+    if paths:
+        said = (
+            f"{counted(len(paths), 'file')} of a newer mgbench ({paths[0]}), which this one cannot read; update mgbench"
+        )
+        checkup.findings.append(Finding(said, tuple(paths), True))
+
+
+def _look_at_row(checkup: Checkup, folder: Path) -> None:
+    if not is_folder(checkup, folder):
+        return
+    inside = {path.name: path for path in within(checkup, folder)}
+    path = inside.pop(RECORD, None)
+    if path is None:
+        _count(checkup, inside)
+        checkup.note("unfinished", folder)
+        return
+    checkup.count(path)
+    try:
+        record = load_record(path)
+        if record.key != folder.name:
+            raise Corrupt(f"it is the record of {record.key}")
+    except Corrupt as reason:
+        _count(checkup, inside)
+        costs = "reports lack its row"
+        checkup.breaks(path, f"not what was written, {reason}", costs, lambda store: _drop(store.record(folder.name)))
+        return
+    _look_beside(checkup, folder, record, inside)
+
+
+def _count(checkup: Checkup, inside: dict[str, Path]) -> None:
+    """Note files of which nothing says what they should be."""
+    for path in inside.values():
+        checkup.count(path)
+
+
+def _drop(found: object) -> None:
+    """Reading through the store sets aside what is broken; what it gives back is of no interest."""
+
+
+def _look_beside(checkup: Checkup, folder: Path, record: Record, inside: dict[str, Path]) -> None:
+    for name, checksum in record.files.items():
+        path = inside.pop(name, folder / name)
+        reason = difference(path, checksum)
+        if reason and not path.exists() and (folder / f"{name}.corrupt").exists():
+            checkup.note("waiting", folder)
+            continue
+        checkup.count(path)
+        if reason:
+            costs = "reports lack what it shows, and the row counts as not computed"
+            checkup.breaks(path, reason, costs, lambda store: _set_row_aside(store, folder))
+    for path in inside.values():
+        checkup.count(path)
+        # Records of the first schemas say nothing of what lies beside them.
+        if record.files:
+            checkup.note("unknown", path)
+
+
+def _set_row_aside(store: Store, folder: Path) -> None:
+    """Set aside what is broken; where it is gone, the record, so that the row does not count as whole."""
+    files = load_record(folder / RECORD).files if (folder / RECORD).exists() else {}
+    _drop(store.record(folder.name))
+    gone = [name for name in files if not (folder / name).exists() and not (folder / f"{name}.corrupt").exists()]
+    if gone:
+        store.set_aside(folder / RECORD, f"{gone[0]} is missing")
+
+
+def _published(costs: str) -> Callable[[Checkup, Path], None]:
+    """How to look at a folder with a manifest; `costs` is what it costs that something in it is broken."""
+
+    def look(checkup: Checkup, folder: Path) -> None:
+        if not is_folder(checkup, folder):
+            return
+        inside = {path.name: path for path in within(checkup, folder)}
+        checkpoint = inside.pop(CHECKPOINT, None)
+        if checkpoint:
+            _look_at_checkpoint(checkup, folder, finished=MANIFEST in inside)
+        manifest = inside.pop(MANIFEST, None)
+        if manifest is None:
+            _count(checkup, inside)
+            checkup.note("unfinished", folder)
+            return
+        _look_at_published(checkup, folder, inside, costs)
+
+    return look
+
+
+def _look_at_published(checkup: Checkup, folder: Path, inside: dict[str, Path], costs: str) -> None:
+    def again(store: Store) -> None:
+        store.complete(folder)
+
+    checkup.count(folder / MANIFEST)
+    try:
+        files = listed(folder)
+    except Corrupt as reason:
+        _count(checkup, inside)
+        checkup.breaks(folder / MANIFEST, f"not what was written, {reason}", costs, again)
+        return
+    for name, checksum in files.items():
+        path = inside.pop(name, folder / name)
+        checkup.count(path)
+        wrong = difference(path, checksum)
+        if wrong:
+            checkup.breaks(path, wrong, costs, again)
+    for path in inside.values():
+        checkup.count(path)
+        checkup.note("unknown", path)
+
+
+def _look_at_checkpoint(checkup: Checkup, folder: Path, finished: bool) -> None:
+    path = folder / CHECKPOINT
+    checkup.count(path)
+    if finished:
+        checkup.note("spent", path)
+        return
+    try:
+        read_checkpoint(path)
+    except Corrupt as reason:
+        costs = "the training begins anew"
+        checkup.breaks(path, reason, costs, lambda store: _drop(store.checkpoint(folder)))
+
+
+def _look_at_real(checkup: Checkup, path: Path) -> None:
+    checkup.count(path)
+    if path.suffix != ".npz":
+        checkup.note("unknown", path)
+    elif not is_whole_archive(path, ARRAYS):
+        reason = "an array in it is not what was written"
+        costs = "reports show no real images beside others"
+        checkup.breaks(path, reason, costs, lambda store: store.set_aside(path, reason))
+
+
+def _look_at_study(checkup: Checkup, path: Path) -> None:
+    checkup.count(path)
+    if path.suffix != ".json":
+        checkup.note("unknown", path)
+        return
+    try:
+        view = load_study(path)
+    except Corrupt as reason:
+        said = str(reason)
+        costs = "nothing can be reported of the study by its name, and its rows are kept"
+        checkup.breaks(path, f"not what was written, {said}", costs, lambda store: store.set_aside(path, said))
+        return
+    layout = Layout(checkup.root)
+    if not all((layout.run(key) / RECORD).exists() for key, _ in view.rows):
+        checkup.note("missing", path)
+
+
+def _look_at_log(checkup: Checkup, path: Path) -> None:
+    checkup.count(path)
+    if path.suffix != ".log":
+        checkup.note("unknown", path)
+
+
+def _look_at_status(checkup: Checkup, path: Path) -> None:
+    checkup.count(path)
+    try:
+        read_sealed(path)
+    except Corrupt as reason:
+        said = str(reason)
+        costs = "mgbench status leaves its run out"
+        checkup.breaks(path, f"not what was written, {said}", costs, lambda store: store.set_aside(path, said))
+
+
+def _look_at_claim(checkup: Checkup, path: Path) -> None:
+    """A claim is touched as long as its holder lives, and says nothing that a run relies on."""
+    checkup.count(path)
+    checkup.note("leftover" if is_abandoned(path) else "claimed", path)
+
+
+def _look_at_tracker(checkup: Checkup, folder: Path) -> None:
+    """What trackers keep is theirs: nothing of ours reads it."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            checkup.count(path)
+
+
+def _unused(checkup: Checkup) -> None:
+    """What is not finished is told already."""
+    known = {*checkup.told.get("unfinished", ()), *checkup.told.get("unknown", ())}
+    for path in unused(Layout(checkup.root)).along:
+        if path not in known:
+            checkup.note("unused", path)
+
+
+ROOMS: dict[str, Callable[[Checkup, Path], None]] = {
+    "runs": _look_at_row,
+    "models": _published("the model counts as not trained, and the next sampling of it trains it again"),
+    "tokenizers": _published("the tokenizer counts as not fitted, and the next training on it fits it again"),
+    "references": _published("the extractor looks at these real images again"),
+    "real": _look_at_real,
+    "studies": _look_at_study,
+    "logs": _look_at_log,
+    "claims": _look_at_claim,
+    "status": _look_at_status,
+    "trackers": _look_at_tracker,
+}

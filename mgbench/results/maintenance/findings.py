@@ -1,0 +1,132 @@
+"""What there is to say of a results folder: what is broken, one by one, and what is only told, once for all of its sort."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mgbench.errors import UserError
+from mgbench.results.files import is_aside, is_temporary
+from mgbench.results.maintenance.inventory import amount, counted, remove, size
+from mgbench.results.schema import Newer
+from mgbench.results.store import Store
+
+# A file that is being written changes all the time; one that has not for so many seconds was left behind.
+ABANDONED = 600.0
+SHOWN = 3
+
+
+# What is told once for all paths of a sort, and what --mend does about them.
+TOLD = {
+    "aside": "{paths} set aside for not being what was written, {bytes}; used for nothing, so to be deleted when nobody "
+    "wants to look into it",
+    "leftover": "{paths} that a process left behind when it ended, {bytes}; mgbench doctor {root} --mend removes it",
+    "writing": "{paths} half-written within the last ten minutes, {bytes}; a run is writing it, or was just ended",
+    "claimed": "{paths} of a trial that a run computes, or did until it was killed; a further run finds out which",
+    "spent": "{paths} of a training that is finished, {bytes}; mgbench doctor {root} --mend removes it",
+    "unfinished": "{paths} not finished, {bytes}; a run is at it, or was stopped, and the same command goes on",
+    "waiting": "{paths} without what was set aside; the next run of its study computes it again",
+    "unknown": "{paths} that mgbench did not write, {bytes}; left alone",
+    "unused": "{paths} to which no row refers, {bytes}; a run that is going on may be about to, and where there is none "
+    "mgbench results --remove --unused --results {root} removes it",
+    "missing": "{paths} with rows that have no record; the command of the study computes them",
+}
+REMOVED = ("leftover", "spent")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is to be said of some paths: what they are, what that costs, what to do; `mend` does it, where it can be done."""
+
+    says: str
+    paths: tuple[Path, ...] = ()
+    broken: bool = False
+    mend: Callable[[Store], None] | None = None
+
+
+@dataclass
+class Checkup:
+    """What was found in a results folder, and how many files, of how many bytes, were looked at."""
+
+    root: Path
+    findings: list[Finding] = field(default_factory=list)
+    files: int = 0
+    bytes: int = 0
+    told: dict[str, list[Path]] = field(default_factory=dict)
+
+    @property
+    def broken(self) -> list[Finding]:
+        """What is not as it should be."""
+        return [finding for finding in self.findings if finding.broken]
+
+    def count(self, path: Path) -> None:
+        """Note that a file was looked at; one that is missing was not."""
+        self.files += path.exists()
+        self.bytes += size(path)
+
+    def note(self, about: str, path: Path) -> None:
+        """Keep what is told once for all paths of its sort."""
+        self.told.setdefault(about, []).append(path)
+
+    def breaks(self, path: Path, what: object, costs: str, mend: Callable[[Store], None] | None) -> None:
+        """Add something that is broken."""
+        todo = f"mgbench doctor {self.root} --mend sets it aside, and the next run computes it again" if mend else ""
+        said = "; ".join(filter(None, (f"{path}: {what}", costs, todo)))
+        self.findings.append(Finding(said, (path,), True, mend))
+
+
+def within(checkup: Checkup, folder: Path) -> Iterator[Path]:
+    """What lies in a folder, in order, besides leftovers and what was set aside, which are noted."""
+    with readable(checkup, folder):
+        for path in sorted(folder.iterdir()):
+            if is_aside(path.name):
+                checkup.count(path)
+                checkup.note("aside", path)
+            elif is_temporary(path.name):
+                checkup.count(path)
+                checkup.note("leftover" if is_abandoned(path) else "writing", path)
+            else:
+                yield path
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether a file that changes while a process lives has not done so for long."""
+    return time.time() - path.lstat().st_mtime > ABANDONED
+
+
+@contextmanager
+def readable(checkup: Checkup, path: Path) -> Iterator[None]:
+    """What a newer version wrote is told once for all; what may not be read is broken; what is gone meanwhile is nothing."""
+    try:
+        yield
+    except Newer:
+        checkup.note("newer", path)
+    except UserError as error:
+        checkup.breaks(path, error, "nothing is known of it", None)
+    except PermissionError:
+        checkup.breaks(path, "it may not be read", "nothing is known of it; ask its owner to let you read it", None)
+    except FileNotFoundError:
+        pass
+
+
+def is_folder(checkup: Checkup, path: Path) -> bool:
+    """Whether a path is a folder, as it should be."""
+    if path.is_dir():
+        return True
+    checkup.count(path)
+    what = "it is a file where a folder should be"
+    checkup.breaks(path, what, "nothing can be written in its place", lambda store: store.set_aside(path, what))
+    return False
+
+
+def told(checkup: Checkup, about: str, paths: list[Path]) -> Finding:
+    """One finding about all paths of a sort."""
+    paths = list(dict.fromkeys(paths))
+    names = [str(path.relative_to(checkup.root)) for path in paths]
+    shown = ", ".join(names[:SHOWN]) + (" …" if len(names) > SHOWN else "")
+    folders = all(path.is_dir() for path in paths)
+    said = f"{counted(len(paths), 'folder' if folders else 'file')} ({shown})"
+    total = amount(sum(map(size, paths)))
+    mended = (lambda store: remove(paths)) if about in REMOVED else None
+    return Finding(TOLD[about].format(paths=said, bytes=total, root=checkup.root), tuple(paths), mend=mended)

@@ -1,0 +1,180 @@
+"""What lies in a results folder, and which rows refer to it; what no row refers to can be removed."""
+
+import contextlib
+import json
+import shutil
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mgbench.errors import UserError
+from mgbench.results.files import is_aside, is_temporary
+from mgbench.results.layout import Layout
+from mgbench.results.record import Record, StudyView, load_record, load_study
+from mgbench.results.schema import Corrupt
+from mgbench.results.store import FACTS, RECORD
+
+T = TypeVar("T")
+UNITS = ("kB", "MB", "GB", "TB")
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Rows, the folders and files that nothing refers to without them, and the studies of which nothing is left.
+
+    `shared` are studies that lose some of their rows.
+    """
+
+    rows: tuple[Record, ...]
+    folders: tuple[Path, ...]
+    along: tuple[Path, ...]
+    shared: tuple[str, ...] = ()
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All that is removed, rows first."""
+        return (*self.folders, *self.along)
+
+
+def stored_records(layout: Layout) -> dict[str, Record]:
+    """Every record that can be read, by key; those that cannot are for `mgbench doctor`.
+
+    Raises:
+        UserError: if a newer version of mgbench wrote one, or it may not be read.
+    """
+    found = _readable((layout.root / "runs").glob(f"*/{RECORD}"), load_record)
+    return {record.key: record for path, record in found if record.key == path.parent.name}
+
+
+def stored_studies(layout: Layout) -> dict[str, StudyView]:
+    """Every study that can be read, by name; raises as `stored_records`."""
+    found = _readable(layout.study("x").parent.glob("*.json"), load_study)
+    return {path.stem: view for path, view in found}
+
+
+def _readable(paths: Iterable[Path], load: Callable[[Path], T]) -> Iterator[tuple[Path, T]]:
+    for path in sorted(paths):
+        with contextlib.suppress(Corrupt, FileNotFoundError):
+            yield path, load(path)
+
+
+def referred(layout: Layout, rows: Iterable[Record], known: Collection[Record]) -> set[Path]:
+    """The models, tokenizers, references, logs and real images that rows refer to.
+
+    A row does not say which tokenizer it used: it is that of the row about the same tokenizer of the same data, looked for
+    among all that are `known`; where there is none, it may be any that no row is about.
+    """
+    tokenizers: dict[Any, set[str]] = {}
+    for record in known:
+        if record.about == "tokenizer":
+            tokenizers.setdefault(_tokenized(record), set()).add(record.training_key)
+    named = set().union(*tokenizers.values())
+    unnamed = {path.name for path in _children(layout.tokenizer("x").parent)} - named
+    references = [(path.parent, *_facts(path)) for path in layout.reference("x").parent.glob(f"*/{FACTS}")]
+    found: set[Path] = set()
+    for record in rows:
+        if record.status == "skipped":
+            continue
+        own = {record.training_key} if record.about == "tokenizer" else tokenizers.get(_tokenized(record), unnamed)
+        found |= {layout.tokenizer(key) for key in own} | {layout.log(key) for key in (*own, record.training_key)}
+        found |= {layout.model(record.training_key), layout.real(record.data)}
+        found |= {folder for folder, data, extractor in references if _measured(record, data, extractor)}
+    # A name with a slash or dots in it is none that we gave, and leads elsewhere.
+    return {path for path in found if path.exists() and path.parent.parent == layout.root and path.name != ".."}
+
+
+def _tokenized(record: Record) -> tuple[Any, ...]:
+    return record.data, record.recipe.get("dataset"), record.recipe.get("tokenizer")
+
+
+def _measured(record: Record, data: str, extractor: str) -> bool:
+    """Whether a row was, or when it is finished may be, measured against a reference."""
+    return record.data == data and (not record.protocol or record.protocol.endswith(f"/{extractor}"))
+
+
+def _facts(path: Path) -> tuple[str, str]:
+    """Of which data a reference is, and the extractor that saw it."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        return str(facts["data"]), str(facts["extractor"][1])
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return "", ""
+
+
+def removal(layout: Layout, keys: Collection[str]) -> Removal:
+    """What goes when the rows of these keys go."""
+    records = stored_records(layout)
+    rows = tuple(records[key] for key in keys if key in records)
+    left = [record for key, record in records.items() if key not in set(keys)]
+    known = list(records.values())
+    along = referred(layout, rows, known) - referred(layout, left, known)
+    kept, gone = {record.key for record in left}, {record.key for record in rows}
+    views = {name: {key for key, _ in view.rows} for name, view in stored_studies(layout).items()}
+    empty = [
+        path
+        for name, keys in views.items()
+        if keys & gone and not keys & kept
+        for path in (layout.study(name), layout.log(name))
+        if path.exists()
+    ]
+    shared = tuple(name for name, keys in views.items() if keys & gone and keys & kept)
+    folders = tuple(layout.run(record.key) for record in rows)
+    return Removal(rows, folders, (*sorted(along), *sorted(empty)), shared)
+
+
+def unused(layout: Layout) -> Removal:
+    """What no row refers to; a run that is going on refers to what it is about to record."""
+    known = list(stored_records(layout).values())
+    kept = referred(layout, known, known) | {layout.log(name) for name in stored_studies(layout)}
+    rooms = (layout.model("x"), layout.tokenizer("x"), layout.reference("x"), layout.log("x"), layout.real("x"))
+    lying = {path for room in rooms for path in _children(room.parent)}
+    return Removal((), (), tuple(sorted(lying - kept)))
+
+
+def _children(folder: Path) -> Iterator[Path]:
+    if folder.is_dir():
+        yield from (path for path in folder.iterdir() if not is_aside(path.name) and not is_temporary(path.name))
+
+
+def size(path: Path) -> int:
+    """The bytes of a file, or of all files in a folder; links are not followed."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            return sum(size(inner) for inner in path.iterdir())
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Remove files, and folders with all that is in them; of a link, the link.
+
+    Raises:
+        UserError: if something cannot be removed; what went before it is gone.
+    """
+    for path in paths:
+        try:
+            # Without its record a row counts as not computed, however little of the rest is removed.
+            (path / RECORD).unlink(missing_ok=True) if path.is_dir() else None
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise UserError(f"cannot remove {path}: {(error.strerror or str(error)).lower()}") from None
+
+
+def amount(count: int) -> str:
+    """A number of bytes as it is read: 512 bytes, 20.1 kB, 3.46 GB."""
+    if count < 1000:
+        return f"{count} byte{'s' * (count != 1)}"
+    thousands = next((power for power in range(1, len(UNITS)) if count < 999.5 * 1000**power), len(UNITS))
+    return f"{count / 1000**thousands:.3g} {UNITS[thousands - 1]}"
+
+
+def counted(count: int, word: str) -> str:
+    """A number of things: 1 row, 2 rows."""
+    return f"{count} {word}{'s' * (count != 1)}"

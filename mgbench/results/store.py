@@ -1,0 +1,187 @@
+"""The results folder: every write is whole or absent, every read is checked, and what is broken is set aside."""
+
+import contextlib
+import errno
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from mgbench.results.files import PROBE, difference, move_aside, sha256, write, write_bytes, write_text
+from mgbench.results.files import Writer as Writer
+from mgbench.results.layout import Layout
+from mgbench.results.record import Record, StudyView, as_content, load_record, load_study
+from mgbench.results.schema import Corrupt, read_sealed, seal
+
+MANIFEST = "manifest.json"
+RECORD = "record.json"
+CHECKPOINT = "checkpoint.pt"
+# What a reference is of, beside its features.
+FACTS = "reference.json"
+DIGEST = hashlib.sha256().digest_size
+
+
+def listed(folder: Path) -> dict[str, str]:
+    """The files that were published in a folder, with their checksums; raises as `mgbench.results.record.load_record`."""
+    content = read_sealed(folder / MANIFEST)
+    try:
+        return {str(name): str(checksum) for name, checksum in content["files"].items()}
+    except (AttributeError, KeyError, TypeError):
+        raise Corrupt("it is no manifest") from None
+
+
+def read_checkpoint(path: Path) -> bytes:
+    """What `Store.save_checkpoint` was given.
+
+    Raises:
+        Corrupt: if the file is not what was written.
+        FileNotFoundError: if there is none.
+    """
+    try:
+        found = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from None
+    except IsADirectoryError:
+        raise Corrupt("it is no file") from None
+    checksum, content = found[:DIGEST], found[DIGEST:]
+    if hashlib.sha256(content).digest() != checksum:
+        raise Corrupt("its checksum does not match")
+    return content
+
+
+@dataclass
+class Store:
+    """Records, models and tokenizers under one folder; `notes` collects what was found broken and set aside."""
+
+    root: Path
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def layout(self) -> Layout:
+        """Where things lie."""
+        return Layout(self.root)
+
+    def check_writable(self) -> None:
+        """Refuse a folder that cannot be written before hours are spent on what should go there.
+
+        Raises:
+            UserError: if nothing can be written.
+        """
+        probe = self.root / PROBE
+        write_text(probe, "")
+        probe.unlink(missing_ok=True)
+
+    def record(self, key: str) -> Record | None:
+        """The record of a key, or None where there is none that can be read, or what lies beside it is broken.
+
+        Raises:
+            UserError: if a newer version of mgbench wrote it, or it may not be read.
+        """
+        path = self.layout.run(key) / RECORD
+        try:
+            record = load_record(path)
+            if record.key != key:
+                raise Corrupt("it is the record of another recipe")
+        except FileNotFoundError:
+            return None
+        except Corrupt as reason:
+            self.set_aside(path, reason)
+            return None
+        return None if self._broken(path.parent, record.files) else record
+
+    def _broken(self, folder: Path, files: Mapping[str, str]) -> bool:
+        """Whether a file is not what was written; all that are not are set aside."""
+        reasons = {name: difference(folder / name, checksum) for name, checksum in files.items()}
+        for name, reason in reasons.items():
+            if reason:
+                self.set_aside(folder / name, reason)
+        return any(reasons.values())
+
+    def save_record(self, record: Record, files: Mapping[str, Writer] | None = None) -> None:
+        """Write what belongs to a record, and then the record, with the checksums of what belongs to it."""
+        folder = self.layout.run(record.key)
+        checksums = self._write_all(folder, files or {})
+        write_text(folder / RECORD, seal(as_content(replace(record, files=checksums))))
+
+    def _write_all(self, folder: Path, files: Mapping[str, Writer]) -> dict[str, str]:
+        """Write files, and tell the checksum of each as it was before another process could write it as well."""
+        checksums: dict[str, str] = {}
+
+        def noted(name: str, writer: Writer) -> Writer:
+            def put(path: Path) -> None:
+                writer(path)
+                checksums[name] = sha256(path)
+
+            return put
+
+        for name, writer in files.items():
+            write(folder / name, noted(name, writer))
+        return checksums
+
+    def save_study(self, view: StudyView) -> None:
+        """Write which records make up a study.
+
+        Raises:
+            UserError: if a newer version of mgbench wrote the one that is there, or it cannot be written.
+        """
+        path = self.layout.study(view.name)
+        try:
+            load_study(path)
+        except FileNotFoundError:
+            pass
+        except Corrupt as reason:
+            self.set_aside(path, reason)
+        write_text(path, seal(as_content(view)))
+
+    def save_checkpoint(self, folder: Path, content: bytes) -> None:
+        """Write how far the work in a folder got; the file begins with its own checksum."""
+        write_bytes(folder / CHECKPOINT, hashlib.sha256(content).digest() + content)
+
+    def checkpoint(self, folder: Path) -> bytes | None:
+        """How far the work in a folder got, or None where there is nothing that is whole."""
+        path = folder / CHECKPOINT
+        try:
+            return read_checkpoint(path)
+        except FileNotFoundError:
+            return None
+        except Corrupt as reason:
+            self.set_aside(path, reason)
+            return None
+
+    def publish(self, folder: Path, files: Mapping[str, Writer]) -> None:
+        """Write files, and last a manifest of their checksums: with it the folder counts as complete."""
+        checksums = self._write_all(folder, files)
+        write_text(folder / MANIFEST, seal({"files": checksums}))
+
+    def complete(self, folder: Path) -> bool:
+        """Whether a folder was published and every file in it is still what was written; if not, it is set aside.
+
+        Raises:
+            UserError: if a newer version of mgbench wrote it, or it may not be read.
+        """
+        try:
+            files = listed(folder)
+        except FileNotFoundError:
+            return False
+        except Corrupt as reason:
+            self.set_aside(folder / MANIFEST, reason)
+            return False
+        if not self._broken(folder, files):
+            return True
+        # In a folder that cannot be written the manifest stays, and is found wanting again.
+        with contextlib.suppress(OSError):
+            (folder / MANIFEST).unlink(missing_ok=True)
+        return False
+
+    def set_aside(self, path: Path, reason: object) -> None:
+        """Rename what is broken, so that it is looked at no more and nothing is lost; what was set aside before stays.
+
+        Another process may do so at the same time, or the folder may not be writable; either is a note and no error.
+        """
+        try:
+            name = move_aside(path)
+            now = f"it is now {name}" if name else "nothing of it is there"
+        except OSError as error:
+            now = f"it cannot be set aside: {(error.strerror or str(error)).lower()}"
+        self.notes.append(f"{path} is not what was written ({reason}); {now}, and is computed again")

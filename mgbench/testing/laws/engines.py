@@ -1,0 +1,114 @@
+"""The laws of engines: all that is asked for is run and told, what fails takes nothing along, and who is asked to stop does.
+
+They run real trials of a second each, so that what is held to them is what a study meets.
+"""
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mgbench.interfaces.engine import End, Event, Job, Leases, Run
+from mgbench.recipes.recipe import Recipe
+from mgbench.results.layout import Layout
+from mgbench.results.record import Status, load_record
+from mgbench.testing.checks import need
+
+_TINY = Recipe().change(
+    tokenizer="patch(size=4)",
+    network="mae(width=16, depth=1, heads=2)",
+    head="diffusion(width=16, depth=1, noise_samples=1)",
+    sampler="random_order",
+    guidance_schedule="none",
+    solver="dpmpp_multistep(steps=2)",
+    train_steps=6,
+    batch_size=16,
+    warmup_steps=0,
+    sampling_steps=2,
+    samples=20,
+)
+
+
+def engine(component: Any) -> None:
+    """An engine runs every job to its end and tells of it, one that fails takes no other along, and it stops when asked to."""
+    with tempfile.TemporaryDirectory() as folder:
+        _runs_to_the_end(component, Path(folder).resolve() / "run")
+        _stops(component, Path(folder).resolve() / "stopped")
+
+
+def _runs_to_the_end(component: Any, root: Path) -> None:
+    first = _job(root, "first", _TINY, _TINY.change(sampling_steps=1))
+    jobs = [
+        _job(root, "second", _TINY.change(batch_size=8), needs=first.key),
+        _job(root, "broken", _TINY.change(dataset=f"image_folder('{root / 'nowhere'}')")),
+        _job(root, "diverging", _TINY.change(learning_rate=1e30)),
+        first,
+    ]
+    events = _events(component.open(Leases("cpu:2")), jobs)
+    ends = {event.job.name: event.end for event in events if event.end}
+    _need_ends(events, jobs)
+    need((ends["broken"].status or "") == "failed", "must say of a trial whose process ended early that it failed")
+    others = [name for name in ("first", "second", "diverging") if ends[name] != End()]
+    need(not others, f"must leave those alone that are beside one that fails, and not {', '.join(others)}")
+    _need_rows(root, events, {"first": ["done"] * 2, "second": ["done"], "diverging": ["diverged"], "broken": []})
+    told = [(event.job.name, event.end is None) for event in events]
+    waited = told.index(("second", True)) > told.index(("first", False))
+    need(waited, "must start a job when the one that it needs has ended, and not before")
+
+
+def _stops(component: Any, root: Path) -> None:
+    endless = _job(root, "endless", _TINY.change(train_steps=10**7))
+    jobs = [endless, _job(root, "waiting", _TINY, needs=endless.key)]
+    run = component.open(Leases("cpu:2"))
+    events = _events(run, jobs, lambda event: run.stop() if event.values.get("stage") == "train" else None)
+    _need_ends(events, jobs[:1])
+    need(not [event for event in events if event.job.name == "waiting"], "must start no more when it was asked to stop")
+    end = next(event.end for event in events if event.end)
+    need(end.status == "interrupted", f"must say of what it stops that it is interrupted, and not {end.status!r}")
+    found = [load_record(path).status for path in root.glob("runs/*/record.json")]
+    need(found == ["interrupted"], "must let what it stops record its rows as interrupted")
+    checkpoints = list(Layout(root).root.glob("models/*/checkpoint.pt"))
+    need(len(checkpoints) == 1, "must let what it stops leave a checkpoint to go on from")
+
+
+def _job(root: Path, name: str, *recipes: Recipe, needs: str = "") -> Job:
+    rows = tuple((name, recipe) for recipe in recipes)
+    return Job(name, f"law-{name}", "images", needs, rows, (), root, 250)
+
+
+def _events(run: Run, jobs: Sequence[Job], note: Callable[[Event], None] = lambda event: None) -> list[Event]:
+    events = []
+    for event in run.run(jobs):
+        note(event)
+        events.append(event)
+    return events
+
+
+def _need_ends(events: Sequence[Event], jobs: Sequence[Job]) -> None:
+    ended: Counter[str] = Counter()
+    for event in events:
+        need(not ended[event.job.name], f"must tell nothing of {event.job.name} after its end")
+        ended[event.job.name] += event.end is not None
+    need(
+        {job.name for job in jobs} <= {name for name in ended if ended[name]},
+        "must tell the end of every job that it ran",
+    )
+
+
+def _need_rows(root: Path, events: Sequence[Event], expected: dict[str, list[Status]]) -> None:
+    for name, statuses in expected.items():
+        told = {event.values["row"]: event.values["status"] for event in events if _of_row(event, name)}
+        count = sum(_of_row(event, name) for event in events)
+        need(count == len(told) == len(statuses), f"must tell of every row of {name} once, and told of {count}")
+        need(sorted(told.values()) == statuses, f"must tell how the rows of {name} ended, {statuses}")
+        for key, status in told.items():
+            path = Layout(root).run(key) / "record.json"
+            need(
+                path.is_file() and load_record(path).status == status,
+                f"must have recorded every row that it tells of ({name})",
+            )
+
+
+def _of_row(event: Event, name: str) -> bool:
+    return event.job.name == name and "row" in event.values

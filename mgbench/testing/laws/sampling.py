@@ -1,0 +1,215 @@
+"""The laws of what sampling asks: times, steps, positions and values, and the process that brings them together."""
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mgbench.interfaces.components import Parts
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import Request, SamplerInput, Step
+from mgbench.testing.checks import accepted, each, need, same, seeded, stirred, tokens_of, world_of
+from mgbench.testing.noisy_toys import Gaussian
+from mgbench.testing.toys import Evenly, Joint, Line
+
+
+def time_grid(component: Any) -> None:
+    for steps in (1, 2, 7, 64, 1000):
+        times = component(steps)
+        need(times.shape == (steps + 1,) and times.dtype == torch.float64, "the times must be float64 [steps + 1]")
+        need(times[0] == 1 and 0 <= times[-1] <= 0.01, "the times must lead from 1 to about 0")
+        need((times.diff() < 0).all(), "the times must fall")
+        need(same(times, component(steps)), "the same number of steps must give the same times")
+
+
+def guidance_schedule(component: Any) -> None:
+    for index in range(20):
+        t, s = 1 - index / 20, 1 - (index + 1) / 20
+        scale = component(Step(index, 20, t, s, t, s))
+        sound = isinstance(scale, float | int) and math.isfinite(scale) and scale >= 0
+        need(sound, "the scale must be a number, finite and not negative")
+
+
+def sampler(component: Any) -> None:
+    for length, steps in ((16, 1), (16, 5), (16, 16), (16, 40), (1, 3)):
+        space = TokenSpace(length, 1, codes=3, grid=(1, length))
+        plan = _plan(component, space, steps)
+        for logits in (torch.randn(5, length, 3, generator=seeded()), torch.linspace(0, 4, length * 3).expand(5, -1)):
+            _drive(component, plan, space, logits.reshape(5, length, 3).double(), each("images", 5))
+
+
+def _plan(component: Any, space: TokenSpace, steps: int) -> list[Step]:
+    times = Evenly()(steps)
+    plan, again = (list(component.plan(Line(), space, times, Streams.root(0, "shared"))) for _ in range(2))
+    need(plan == again, "the same streams must give the same plan")
+    need(1 <= len(plan) <= steps, "a plan must have at least one step and at most as many as were asked for")
+    starts = plan[0].share_now == 1 and (plan[0].t == 1 or plan[0].index > 0)
+    need(starts, "the first step must start with everything masked, at t = 1 unless steps were left out")
+    need(plan[-1].share_then <= 0.01, "the last step must leave nothing masked")
+    for step in plan:
+        sound = 0 <= step.s < step.t <= 1 and 0 <= step.share_then <= 1
+        need(sound, "a step must lead from t to an earlier s, both in [0, 1], and shares must lie there too")
+    for before, after in pairwise(plan):
+        in_order = before.index < after.index and after.t <= before.s + 1e-9
+        need(in_order, "a step must start where or after the last one ended")
+        need(abs(before.share_then - after.share_now) < 1e-9, "a step must start with the share the last one left")
+    return plan
+
+
+def _drive(component: Any, plan: list[Step], space: TokenSpace, logits: Tensor, images: Streams) -> None:
+    mask = torch.ones(logits.shape[:2], dtype=torch.bool)
+    log_p = torch.log_softmax(logits, -1)[..., 0]
+    for step in plan:
+        view = _seen(component, space, mask, log_p, logits)
+        then = component.choose(view, step, images)
+        need(then.shape == mask.shape and then.dtype == torch.bool, "the mask after a step must be bool [B,N]")
+        need(same(then, component.choose(view, step, images)), "the same streams must choose the same")
+        some = torch.tensor([3, 1])
+        few = component.choose(_seen(component, space, mask[some], log_p[some], logits[some]), step, images[some])
+        need(same(then[some], few), "what an image reveals must not depend on its batch")
+        if step.reveal is not None:
+            need(((mask & ~then).sum(1) == step.reveal).all(), "an image must reveal as many tokens as the step says")
+            left = round(step.share_then * space.length)
+            need(
+                (then.sum(1) == left).all(), "an image must be left with the share of tokens masked that the step says"
+            )
+        mask = then
+    need(not mask.any(), "after the last step nothing may be masked")
+
+
+def _seen(component: Any, space: TokenSpace, mask: Tensor, log_p: Tensor, logits: Tensor) -> SamplerInput:
+    """As much as the process would show to the component."""
+    everywhere = torch.ones_like(mask)
+    shown = {"mask": ~mask, "values": everywhere, "logits": everywhere, "everything": everywhere}[component.requires]
+    where = {"mask": None, "values": None, "logits": mask, "everything": everywhere}[component.requires]
+    seen = None if where is None else logits.masked_fill(~where[..., None], 0)
+    return SamplerInput(space, mask, log_p.masked_fill(~shown, 0), seen)
+
+
+def code_draw(component: Any) -> None:
+    logits = torch.randn(7, 5, dtype=torch.float64, generator=seeded())
+    drawn = component(logits)
+    need(drawn.shape == logits.shape and drawn.dtype == torch.float64, "the logits must stay float64 [R,K]")
+    best = logits.argmax(-1, keepdim=True)
+    need((drawn.argmax(-1, keepdim=True) == best).all(), "the likeliest code must stay the likeliest")
+    need(drawn.gather(-1, best).isfinite().all() and not drawn.isnan().any(), "some code must be left, and none be NaN")
+    need(same(component(logits[2:4]).exp(), drawn[2:4].exp()), "what may be drawn must not depend on the batch")
+
+
+def head(component: Any) -> None:
+    for space, parts in accepted(component):
+        torch.manual_seed(0)
+        module = stirred(component.build(space, 8))
+        z, rows = torch.randn(7, 8, generator=seeded(), requires_grad=True), tokens_of(space, 7)[:, 0]
+        loss, again = (module.loss(z, rows, seeded()) for _ in range(2))
+        need(loss.shape == (7,) and loss.isfinite().all(), "the loss must be finite and [R]")
+        need(same(loss, again), "the same generator must give the same loss")
+        loss.mean().backward()
+        slope = torch.zeros_like(z) if z.grad is None else z.grad
+        need(slope.isfinite().all() and (slope != 0).any(), "the loss must have a gradient in z")
+        _draw_from(module, space, parts, z.detach(), torch.randn(7, 8, generator=seeded(1)))
+
+
+@torch.no_grad()
+def _draw_from(module: Any, space: TokenSpace, parts: Parts, z: Tensor, without: Tensor) -> None:
+    rows, rng = len(z), each("rows", len(z))
+    drawn = module.sample(z, None, 1.0, rng, parts)
+    values, log_p = drawn.values, drawn.log_p
+    if space.codes:
+        need(values.shape == (rows,) and values.dtype == torch.int64, "codes must be int64 [R]")
+        need(((values >= 0) & (values < space.codes)).all(), "codes must lie below the number of codes")
+        need(drawn.logits is not None and drawn.logits.shape == (rows, space.codes), "logits must be [R,K]")
+        need(drawn.logits.dtype == torch.float64, "what codes are drawn from must be float64")
+    else:
+        need(values.shape == (rows, space.dim) and values.isfinite().all(), "values must be finite numbers [R,D]")
+    ranked = log_p is None or (log_p.shape == (rows,) and (log_p <= 0).all())
+    need(ranked, "log-probabilities must be [R], never above 0")
+    near = 0 if space.codes else 1e-4
+    need(same(values, module.sample(z, None, 1.0, rng, parts).values), "the same streams must give the same values")
+    few = module.sample(z[2:4], None, 1.0, rng[torch.arange(2, 4)], parts)
+    need(same(values[2:4], few.values, near), "the value of a token must not depend on its batch")
+    plain = module.sample(z, without, 1.0, rng, parts)
+    unmoved = same(plain.values, values, near) and same(plain.log_p, log_p, 1e-5)
+    need(unmoved, "at scale 1 the unconditional z must not matter")
+    none, alone = module.sample(z, without, 0.0, rng, parts), module.sample(without, None, 1.0, rng, parts)
+    if space.codes:
+        only = same(none.values, alone.values) and same(none.log_p, alone.log_p, 1e-5)
+        need(only, "at scale 0 only the unconditional z must matter")
+        cold = module.sample(z, None, 1.0, rng, parts, 0.0)
+        need(same(cold.values, cold.logits.argmax(-1)), "at temperature 0 the likeliest code must be drawn")
+
+
+def solver(component: Any, rows: int = 4096) -> None:
+    """The laws of a solver: values of N(m, s²) come out of the exact prediction of its path, up to its step size."""
+    toy, rng = Gaussian(), each("rows", rows)
+    exact, betas = toy.prediction(component.path)
+    times: list[float] = []
+
+    def predict(x: Tensor, time: float) -> tuple[Tensor, Tensor | None]:
+        times.append(time)
+        return exact(x, time)
+
+    values = component.solve(predict, betas, 2, rng)
+    need(values.shape == (rows, 2) and values.isfinite().all(), "values must be finite and [R,D]")
+    promised = getattr(component, "evaluations", component.steps)
+    need(len(times) == promised, "a solver must evaluate the head as often as it promises")
+    known = min(times) >= 0 and max(times) <= (len(betas) or 1)
+    need(known, "a solver must ask at times that the table has, or in [0, 1] on the straight line")
+    need(same(values, component.solve(exact, betas, 2, rng)), "the same streams must give the same values")
+    few = component.solve(exact, betas, 2, rng[torch.arange(2, 4)])
+    need(same(values[2:4], few, 1e-4), "the value of a token must not depend on its batch")
+    # Four standard errors of either estimate, and a tenth for steps that are not infinitely small.
+    off = (values.mean(0) - toy.mean).abs() / toy.deviation
+    need((off < 4 / math.sqrt(rows) + 0.1).all(), "the mean must be that of the data")
+    spread = (values.std(0) / toy.deviation - 1).abs()
+    need((spread < 4 / math.sqrt(2 * rows) + 0.1).all(), "the standard deviation must be that of the data")
+
+
+def process(component: Any, parts: Parts | None = None, space: TokenSpace | None = None) -> None:
+    """The laws of a process, with the parts it asks for; if they are not given, toys that its `check` accepts."""
+    joint = Joint.example()
+    if parts is None:
+        space, parts = world_of(component)
+    space = space or joint.space
+    torch.manual_seed(0)
+    model = component.build(parts, space, joint.classes)
+    need("network" in dict(model.named_children()), "the model must have a child `network`, by which NFE is counted")
+    tokens, labels = tokens_of(space, 16), torch.arange(16) % joint.classes
+    loss, again = (component.loss(model, parts, tokens, labels, seeded()) for _ in range(2))
+    need(loss.shape == () and loss.isfinite(), "the loss must be one finite number")
+    need(same(loss, again), "the same generator must give the same loss")
+    loss.backward()
+    slope = torch.cat([one.grad.flatten() for one in model.parameters() if one.grad is not None])
+    need(slope.isfinite().all() and (slope != 0).any(), "the loss must have a gradient, and a finite one")
+    _bound(component, model.eval(), parts, space, labels)
+    _finish(component, stirred(model), parts, space, labels[:7])
+
+
+@torch.no_grad()
+def _bound(component: Any, model: Any, parts: Parts, space: TokenSpace, labels: Tensor) -> None:
+    tokens = tokens_of(space, len(labels))
+    bounds = getattr(component, "bound", lambda *_: None)
+    nats, again = (bounds(model, parts, space, tokens, labels, seeded()) for _ in range(2))
+    sound = nats is None or (nats.shape == labels.shape and nats.isfinite().all() and (nats >= 0).all())
+    need(sound, "a bound must be finite and [B], never below 0")
+    need(same(nats, again), "the same generator must give the same bound")
+
+
+@torch.no_grad()
+def _finish(component: Any, model: Any, parts: Parts, space: TokenSpace, labels: Tensor) -> None:
+    def last(rows: Tensor) -> Tensor:
+        request = Request(labels[rows], 4, each("images", 7)[rows], Streams.root(0, "shared"))
+        states = list(component.sample(model, parts, space, request))
+        most = len(states) if "sampling_steps" in getattr(component, "ignores", ()) else 4
+        need(1 <= len(states) <= most, "sampling must take at least one step and at most as many as were asked for")
+        need(not states[-1].mask.any(), "sampling must end with nothing masked")
+        return states[-1].tokens  # type: ignore[no-any-return]
+
+    all_rows, some = last(torch.arange(7)), torch.tensor([5, 0, 3])
+    shape = tokens_of(space, 7).shape
+    need(all_rows.shape == shape, "finished tokens must have the shape that the space says")
+    need(same(all_rows, last(torch.arange(7))), "the same streams must give the same images")
+    need(same(all_rows[some], last(some), 0 if space.codes else 1e-3), "an image must not depend on its batch")

@@ -1,0 +1,74 @@
+"""The laws of what judges images: what an extractor sees, and what a metric makes of it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mgbench.errors import Unfit
+from mgbench.interfaces.data import Features, Statistics
+from mgbench.testing.checks import need, same, seeded
+
+
+@torch.no_grad()
+def extractor(component: Any) -> None:
+    module = component.build()
+    need(isinstance(module.id, str) and module.id == component.build().id, "the id must be a text, the same every time")
+    need(not module.training, "the network must be in evaluation mode")
+    for side, count in ((8, 3), (16, 64), (20, 3)):
+        images = torch.randint(256, (count, 3, side, side), dtype=torch.uint8, generator=seeded())
+        said, again, one = module(images), module(images[:3]), module(images[1:2])
+        need(said.features.ndim == 2 and said.features.isfinite().all(), "features must be finite and [B,F]")
+        for numbers in (said.logits, said.spatial):
+            need(numbers is None or (numbers.ndim == 2 and len(numbers) == count), "logits must be [B,K]")
+        near = 1e-4 * float(said.features.abs().max())
+        need(same(module(images[:3]).features, again.features), "the same images must have the same features")
+        need(same(said.features[1:2], one.features, near), "features must not depend on the batch")
+        need((said.features.diff(dim=0).abs().amax(1) > 0).all(), "different images must have different features")
+
+
+class Pixels(nn.Module):
+    """An extractor for laws and tests: a few pixels of images of 4x4 are the features, others the logits."""
+
+    id = "pixels@0000"
+    side = 4
+
+    def forward(self, images: Tensor) -> Features:
+        numbers = images.flatten(1).double() / 64 - 2
+        return Features(numbers[:, :4], numbers[:, 4:7], spatial=numbers[:, 8:14])
+
+
+def seen(images: Tensor, labels: Tensor | None = None) -> Features:
+    """All that a metric can be given of images uint8 [M,3,4,4]."""
+    eye: Any = Pixels().eval()
+    said: Features = eye(images)
+    return replace(said, images=images, extractor=eye, labels=labels)
+
+
+def metric(component: Any) -> None:
+    first, second = torch.randint(200, (2, 64, 3, 4, 4), dtype=torch.uint8, generator=seeded())
+    one, two = seen(first, torch.arange(64) % 3), seen(second + 50, torch.arange(64) % 3)
+    kept = one.features.clone()
+    for pair in ((one, one), (one, two)):
+        said = component(*pair)
+        need(isinstance(said, Mapping), "a metric must name its numbers")
+        need(all(math.isfinite(value) for value in said.values()), "the numbers must be finite, also for equal sets")
+        need(said == component(*pair), "the same features must give the same numbers")
+    need(bool(component(one, two)), "all there is to see must give some number")
+    _bare(component, one, two)
+    need(same(one.features, kept), "a metric must leave the features as they are")
+
+
+def _bare(component: Any, one: Features, two: Features) -> None:
+    statistics = Statistics(two.features.mean(0), torch.cov(two.features.T))
+    known = Features(two.features[:0], statistics=statistics)
+    for reference in (Features(two.features), known):
+        try:
+            said = component(Features(one.features), reference)
+        except Unfit as reason:
+            need(bool(str(reason)), "what is not there must be named")
+        else:
+            need(isinstance(said, Mapping), "a metric must name its numbers")

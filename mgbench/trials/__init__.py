@@ -1,0 +1,1 @@
+"""From a planned recipe to a stored record: fit, sample, score."""

@@ -1,0 +1,273 @@
+"""The tokenizer and the model of a recipe: reuse what is stored and whole, go on from a checkpoint, or fit and train."""
+
+import copy
+import csv
+import io
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from mgbench.interfaces.data import UNLABELLED
+from mgbench.interfaces.progress import Interrupted, Progress
+from mgbench.interfaces.ranks import ALONE, Team
+from mgbench.registry.resolve import Assembly
+from mgbench.results.record import FAILED
+from mgbench.results.store import CHECKPOINT, Store
+from mgbench.stages.likelihood import held_out_bound
+from mgbench.stages.sample import Model
+from mgbench.stages.tokenize import encode
+from mgbench.stages.train import Training, TrainStep
+from mgbench.trials.plan import Trial
+
+MODEL, CURVE = "model.safetensors", "training.csv"
+TOKENIZER, FITTING = "tokenizer.safetensors", "fitting.csv"
+CURVE_COLUMNS = tuple(item.name for item in fields(TrainStep))
+CHECKPOINT_SECONDS = 30.0
+
+
+class NoTokenizer(Exception):
+    """The tokenizer of a model came to nothing, and so does the model."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A tokenizer as it was fitted, on its device, and how many seconds that took."""
+
+    tokenizer: Any
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Helper:
+    """What a rank beside the first works with when it helps; it reads what rank 0 wrote, and writes nothing."""
+
+    store: Store
+    trial: Trial
+    device: torch.device
+    progress: Progress
+    team: Team
+
+    @property
+    def assembly(self) -> Assembly:
+        """What the rows of the trial share."""
+        return self.trial.rows[0].assembly
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The fitted tokenizer."""
+        tokenizer = self.assembly.parts.tokenizer.build(self.assembly.data.shape).to(self.device)
+        return _read_tokenizer(self.store, self.assembly, tokenizer).tokenizer
+
+    @cached_property
+    def model(self) -> Model:
+        """The trained model."""
+        module = _build(self.assembly, self.tokenizer)
+        return _read_model(self.store, self.assembly, module, self.tokenizer, self.device)
+
+
+@dataclass(frozen=True)
+class Train:
+    """A rank's share of a training; rank 0 tells from which step it goes on."""
+
+    def help(self, helper: Helper) -> None:
+        """Train beside rank 0, until the end or until all stop.
+
+        Raises:
+            RuntimeError: if the checkpoint that rank 0 goes on from is not the one that is read here.
+        """
+        store, assembly, team, device = helper.store, helper.assembly, helper.team, helper.device
+        tokens, labels = _training_data(assembly, helper.tokenizer, device)
+        module = _build(assembly, helper.tokenizer)
+        with team.group(device):
+            training = Training(assembly.recipe, assembly.parts, module, device, team)
+            begun = team.share(0)
+            content = store.checkpoint(store.layout.model(assembly.keys.training)) if begun else None
+            if content is not None:
+                _restore(training, content)
+            if training.step != begun:
+                raise RuntimeError(f"rank 0 goes on from step {begun}, and the checkpoint here is of {training.step}")
+            for step in training.run(tokens, labels):
+                helper.progress("train", step.step, assembly.recipe.train_steps)
+
+
+def fitted_model(
+    store: Store, assembly: Assembly, device: torch.device, progress: Progress, team: Team = ALONE
+) -> tuple[Model, TrainStep]:
+    """The trained model of a recipe, ready to sample on the device, and the last step of its training.
+
+    Raises:
+        Diverged: if its loss stops being a number.
+        NoTokenizer: if its tokenizer could not be fitted when that was tried before.
+        Interrupted: if the user asks to stop; a checkpoint is left.
+        RankFailed: if another rank of the team could not do its share.
+    """
+    _check_tokenizer(store, assembly)
+    tokenizer = fitted_tokenizer(store, assembly, device, progress).tokenizer
+    module = _build(assembly, tokenizer)
+    folder = store.layout.model(assembly.keys.training)
+    if not store.complete(folder):
+        with team.on(Train()):
+            _train(store, assembly, module, tokenizer, device, progress.of(team), team)
+    model = _read_model(store, assembly, module, tokenizer, device)
+    last = _read_curve(folder / CURVE)[-1]
+    bound = held_out_bound(assembly.parts, model.module, tokenizer, assembly.data, assembly.recipe.seed, device)
+    return replace(model, bound=bound), last
+
+
+def _build(assembly: Assembly, tokenizer: Any) -> Any:
+    torch.manual_seed(assembly.recipe.seed)
+    return assembly.parts.process.build(assembly.parts, tokenizer.space, assembly.classes)
+
+
+def _read_model(store: Store, assembly: Assembly, module: Any, tokenizer: Any, device: torch.device) -> Model:
+    module.load_state_dict(load_file(store.layout.model(assembly.keys.training) / MODEL))
+    module = module.to(device).requires_grad_(False).eval()
+    return Model(assembly.parts, module, tokenizer, tokenizer.space, assembly.classes, device)
+
+
+def fitted_tokenizer(
+    store: Store, assembly: Assembly, device: torch.device, progress: Progress, team: Team = ALONE
+) -> Fitted:
+    """The tokenizer of a recipe, read or fitted and stored, on the device; the other ranks of a team are not asked to help.
+
+    Raises:
+        Diverged: if its loss stops being a number.
+        Interrupted: if the user asks to stop; nothing is left.
+    """
+    tokenizer = assembly.parts.tokenizer.build(assembly.data.shape).to(device)
+    folder = store.layout.tokenizer(assembly.keys.tokenizer)
+    if not store.complete(folder):
+        _fit(store, folder, tokenizer, assembly.data.train, progress)
+    return _read_tokenizer(store, assembly, tokenizer)
+
+
+def _read_tokenizer(store: Store, assembly: Assembly, tokenizer: Any) -> Fitted:
+    folder = store.layout.tokenizer(assembly.keys.tokenizer)
+    tokenizer.load_state_dict(load_file(folder / TOKENIZER))
+    curve = _read_rows(folder / FITTING)
+    return Fitted(tokenizer.requires_grad_(False).eval(), float(curve[-1]["seconds"]) if curve else 0.0)
+
+
+def _fit(store: Store, folder: Path, tokenizer: Any, images: Tensor, progress: Progress) -> None:
+    curve, started = [], time.monotonic()
+    for step, total, loss in tokenizer.fit(images, seed=0):
+        curve.append((step, loss, time.monotonic() - started))
+        progress("tokenize", step, total, loss=loss)
+    state = {name: value.contiguous() for name, value in tokenizer.state_dict().items()}
+    files = {
+        TOKENIZER: lambda path: _put_weights(path, state),
+        FITTING: lambda path: _write_rows(path, ("step", "loss", "seconds"), curve),
+    }
+    store.publish(folder, files)
+
+
+def _check_tokenizer(store: Store, assembly: Assembly) -> None:
+    found = store.record(assembly.keys.reconstruction)
+    if found and found.status in FAILED and not store.complete(store.layout.tokenizer(assembly.keys.tokenizer)):
+        raise NoTokenizer(f"its tokenizer {found.status}: {found.reason}")
+
+
+def _train(
+    store: Store, assembly: Assembly, module: Any, tokenizer: Any, device: torch.device, progress: Progress, team: Team
+) -> None:
+    folder = store.layout.model(assembly.keys.training)
+    tokens, labels = _training_data(assembly, tokenizer, device)
+    with team.group(device):
+        training = Training(assembly.recipe, assembly.parts, module, device, team)
+        curve = _resume(store, folder, training)
+        team.share(training.step)
+        _advance(store, folder, training, curve, training.run(tokens, labels), progress)
+    state = {name: value.contiguous() for name, value in training.average.module.state_dict().items()}
+    rows = [astuple(step) for step in curve]
+    files = {MODEL: lambda path: _put_weights(path, state), CURVE: lambda path: _write_rows(path, CURVE_COLUMNS, rows)}
+    store.publish(folder, files)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def _advance(
+    store: Store,
+    folder: Path,
+    training: Training,
+    curve: list[TrainStep],
+    steps: Iterable[TrainStep],
+    progress: Progress,
+) -> None:
+    """Take the steps of a training, which are added to the curve; leave a checkpoint every so often, and when stopped."""
+    recipe, saved = training.recipe, time.monotonic()
+    try:
+        for step in steps:
+            curve.append(step)
+            rate = step.step * recipe.batch_size / max(step.seconds, 1e-9)
+            measured = {"loss": step.loss, "learning_rate": step.learning_rate, "images_per_second": rate}
+            progress("train", step.step, recipe.train_steps, **measured)
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                _checkpoint(store, folder, training, curve)
+                saved = time.monotonic()
+    except Interrupted:
+        _checkpoint(store, folder, training, curve)
+        raise
+
+
+def _training_data(assembly: Assembly, tokenizer: Any, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The tokens of all training images, and their labels, on the device."""
+    data = assembly.data
+    labels = data.train_labels if assembly.recipe.labels else None
+    known = torch.full((len(data.train),), UNLABELLED) if labels is None else labels
+    return encode(tokenizer, data.train, device), known.to(device)
+
+
+def _checkpoint(store: Store, folder: Path, training: Training, curve: list[TrainStep]) -> None:
+    buffer = io.BytesIO()
+    torch.save({"training": training.state(), "curve": [vars(step) for step in curve]}, buffer)
+    store.save_checkpoint(folder, buffer.getvalue())
+
+
+def _resume(store: Store, folder: Path, training: Training) -> list[TrainStep]:
+    """Go on from the checkpoint if there is one that can be read whole; the steps it had done."""
+    found = store.checkpoint(folder)
+    if found is None:
+        return []
+    fresh = copy.deepcopy(training.state())
+    try:
+        return _restore(training, found)
+    except Exception as error:
+        # What was restored before it failed must not stay.
+        training.restore(fresh)
+        store.set_aside(folder / CHECKPOINT, error)
+        return []
+
+
+def _put_weights(path: Path, state: dict[str, Tensor]) -> None:
+    # `save_file` tells of a full disk by an error of its own, which is no OSError.
+    path.write_bytes(save(state))
+
+
+def _restore(training: Training, found: bytes) -> list[TrainStep]:
+    """Go on from a checkpoint; the steps it had done."""
+    content = torch.load(io.BytesIO(found), map_location=training.device, weights_only=True)
+    training.restore(content["training"])
+    return [TrainStep(**step) for step in content["curve"]]
+
+
+def _write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[float]]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _read_curve(path: Path) -> list[TrainStep]:
+    kinds = {item.name: item.type for item in fields(TrainStep)}
+    return [TrainStep(**{name: kinds[name](value) for name, value in row.items()}) for row in _read_rows(path)]  # type: ignore[operator]

@@ -1,0 +1,111 @@
+"""Tell trackers how a trial goes; whatever they do, it goes on as it would without them."""
+
+import copy
+import random
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from mgbench.errors import UserError
+from mgbench.interfaces.engine import Job
+from mgbench.interfaces.tracking import FINISHED, LOGGED, STARTED, TrackedRun
+from mgbench.registry.registry import LifeHooks
+from mgbench.results.store import Store
+from mgbench.trials.plan import Trial
+
+Emit = Callable[[dict[str, Any]], None]
+# What an event says of where a stage is; the other numbers in it were measured.
+_PLACE = ("done", "total", "steps")
+
+
+@contextmanager
+def told(
+    trackers: Mapping[str, LifeHooks], job: Job, trial: Trial, store: Store, device: torch.device, emit: Emit
+) -> Iterator[Emit]:
+    """Inside a trial's life: trackers, by plugin, hear that it starts, what is emitted here, and how its rows ended.
+
+    One that raises is told of in a note, with its traceback in the trial's log, and hears no more of this trial.
+    """
+    audience = _Audience(trackers, job, trial, device, emit)
+    audience.tell(STARTED)
+    try:
+        yield audience.emit
+    finally:
+        if audience:
+            found = (store.record(row.key) for row in trial.rows)
+            audience.tell(FINISHED, records=[record for record in found if record is not None])
+
+
+class _Audience:
+    """The trackers that have not raised yet."""
+
+    def __init__(
+        self, trackers: Mapping[str, LifeHooks], job: Job, trial: Trial, device: torch.device, emit: Emit
+    ) -> None:
+        self._hooks = {name: trackers[name] for name in job.trackers}
+        self._runs = {name: _run(name, job, trial, device) for name in job.trackers}
+        self._device, self._emit, self._log = device, emit, job.log
+
+    def __bool__(self) -> bool:
+        return bool(self._hooks)
+
+    def emit(self, event: dict[str, Any]) -> None:
+        """Pass an event on, and tell of the numbers in it."""
+        self._emit(event)
+        if "stage" in event:
+            numbers = {name: value for name, value in event.items() if isinstance(value, int | float)}
+            values = {name: value for name, value in numbers.items() if name not in _PLACE}
+            if values:
+                self.tell(LOGGED, stage=event["stage"], step=event["done"], values=values)
+
+    def tell(self, hook: str, **said: Any) -> None:
+        """Call a hook of every tracker that has it, each with copies of its own."""
+        for name, hooks in list(self._hooks.items()):
+            if hook not in hooks:
+                continue
+            try:
+                with _same_random_numbers(self._device):
+                    hooks[hook](run=self._runs[name], **copy.deepcopy(said))
+            except (Exception, SystemExit) as error:
+                traceback.print_exc()
+                del self._hooks[name]
+                said_of_it = f"tracker {name!r} hears no more of this trial: {_sentence(error)} (log: {self._log})"
+                self._emit({"note": said_of_it})
+
+
+def _run(name: str, job: Job, trial: Trial, device: torch.device) -> TrackedRun:
+    first, *others = [row.spelled for row in trial.rows]
+    shared = {field: value for field, value in first.items() if all(row[field] == value for row in others)}
+    return TrackedRun(
+        job.study,
+        job.name,
+        job.key,
+        job.about,
+        tuple(dict.fromkeys(row.method for row in trial.rows)),
+        shared.get("seed"),
+        copy.deepcopy(shared),
+        job.command,
+        str(device),
+        Store(job.root).layout.tracker(name, job.key),
+    )
+
+
+@contextmanager
+def _same_random_numbers(device: torch.device) -> Iterator[None]:
+    """What is drawn or seeded inside changes nothing outside."""
+    here, there = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+    finally:
+        random.setstate(here)
+        np.random.set_state(there)
+
+
+def _sentence(error: BaseException) -> str:
+    said = " ".join(str(error).split())
+    return said if isinstance(error, UserError) else f"{type(error).__name__}: {said or 'no message'}"

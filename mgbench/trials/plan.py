@@ -1,0 +1,151 @@
+"""What a study will do, before it does it: every recipe with its reason to be skipped or its result to be reused, by trial."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mgbench.errors import UserError
+from mgbench.recipes.kinds import KINDS
+from mgbench.recipes.study import Study
+from mgbench.registry.registry import Registry
+from mgbench.registry.resolve import Assembly, assemble
+from mgbench.results.record import FAILED, About, Record, Status
+from mgbench.results.store import Store
+
+# What a recipe's row says when it is about the tokenizer alone; `samples` is how many images, as for the rows on top.
+_OF_TOKENIZER = ("dataset", "tokenizer", "extractor", "metrics", "samples")
+TOKENIZER = "tokenizer"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One recipe of a study: its images, or only what its tokenizer makes of real ones.
+
+    `standing` is the status of its record where that stands, so that nothing is computed. `origin` is what its record says of
+    what made it, besides the machine.
+    """
+
+    method: str
+    assembly: Assembly
+    standing: Status | None = None
+    about: About = "images"
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def reused(self) -> bool:
+        """Whether its result is stored and whole."""
+        return self.standing == "done"
+
+    @property
+    def key(self) -> str:
+        """Where its results live."""
+        keys = self.assembly.keys
+        return keys.run if self.about == "images" else keys.reconstruction
+
+    @property
+    def trial(self) -> str:
+        """The key of the trained model, or of the fitted tokenizer, that it is a row of."""
+        keys = self.assembly.keys
+        return keys.training if self.about == "images" else keys.tokenizer
+
+    @property
+    def spelled(self) -> dict[str, Any]:
+        """Every field of the recipe spelled out, None where it decides nothing of this row."""
+        spelled = self.assembly.spelled
+        if self.about == "images":
+            return spelled
+        return {name: value if name in _OF_TOKENIZER else None for name, value in spelled.items()}
+
+    def record(self, status: str, reason: str = "", **rest: object) -> Record:
+        """A record of this row."""
+        data = self.assembly.data.fingerprint
+        return Record(
+            self.key,
+            self.trial,
+            self.method,
+            status,  # type: ignore[arg-type]
+            self.spelled,
+            reason,
+            data=data,
+            about=self.about,
+            **rest,  # type: ignore[arg-type]
+        )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The rows that share one trained model (one training, many samplings), or the rows about one tokenizer (one fitting)."""
+
+    key: str
+    rows: tuple[Row, ...]
+
+    @property
+    def about(self) -> About:
+        """What all of its rows are about."""
+        return self.rows[0].about
+
+    @property
+    def needs(self) -> str:
+        """The key of the trial that has to end before this one starts, if it is to be run at all."""
+        return self.rows[0].assembly.keys.tokenizer if self.about == "images" else ""
+
+    @property
+    def name(self) -> str:
+        """Its methods and seed, or its tokenizer, for people."""
+        assembly = self.rows[0].assembly
+        if self.about != "images":
+            return f"tokenizer {assembly.recipe.tokenizer or assembly.spelled[TOKENIZER]}"
+        methods = dict.fromkeys(row.method for row in self.rows)
+        return f"{' + '.join(methods)} (seed {assembly.recipe.seed})"
+
+
+def plan_rows(registry: Registry, study: Study, store: Store, retry: bool = False) -> list[Row]:
+    """Every recipe of a study once, looked up; what failed before stands as well, unless it is to be tried again.
+
+    Raises:
+        UserError: if a recipe names what does not exist, or the study sets what none of its recipes asks for.
+    """
+    rows: dict[str, Row] = {}
+    for method, recipe in study.expand():
+        assembly = assemble(registry, recipe, study.given.get(method, KINDS.keys()))
+        standing = None if assembly.unfit else _standing(store, assembly.keys.run, retry)
+        rows.setdefault(assembly.keys.run, Row(method, assembly, standing))
+    if rows and all(row.assembly.unasked for row in rows.values()):
+        raise UserError(next(iter(rows.values())).assembly.unfit)
+    return list(rows.values())
+
+
+def plan_tokenizers(rows: Iterable[Row], store: Store, retry: bool = False) -> list[Row]:
+    """A row about every tokenizer that these rows use, once for each way in which they are scored.
+
+    It stands as `plan_rows` has it, unless a model is to be trained on the tokenizer and the tokenizer is not there.
+    """
+    users: dict[str, list[Row]] = {}
+    for row in rows:
+        if not row.assembly.unfit:
+            users.setdefault(row.assembly.keys.reconstruction, []).append(row)
+    found = []
+    for key, group in users.items():
+        tokenizer = store.layout.tokenizer(group[0].assembly.keys.tokenizer)
+        needed = not all(row.standing for row in group)
+        standing = _standing(store, key, retry)
+        if standing == "done" and needed and not store.complete(tokenizer):
+            standing = None
+        found.append(replace(group[0], method=TOKENIZER, standing=standing, about="tokenizer"))
+    return found
+
+
+def _standing(store: Store, key: str, retry: bool) -> Status | None:
+    """The status of a record that is not to be made again, if there is one."""
+    found = store.record(key)
+    stands = ("done",) if retry else ("done", *FAILED)
+    return found.status if found is not None and found.status in stands else None
+
+
+def plan_trials(rows: Iterable[Row]) -> list[Trial]:
+    """The rows that are to be computed, grouped by the model or the tokenizer they share, in the order of the study."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        if not row.standing and not row.assembly.unfit:
+            groups.setdefault(row.trial, []).append(row)
+    return [Trial(key, tuple(group)) for key, group in groups.items()]

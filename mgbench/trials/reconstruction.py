@@ -1,0 +1,47 @@
+"""One row about a tokenizer: held-out images that went through it and back, which no model of its tokens can better."""
+
+import torch
+from torch import Tensor
+
+from mgbench.interfaces.progress import Progress
+from mgbench.interfaces.ranks import Team
+from mgbench.results.store import Store
+from mgbench.stages.tokenize import reconstruct
+from mgbench.trials.fit import Fitted
+from mgbench.trials.plan import Row
+from mgbench.trials.score import IMAGES, images_writer, judged, now, origin, save_real, shown_rows
+
+
+def record_reconstruction(
+    store: Store, row: Row, fitted: Fitted, device: torch.device, progress: Progress, batch: int, team: Team
+) -> None:
+    """Score as many reconstructions as the rows on top draw images (as there are held-out ones, at most), and record them.
+
+    Beside the recipe's metrics there is `rmse`, the root of the mean squared error of a pixel, in 8-bit grey levels.
+    """
+    data, started = row.assembly.data, now()
+    progress("judge", 0, 1)
+    real = data.test[: row.assembly.samples]
+    labels = None if data.test_labels is None else data.test_labels[: len(real)]
+    images, tokens = reconstruct(fitted.tokenizer, real, device, batch)
+    found = judged(store, row, images, labels, device)
+    found["scores"]["rmse"] = float((images.double() - real.double()).square().mean().sqrt())
+    save_real(store, data)
+    shown = shown_rows(data)
+    again, _ = reconstruct(fitted.tokenizer, data.test[shown], device, batch)
+    kept = torch.full((len(shown),), -1) if data.test_labels is None else data.test_labels[shown]
+    record = row.record("done", costs=_costs(fitted, tokens), origin=origin(row, device, started), **found)
+    store.save_record(record, {IMAGES: images_writer(again, kept)})
+    progress.emit({"row": row.key, "status": "done"})
+
+
+def _costs(fitted: Fitted, tokens: Tensor) -> dict[str, float]:
+    space = fitted.tokenizer.space
+    costs = {
+        "tokens": float(space.length),
+        "parameters": float(sum(parameter.numel() for parameter in fitted.tokenizer.parameters())),
+        "fit_seconds": fitted.seconds,
+    }
+    if space.codes:
+        costs["codes_used"] = len(torch.unique(tokens)) / space.codes
+    return costs

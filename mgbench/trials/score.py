@@ -1,0 +1,85 @@
+"""What are images worth? Their scores, those of as many real ones, and how both were obtained; and images to look at."""
+
+import io
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mgbench.interfaces.data import ImageData
+from mgbench.results.environment import environment
+from mgbench.results.files import Writer, is_whole_archive, write
+from mgbench.results.record import ARRAYS
+from mgbench.results.store import Store
+from mgbench.trials.plan import Row
+from mgbench.trials.real_features import Reference, reference_of, verdict
+
+IMAGES = "images.npz"
+SHOWN = 100
+
+
+def reference_for(store: Store, row: Row, device: torch.device) -> Reference:
+    """What a row is measured against."""
+    assembly = row.assembly
+    extractor: Any = assembly.parts.extractor
+    return reference_of(assembly.data, assembly.spelled["dataset"], extractor, device, store.root)
+
+
+def judged(store: Store, row: Row, images: Tensor, labels: Tensor | None, device: torch.device) -> dict[str, Any]:
+    """What a record says of images uint8 [M,C,H,W'] with the labels they should have: scores, floors, warnings, protocol."""
+    assembly, reference = row.assembly, reference_for(store, row, device)
+    # The labels of held-out images are what they are, and the key of such a row knows nothing of how others are drawn.
+    drawn = "balanced" if assembly.recipe.balanced_labels or row.about == "tokenizer" else "random"
+    return dict(vars(verdict(assembly.parts.metrics, reference, images, labels, device, drawn)))
+
+
+def save_real(store: Store, data: ImageData) -> None:
+    """Keep the held-out images that are shown beside others."""
+    path = store.layout.real(data.fingerprint)
+    if path.exists():
+        if is_whole_archive(path, ARRAYS):
+            return
+        store.set_aside(path, "an array in it does not match its checksum")
+    rows, labels = shown_rows(data), data.test_labels
+    kept = torch.full((len(rows),), -1) if labels is None else labels[rows]
+    write(path, images_writer(data.test[rows], kept))
+
+
+def shown_rows(data: ImageData) -> Tensor:
+    """Which held-out images are shown: some, in the order of classes in which samples are drawn."""
+    labels = data.test_labels
+    order = torch.arange(len(data.test)) if labels is None else _by_turns(labels, len(data.class_names))
+    return order[:SHOWN]
+
+
+def _by_turns(labels: Tensor, classes: int) -> Tensor:
+    """Rows such that the classes come round in turn: 0, 1, …, K − 1, 0, 1, …"""
+    rows = [torch.nonzero(labels == index).flatten() for index in range(classes)]
+    fewest = min(len(of_class) for of_class in rows)
+    return torch.stack([of_class[:fewest] for of_class in rows], 1).flatten()
+
+
+def images_writer(images: Tensor, labels: Tensor) -> Writer:
+    """What writes images uint8 [M,C,H,W'] and labels int64 [M] as `images.npz`."""
+    arrays: Mapping[str, Any] = {"images": images.numpy(), "labels": labels.numpy()}
+
+    def put(path: Path) -> None:
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)
+        path.write_bytes(buffer.getvalue())
+
+    return put
+
+
+def now() -> str:
+    """The time, as records write it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def origin(row: Row, device: torch.device, started: str) -> dict[str, Any]:
+    """Where a result was made, with which versions, by what command, and when."""
+    return {**environment(device), **row.origin, "started": started, "finished": now()}

@@ -1,1 +1,0 @@
-"""Looking after a results folder: what lies in it, what is wrong with it, what can go, and rows as other programs read them."""

@@ -1,0 +1,125 @@
+"""Autoencoders from elsewhere, saved here by diffusers itself; what they say is what diffusers says."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import AutoencoderDC, AutoencoderKL
+from torch import Tensor
+
+from mgbench.components.tokenizers.patches import to_unit
+from mgbench.components.tokenizers.pretrained import DcAe, PretrainedKl
+from mgbench.errors import Unfit, UserError
+from mgbench.recipes.recipe import Recipe
+from mgbench.registry.loading import load
+from mgbench.registry.resolve import assemble
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two tiny autoencoders of factor 2, with three channels and eight numbers a token."""
+    folder = tmp_path_factory.mktemp("weights")
+    torch.manual_seed(0)
+    kl = AutoencoderKL(
+        block_out_channels=(8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        latent_channels=8,
+        norm_num_groups=4,
+    )
+    kl.save_pretrained(folder / "kl")
+    dc = AutoencoderDC(
+        latent_channels=8,
+        encoder_block_out_channels=(8, 16),
+        decoder_block_out_channels=(8, 16),
+        encoder_layers_per_block=(1, 1),
+        decoder_layers_per_block=(1, 1),
+        encoder_qkv_multiscales=((), ()),
+        decoder_qkv_multiscales=((), ()),
+    )
+    dc.save_pretrained(folder / "dc")
+    return folder
+
+
+def images(*shape: int) -> Tensor:
+    return torch.randint(256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+@torch.no_grad()
+def theirs(kind: Any, path: Path, shown: Tensor) -> tuple[Tensor, Tensor]:
+    """Latents [B,8,H,W] and decoded pixels, by diffusers alone."""
+    model = kind.from_pretrained(path).eval()
+    encoded = model.encode(to_unit(shown))
+    latents = encoded.latent if hasattr(encoded, "latent") else encoded.latent_dist.mean
+    return latents, model.decode(latents).sample
+
+
+CASES = [(AutoencoderKL, PretrainedKl, "kl", 0.18215), (AutoencoderDC, DcAe, "dc", 0.3189)]
+
+
+@pytest.mark.parametrize(("kind", "maker", "name", "scale"), CASES)
+def test_tokens_are_the_scaled_latents_of_diffusers(
+    saved: Path, kind: Any, maker: Any, name: str, scale: float
+) -> None:
+    shown = images(5, 3, 8, 12)
+    module = maker(str(saved / name)).build((3, 8, 12))
+    assert list(module.fit(shown, 0)) == []
+    tokens = module.encode(shown)
+    assert (module.space.length, module.space.dim, module.space.codes, module.space.grid) == (24, 8, None, (4, 6))
+    latents, pixels = theirs(kind, saved / name, shown)
+    for row, column in ((0, 0), (1, 3), (3, 5)):
+        torch.testing.assert_close(tokens[:, row * 6 + column], latents[:, :, row, column] * scale)
+    expected = ((pixels + 1) * 127.5).round().clamp(0, 255)
+    assert (module.decode(tokens).double() - expected).abs().max() <= 1
+    torch.testing.assert_close(module.encode(shown[2:4]), tokens[2:4], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "maker", "name", "scale"), CASES)
+def test_grey_images_are_shown_in_three_channels_and_come_back_in_one(
+    saved: Path, kind: Any, maker: Any, name: str, scale: float
+) -> None:
+    grey = images(3, 1, 8, 8)
+    module = maker(str(saved / name)).build((1, 8, 8))
+    _, pixels = theirs(kind, saved / name, grey.expand(-1, 3, -1, -1))
+    back = module.decode(module.encode(grey))
+    assert back.shape == grey.shape
+    expected = ((pixels.mean(1, keepdim=True) + 1) * 127.5).round().clamp(0, 255)
+    assert (back.double() - expected).abs().max() <= 1
+
+
+@pytest.mark.parametrize(("shape", "said"), [((3, 7, 8), "does not tile"), ((2, 8, 8), "takes images of 3 channels")])
+def test_images_it_cannot_take_are_unfit(saved: Path, shape: tuple[int, int, int], said: str) -> None:
+    with pytest.raises(Unfit, match=said):
+        PretrainedKl(str(saved / "kl")).build(shape)
+
+
+def test_a_folder_that_is_not_there_or_holds_something_else_is_said(saved: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no config.json in 'nowhere'; name a folder with .* of an AutoencoderKL"):
+        PretrainedKl("nowhere").build((3, 8, 8))
+    (tmp_path / "config.json").write_bytes((saved / "kl" / "config.json").read_bytes())
+    with pytest.raises(UserError, match=r"cannot be read \(OSError: .*; name a folder"):
+        PretrainedKl(str(tmp_path)).build((3, 8, 8))
+
+
+def test_a_missing_folder_is_said_before_anything_runs() -> None:
+    with pytest.raises(UserError, match=r"no config.json"):
+        assemble(load(), Recipe.of(tokenizer="pretrained_kl('nowhere')"))
+
+
+def test_the_weights_count_in_the_keys(saved: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "kl"
+    shutil.copytree(saved / "kl", folder)
+    recipe = Recipe.of(tokenizer=f"pretrained_kl({str(folder)!r})")
+    registry = load()
+    before, again = (assemble(registry, recipe) for _ in range(2))
+    assert before.unfit == ""
+    assert before.keys == again.keys
+    torch.manual_seed(1)
+    model = AutoencoderKL.from_pretrained(folder)
+    torch.nn.init.normal_(model.decoder.conv_out.weight)
+    model.save_pretrained(folder)
+    after = assemble(registry, recipe)
+    assert after.keys.tokenizer != before.keys.tokenizer
+    assert after.keys.reconstruction != before.keys.reconstruction

@@ -1,0 +1,178 @@
+"""A recipe reads text, refuses what it does not know, and its keys change exactly with what decides them."""
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from mgbench.errors import UserError
+from mgbench.recipes.keys import Answer, Keys, make_keys
+from mgbench.recipes.kinds import KINDS, STAGES
+from mgbench.recipes.recipe import FIELDS, Recipe, decides
+from mgbench.recipes.spec import Spec
+
+SETTINGS: dict[str, Any] = {
+    "metrics": ("fid",),
+    "labels": False,
+    "train_steps": 7,
+    "batch_size": 7,
+    "learning_rate": 0.5,
+    "warmup_steps": 7,
+    "lr_decay": "cosine",
+    "weight_decay": 0.5,
+    "clip": 0.5,
+    "ema": 0.5,
+    "precision": "float32",
+    "seed": 7,
+    "sampling_steps": 7,
+    "balanced_labels": False,
+    "samples": 7,
+}
+
+
+def answers(recipe: Recipe) -> dict[str, Answer]:
+    """What an assembly would make of the recipe, were every spec spelled as it is looked up."""
+    specs = {kind: getattr(recipe, kind) or KINDS[kind].default or Spec("other") for kind in KINDS}
+    found = {kind: Answer(str(spec), "source") for kind, spec in specs.items()}
+    return {**found, "metrics": Answer(", ".join(map(str, recipe.metrics)))}
+
+
+def keys(recipe: Recipe) -> Keys:
+    return make_keys(recipe, answers(recipe), "data")
+
+
+def changed(one: Keys, other: Keys) -> tuple[bool, ...]:
+    """Whether the keys of the tokenizer, the model and the images changed, and of the images that only were reconstructed."""
+    return tuple(getattr(one, item.name) != getattr(other, item.name) for item in fields(Keys))
+
+
+EXPECTED = {
+    "tokens": (True, True, True, True),
+    "model": (False, True, True, False),
+    "images": (False, False, True, False),
+    "scores": (False, False, True, True),
+}
+
+
+def expected(name: str) -> tuple[bool, ...]:
+    """As many images are reconstructed as are sampled, so that they are scored alike."""
+    return (False, False, True, True) if name == "samples" else EXPECTED[decides(name)]
+
+
+def test_text_is_read_as_specs() -> None:
+    recipe = Recipe(mask_schedule="exp(rate=3)", metrics=["fid", "kid(subsets=2)"])  # type: ignore[arg-type]
+    assert recipe.mask_schedule == Spec("exp", options=(("rate", 3),))
+    assert recipe.metrics == (Spec("fid"), Spec("kid", options=(("subsets", 2),)))
+    assert Recipe(metrics="fid").metrics == (Spec("fid"),)  # type: ignore[arg-type]
+
+
+def test_every_field_is_covered_by_the_tests_of_the_keys() -> None:
+    assert set(SETTINGS) | set(KINDS) == set(FIELDS)
+
+
+@pytest.mark.parametrize("name", list(SETTINGS))
+def test_a_setting_changes_the_keys_it_decides_and_no_others(name: str) -> None:
+    recipe = Recipe()
+    assert changed(keys(recipe), keys(recipe.change(**{name: SETTINGS[name]}))) == expected(name)
+
+
+@pytest.mark.parametrize("name", list(KINDS))
+def test_a_component_changes_the_keys_it_decides_and_no_others(name: str) -> None:
+    recipe = Recipe()
+    assert changed(keys(recipe), keys(recipe.change(**{name: "another(x=1)"}))) == expected(name)
+
+
+@pytest.mark.parametrize("name", list(KINDS))
+def test_the_source_of_a_component_changes_the_keys_it_decides_and_no_others(name: str) -> None:
+    recipe = Recipe()
+    before = answers(recipe)
+    after = {**before, name: replace(before[name], source="edited")}
+    assert changed(make_keys(recipe, before, "data"), make_keys(recipe, after, "data")) == expected(name)
+
+
+def test_other_data_change_every_key() -> None:
+    recipe = Recipe()
+    assert changed(keys(recipe), make_keys(recipe, answers(recipe), "other data")) == (True, True, True, True)
+
+
+@pytest.mark.parametrize("name", list(SETTINGS))
+def test_a_setting_spelled_out_at_its_default_changes_nothing(name: str) -> None:
+    assert keys(Recipe(**{name: FIELDS[name].default})) == keys(Recipe())
+
+
+def test_three_and_three_point_nought_are_one_setting() -> None:
+    assert keys(Recipe(clip=3)) == keys(Recipe(clip=3.0)) == keys(Recipe())
+    assert keys(Recipe(learning_rate=1)) == keys(Recipe(learning_rate=1.0))
+
+
+def test_the_order_in_which_answers_were_found_changes_nothing() -> None:
+    recipe = Recipe()
+    found = answers(recipe)
+    assert make_keys(recipe, found, "data") == make_keys(recipe, dict(reversed(found.items())), "data")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_is_decided_by_something(stage: str) -> None:
+    assert any(decides(name) == stage for name in FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"mask_scedule": "cosine"}, r"no field 'mask_scedule'; did you mean 'mask_schedule'\?"),
+        ({"steps": 3}, r"no field 'steps'"),
+        ({"trainSteps": 3}, r"did you mean 'train_steps'\?"),
+    ],
+)
+def test_an_unknown_field_is_refused_with_the_nearest(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        Recipe().change(**fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("train_steps", 0),
+        ("train_steps", 1.5),
+        ("train_steps", "many"),
+        ("learning_rate", "0.1"),
+        ("learning_rate", 0),
+        ("learning_rate", float("inf")),
+        ("labels", 1),
+        ("labels", "yes"),
+        ("lr_decay", "linear"),
+        ("ema", 1.5),
+        ("seed", -1),
+        ("seed", True),
+        ("sampling_steps", None),
+        ("mask_schedule", 5),
+        ("mask_schedule", True),
+        ("mask_schedule", "exp("),
+        ("metrics", 5),
+        ("metrics", None),
+        ("metrics", True),
+        ("metrics", [5]),
+    ],
+)
+def test_a_value_that_does_not_fit_its_field_is_refused(name: str, value: object) -> None:
+    with pytest.raises(UserError):
+        Recipe().change(**{name: value})
+
+
+def test_the_message_names_field_and_value() -> None:
+    with pytest.raises(UserError, match="recipe: train_steps is 0, and should be greater than 0"):
+        Recipe(train_steps=0)
+
+
+def test_a_recipe_is_plain_values_once_spelled() -> None:
+    spelled = Recipe(mask_schedule="exp(rate=3)", seed=2).spelled()  # type: ignore[arg-type]
+    assert spelled["mask_schedule"] == "exp(rate=3)"
+    assert spelled["metrics"] == ["fid", "kid", "accuracy"]
+    assert spelled["sampler"] is None
+    assert spelled["seed"] == 2
+    assert set(spelled) == set(FIELDS)
+
+
+def test_equal_recipes_are_equal_and_hashable() -> None:
+    assert Recipe(sampler="a(x=1)") == Recipe(sampler="a(x = 1)")  # type: ignore[arg-type]
+    assert len({Recipe(), Recipe(), Recipe(seed=1)}) == 2

@@ -1,0 +1,157 @@
+"""What scores are measured against: seen once, kept, checked; and what is said with every score."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mgbench.components.datasets.embedded import Shapes
+from mgbench.components.metrics.distances import Accuracy, Fid, InceptionScore, Kid
+from mgbench.errors import Unfit
+from mgbench.interfaces.data import Features, ImageData
+from mgbench.results.store import Store
+from mgbench.trials import real_features as references
+from mgbench.trials.real_features import Reference, reference_of, verdict
+
+CPU = torch.device("cpu")
+DATA = Shapes(train=64, test=32).load()
+LOOKED: list[int] = []
+
+
+class Means(nn.Module):
+    """Five numbers an image, and logits of two classes."""
+
+    id = "means@12ab"
+
+    def forward(self, images: Tensor) -> Features:
+        LOOKED.append(len(images))
+        numbers = images.double().mean(3)[:, :, :5].flatten(1)[:, :5]
+        return Features((numbers / 64 - 2).float(), numbers[:, :2].float(), spatial=numbers.float())
+
+
+class Plain(Means):
+    plain = True
+
+
+class ClassesOfItsOwn(Means):
+    classes = ("cat", "dog")
+
+
+@dataclass(frozen=True)
+class Eye:
+    module: type[Means] = Means
+
+    def build(self) -> Means:
+        return self.module().eval()
+
+
+def reference(root: Path, eye: Eye | None = None, data: ImageData = DATA) -> Reference:
+    LOOKED.clear()
+    reference_of.cache_clear()
+    return reference_of(data, "shapes(train=64)", eye or Eye(), CPU, root)
+
+
+def same(one: Features | None, other: Features | None) -> bool:
+    assert one is not None
+    assert other is not None
+    names = ("features", "logits", "labels", "spatial", "images")
+    return all(torch.equal(getattr(one, name), getattr(other, name)) for name in names)
+
+
+def test_what_was_seen_is_not_looked_at_again(tmp_path: Path) -> None:
+    first = reference(tmp_path)
+    assert sum(LOOKED) == 96
+    again = reference(tmp_path)
+    assert LOOKED == []
+    assert same(first.real, again.real)
+    assert same(first.held_out, again.held_out)
+    assert first.name == f"shapes(train=64)@{DATA.fingerprint[:8]}/train64"
+
+
+def test_what_is_kept_says_what_it_is_of(tmp_path: Path) -> None:
+    reference(tmp_path)
+    facts = [json.loads(path.read_text()) for path in (tmp_path / "references").glob("*/reference.json")]
+    assert {fact["split"] for fact in facts} == {"train", "test"}
+    assert all(fact["data"] == DATA.fingerprint and fact["extractor"][1] == "means@12ab" for fact in facts)
+
+
+def test_other_images_other_code_and_other_weights_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference(tmp_path)
+    reference(tmp_path, data=dataclasses.replace(DATA, test=DATA.test.flip(3)))
+    assert sum(LOOKED) == 96
+    monkeypatch.setattr(Means, "id", "means@ffff")
+    reference(tmp_path)
+    assert sum(LOOKED) == 96
+    monkeypatch.setattr(references, "fingerprint", lambda maker: "another code")
+    reference(tmp_path)
+    assert sum(LOOKED) == 96
+
+
+def test_what_is_broken_is_looked_at_again(tmp_path: Path) -> None:
+    first = reference(tmp_path)
+    for path in (tmp_path / "references").glob("*/features.safetensors"):
+        path.write_bytes(path.read_bytes()[:-1])
+    again = reference(tmp_path)
+    assert sum(LOOKED) == 96
+    assert same(first.real, again.real)
+    assert len(list((tmp_path / "references").glob("*/*.corrupt"))) == 2
+    assert all(Store(tmp_path).complete(path) for path in (tmp_path / "references").iterdir())
+
+
+def test_numbers_that_float32_cannot_hold_are_kept_whole() -> None:
+    exact = torch.tensor([1 + 2**-40], dtype=torch.float64)
+    assert references._shortest(exact).dtype == torch.float64
+    assert references._shortest(exact.float().double()).dtype == torch.float32
+
+
+def test_a_score_says_how_it_was_obtained(tmp_path: Path) -> None:
+    labels = torch.arange(20) % 8
+    found = verdict((Fid(), Kid()), reference(tmp_path), DATA.test[:20], labels, CPU)
+    assert found.protocol == f"shapes(train=64)@{DATA.fingerprint[:8]}/train64/n20/balanced/uint8/16x16/means@12ab"
+    assert set(found.scores) == set(found.floors) == {"fid[means]", "kid[means]"}
+    # They are held-out images, so the floor is themselves.
+    assert found.floors == found.scores
+    assert found.warnings == [
+        "20 images for 5 features: the Fréchet distance is biased upward; use at least 50, and compare equal numbers only"
+    ]
+    random = verdict((), reference(tmp_path), DATA.test[:20], labels, CPU, "random")
+    assert "/n20/random/" in random.protocol
+
+
+def test_more_images_than_are_held_out_are_said_to_have_an_unequal_floor(tmp_path: Path) -> None:
+    found = verdict((Fid(),), reference(tmp_path), DATA.train, None, CPU)
+    assert found.warnings == ["the floor is of 32 held-out images, the scores of 64"]
+
+
+def test_a_scarce_reference_is_warned_about(tmp_path: Path) -> None:
+    data = dataclasses.replace(DATA, train=DATA.train[:30], train_labels=DATA.train_labels[:30])  # type: ignore[index]
+    found = verdict((Fid(),), reference(tmp_path, data=data), DATA.test, None, CPU)
+    assert any(warning.startswith("the reference: 30 images for 5 features") for warning in found.warnings)
+
+
+def test_a_metric_named_for_its_extractor_needs_no_suffix(tmp_path: Path) -> None:
+    found = verdict((Fid(),), reference(tmp_path, Eye(Plain)), DATA.test, None, CPU)
+    assert set(found.scores) == {"fid"}
+
+
+def test_logits_of_other_classes_judge_no_labels(tmp_path: Path) -> None:
+    labels = torch.arange(32) % 8
+    told = verdict((Accuracy(), InceptionScore()), reference(tmp_path), DATA.test, labels, CPU)
+    silent = verdict((Accuracy(), InceptionScore()), reference(tmp_path, Eye(ClassesOfItsOwn)), DATA.test, labels, CPU)
+    assert set(told.scores) == {"accuracy[means]", "inception_score[means]"}
+    assert set(silent.scores) == {"inception_score[means]"}
+
+
+def test_a_metric_that_cannot_is_left_out_with_its_reason(tmp_path: Path) -> None:
+    def cannot(generated: Features, reference: Features) -> dict[str, float]:
+        raise Unfit("cannot: its library is not installed")
+
+    found = verdict((cannot, Fid()), reference(tmp_path), DATA.train[:60], None, CPU)
+    assert set(found.scores) == {"fid[means]"}
+    assert "cannot: its library is not installed" in found.warnings
