@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "accelerate", "diffusers", "sklearn", "scipy", "pandas", "matplotlib", "seaborn")
+HEAVY = (
+    *("torch", "torchvision", "torch_fidelity", "cleanfid", "accelerate", "diffusers"),
+    *("sklearn", "scipy", "pandas", "matplotlib", "seaborn"),
+)
 SCRIPT = """
 import sys
 sys.argv = ["mgbench", *sys.argv[1:]]
@@ -69,7 +72,7 @@ def test_importing_the_package_imports_nothing_heavy(body: str) -> None:
     ["from mgbench.report import read_results, write_report, write_published", "from mgbench import read_results"],
 )
 def test_the_report_imports_no_torch(body: str) -> None:
-    assert not {"torch", "accelerate", "diffusers", "sklearn"} & set(loaded(body)[1])
+    assert not {"torch", "torchvision", "accelerate", "diffusers", "sklearn"} & set(loaded(body)[1])
 
 
 def test_the_module_is_the_command() -> None:

@@ -21,6 +21,9 @@ from mgbench.results.record import ARRAYS, Record, load_record, load_study
 from mgbench.results.schema import Corrupt, read_sealed
 from mgbench.results.store import CHECKPOINT, MANIFEST, RECORD, Store, listed, read_checkpoint
 
+# A page about the folder itself, such as the one this project keeps in its own.
+README = "README.md"
+
 
 def examine(root: Path, looked: Callable[[Checkup], None] = lambda checkup: None) -> Checkup:
     """Look at every file of a results folder; `looked` is told after each of its folders.
@@ -32,6 +35,8 @@ def examine(root: Path, looked: Callable[[Checkup], None] = lambda checkup: None
         raise UserError(f"{root} is no folder; name the one that 'mgbench run' wrote its results to")
     checkup = Checkup(root)
     for path in within(checkup, root):
+        if path.name == README:
+            continue
         if path.name not in ROOMS:
             checkup.note("unknown", path)
         elif is_folder(checkup, path):

@@ -177,6 +177,11 @@ def test_what_mgbench_did_not_write_is_told_and_left_alone(results: Store) -> No
     assert all((results.root / name).exists() for name in strange)
 
 
+def test_the_page_about_the_folder_is_no_stranger(results: Store) -> None:
+    (results.root / "README.md").write_text("what lies here")
+    assert "unknown" not in told(examine(results.root))
+
+
 def test_files_of_a_newer_version_are_told_once_and_left_alone(results: Store) -> None:
     paths = [
         results.layout.run(ROW.key) / RECORD,
