@@ -164,7 +164,8 @@ class Solver(Protocol):
 
     It asks for `steps` predictions, or for as many as `evaluations` says, a property that is optional. `path` is the way it
     goes: "noise", along a table of noise and with predictions of the noise, or "velocity", along the straight line
-    x_t = (1 − t) x_0 + t ε and with predictions of ε − x_0.
+    x_t = (1 − t) x_0 + t ε and with predictions of ε − x_0. A method `at(step) -> Solver`, which is optional, gives the solver
+    of one sampling step of a masked process.
     """
 
     path: ClassVar[Literal["noise", "velocity"]]

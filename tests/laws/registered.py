@@ -21,6 +21,7 @@ OPTIONS: dict[tuple[str, str], str | Callable[[], str]] = {
     ("tokenizer", "vq"): "vq(codes=64, width=16, steps=60)",
     ("tokenizer", "fsq"): "fsq([8, 8, 8], width=16, steps=60)",
     ("tokenizer", "kl"): "kl(width=16, steps=60)",
+    ("solver", "annealed"): "annealed(of=dpmpp_multistep, last=3)",
     ("dataset", "image_folder"): lambda: f"image_folder('{files.class_folders()}')",
     ("dataset", "cifar10"): lambda: f"cifar10('{files.cifar10()}')",
     ("extractor", "inception"): lambda: _read("inception", weights.inception()),

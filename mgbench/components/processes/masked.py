@@ -118,8 +118,14 @@ def _draw(turn: _Turn, state: State, at: Tensor) -> Drawn:
     without = None if z_uncond is None else z_uncond[at_rows]
     temperature_of = getattr(turn.parts.sampler, "value_temperature", None)
     temperature = 1.0 if temperature_of is None else temperature_of(turn.step)
-    drawn = turn.model.head.sample(z[at_rows], without, scale, streams, turn.parts, temperature)
+    drawn = turn.model.head.sample(z[at_rows], without, scale, streams, _parts_at(turn), temperature)
     return Drawn(_spread(drawn.values.to(state.tokens.dtype), at), _spread(drawn.log_p, at), _spread(drawn.logits, at))
+
+
+def _parts_at(turn: _Turn) -> Parts:
+    """The parts, with the solver of this step where the solver changes from step to step."""
+    at = getattr(getattr(turn.parts, "solver", None), "at", None)
+    return turn.parts if at is None else Parts(**{**vars(turn.parts), "solver": at(turn.step)})
 
 
 def _look(model: Any, tokens: Tensor, mask: Tensor, labels: Tensor, scale: float) -> tuple[Tensor, Tensor | None]:

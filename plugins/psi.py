@@ -1,0 +1,87 @@
+"""Ψ-samplers: predictor and corrector in one step (Deschenaux et al., arXiv:2602.21185), for masked models.
+
+A step from t to s takes, for each token, the posterior q(x_s | x_t, x_0) with probability κ, and with probability 1 − κ the
+forward process q(x_s | x_0), which hides the token anew whatever it was; x_0 is drawn by the model. With α = 1 − γ a masked
+token is revealed with probability κ·(α_s − α_t)/(1 − α_t) + (1 − κ)·α_s, and a visible one masked with (1 − κ)·(1 − α_s).
+Both keep the share that is masked at every time. κ = 1 is `ancestral`; any ReMDM (arXiv:2503.00307) with σ ≤ γ(s) is
+κ = 1 − σ/γ(s). The order is chosen without the values, so that vectors are drawn as well as codes.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from mgbench.components.samplers.plans import expected, jump, share_revealed
+from mgbench.hookspecs import hookimpl
+from mgbench.interfaces.bibtex import by_key
+from mgbench.interfaces.components import MaskSchedule
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import Requires, SamplerInput, Step
+from mgbench.recipes.recipe import Recipe
+from mgbench.recipes.spec import Share
+
+
+@dataclass(frozen=True)
+class Psi:
+    """κ by thirds of time: `high` while t > 2/3, `middle` down to 1/3, and `low` after that."""
+
+    high: Share = 1.0
+    middle: Share = 0.9
+    low: Share = 1.0
+    requires: ClassVar[Requires] = "mask"
+
+    def kappa(self, t: float) -> float:
+        """The probability of the posterior in a step that begins at t."""
+        return self.high if t > 2 / 3 else self.middle if t > 1 / 3 else self.low
+
+    def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
+        return expected(schedule, times)
+
+    def choose(self, view: SamplerInput, step: Step, rng: Streams) -> Tensor:
+        # In this form κ = 1 is the posterior, and the last step reveals all, to the last bit.
+        anew, posterior = 1 - self.kappa(step.t), share_revealed(step)
+        reveal = posterior + anew * (1 - step.share_then - posterior)
+        return jump(view, step, rng, reveal, anew * step.share_then)
+
+
+# The training of MaskGIT, and so one trained model with it.
+PSI = Recipe.of(
+    tokenizer="kmeans(codes=128, size=2)",
+    network="transformer",
+    head="categorical(label_smoothing=0.1)",
+    mask_schedule="cosine",
+    masking="exact(rounding=ceil)",
+    loss_weighting="uniform",
+    sampler="psi",
+    guidance_schedule="none",
+    train_steps=1800,
+    ema=0.998,
+)
+
+BIBTEX = r"""
+@misc{deschenaux2026psi,
+  title = {The Diffusion Duality, Chapter {II}: {$\Psi$}-Samplers and Efficient Curriculum},
+  author = {Deschenaux, Justin and Gulcehre, Caglar and Sahoo, Subham Sekhar},
+  year = {2026},
+  eprint = {2602.21185},
+  archivePrefix = {arXiv},
+}
+"""
+
+
+@hookimpl
+def mgbench_samplers() -> dict[str, type]:
+    return {"psi": Psi}
+
+
+@hookimpl
+def mgbench_recipes() -> dict[str, Recipe]:
+    return {"psi": PSI}
+
+
+@hookimpl
+def mgbench_references() -> dict[str, str]:
+    return by_key(BIBTEX)
