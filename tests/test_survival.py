@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from mgbench.errors import UserError
+from mgbench.interfaces.engine import Message
 from mgbench.interfaces.progress import Interrupted, Progress
 from mgbench.recipes.study import Study
 from mgbench.registry.loading import find, load
@@ -22,6 +23,7 @@ from mgbench.trials.plan import plan_rows, plan_tokenizers, plan_trials
 from mgbench.trials.trial import run_trial
 from tests import doubles
 from tests.doubles import TINY
+from tests.messages import stages
 
 pytestmark = pytest.mark.slow
 
@@ -78,9 +80,8 @@ def stopped(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """The same study, stopped in the middle of its training."""
     root, trained = tmp_path_factory.mktemp("stopped"), list[str]()
 
-    def note(event: dict[str, Any]) -> None:
-        if event.get("stage") == "train":
-            trained.append(event["stage"])
+    def note(message: Message) -> None:
+        trained.extend(now.stage for now in stages([message], "train"))
 
     with pytest.raises(Interrupted):
         run(registry, root, Progress(note, lambda: bool(trained)))

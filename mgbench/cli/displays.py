@@ -34,13 +34,15 @@ class Complaints:
 
     def of(self, event: "Event") -> str:
         """A sentence, or nothing."""
-        end, values = event.end, event.values
-        status = end.status if end else values.get("status")
-        said = f"{event.job.name}: {status}: {end.reason if end else values.get('reason', '')}"
-        if status in (None, "done") or said in self._said:
-            return ""
-        self._said.add(said)
-        return said
+        from mgbench.interfaces.engine import End, RowEnded
+
+        match event.message:
+            case End(str() as status, reason) | RowEnded(_, status, reason) if status != "done":
+                said = f"{event.job.name}: {status}: {reason}"
+                new = said not in self._said
+                self._said.add(said)
+                return said if new else ""
+        return ""
 
 
 class Quiet:
@@ -61,10 +63,12 @@ class Quiet:
         return
 
     def show(self, event: "Event") -> None:
+        from mgbench.interfaces.engine import Note
+
         if said := self._complaints.of(event):
             typer.echo(f"mgbench: {said}", err=True)
-        elif "note" in event.values:
-            typer.echo(f"mgbench: {event.job.name}: {event.values['note']}", err=True)
+        elif isinstance(event.message, Note):
+            typer.echo(f"mgbench: {event.job.name}: {event.message.text}", err=True)
 
 
 class JsonLines(Quiet):
@@ -74,12 +78,25 @@ class JsonLines(Quiet):
         self._print({"event": "said", "text": text})
 
     def show(self, event: "Event") -> None:
-        of = {"trial": event.job.name, "key": event.job.key}
-        if event.end is not None:
-            self._print({"event": "end", **of, "status": event.end.status or "done", "reason": event.end.reason})
-        else:
-            kind = next(name for name in ("row", "note", "stage") if name in event.values)
-            self._print({"event": kind, **of, **event.values})
+        kind, content = as_plain(event)
+        self._print({"event": kind, "trial": event.job.name, "key": event.job.key, **content})
 
     def _print(self, content: dict[str, object]) -> None:
         typer.echo(json.dumps(content))
+
+
+def as_plain(event: "Event") -> tuple[str, dict[str, object]]:
+    """The kind of an event, and what it says, as JSON has it."""
+    from mgbench.interfaces.engine import End, Note, RowEnded, StageProgress
+
+    match event.message:
+        case StageProgress(stage, done, total, row, steps, measured):
+            of_row = {"row": row} if row else {}
+            sampled = {"steps": steps} if steps else {}
+            return "stage", {"stage": stage, "done": done, "total": total, **of_row, **sampled, **measured}
+        case RowEnded(row, status, reason):
+            return "row", {"row": row, "status": status, "reason": reason}
+        case Note(text):
+            return "note", {"note": text}
+        case End(status, reason):
+            return "end", {"status": status or "done", "reason": reason}

@@ -1,7 +1,8 @@
 """Progress of all trials at once: a live display in a terminal, plain lines elsewhere."""
 
+from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -9,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from mgbench.cli.displays import Complaints
 
 if TYPE_CHECKING:
-    from mgbench.interfaces.engine import Event, Job
+    from mgbench.interfaces.engine import Event, Job, StageProgress
 
 
 class Live:
@@ -47,32 +48,35 @@ class Live:
 
     def show(self, event: "Event") -> None:
         """Bring the display up to date with an event."""
-        if event.end is not None:
-            self._end(event)
-        elif "note" in event.values:
-            self.say(event.values["note"])
-        elif "row" in event.values:
-            self._row(event)
-        else:
-            self._stage(event.job, event.values)
+        from mgbench.interfaces.engine import End, Note, RowEnded, StageProgress
+
+        match event.message:
+            case End():
+                self._end(event)
+            case Note(text):
+                self.say(text)
+            case RowEnded():
+                self._row(event)
+            case StageProgress() as now:
+                self._stage(event.job, now)
 
     def _row(self, event: "Event") -> None:
         self._done += 1
         self._progress.advance(self._rows)
         self._complain(event)
 
-    def _stage(self, job: "Job", values: dict[str, Any]) -> None:
+    def _stage(self, job: "Job", now: "StageProgress") -> None:
         name, task = job.name, self._tasks.get(job.key)
         if task is None:
-            task = self._tasks[job.key] = self._progress.add_task(name, total=values["total"], note="")
-        label = _label(values)
+            task = self._tasks[job.key] = self._progress.add_task(name, total=now.total, note="")
+        label = _label(now)
         if self._stages.get(job.key) != label:
             self._stages[job.key] = label
-            self._progress.reset(task, total=values["total"])
+            self._progress.reset(task, total=now.total)
             if not self._console.is_terminal:
                 self.say(f"{name}: {label} ({self._done} of {self._total} rows done)")
         self._progress.update(
-            task, completed=values["done"], total=values["total"], note=_note(values), description=f"{name}: {label}"
+            task, completed=now.done, total=now.total, note=_note(now.measured), description=f"{name}: {label}"
         )
 
     def _end(self, event: "Event") -> None:
@@ -86,11 +90,11 @@ class Live:
             self.say(said)
 
 
-def _label(values: dict[str, Any]) -> str:
-    return f"{values['stage']} at {values['steps']} steps" if values.get("steps") else str(values["stage"])
+def _label(now: "StageProgress") -> str:
+    return f"{now.stage} at {now.steps} steps" if now.steps else now.stage
 
 
-def _note(values: dict[str, Any]) -> str:
-    loss = f"loss {values['loss']:.3f}" if "loss" in values else ""
-    speed = f"{values['images_per_second']:.0f} images/s" if "images_per_second" in values else ""
+def _note(measured: Mapping[str, float]) -> str:
+    loss = f"loss {measured['loss']:.3f}" if "loss" in measured else ""
+    speed = f"{measured['images_per_second']:.0f} images/s" if "images_per_second" in measured else ""
     return ", ".join(filter(None, (loss, speed)))

@@ -17,7 +17,7 @@ from mgbench.engines.resources import MEMORY_SHARE, memory_of, memory_of_machine
 from mgbench.engines.scheduling import ready
 from mgbench.engines.worker import assist, work
 from mgbench.hookspecs import hookimpl
-from mgbench.interfaces.engine import End, Engine, Event, Job, Leases
+from mgbench.interfaces.engine import End, Engine, Event, Job, Leases, Note
 from mgbench.interfaces.progress import INTERRUPTED, STOPPED_BY_USER
 from mgbench.interfaces.ranks import ALONE
 from mgbench.results.layout import Layout
@@ -116,7 +116,7 @@ class LocalRun:
             if other := self._claimed(job):
                 if job.key not in self._told:
                     self._told.add(job.key)
-                    yield Event(job, {"note": other.computes(job.name)})
+                    yield Event(job, Note(other.computes(job.name)))
                 continue
             waiting.remove(job)
             self._start(job)
@@ -159,7 +159,7 @@ class LocalRun:
             try:
                 yield Event(running.job, running.connection.recv())
             except (EOFError, OSError):
-                yield Event(running.job, end=self._end(running))
+                yield Event(running.job, self._end(running))
 
     def _lose(self, running: _Running) -> None:
         """A process beside the first has ended. Unless that one has, or has something to say, it waits for the other in vain."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from mgbench.engines.locks import Holder, lives, touching
 from mgbench.errors import UserError
-from mgbench.interfaces.engine import Event
+from mgbench.interfaces.engine import End, Event, Job, RowEnded, StageProgress
 from mgbench.results.files import write_text
 from mgbench.results.layout import Layout
 from mgbench.results.schema import Corrupt, seal, unseal
@@ -74,12 +74,13 @@ class Board:
 
     def show(self, event: Event) -> None:
         """Note an event, and write now and then."""
-        if "row" in event.values:
-            self.status.told += 1
-        if "stage" in event.values:
-            self._stage(event)
-        if event.end is not None:
-            self.status.stages.pop(event.job.key, None)
+        match event.message:
+            case RowEnded():
+                self.status.told += 1
+            case StageProgress() as progress:
+                self._stage(event.job, progress)
+            case End():
+                self.status.stages.pop(event.job.key, None)
         if time.time() - self.status.written > WRITE_EVERY:
             self._write()
 
@@ -89,19 +90,19 @@ class Board:
         self.status.stages.clear()
         self._write()
 
-    def _stage(self, event: Event) -> None:
-        values, before = event.values, self.status.stages.get(event.job.key)
-        same = before is not None and before.stage == values["stage"] and before.done <= values["done"]
-        begun, first = (before.begun, before.first) if before and same else (time.time(), values["done"])
-        self.status.stages[event.job.key] = Stage(
-            event.job.name,
-            values["stage"],
-            values["done"],
-            values["total"],
+    def _stage(self, job: Job, now: StageProgress) -> None:
+        before = self.status.stages.get(job.key)
+        same = before is not None and before.stage == now.stage and before.done <= now.done
+        begun, first = (before.begun, before.first) if before and same else (time.time(), now.done)
+        self.status.stages[job.key] = Stage(
+            job.name,
+            now.stage,
+            now.done,
+            now.total,
             begun,
             first,
-            values.get("loss"),
-            values.get("images_per_second"),
+            now.measured.get("loss"),
+            now.measured.get("images_per_second"),
         )
 
     def _write(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from mgbench.interfaces.engine import End, Event, Job, Run
+from mgbench.interfaces.engine import End, Event, Job, RowEnded, Run
 from mgbench.results.record import ending
 from mgbench.results.store import Store
 from mgbench.trials.plan import Trial
@@ -18,10 +18,11 @@ def conduct(
     by_key = {trial.key: trial for trial in trials}
     told: set[str] = set()
     for event in engine.run([as_job(trial) for trial in trials]):
-        if "row" in event.values:
-            told.add(event.values["row"])
-        if event.end is not None:
-            event = Event(event.job, end=_recorded(store, by_key[event.job.key], told, event.end))
+        match event.message:
+            case RowEnded(row):
+                told.add(row)
+            case End() as end:
+                event = Event(event.job, _recorded(store, by_key[event.job.key], told, end))
         show(event)
 
 

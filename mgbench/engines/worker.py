@@ -9,14 +9,13 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import torch
 
 from mgbench.engines.distributed import Other
 from mgbench.engines.locks import Holder, claimed
 from mgbench.engines.watchdog import guard
-from mgbench.interfaces.engine import Job
+from mgbench.interfaces.engine import Job, Message, Note
 from mgbench.interfaces.progress import INTERRUPTED, Interrupted, Progress
 from mgbench.interfaces.ranks import Task, Team
 from mgbench.recipes.recipe import Recipe
@@ -54,7 +53,7 @@ def _waiting(job: Job, progress: Progress) -> Callable[[Holder], None]:
     def wait(other: Holder) -> None:
         if not told:
             told.append(other)
-            progress.emit({"note": other.computes(job.name)})
+            progress.emit(Note(other.computes(job.name)))
         progress.check()
 
     return wait
@@ -118,10 +117,10 @@ def _to_log(path: Path) -> None:
         os.dup2(file.fileno(), stream)
 
 
-def _emitter(parent: Connection, asked: list[int]) -> Callable[[dict[str, Any]], None]:
-    def emit(event: dict[str, Any]) -> None:
+def _emitter(parent: Connection, asked: list[int]) -> Callable[[Message], None]:
+    def emit(message: Message) -> None:
         try:
-            parent.send(event)
+            parent.send(message)
         except OSError:
             # The parent is gone: leave a checkpoint, for the same command to go on from, and hold nobody's cores.
             asked.append(signal.SIGHUP)

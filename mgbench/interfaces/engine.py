@@ -1,9 +1,9 @@
-"""What passes between a run and the engine that does its work: jobs, what they may take, events, and how a job ended."""
+"""Messages between a run and the engine that does its work: jobs, leases, and the events that a job reports."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from mgbench.recipes.recipe import Recipe
 from mgbench.recipes.source import Source
@@ -16,7 +16,7 @@ class Job:
     """One trial as plain values that cross to another process, or another machine.
 
     It starts when the job whose key it `needs` has ended, if there is such a job. `batch` images are drawn at once. `study`
-    and `command` say what it is done for, and the plugins `trackers` hear how it goes.
+    and `command` say what it is done for, and the plugins `trackers` are notified of its progress.
     """
 
     name: str
@@ -33,13 +33,13 @@ class Job:
 
     @property
     def log(self) -> Path:
-        """What it prints."""
+        """The file that its output goes to."""
         return Layout(self.root).log(self.key)
 
 
 @dataclass(frozen=True)
 class Leases:
-    """What the jobs of a run may take.
+    """The devices, time and memory that the jobs of a run may take.
 
     `devices` are as the command line has them ("auto", "cpu:2", "cuda:0,cuda:1"), and each job is leased `each` of them. A
     job that takes longer than `seconds`, or more than `memory` bytes of this machine's memory, is ended.
@@ -53,19 +53,58 @@ class Leases:
 
 @dataclass(frozen=True)
 class End:
-    """How a job ended; where it has a status, it ended early, and that is to be recorded of the rows of which it told nothing."""
+    """How a job ended. A status means that it ended early, and is recorded for those of its rows that have not ended."""
 
     status: Status | None = None
     reason: str = ""
 
 
 @dataclass(frozen=True)
+class StageProgress:
+    """How far a stage of a job is: `done` of `total` steps or images.
+
+    `row` is the key of the row that is sampled or scored, empty in a stage that all rows of the job share; `steps` is the
+    number of sampling steps, None elsewhere. `measured` holds what was measured at this point, such as the loss.
+    """
+
+    stage: str
+    done: int
+    total: int
+    row: str = ""
+    steps: int | None = None
+    measured: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RowEnded:
+    """A row, by its key, is recorded with this status; the reason is empty where it is done."""
+
+    row: str
+    status: Status
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence for people."""
+
+    text: str
+
+
+Message = StageProgress | RowEnded | Note
+
+
+@dataclass(frozen=True)
 class Event:
-    """What happened in a job: in `values` how far a stage is, how a row ended or a note; or with `end` that it has ended."""
+    """A message of a job, or its end."""
 
     job: Job
-    values: dict[str, Any] = field(default_factory=dict)
-    end: End | None = None
+    message: Message | End
+
+    @property
+    def end(self) -> End | None:
+        """How the job ended; None where it goes on."""
+        return self.message if isinstance(self.message, End) else None
 
 
 class Run(Protocol):
@@ -85,7 +124,7 @@ class Run(Protocol):
 
 
 class Engine(Protocol):
-    """Where do trials run? A component that opens such a place; it decides nothing of a result."""
+    """Where do trials run? A component that opens such a place; no result depends on it."""
 
     def open(self, leases: Leases) -> Run:
         """Make ready to run jobs.

@@ -1,9 +1,9 @@
-"""How a trial is told to the outside, and how the outside tells it to stop."""
+"""Progress of a trial, reported to the process that started it, and the request to stop that comes back."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+from mgbench.interfaces.engine import Message, StageProgress
 from mgbench.interfaces.ranks import Team
 
 # The exit code of what a user stopped, as shells have it for Ctrl-C.
@@ -17,28 +17,31 @@ class Interrupted(Exception):
 
 @dataclass
 class Progress:
-    """`emit` gets plain values; `stop` says whether the user asked to stop."""
+    """`emit` passes a message on; `stop` says whether the user asked to stop."""
 
-    emit: Callable[[dict[str, Any]], None] = field(default=lambda event: None)
+    emit: Callable[[Message], None] = field(default=lambda message: None)
     stop: Callable[[], bool] = field(default=lambda: False)
 
-    def __call__(self, stage: str, done: int, total: int, **rest: Any) -> None:
-        """Tell how far a stage is.
+    def __call__(
+        self, stage: str, done: int, total: int, row: str = "", steps: int | None = None, **measured: float
+    ) -> None:
+        """Report how far a stage is, as `StageProgress` has it.
 
         Raises:
             Interrupted: if the user asked to stop.
         """
-        self.emit({"stage": stage, "done": done, "total": total, **rest})
+        self.emit(StageProgress(stage, done, total, row, steps, measured))
         self.check()
 
     def check(self) -> None:
-        """
+        """Leave the stage at hand if the user asked to stop.
+
         Raises:
-            Interrupted: if the user asked to stop.
+            Interrupted: if so.
         """
         if self.stop():
             raise Interrupted
 
     def of(self, team: Team) -> "Progress":
-        """The same for a stage that all ranks of a team take part in, who stop together when any of them was asked to."""
+        """The same for a stage in which all ranks of a team take part, and stop together when any of them was asked to."""
         return replace(self, stop=lambda: team.agree(self.stop()))

@@ -204,9 +204,14 @@ def _advance(
     try:
         for step in steps:
             curve.append(step)
-            rate = step.step * recipe.batch_size / max(step.seconds, 1e-9)
-            measured = {"loss": step.loss, "learning_rate": step.learning_rate, "images_per_second": rate}
-            progress("train", step.step, recipe.train_steps, **measured)
+            progress(
+                "train",
+                step.step,
+                recipe.train_steps,
+                loss=step.loss,
+                learning_rate=step.learning_rate,
+                images_per_second=step.step * recipe.batch_size / max(step.seconds, 1e-9),
+            )
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 _checkpoint(store, folder, training, curve)
                 saved = time.monotonic()

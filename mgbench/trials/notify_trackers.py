@@ -11,15 +11,13 @@ import numpy as np
 import torch
 
 from mgbench.errors import UserError
-from mgbench.interfaces.engine import Job
+from mgbench.interfaces.engine import Job, Message, Note, StageProgress
 from mgbench.interfaces.tracking import FINISHED, LOGGED, STARTED, TrackedRun
 from mgbench.registry.registry import LifeHooks
 from mgbench.results.store import Store
 from mgbench.trials.plan import Trial
 
-Emit = Callable[[dict[str, Any]], None]
-# What an event says of where a stage is; the other numbers in it were measured.
-_PLACE = ("done", "total", "steps")
+Emit = Callable[[Message], None]
 
 
 @contextmanager
@@ -53,14 +51,11 @@ class _Audience:
     def __bool__(self) -> bool:
         return bool(self._hooks)
 
-    def emit(self, event: dict[str, Any]) -> None:
-        """Pass an event on, and tell of the numbers in it."""
-        self._emit(event)
-        if "stage" in event:
-            numbers = {name: value for name, value in event.items() if isinstance(value, int | float)}
-            values = {name: value for name, value in numbers.items() if name not in _PLACE}
-            if values:
-                self.tell(LOGGED, stage=event["stage"], step=event["done"], values=values)
+    def emit(self, message: Message) -> None:
+        """Pass a message on, and notify the trackers of what was measured."""
+        self._emit(message)
+        if isinstance(message, StageProgress) and message.measured:
+            self.tell(LOGGED, stage=message.stage, step=message.done, values=dict(message.measured))
 
     def tell(self, hook: str, **said: Any) -> None:
         """Call a hook of every tracker that has it, each with copies of its own."""
@@ -74,7 +69,7 @@ class _Audience:
                 traceback.print_exc()
                 del self._hooks[name]
                 said_of_it = f"tracker {name!r} hears no more of this trial: {_sentence(error)} (log: {self._log})"
-                self._emit({"note": said_of_it})
+                self._emit(Note(said_of_it))
 
 
 def _run(name: str, job: Job, trial: Trial, device: torch.device) -> TrackedRun:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from mgbench.interfaces.engine import RowEnded
 from mgbench.interfaces.progress import Progress
 from mgbench.interfaces.ranks import Team
 from mgbench.results.store import Store
@@ -20,7 +21,7 @@ def record_reconstruction(
     Beside the recipe's metrics there is `rmse`, the root of the mean squared error of a pixel, in 8-bit grey levels.
     """
     data, started = row.assembly.data, now()
-    progress("judge", 0, 1)
+    progress("judge", 0, 1, row.key)
     real = data.test[: row.assembly.samples]
     labels = None if data.test_labels is None else data.test_labels[: len(real)]
     images, tokens = reconstruct(fitted.tokenizer, real, device, batch)
@@ -32,7 +33,7 @@ def record_reconstruction(
     kept = torch.full((len(shown),), -1) if data.test_labels is None else data.test_labels[shown]
     record = row.record("done", costs=_costs(fitted, tokens), origin=origin(row, device, started), **found)
     store.save_record(record, {IMAGES: images_writer(again, kept)})
-    progress.emit({"row": row.key, "status": "done"})
+    progress.emit(RowEnded(row.key, "done"))
 
 
 def _costs(fitted: Fitted, tokens: Tensor) -> dict[str, float]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mgbench.errors import Diverged, Unwritable
+from mgbench.interfaces.engine import Note, RowEnded
 from mgbench.interfaces.progress import STOPPED_BY_USER, Interrupted, Progress
 from mgbench.interfaces.ranks import ALONE, RankFailed, Team
 from mgbench.results.environment import device_name, together
@@ -45,7 +46,7 @@ def run_trial(
         fit = partial(prepare, store, waiting[0].assembly, device, progress, team)
         fitted = _attempt(store, waiting, progress, fit)
         for note in store.notes:
-            progress.emit({"note": note})
+            progress.emit(Note(note))
         while waiting and fitted:
             make = partial(record, store, waiting[0], fitted, device, progress, batch, team)
             _attempt(store, waiting[:1], progress, make)
@@ -62,7 +63,7 @@ def _made_meanwhile(store: Store, row: Row, progress: Progress) -> bool:
         return False
     if row.about == "tokenizer" and not store.complete(store.layout.tokenizer(row.trial)):
         return False
-    progress.emit({"row": row.key, "status": "done"})
+    progress.emit(RowEnded(row.key, "done"))
     return True
 
 
@@ -88,7 +89,7 @@ def _attempt(store: Store, rows: list[Row], progress: Progress, work: Callable[[
         reason = f"{_said(error)} (log: {store.layout.log(rows[0].trial)})"
     record_all(store, rows, status, reason, tail)
     for row in rows:
-        progress.emit({"row": row.key, "status": status, "reason": reason})
+        progress.emit(RowEnded(row.key, status, reason))
     return None
 
 
@@ -119,9 +120,9 @@ def _record_images(
     images, sampling, devices = with_less(
         min(batch, assembly.samples),
         lambda size: _draw(row, model, progress, size, team),
-        lambda size: progress.emit({"note": f"{row.method}: out of memory; drawing {size} images at once"}),
+        lambda size: progress.emit(Note(f"{row.method}: out of memory; drawing {size} images at once")),
     )
-    progress("judge", 0, 1)
+    progress("judge", 0, 1, row.key)
     labels = asked_labels(assembly.recipe, model.classes, torch.arange(len(images)))
     found = judged(store, row, images, labels if model.classes else None, device)
     found["scores"] |= model.bound.scores
@@ -130,7 +131,7 @@ def _record_images(
     record = row.record("done", costs=costs, origin={**origin(row, device, started), **devices}, **found)
     shown = {IMAGES: images_writer(images[:SHOWN], labels[:SHOWN])}
     store.save_record(record, {**shown, **traces(store, row, model, images)})
-    progress.emit({"row": row.key, "status": "done"})
+    progress.emit(RowEnded(row.key, "done"))
 
 
 @dataclass(frozen=True)
@@ -177,11 +178,11 @@ def _take_turns(row: Row, model: Model, progress: Progress, batch: int, team: Te
     steps = row.assembly.spelled["sampling_steps"]
     drawn: list[Batch] = []
     forget_peak(model.device)
-    progress("sample", 0, total, steps=steps)
+    progress("sample", 0, total, row.key, steps)
     own = sample_images(model, recipe, total, batch, meter, team)
     for _ in batches_of(total, batch)[:: team.size]:
         drawn += [part for part in team.gather(next(own, None)) if part is not None]
-        progress("sample", sum(len(part.images) for part in drawn), total, steps=steps)
+        progress("sample", sum(len(part.images) for part in drawn), total, row.key, steps)
     return drawn, team.gather(_Spent(meter, peak_memory(model.device), device_name(model.device)))
 
 

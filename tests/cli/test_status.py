@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mgbench.engines.status import Board
-from mgbench.interfaces.engine import Event, Job
+from mgbench.interfaces.engine import Event, Job, StageProgress
 from mgbench.results.layout import Layout
 from mgbench.results.record import StudyView
 from mgbench.results.store import Store
@@ -52,7 +52,8 @@ def test_a_run_at_work_and_one_that_ended_are_told(mgbench: Command, stored: Sto
     with board.posted():
         job = Job("m (seed 0)", "key", "images", "", (), (), Path(), 1)
         board.status.written = 0
-        board.show(Event(job, {"stage": "train", "done": 20, "total": 100, "loss": 1.25, "images_per_second": 9.6}))
+        measured = {"loss": 1.25, "images_per_second": 9.6}
+        board.show(Event(job, StageProgress("train", 20, 100, measured=measured)))
         said = mgbench("status", "mine").out
         assert f"process {os.getpid()} on " in said
         assert "0 of its 2 rows done" in said

@@ -19,6 +19,7 @@ from mgbench.results.store import CHECKPOINT, Store
 from mgbench.trials.plan import plan_rows, plan_trials
 from tests import doubles
 from tests.doubles import TINY
+from tests.messages import at, notes, rows, stages
 
 SOURCES = (find(doubles.FILE),)
 
@@ -71,10 +72,10 @@ def test_a_process_that_is_killed_takes_no_other_along(tmp_path: Path) -> None:
         "fine": End(),
         "raising": End(),
     }
-    told = {event.job.name.split()[0]: event.values["status"] for event in events if "row" in event.values}
+    told = {event.job.name.split()[0]: row.status for event in events for row in rows([event])}
     assert told == {"fine": "done", "raising": "failed"}
     assert statuses(tmp_path) == ["done", "failed"]
-    assert any(event.values.get("stage") == "train" for event in events)
+    assert stages(events, "train")
     logs = {job.name.split()[0]: job.log for job in waiting}
     assert "RuntimeError: two tensors disagree" in logs["raising"].read_text()
 
@@ -86,7 +87,7 @@ def test_asked_to_stop_the_running_end_with_a_checkpoint_and_no_more_start(tmp_p
     training: set[str] = set()
 
     def stop_when_both_train(event: Event) -> None:
-        if event.values.get("stage") == "train":
+        if at(event, "train"):
             training.add(event.job.name)
         if len(training) == 2:
             stopped.stop()
@@ -189,12 +190,17 @@ def test_what_another_run_computes_is_waited_for_and_used(tmp_path: Path) -> Non
     for thread in runs:
         thread.join(120)
     for told in events.values():
-        assert sorted(event.job.name[0] for event in told if event.values.get("status") == "done") == ["a", "b"]
+        done = [event.job.name[0] for event in told for row in rows([event]) if row.status == "done"]
+        assert sorted(done) == ["a", "b"]
         assert {event.end for event in told if event.end} == {End()}
-    stages = [(event.job.name[0], event.values) for told in events.values() for event in told]
-    trained = [name for name, values in stages if (values.get("stage"), values.get("done")) == ("train", 20)]
+    trained = [
+        event.job.name[0]
+        for told in events.values()
+        for event in told
+        if any(stage.done == 20 for stage in stages([event], "train"))
+    ]
     assert sorted(trained) == ["a", "b"], "each by one of them"
-    assert any("computes it already; waiting for that" in str(e.values) for told in events.values() for e in told)
+    assert any("computes it already; waiting for that" in note for told in events.values() for note in notes(told))
     assert list((tmp_path / "claims").iterdir()) == []
 
 

@@ -17,6 +17,7 @@ from mgbench.results.record import Record
 from mgbench.results.store import CHECKPOINT, Store
 from tests.doubles import TINY
 from tests.engines.test_local import jobs, run, statuses
+from tests.messages import stages
 
 # Random only in the labels that it drops, of which there are none here; and with a parameter that nothing uses.
 EVEN = Recipe(
@@ -119,7 +120,7 @@ def test_images_and_their_costs_do_not_depend_on_the_number_of_devices(tmp_path:
 
 def stop_once_it_trains(engine: LocalRun, step: int) -> Any:
     def note(event: Event) -> None:
-        if event.values.get("stage") == "train" and event.values["done"] >= step:
+        if any(stage.done >= step for stage in stages([event], "train")):
             engine.stop()
 
     return note
@@ -136,7 +137,7 @@ def test_stopped_all_ranks_leave_one_checkpoint_and_go_on_to_the_same_weights(tm
     assert len(list((tmp_path / "parts").glob(f"models/*/{CHECKPOINT}"))) == 1
     events, ended = run(leased(2, 2), jobs(tmp_path / "parts", m=recipe))
     assert ended == {"m": End()}
-    first = next(event.values["done"] for event in events if event.values.get("stage") == "train")
+    first = stages(events, "train")[0].done
     assert first > 40, "it goes on, and does not begin anew"
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     assert all(torch.equal(parts[name], value) for name, value in whole.items())

@@ -10,7 +10,7 @@ import pytest
 from mgbench.engines import status as status_module
 from mgbench.engines.locks import STALE
 from mgbench.engines.status import Board, Stage, runs
-from mgbench.interfaces.engine import End, Event, Job
+from mgbench.interfaces.engine import End, Event, Job, RowEnded, StageProgress
 from mgbench.results.layout import Layout
 from mgbench.results.schema import seal, unseal
 
@@ -36,15 +36,15 @@ def job(name: str) -> Job:
     return Job(name, f"key of {name}", "images", "", (), (), Path(), 1)
 
 
-def train(done: int, stage: str = "train") -> dict[str, object]:
-    return {"stage": stage, "done": done, "total": 100, "loss": 1.5, "images_per_second": 32.0}
+def train(done: int, stage: str = "train") -> StageProgress:
+    return StageProgress(stage, done, 100, measured={"loss": 1.5, "images_per_second": 32.0})
 
 
 def test_a_run_tells_what_its_trials_are_at(layout: Layout, board: Board) -> None:
     board.show(Event(job("a"), train(20)))
     board.show(Event(job("b"), train(40)))
-    board.show(Event(job("a"), {"row": "k", "status": "done"}))
-    board.show(Event(job("b"), end=End()))
+    board.show(Event(job("a"), RowEnded("k", "done")))
+    board.show(Event(job("b"), End()))
     ((found, alive),) = runs(layout, "mine")
     assert alive
     assert (found.study, found.command, found.rows, found.told) == ("mine", "mgbench run --plugins mine", 4, 1)
@@ -61,10 +61,10 @@ def test_time_left_is_counted_from_where_the_stage_began() -> None:
 
 
 def test_a_stage_that_begins_anew_is_counted_anew(layout: Layout, board: Board) -> None:
-    for values in (train(20), train(60), train(20, "sample"), train(80, "sample"), train(10, "sample")):
-        board.show(Event(job("a"), values))
+    for message in (train(20), train(60), train(20, "sample"), train(80, "sample"), train(10, "sample")):
+        board.show(Event(job("a"), message))
         last = next(iter(runs(layout)[0][0].stages.values()))
-        assert (last.stage, last.done) == (values["stage"], values["done"])
+        assert (last.stage, last.done) == (message.stage, message.done)
     assert last.first == 10, "the next row is sampled"
 
 

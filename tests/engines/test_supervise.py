@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mgbench.engines.supervise import conduct
-from mgbench.interfaces.engine import End, Event, Job
+from mgbench.interfaces.engine import End, Event, Job, RowEnded
 from mgbench.recipes.study import Study
 from mgbench.registry.loading import find, load
 from mgbench.results.store import Store
@@ -18,12 +18,12 @@ from tests.doubles import TINY
 class Told:
     """An engine that tells what it is told to."""
 
-    def __init__(self, *tells: tuple[dict[str, str], End | None]) -> None:
+    def __init__(self, *tells: RowEnded | End) -> None:
         self.tells = tells
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
-        for values, end in self.tells:
-            yield Event(jobs[0], dict(values), end)
+        for message in self.tells:
+            yield Event(jobs[0], message)
 
     def stop(self) -> None: ...
 
@@ -62,8 +62,7 @@ def test_rows_that_said_nothing_are_recorded_with_the_end_and_the_log(
     store.save_record(failed.record("failed", "RuntimeError: its own"))
     store.save_record(silent.record("interrupted", "earlier"))
     shown: list[Event] = []
-    tells = ({"row": failed.key, "status": "failed"}, None), ({}, end)
-    conduct(Told(*tells), store, [trial], as_job, shown.append)
+    conduct(Told(RowEnded(failed.key, "failed"), end), store, [trial], as_job, shown.append)
     records = {row.key: store.record(row.key) for row in trial.rows}
     said = {key: (record.status, record.reason) for key, record in records.items() if record}
     assert said == {
@@ -80,7 +79,7 @@ def test_rows_that_said_nothing_are_recorded_with_the_end_and_the_log(
 def test_a_trial_whose_rows_all_spoke_ended_well(tmp_path: Path) -> None:
     store, trial = planned(tmp_path)
     shown: list[Event] = []
-    tells = [({"row": row.key, "status": "failed"}, None) for row in trial.rows]
-    conduct(Told(*tells, ({}, End("failed", "late"))), store, [trial], as_job, shown.append)
+    tells = [RowEnded(row.key, "failed") for row in trial.rows]
+    conduct(Told(*tells, End("failed", "late")), store, [trial], as_job, shown.append)
     assert shown[-1].end == End()
     assert [store.record(row.key) for row in trial.rows] == [None] * 3

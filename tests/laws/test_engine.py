@@ -5,7 +5,7 @@ from importlib.util import find_spec
 import pytest
 
 from mgbench import testing
-from mgbench.interfaces.engine import End, Event, Job, Leases
+from mgbench.interfaces.engine import End, Event, Job, Leases, Note, RowEnded, StageProgress
 from mgbench.results.record import Record
 from mgbench.results.store import Store
 from tests.laws.registered import built, every
@@ -46,7 +46,7 @@ class PretendedRun:
             yield from self.one(job)
 
     def one(self, job: Job) -> Iterator[Event]:
-        yield Event(job, {"stage": "train", "done": 1, "total": 1})
+        yield Event(job, StageProgress("train", 1, 1))
         status = {"broken": "failed", "diverging": "diverged", "endless": "interrupted"}.get(job.name, "done")
         if self.broken == f"how the rows of {job.name} ended":
             status = "failed"
@@ -55,19 +55,19 @@ class PretendedRun:
                 Store(job.root).save_checkpoint(job.root / "models" / job.key, b"")
             if self.broken != "record its rows as interrupted":
                 self.record(job, "0", status)
-            yield Event(job, end=End("failed" if self.broken == "say of what it stops" else "interrupted"))
+            yield Event(job, End("failed" if self.broken == "say of what it stops" else "interrupted"))
             return
         for index in range(len(job.rows) if job.name != "broken" else 0):
             if self.broken != "have recorded every row":
                 self.record(job, str(index), status)
             for _ in range(2 if self.broken == "every row of first once" else 1):
-                yield Event(job, {"row": f"{job.name}{index}", "status": status})
+                yield Event(job, RowEnded(f"{job.name}{index}", status))  # type: ignore[arg-type]
         if self.broken != "tell the end of every job":
             failed = job.name == "broken" if self.broken != "whose process ended early" else False
             failed |= self.broken == "leave those alone" and job.name == "second"
-            yield Event(job, end=End("failed", "exit code 1") if failed else End())
+            yield Event(job, End("failed", "exit code 1") if failed else End())
         if self.broken == "after its end":
-            yield Event(job, {"note": "by the way"})
+            yield Event(job, Note("by the way"))
 
     def record(self, job: Job, index: str, status: str) -> None:
         key = f"{job.name}{index}"

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mgbench.errors import UserError
-from mgbench.interfaces.engine import Job
+from mgbench.interfaces.engine import Job, Message, RowEnded, StageProgress
 from mgbench.interfaces.progress import Interrupted, Progress
 from mgbench.interfaces.tracking import FINISHED, LOGGED, STARTED, TrackedRun
 from mgbench.recipes.recipe import Recipe
@@ -25,6 +25,7 @@ from mgbench.trials.plan import Trial, plan_rows, plan_tokenizers, plan_trials
 from mgbench.trials.trial import run_trial
 from tests import doubles
 from tests.doubles import TINY
+from tests.messages import notes, stages
 
 LONGER = TINY.change(train_steps=40)
 CPU = torch.device("cpu")
@@ -62,11 +63,11 @@ class Result:
 
     store: Store
     trial: Trial
-    events: list[dict[str, Any]]
+    events: list[Message]
 
     @property
     def notes(self) -> list[str]:
-        return [event["note"] for event in self.events if "note" in event]
+        return notes(self.events)
 
     @property
     def weights(self) -> bytes:
@@ -88,7 +89,7 @@ def run(
     listed = tuple((row.method, row.assembly.recipe) for row in trial.rows)
     command, heard = "mgbench run --track x", tuple(trackers)
     job = Job(trial.name, trial.key, trial.about, trial.needs, listed, (), root, 250, "s", command, heard)
-    events: list[dict[str, Any]] = []
+    events: list[Message] = []
     hooks = {name: tracker.hooks() for name, tracker in trackers.items()}
     with told(hooks, job, trial, store, CPU, events.append) as emit:
         run_trial(store, trial, CPU, Progress(emit, stop))
@@ -120,8 +121,8 @@ def test_a_tracker_hears_of_the_beginning_the_training_and_every_row(registry: R
     steps = [said for said in heard.of(LOGGED) if said["stage"] == "train"]
     assert [said["step"] for said in steps] == [20, 40]
     assert set(steps[0]["values"]) == {"loss", "learning_rate", "images_per_second"}
-    shown = [event for event in result.events if event.get("stage") == "train"]
-    assert [said["values"]["loss"] for said in steps] == [event["loss"] for event in shown]
+    shown = stages(result.events, "train")
+    assert [said["values"]["loss"] for said in steps] == [now.measured["loss"] for now in shown]
     (finished,) = heard.of(FINISHED)
     assert [(record.method, record.status) for record in finished["records"]] == [("one", "done"), ("two", "done")]
     assert finished["records"] == [result.store.record(row.key) for row in result.trial.rows]
@@ -160,10 +161,10 @@ def trial(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Trial
     return trial
 
 
-def pretend(root: Path, trial: Trial, trackers: dict[str, Heard], *emitted: dict[str, Any]) -> list[dict[str, Any]]:
+def pretend(root: Path, trial: Trial, trackers: dict[str, Heard], *emitted: Message) -> list[Message]:
     """What is emitted where a trial only says that it does something."""
     job = Job(trial.name, trial.key, "images", "", (), (), root, 250, trackers=tuple(trackers))
-    events: list[dict[str, Any]] = []
+    events: list[Message] = []
     hooks = {name: tracker.hooks() for name, tracker in trackers.items()}
     with told(hooks, job, trial, Store(root), CPU, events.append) as emit:
         for event in emitted:
@@ -171,7 +172,7 @@ def pretend(root: Path, trial: Trial, trackers: dict[str, Heard], *emitted: dict
     return events
 
 
-STEPS = [{"stage": "train", "done": step, "total": 40, "loss": 1 / step} for step in (20, 40)]
+STEPS = [StageProgress("train", step, 40, measured={"loss": 1 / step}) for step in (20, 40)]
 RAISED = [ValueError("no\nluck"), SystemExit(3), Interrupted(), UserError("install it")]
 
 
@@ -186,7 +187,7 @@ def test_one_that_raises_is_told_of_once_and_hears_no_more(
 
     bad, good = Heard(act), Heard()
     events = pretend(tmp_path, trial, {"bad": bad, "good": good}, *STEPS)
-    (note,) = [event["note"] for event in events if "note" in event]
+    (note,) = notes(events)
     assert note.startswith("tracker 'bad' hears no more of this trial: ")
     assert (" ".join(str(error).split()) or "no message") in note
     assert note.endswith(f"(log: {tmp_path / 'logs' / f'{trial.key}.log'})")
@@ -195,7 +196,7 @@ def test_one_that_raises_is_told_of_once_and_hears_no_more(
     assert [name for name, _ in bad.said].count(when) == 1
     assert bad.said[-1][0] == when
     assert [name for name, _ in good.said] == [STARTED, LOGGED, LOGGED, FINISHED]
-    assert [event for event in events if "stage" in event] == STEPS
+    assert stages(events) == STEPS
 
 
 def test_a_trial_whose_tracker_leaves_is_done(registry: Registry, tmp_path: Path) -> None:
@@ -224,7 +225,7 @@ def test_what_a_tracker_does_to_what_it_is_handed_stays_with_it(registry: Regist
     assert all("loss" in said["values"] for said in good.of(LOGGED))
     assert good.of(STARTED)[0]["run"].recipe
     assert good.of(FINISHED)[0]["records"][0].scores
-    assert all("loss" in event for event in result.events if event.get("stage") == "train")
+    assert all("loss" in now.measured for now in stages(result.events, "train"))
 
 
 class Careless(nn.Module):
@@ -282,7 +283,7 @@ def test_without_trackers_nothing_is_told_and_nothing_is_written(trial: Trial, t
 
 def test_where_a_stage_is_is_no_number_that_was_measured(trial: Trial, tmp_path: Path) -> None:
     heard = Heard()
-    sampling = {"stage": "sample", "done": 1, "total": 2, "steps": 4}
-    events = pretend(tmp_path, trial, {"mine": heard}, sampling, {"row": "key", "status": "done"})
+    sampling = StageProgress("sample", 1, 2, steps=4)
+    events = pretend(tmp_path, trial, {"mine": heard}, sampling, RowEnded("key", "done"))
     assert [name for name, _ in heard.said] == [STARTED, FINISHED]
-    assert events == [sampling, {"row": "key", "status": "done"}]
+    assert events == [sampling, RowEnded("key", "done")]

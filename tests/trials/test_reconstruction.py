@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mgbench.interfaces.engine import Message
 from mgbench.interfaces.progress import Interrupted, Progress
 from mgbench.recipes.recipe import Recipe
 from mgbench.recipes.study import Study
@@ -19,6 +20,7 @@ from mgbench.trials.plan import Row, plan_rows, plan_tokenizers, plan_trials
 from mgbench.trials.trial import run_trial
 from tests import doubles
 from tests.doubles import TINY
+from tests.messages import rows, stages
 
 CPU = torch.device("cpu")
 Reconstructed = tuple[Path, list[dict[str, Any]], Record, dict[str, Record]]
@@ -58,7 +60,7 @@ KMEANS = TINY.change(
 @pytest.fixture(scope="module")
 def reconstructed(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Reconstructed:
     root = tmp_path_factory.mktemp("results")
-    seen: list[dict[str, Any]] = []
+    seen: list[Message] = []
     recipes = {"one": KMEANS, "two": KMEANS.change(mask_schedule="linear")}
     (record,), models = run_study(registry, root, Progress(seen.append), **recipes)
     return root, seen, record, models
@@ -70,9 +72,9 @@ def test_a_tokenizer_is_fitted_once_for_all_models_and_first(
     _, seen, record, models = reconstructed
     assert [record.status, *(model.status for model in models.values())] == ["done"] * 3
     assert models["one"].training_key != models["two"].training_key
-    stages = [event["stage"] for event in seen if "stage" in event]
-    assert stages.count("tokenize") == 1
-    assert list(dict.fromkeys(stages)) == ["tokenize", "judge", "train", "sample"]
+    names = [progress.stage for progress in stages(seen)]
+    assert names.count("tokenize") == 1
+    assert list(dict.fromkeys(names)) == ["tokenize", "judge", "train", "sample"]
 
 
 def test_a_tokenizer_s_row_says_how_near_held_out_images_come_back(
@@ -110,11 +112,11 @@ def test_a_tokenizer_s_row_keeps_reconstructions_of_the_images_that_are_shown(
 
 def test_a_stored_row_about_a_tokenizer_is_reused(reconstructed: Reconstructed, registry: Registry) -> None:
     root, _, record, _ = reconstructed
-    seen: list[dict[str, Any]] = []
+    seen: list[Message] = []
     (again,), models = run_study(registry, root, Progress(seen.append), other=KMEANS.change(batch_size=8))
     assert again == record
     assert models["other"].status == "done"
-    assert "tokenize" not in [event.get("stage") for event in seen]
+    assert not stages(seen, "tokenize")
 
 
 def test_what_can_be_given_back_whole_scores_as_the_real_images_do(registry: Registry, tmp_path: Path) -> None:
@@ -125,9 +127,9 @@ def test_what_can_be_given_back_whole_scores_as_the_real_images_do(registry: Reg
 
 
 def test_fitting_is_told_step_by_step(registry: Registry, tmp_path: Path) -> None:
-    seen: list[dict[str, Any]] = []
+    seen: list[Message] = []
     run_study(registry, tmp_path, Progress(seen.append), m=TINY.change(tokenizer="counted(steps=3)"))
-    told = [(event["done"], event["total"], event["loss"]) for event in seen if event.get("stage") == "tokenize"]
+    told = [(now.done, now.total, now.measured["loss"]) for now in stages(seen, "tokenize")]
     assert told == [(1, 3, 1), (2, 3, 1 / 2), (3, 3, 1 / 3)]
 
 
@@ -139,7 +141,7 @@ def test_a_tokenizer_that_fails_is_a_failed_row_and_so_are_those_on_top(
     registry: Registry, tmp_path: Path, failure: str, status: str, reason: str
 ) -> None:
     recipe = TINY.change(tokenizer=f"counted(failure={failure})")
-    seen: list[dict[str, Any]] = []
+    seen: list[Message] = []
     recipes = {"a": recipe, "b": recipe.change(batch_size=8), "fine": TINY}
     (failed, whole), models = run_study(registry, tmp_path, Progress(seen.append), **recipes)
     assert failed.status == status
@@ -147,8 +149,8 @@ def test_a_tokenizer_that_fails_is_a_failed_row_and_so_are_those_on_top(
     assert {models[name].status for name in "ab"} == {"failed"}
     assert models["a"].reason == f"its tokenizer {status}: {failed.reason}"
     assert [whole.status, models["fine"].status] == ["done", "done"]
-    assert sum(event.get("stage") == "tokenize" for event in seen) == 1, "it is not tried again by every model"
-    assert sum("row" in event for event in seen) == 5
+    assert len(stages(seen, "tokenize")) == 1, "it is not tried again by every model"
+    assert len(rows(seen)) == 5
 
 
 def test_a_tokenizer_that_failed_is_tried_again_when_asked(registry: Registry, tmp_path: Path) -> None:
@@ -168,7 +170,7 @@ def test_stopping_while_a_tokenizer_is_fitted_leaves_none_and_the_next_command_f
     recipe = TINY.change(tokenizer="counted(steps=5)")
     steps: list[int] = []
     progress = Progress(
-        lambda event: steps.append(event["done"]) if event.get("stage") == "tokenize" else None, lambda: len(steps) == 2
+        lambda message: steps.extend(now.done for now in stages([message], "tokenize")), lambda: len(steps) == 2
     )
     with pytest.raises(Interrupted):
         run_study(registry, tmp_path, progress, m=recipe)

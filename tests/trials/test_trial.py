@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from mgbench.errors import Unwritable
+from mgbench.interfaces.engine import Message, StageProgress
 from mgbench.interfaces.progress import Interrupted, Progress
 from mgbench.recipes.recipe import Recipe
 from mgbench.recipes.study import Study
@@ -25,6 +26,7 @@ from mgbench.trials.plan import Row, Trial, plan_rows, plan_trials
 from mgbench.trials.trial import run_trial
 from tests import doubles
 from tests.doubles import TINY
+from tests.messages import notes, rows, stages
 
 CPU = torch.device("cpu")
 
@@ -139,12 +141,12 @@ def test_a_new_sampling_of_a_stored_model_trains_nothing(
     registry: Registry, done: tuple[Path, dict[str, Record]]
 ) -> None:
     root, records = done
-    stages: list[str] = []
-    progress = Progress(lambda event: stages.append(event.get("stage", "")))
+    names: list[str] = []
+    progress = Progress(lambda message: names.extend(now.stage for now in stages([message])))
     new = run(registry, root, progress=progress, new=TINY.change(sampling_steps=1))["new"]
     assert new.status == "done"
-    assert "train" not in stages
-    assert "sample" in stages
+    assert "train" not in names
+    assert "sample" in names
     assert new.costs["train_seconds"] == records["plain"].costs["train_seconds"]
     assert new.costs["nfe"] == 1
 
@@ -194,14 +196,14 @@ def test_a_process_of_another_kind_shares_tokenizer_guidance_metrics_and_costs(
 
 
 def test_two_methods_that_share_a_model_train_once(registry: Registry, tmp_path: Path) -> None:
-    seen: list[dict[str, Any]] = []
+    seen: list[Message] = []
     recipes = {"one": TINY, "two": TINY.change(sampler="ancestral_shared"), "other": TINY.change(batch_size=8)}
     records = run(registry, tmp_path, progress=Progress(seen.append), **recipes)
     assert [record.status for record in records.values()] == ["done"] * 3
-    assert sum(event.get("stage") == "train" and event["done"] == 6 for event in seen) == 2
+    assert sum(now.done == 6 for now in stages(seen, "train")) == 2
     assert len(list((tmp_path / "models").iterdir())) == 2
     assert len(list((tmp_path / "tokenizers").iterdir())) == 1
-    assert [event["status"] for event in seen if "row" in event] == ["done"] * 3
+    assert [row.status for row in rows(seen)] == ["done"] * 3
 
 
 def test_codes_are_sampled_by_their_probability(registry: Registry, tmp_path: Path) -> None:
@@ -240,7 +242,7 @@ def test_a_training_that_diverges_leaves_diverged_rows(
 
 
 def test_a_component_that_raises_leaves_failed_rows_with_type_and_log(registry: Registry, tmp_path: Path) -> None:
-    seen: list[dict[str, Any]] = []
+    seen: list[Message] = []
     recipe = TINY.change(loss_weighting="raises('the shapes disagree')")
     records = run(
         registry, tmp_path, progress=Progress(seen.append), a=recipe, b=recipe.change(sampling_steps=1), fine=TINY
@@ -248,7 +250,7 @@ def test_a_component_that_raises_leaves_failed_rows_with_type_and_log(registry: 
     assert [record.status for record in records.values()] == ["failed", "failed", "done"]
     assert records["a"].reason.startswith("RuntimeError: the shapes disagree (log: ")
     assert str(Store(tmp_path).layout.log(records["a"].training_key)) in records["a"].reason
-    assert [event["status"] for event in seen if "row" in event] == ["failed", "failed", "done"]
+    assert [row.status for row in rows(seen)] == ["failed", "failed", "done"]
 
 
 def test_a_row_that_fails_after_training_leaves_the_model_and_the_rows_before(
@@ -316,10 +318,10 @@ def test_when_memory_runs_out_fewer_images_are_drawn_at_once_and_they_are_the_sa
         return decode(tokenizer, tokens)
 
     monkeypatch.setattr(sample, "decode", small_device)
-    notes: list[str] = []
-    progress = Progress(lambda event: notes.append(event["note"]) if "note" in event else None)
+    told: list[str] = []
+    progress = Progress(lambda message: told.extend(notes([message])))
     record = run(registry, tmp_path, batch=12, progress=progress, plain=TINY)["plain"]
-    assert notes == [f"plain: out of memory; drawing {size} images at once" for size in (6, 3)]
+    assert told == [f"plain: out of memory; drawing {size} images at once" for size in (6, 3)]
     assert record.scores == records["plain"].scores
     assert (images(tmp_path, record) == images(root, records["plain"])).all()
 
@@ -353,9 +355,8 @@ def stop_after(step: int) -> Progress:
     """Stop when training has come to a step."""
     seen: list[int] = []
 
-    def note(event: dict[str, Any]) -> None:
-        if event.get("stage") == "train":
-            seen.append(event["done"])
+    def note(message: Message) -> None:
+        seen.extend(now.done for now in stages([message], "train"))
 
     return Progress(note, lambda: bool(seen) and seen[-1] >= step)
 
@@ -379,7 +380,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(
     assert (store.layout.model(rows[0].assembly.keys.training) / CHECKPOINT).exists()
 
     steps: list[int] = []
-    progress = Progress(lambda event: steps.append(event["done"]) if event.get("stage") == "train" else None)
+    progress = Progress(lambda message: steps.extend(now.done for now in stages([message], "train")))
     record = run(registry, tmp_path, progress=progress, m=LONG)["m"]
     root, whole = uninterrupted
     assert record.status == "done"
@@ -421,9 +422,7 @@ def test_a_checkpoint_of_another_training_is_set_aside_and_training_starts_anew(
 
 def test_stopping_while_sampling_keeps_the_model_and_the_rows_that_are_done(registry: Registry, tmp_path: Path) -> None:
     rows_done: list[str] = []
-    progress = Progress(
-        lambda event: rows_done.append(event["row"]) if "row" in event else None, lambda: bool(rows_done)
-    )
+    progress = Progress(lambda message: rows_done.extend(row.row for row in rows([message])), lambda: bool(rows_done))
     with pytest.raises(Interrupted):
         run(registry, tmp_path, progress=progress, a=TINY, b=TINY.change(sampling_steps=1))
     records = run(registry, tmp_path, progress=Progress(stop=lambda: True), a=TINY)
@@ -435,8 +434,9 @@ def test_stopping_while_sampling_keeps_the_model_and_the_rows_that_are_done(regi
 
 def test_every_stage_is_told_in_its_order(registry: Registry, tmp_path: Path) -> None:
     """`stop` is asked after every stage that is told, so that no stage goes on for long."""
-    told: list[str] = []
-    run(registry, tmp_path, progress=Progress(lambda event: told.append(event.get("stage", "row"))), m=TINY)
+    seen: list[Message] = []
+    run(registry, tmp_path, progress=Progress(seen.append), m=TINY)
+    told = [one.stage if isinstance(one, StageProgress) else "row" for one in seen]
     assert list(dict.fromkeys(told)) == ["train", "sample", "judge", "row"], "a patch needs no fitting"
 
 

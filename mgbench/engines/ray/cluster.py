@@ -13,7 +13,7 @@ from mgbench.engines.local import STOPPED
 from mgbench.engines.ray.file_sync import Parcel, pack, read_by, unpack
 from mgbench.engines.ray.node import OnNode, Place, Setting, code_hash, file_hash
 from mgbench.engines.scheduling import ready
-from mgbench.interfaces.engine import End, Event, Job, Leases
+from mgbench.interfaces.engine import End, Event, Job, Leases, Note, RowEnded
 from mgbench.results.files import write_text
 
 LOOK_EVERY = 0.5
@@ -198,10 +198,10 @@ class ClusterRun:
             elif isinstance(told, End):
                 self._sent.remove(sent)
                 self._idle.append(sent)
-                yield Event(sent.job, end=told)
+                yield Event(sent.job, told)
                 return
             else:
-                self._told[sent.job.key] += "row" in told
+                self._told[sent.job.key] += isinstance(told, RowEnded)
                 yield Event(sent.job, told)
         sent.answer = sent.actor.tell.remote()
 
@@ -226,11 +226,11 @@ class ClusterRun:
             return self._end(ray, sent, End("failed", f"its node was lost {losses} times, at last by {why}"))
         self._let_go(ray, sent)
         waiting.insert(0, sent.job)
-        return Event(sent.job, {"note": f"{sent.job.name}: its node was lost ({why}); it is started again on another"})
+        return Event(sent.job, Note(f"{sent.job.name}: its node was lost ({why}); it is started again on another"))
 
     def _end(self, ray: Any, sent: _Sent, end: End) -> Event:
         self._let_go(ray, sent)
-        return Event(sent.job, end=end)
+        return Event(sent.job, end)
 
     def _let_go(self, ray: Any, sent: _Sent) -> None:
         self._sent.remove(sent)
@@ -248,7 +248,7 @@ class ClusterRun:
                 yield self._end(ray, sent, End("interrupted", "it was ended at once"))
         stuck = bool(self._sent) and all(sent.place is None and now - sent.at > LONG for sent in self._sent)
         if stuck and not self._crowded:
-            yield Event(self._sent[0].job, {"note": f"{self._sent[0].job.name}: {CROWDED}"})
+            yield Event(self._sent[0].job, Note(f"{self._sent[0].job.name}: {CROWDED}"))
         self._crowded = stuck
 
 

@@ -17,14 +17,14 @@ from typing import Any
 import mgbench
 from mgbench.engines.local import STOPPED, LocalRun
 from mgbench.engines.ray.file_sync import Parcel, Watch, unpack
-from mgbench.interfaces.engine import End, Job, Leases
+from mgbench.interfaces.engine import End, Job, Leases, Message, Note, RowEnded, StageProgress
 from mgbench.recipes.source import Source
 from mgbench.results.record import load_record
 from mgbench.results.store import RECORD, Store
 
 # Answers wait so many seconds, so that many events make one of them.
 GATHER = 0.2
-Told = dict[str, Any] | End | Parcel
+Told = Message | End | Parcel
 
 
 @dataclass(frozen=True)
@@ -138,17 +138,17 @@ class _Trial:
         self.run = LocalRun(leases)
         self._job, self._home, self._watch, self._root = job, home, watch, root
         self._stage = ""
-        self._events: queue.Queue[dict[str, Any] | End] = queue.Queue()
+        self._events: queue.Queue[Message | End] = queue.Queue()
         threading.Thread(target=self._work, daemon=True).start()
 
     def _work(self) -> None:
         end = STOPPED
         try:
             for event in self.run.run([self._job]):
-                if event.end is None:
-                    self._events.put(event.values)
+                if isinstance(event.message, End):
+                    end = event.message
                 else:
-                    end = event.end
+                    self._events.put(event.message)
         except Exception as error:
             end = End("failed", f"{type(error).__name__} on {os.uname().nodename}: {error}")
         self._events.put(end)
@@ -163,19 +163,19 @@ class _Trial:
             shutil.rmtree(self._home, ignore_errors=True)
         return told
 
-    def _with_files(self, event: dict[str, Any] | End, put: Callable[[bytes], Any]) -> Iterator[Told]:
+    def _with_files(self, event: Message | End, put: Callable[[bytes], Any]) -> Iterator[Told]:
         """An event; before one that something came of, the files that are new, so that it is true where it is told."""
         if self._watch and self._came_of_something(event):
             self._make_ours(self._watch.root)
             yield from self._watch.changed(put)
-        if isinstance(event, dict) and "reason" in event:
-            event = {**event, "reason": self._ours(event["reason"])}
+        if isinstance(event, RowEnded):
+            event = replace(event, reason=self._ours(event.reason))
         yield event
 
-    def _came_of_something(self, event: dict[str, Any] | End) -> bool:
-        if isinstance(event, End) or "row" in event:
-            return True
-        before, self._stage = self._stage, event.get("stage", self._stage)
+    def _came_of_something(self, event: Message | End) -> bool:
+        if not isinstance(event, StageProgress):
+            return not isinstance(event, Note)
+        before, self._stage = self._stage, event.stage
         return self._stage != before
 
     def _make_ours(self, root: Path) -> None:

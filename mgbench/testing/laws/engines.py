@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mgbench.interfaces.engine import End, Event, Job, Leases, Run
+from mgbench.interfaces.engine import End, Event, Job, Leases, RowEnded, Run, StageProgress
 from mgbench.recipes.recipe import Recipe
 from mgbench.results.layout import Layout
 from mgbench.results.record import Status, load_record
@@ -61,7 +61,7 @@ def _stops(component: Any, root: Path) -> None:
     endless = _job(root, "endless", _TINY.change(train_steps=10**7))
     jobs = [endless, _job(root, "waiting", _TINY, needs=endless.key)]
     run = component.open(Leases("cpu:2"))
-    events = _events(run, jobs, lambda event: run.stop() if event.values.get("stage") == "train" else None)
+    events = _events(run, jobs, lambda event: run.stop() if _of_stage(event, "train") else None)
     _need_ends(events, jobs[:1])
     need(not [event for event in events if event.job.name == "waiting"], "must start no more when it was asked to stop")
     end = next(event.end for event in events if event.end)
@@ -98,8 +98,8 @@ def _need_ends(events: Sequence[Event], jobs: Sequence[Job]) -> None:
 
 def _need_rows(root: Path, events: Sequence[Event], expected: dict[str, list[Status]]) -> None:
     for name, statuses in expected.items():
-        told = {event.values["row"]: event.values["status"] for event in events if _of_row(event, name)}
-        count = sum(_of_row(event, name) for event in events)
+        ended = [said for event in events if isinstance(said := event.message, RowEnded) and event.job.name == name]
+        told, count = {row.row: row.status for row in ended}, len(ended)
         need(count == len(told) == len(statuses), f"must tell of every row of {name} once, and told of {count}")
         need(sorted(told.values()) == statuses, f"must tell how the rows of {name} ended, {statuses}")
         for key, status in told.items():
@@ -110,5 +110,5 @@ def _need_rows(root: Path, events: Sequence[Event], expected: dict[str, list[Sta
             )
 
 
-def _of_row(event: Event, name: str) -> bool:
-    return event.job.name == name and "row" in event.values
+def _of_stage(event: Event, stage: str) -> bool:
+    return isinstance(event.message, StageProgress) and event.message.stage == stage

@@ -14,12 +14,12 @@ from mgbench.engines.ray.cluster import Claim, ClusterRun
 from mgbench.engines.ray.engine import Ray, claimed
 from mgbench.engines.ray.node import Place
 from mgbench.errors import UserError
-from mgbench.interfaces.engine import End, Event, Job, Leases
+from mgbench.interfaces.engine import End, Event, Job, Leases, Note, RowEnded
 from mgbench.interfaces.progress import STOPPED_BY_USER
 from mgbench.recipes.recipe import Recipe
 
 HERE = Place("node1", same_code=True, shared=True, lacks=())
-ROW = {"row": "a", "status": "done"}
+ROW = RowEnded("a", "done")
 WAITS = object()
 
 
@@ -105,12 +105,11 @@ def ends(events: Sequence[Event]) -> dict[str, End]:
 def test_a_trial_whose_node_is_lost_is_started_again_without_the_rows_that_are_told(tmp_path: Path) -> None:
     fake = Pretended([HERE, [ROW], Lost("it died")], [HERE, [ROW, End()]])
     events = list(opened(fake).run([job(tmp_path, rows=2)]))
-    assert [event.values for event in events] == [
+    assert [event.message for event in events] == [
         ROW,
-        {"note": "a: its node was lost (Lost: it died); it is started again on another"},
-        *(ROW, {}),
+        Note("a: its node was lost (Lost: it died); it is started again on another"),
+        *(ROW, End()),
     ]
-    assert ends(events) == {"a": End()}
     first, again = (next(call[1] for call in actor.asked if call[0] == "start") for actor in fake.started)
     assert [recipe.seed for _, recipe in first.rows] == [0, 1]
     assert [recipe.seed for _, recipe in again.rows] == [1]
@@ -193,7 +192,7 @@ def test_when_there_is_room_for_nothing_that_is_said_once(tmp_path: Path, monkey
     looked = []
     monkeypatch.setattr(Pretended, "wait", lambda self, answers, **_: (looked.append(1), ([], []))[1])
     for event in run.run([job(tmp_path)]):
-        assert event.values == {"note": "a: waiting for a node of the cluster that has room"}
+        assert event.message == Note("a: waiting for a node of the cluster that has room")
         run.stop()
     assert looked
 

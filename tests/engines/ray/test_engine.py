@@ -20,6 +20,7 @@ from mgbench.results.store import CHECKPOINT, Store
 from tests.doubles import TINY
 from tests.engines.ray_cluster import Nodes, cluster
 from tests.engines.test_local import jobs, run
+from tests.messages import at, notes
 
 pytestmark = pytest.mark.slow
 
@@ -75,7 +76,7 @@ def test_a_node_is_lost_and_the_table_is_that_of_an_undisturbed_run(
     training: set[str] = set()
 
     def lose_one_when_both_train(event: Event) -> None:
-        if event.values.get("stage") == "train" and event.job.name.split()[0] in ("first", "second"):
+        if at(event, "train") and event.job.name.split()[0] in ("first", "second"):
             training.add(event.job.name)
             if len(training) == 2 and len(nodes.working) == 2:
                 nodes.lose_one()
@@ -84,8 +85,8 @@ def test_a_node_is_lost_and_the_table_is_that_of_an_undisturbed_run(
     events, ended = run(Ray(nodes.address).open(Leases()), jobs(tmp_path, **STUDY), lose_one_when_both_train)
     assert len(nodes.working) == 1
     assert ended == ENDS
-    notes = [event.values["note"] for event in events if "note" in event.values]
-    assert any("its node was lost" in note and "it is started again on another" in note for note in notes)
+    told = notes(events)
+    assert any("its node was lost" in note and "it is started again on another" in note for note in told)
     assert table(tmp_path) == undisturbed
     assert not list(tmp_path.glob(".*")), "what showed that the folder is shared is gone"
 
@@ -114,7 +115,7 @@ def test_asked_to_stop_the_running_leave_checkpoints_and_no_more_start(nodes: No
     training: set[str] = set()
 
     def stop_when_both_train(event: Event) -> None:
-        if event.values.get("stage") == "train":
+        if at(event, "train"):
             training.add(event.job.name)
         if len(training) == 2:
             stopped.stop()

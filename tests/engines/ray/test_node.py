@@ -9,7 +9,7 @@ import pytest
 
 from mgbench.engines.ray.file_sync import Parcel, pack, read_by, unpack
 from mgbench.engines.ray.node import OnNode, Setting, Told, code_hash, file_hash
-from mgbench.interfaces.engine import End, Job, Leases
+from mgbench.interfaces.engine import End, Job, Leases, RowEnded, StageProgress
 from mgbench.recipes.recipe import Recipe
 from mgbench.recipes.source import Source
 from mgbench.results.files import write_text
@@ -87,7 +87,7 @@ def test_in_a_folder_of_its_own_it_sends_all_that_is_new_and_leaves_nothing(tmp_
     done, at = job(root, TINY), node()
     at.start(done, LEASES, [], [])
     items = list(told(at, root))
-    row = next(item["row"] for item in items if isinstance(item, dict) and "row" in item)
+    row = next(item.row for item in items if isinstance(item, RowEnded))
     assert items[-1] == End()
     record = Store(root).record(row)
     assert record
@@ -96,14 +96,14 @@ def test_in_a_folder_of_its_own_it_sends_all_that_is_new_and_leaves_nothing(tmp_
     assert done.log.is_file()
     assert not list((tmp_path / "temporary").glob("mgbench-*"))
     files = [item.path for item in items if isinstance(item, Parcel)]
-    assert files.index(f"runs/{row}/record.json") < items.index({"row": row, "status": "done"})
+    assert files.index(f"runs/{row}/record.json") < items.index(RowEnded(row, "done"))
 
 
 def test_a_reason_names_the_log_that_is_read(tmp_path: Path) -> None:
     root = tmp_path / "results"
     failed, at = job(root, TINY.change(loss_weighting="raises")), node()
     at.start(failed, LEASES, [], [])
-    said = next(item for item in told(at, root) if isinstance(item, dict) and "row" in item)
+    said = next(item for item in told(at, root) if isinstance(item, RowEnded))
     (path,) = root.glob("runs/*/record.json")
     assert load_record(path).reason == said["reason"] == f"RuntimeError: two tensors disagree (log: {failed.log})"
 
@@ -114,7 +114,7 @@ def test_stopped_it_sends_a_checkpoint_from_which_another_node_goes_on(tmp_path:
     at.start(stopped, LEASES, [], [])
 
     def stop_in_training(item: Told) -> None:
-        if isinstance(item, dict) and item.get("stage") == "train":
+        if isinstance(item, StageProgress) and item.stage == "train":
             at.stop()
 
     assert list(told(at, root, stop_in_training))[-1].status == "interrupted"  # type: ignore[union-attr]
@@ -124,7 +124,7 @@ def test_stopped_it_sends_a_checkpoint_from_which_another_node_goes_on(tmp_path:
     other = node()
     other.start(stopped, LEASES, pack(root, read_by(stopped), lambda content: content), [])
     items = list(told(other, root))
-    steps = [item["done"] for item in items if isinstance(item, dict) and item.get("stage") == "train"]
+    steps = [item.done for item in items if isinstance(item, StageProgress) and item.stage == "train"]
     assert steps[0] > 20, "it goes on"
     assert steps[-1] == 200
     assert items[-1] == End()
@@ -136,7 +136,7 @@ def test_killed_it_ends_at_once(tmp_path: Path) -> None:
     at.start(endless, LEASES, None, [])
 
     def kill_in_training(item: Told) -> None:
-        if isinstance(item, dict) and item.get("stage") == "train":
+        if isinstance(item, StageProgress) and item.stage == "train":
             at.kill()
 
     assert list(told(at, tmp_path, kill_in_training))[-1] == End("interrupted", "its process was ended by SIGKILL")
