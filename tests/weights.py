@@ -53,11 +53,11 @@ def clip() -> Path:
     network = module.CLIPVisual(16, 32, 1, 64, 16)
     state = stirred({**network.state_dict(), "text_projection": torch.zeros(8, 16)})
     file = _folder() / "clip.pt"
-    torch.jit.script(_holder(state)).save(str(file))
+    torch.jit.script(holder(state)).save(str(file))
     return file
 
 
-def _holder(state: dict[str, Tensor]) -> nn.Module:
+def holder(state: dict[str, Tensor]) -> nn.Module:
     """A module that does nothing but hold weights by their names."""
     root = nn.Module()
     for name, part in state.items():

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its name everywhere
 
-from mgbench.components.extractors.weight_files import checked, first_line, library, located, sha256, state_of
+from mgbench.components.checkpoints.exact import load_exactly, refuse_numbers
+from mgbench.components.extractors.weight_files import checked, library, located, sha256, state_of
 from mgbench.errors import UserError, suggestion
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Extractor
@@ -56,9 +57,9 @@ class Inception:
         file = located("inception", self.path, INCEPTION, INCEPTION_URL if self.download else "")
         found = checked(file, self.checksum, "inception")
         name = "inception" if self.pixels == "tensorflow" else f"inception_{self.pixels}"
-        network = InceptionNetwork(
-            _empty(module).filled(state_of(file)), 128.0 if self.pixels == "tensorflow" else 127.5
-        )
+        layers = _empty(module)
+        load_exactly(layers, state_of(file), str(file))
+        network = InceptionNetwork(layers, 128.0 if self.pixels == "tensorflow" else 127.5)
         network.plain = self.pixels == "tensorflow" and self.checksum == INCEPTION_HASH
         return _ready(network, name, found)
 
@@ -102,7 +103,7 @@ class InceptionNetwork(nn.Module):
                     spatial = self.layers.get_submodule(name).branch1x1(x)[:, : self._CHANNELS]
                 x = self.layers.get_submodule(name)(x)
             features = x.flatten(1)
-            return Features(features, features @ self.layers.fc.weight.T, spatial=spatial.flatten(1))
+            return Features(features, features @ self.layers.fc.weight.T, spatial=channels_last(spatial))
 
     def _resized(self, images: Tensor) -> Tensor:
         if images.is_floating_point():
@@ -111,6 +112,14 @@ class InceptionNetwork(nn.Module):
 
         resize: Callable[..., Tensor] = interpolate_bilinear_2d_like_tensorflow1x
         return resize(images.float(), size=(self.side, self.side), align_corners=False)
+
+
+def channels_last(maps: Tensor) -> Tensor:
+    """Maps [B,C,H,W] as rows [B,H·W·C] with the channel changing fastest.
+
+    The order of ADM's published `mu_s` and `sigma_s`, whose network has its channels last.
+    """
+    return maps.movedim(1, -1).flatten(1)
 
 
 @dataclass(frozen=True)
@@ -139,7 +148,11 @@ class Clip:
         url = module.MODEL_URLS[name] if self.download else ""
         file = located("clip", self.path, f"{name}-{published}.pt", url)
         found = checked(file, self.checksum or published, "clip")
-        network = module.FeatureExtractorCLIP(name, ["clip"], feature_extractor_weights_path=str(file), verbose=False)
+        with _whole(file):
+            network = module.FeatureExtractorCLIP(
+                name, ["clip"], feature_extractor_weights_path=str(file), verbose=False
+            )
+        refuse_numbers(str(file), network.state_dict())
         return _ready(Borrowed(network), name.replace("-", "_"), found)
 
 
@@ -165,12 +178,23 @@ class Dinov2:
                 )
         name = f"dinov2-vit-{self.size}-14"
         source = nullcontext() if self.download else _cached(hub / DINO_HUB)
-        with source:
+        with source, _whole(hub):
             network = module.FeatureExtractorDinoV2(name, ["dinov2"])
+        refuse_numbers(str(hub), network.state_dict())
         hashed = hashlib.sha256()
         for part in network.state_dict().values():
             hashed.update(part.contiguous().numpy().tobytes())
         return _ready(Borrowed(network), name.replace("-", "_"), hashed.hexdigest())
+
+
+@contextmanager
+def _whole(file: Path) -> Iterator[None]:
+    """Turn what a library says of weights that do not fit its network into a sentence about the file."""
+    try:
+        yield
+    except (RuntimeError, KeyError, AssertionError) as error:
+        said = " ".join(str(error).split())
+        raise UserError(f"{file} does not fit: {type(error).__name__}: {said}; get the weights again") from None
 
 
 @contextmanager
@@ -221,15 +245,11 @@ class Torchvision:
         last = [name for name, part in network.named_modules() if isinstance(part, nn.Linear)][-1:]
         if not last:
             raise UserError(f"torchvision's {self.model} ends in no linear layer; take a classifier that does")
-        try:
-            missing, unknown = network.load_state_dict(state_of(file), strict=False)
-        except RuntimeError as error:
-            raise UserError(f"{file} does not hold the weights of a {self.model}: {first_line(error)}") from None
-        lacking = [name for name in missing if name.rpartition(".")[0] != last[0]]
-        if lacking or unknown:
-            wrong = f"lacks {lacking[0]!r}" if lacking else f"has {unknown[0]!r} beside them"
-            raise UserError(f"{file} does not hold the weights of a {self.model}: it {wrong}")
-        return _ready(Classifier(network, last[0], not missing, self.size), self.model, sha256(file))
+        # Files of features alone, without the layer that names the classes, are of use as well.
+        absent = load_exactly(
+            network, state_of(file), f"{file}, as a {self.model},", (f"{last[0]}.weight", f"{last[0]}.bias")
+        )
+        return _ready(Classifier(network, last[0], not absent, self.size), self.model, sha256(file))
 
 
 class Classifier(nn.Module):
@@ -277,10 +297,6 @@ def _empty(module: Any) -> Any:
 
         def load_state_dict(self, state: Any, *args: Any, **options: Any) -> Any:
             return super().load_state_dict(state, *args, **options) if state else None
-
-        def filled(self, state: Any) -> Any:
-            self.load_state_dict(state)
-            return self
 
     return Layers()
 

@@ -1,6 +1,7 @@
-"""What is a token? What an autoencoder from elsewhere makes of a patch, read from a folder as `diffusers` saves it."""
+"""Tokens of autoencoders from elsewhere, read from a folder as `diffusers` saves it."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,19 +9,58 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mgbench.components.checkpoints.exact import refuse_differences, refuse_numbers
 from mgbench.components.tokenizers.autoencoders import tiled
 from mgbench.components.tokenizers.patches import to_bytes, to_unit
 from mgbench.errors import Unfit, UserError
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.data import TokenSpace
 from mgbench.interfaces.modules import Fitting
-from mgbench.recipes.spec import Positive
+from mgbench.recipes.spec import NotNegative
 
 CONFIG = "config.json"
 
 
+@dataclass(frozen=True)
+class Scaling:
+    """Affine map between latents and tokens, per channel: token = (latent − shift) · scale.
+
+    `shift` and `scale` are numbers or float tensors [D].
+    """
+
+    scale: Any
+    shift: Any = 0.0
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], given: float, usual: float) -> "Scaling":
+        """The scaling that an autoencoder's own configuration states.
+
+        `scaling_factor` and `shift_factor` as in SD3 and Flux, `latents_mean` and `latents_std` [D] where a configuration
+        has them; a scale that is `given` (not 0) takes the place of the factor, and `usual` is for those that state none.
+        """
+        factor = given or config.get("scaling_factor") or usual
+        mean, std = (config.get(name) for name in ("latents_mean", "latents_std"))
+        if mean is not None and std is not None:
+            return cls(factor / torch.tensor(std), torch.tensor(mean))
+        return cls(factor, config.get("shift_factor") or 0.0)
+
+    def tokens(self, latents: Tensor) -> Tensor:
+        """Latents float [B,N,D] as tokens of the same shape."""
+        scaled: Tensor = (latents - self._at(self.shift, latents)) * self._at(self.scale, latents)
+        return scaled
+
+    def latents(self, tokens: Tensor) -> Tensor:
+        """Tokens float [B,N,D] as latents of the same shape."""
+        unscaled: Tensor = tokens / self._at(self.scale, tokens) + self._at(self.shift, tokens)
+        return unscaled
+
+    @staticmethod
+    def _at(number: Any, like: Tensor) -> Any:
+        return number.to(like) if isinstance(number, Tensor) else number
+
+
 class PretrainedModule(nn.Module):
-    """Latents times `scale` as tokens; grey images are shown in three equal channels, and come back as their mean."""
+    """Scaled latents as tokens; grey images are shown in three equal channels, and come back as their mean."""
 
     def __init__(
         self,
@@ -28,7 +68,7 @@ class PretrainedModule(nn.Module):
         autoencoder: Any,
         factor: int,
         latents: Callable[[Any], Tensor],
-        scale: float,
+        scaling: Scaling,
     ) -> None:
         super().__init__()
         channels = shape[0]
@@ -36,21 +76,24 @@ class PretrainedModule(nn.Module):
         if channels not in (1, takes):
             raise Unfit(f"the autoencoder takes images of {takes} channels, and these have {channels}")
         self.grid = grid = tiled(shape, factor)
-        self.shown, self.grey, self.latents, self.scale = takes, channels < takes, latents, scale
+        self.shown, self.grey, self.latents, self.scaling = takes, channels < takes, latents, scaling
         self.space = TokenSpace(grid[0] * grid[1], dim, None, grid)
         self.autoencoder = autoencoder.eval().requires_grad_(False)
 
     def fit(self, images: Tensor, seed: int) -> Fitting:
+        """Nothing is left to learn."""
         return iter(())
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
+        """Images uint8 [B,C,H,W'] to tokens float32 [B,N,D], in raster order of the grid."""
         shown = to_unit(images).expand(-1, self.shown, -1, -1)
-        return self.latents(self.autoencoder.encode(shown)).flatten(2).transpose(1, 2) * self.scale
+        return self.scaling.tokens(self.latents(self.autoencoder.encode(shown)).flatten(2).transpose(1, 2))
 
     @torch.no_grad()
     def decode(self, tokens: Tensor) -> Tensor:
-        latents = (tokens / self.scale).transpose(1, 2).reshape(len(tokens), -1, *self.grid)
+        """Tokens float [B,N,D] to images uint8 [B,C,H,W']."""
+        latents = self.scaling.latents(tokens).transpose(1, 2).reshape(len(tokens), -1, *self.grid)
         pixels = self.autoencoder.decode(latents).sample
         return to_bytes(pixels.mean(1, keepdim=True) if self.grey else pixels)
 
@@ -59,16 +102,51 @@ def _read(kind: Any, path: str) -> Any:
     """An autoencoder from a folder, and from nowhere else.
 
     Raises:
-        UserError: if there is none.
+        UserError: if there is none, or its weights are not exactly those of the network that its configuration describes.
     """
     what = f"a folder with {CONFIG} and the weights of an {kind.__name__}, as its save_pretrained writes them"
     if not (Path(path) / CONFIG).is_file():
         raise UserError(f"there is no {CONFIG} in {path!r}; name {what}")
     try:
-        return kind.from_pretrained(path, local_files_only=True, low_cpu_mem_usage=False)
+        autoencoder, found = _loaded(kind, path)
     except Exception as error:
         said = " ".join(str(error).split())
         raise UserError(f"{path!r} cannot be read ({type(error).__name__}: {said}); name {what}") from error
+    shapes = {name: f"{_size(theirs)} instead of {_size(ours)}" for name, theirs, ours in found["mismatched_keys"]}
+    refuse_differences(repr(path), found["missing_keys"], found["unexpected_keys"], shapes)
+    refuse_numbers(repr(path), autoencoder.state_dict())
+    return autoencoder
+
+
+def _loaded(kind: Any, path: str) -> tuple[Any, Mapping[str, Any]]:
+    """An autoencoder, and which of its weights the folder did not have: diffusers itself only logs that."""
+    from diffusers.utils import logging
+
+    logger = logging.get_logger("diffusers.models.modeling_utils")
+    level = logger.level
+    # What it logs becomes one sentence; it also says to train the model.
+    logger.setLevel(logging.ERROR)
+    try:
+        found: tuple[Any, Mapping[str, Any]] = kind.from_pretrained(
+            path,
+            local_files_only=True,
+            low_cpu_mem_usage=False,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+        return found
+    finally:
+        logger.setLevel(level)
+
+
+def _size(shape: Any) -> str:
+    return "x".join(map(str, shape)) or "one number"
+
+
+def _config(path: str) -> Mapping[str, Any]:
+    """What the configuration in a folder states itself, without the defaults of its class."""
+    stated: Mapping[str, Any] = json.loads((Path(path) / CONFIG).read_text(encoding="utf-8"))
+    return stated
 
 
 def _files(path: str) -> tuple[Path, ...]:
@@ -77,13 +155,14 @@ def _files(path: str) -> tuple[Path, ...]:
 
 @dataclass(frozen=True)
 class PretrainedKl:
-    """The `AutoencoderKL` in a folder: the mean of its posterior times `scale` (LDM, arXiv:2112.10752).
+    """The `AutoencoderKL` in a folder: the scaled mean of its posterior (LDM, arXiv:2112.10752).
 
-    The default scale is that of Stable Diffusion's f8 autoencoder; MAR's f16 takes 0.2325.
+    A `scale` of 0 stands for the scaling that the autoencoder's own configuration states (and, where it states none, for
+    0.18215 of Stable Diffusion's f8 autoencoder); MAR's f16 takes 0.2325.
     """
 
     path: str
-    scale: Positive = 0.18215
+    scale: NotNegative = 0.0
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -91,22 +170,29 @@ class PretrainedKl:
         return _files(self.path)
 
     def build(self, shape: tuple[int, int, int]) -> PretrainedModule:
+        """The tokenizer for images of shape (C, H, W').
+
+        Raises:
+            Unfit: if it cannot take such images.
+            UserError: if the folder does not hold exactly these weights.
+        """
         from diffusers import AutoencoderKL
 
         autoencoder = _read(AutoencoderKL, self.path)
         factor = 2 ** (len(autoencoder.config.block_out_channels) - 1)
-        return PretrainedModule(shape, autoencoder, factor, _mean, self.scale)
+        return PretrainedModule(shape, autoencoder, factor, _mean, Scaling.of(_config(self.path), self.scale, 0.18215))
 
 
 @dataclass(frozen=True)
 class DcAe:
     """The deep compression autoencoder (`AutoencoderDC`) in a folder, whose latents are not random (arXiv:2410.10733).
 
-    The default scale is that of the f32c32 model for ImageNet.
+    A `scale` of 0 stands for the scaling that the autoencoder's own configuration states (and, where it states none, for
+    0.3189 of the f32c32 model for ImageNet).
     """
 
     path: str
-    scale: Positive = 0.3189
+    scale: NotNegative = 0.0
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -114,11 +200,17 @@ class DcAe:
         return _files(self.path)
 
     def build(self, shape: tuple[int, int, int]) -> PretrainedModule:
+        """The tokenizer for images of shape (C, H, W').
+
+        Raises:
+            Unfit: if it cannot take such images.
+            UserError: if the folder does not hold exactly these weights.
+        """
         from diffusers import AutoencoderDC
 
         autoencoder = _read(AutoencoderDC, self.path)
         factor = int(autoencoder.spatial_compression_ratio)
-        return PretrainedModule(shape, autoencoder, factor, _latent, self.scale)
+        return PretrainedModule(shape, autoencoder, factor, _latent, Scaling.of(_config(self.path), self.scale, 0.3189))
 
 
 def _mean(encoded: Any) -> Tensor:

@@ -8,7 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from mgbench.components.extractors.pretrained import INCEPTION, INCEPTION_HASH, Clip, Dinov2, Inception, Torchvision
+from mgbench.components.extractors.pretrained import (
+    INCEPTION,
+    INCEPTION_HASH,
+    Clip,
+    Dinov2,
+    Inception,
+    Torchvision,
+    channels_last,
+)
 from mgbench.errors import UserError
 from tests import weights
 
@@ -55,6 +63,79 @@ def test_inception_takes_images_that_others_resized() -> None:
     scaled = inception(pixels="pytorch").build()
     assert scaled.id.startswith("inception_pytorch@")
     torch.testing.assert_close(scaled(resized).features, network(resized / 127.5 * 128).features, rtol=1e-4, atol=1e-5)
+
+
+def test_spatial_features_are_in_the_order_of_adm() -> None:
+    # mixed_6/conv:0 of TensorFlow is [B,17,17,C], of which the first 7 channels are flattened (guided-diffusion's
+    # evaluator): the channel changes fastest, then the column, then the row.
+    maps = torch.arange(2 * 7 * 3 * 5).reshape(2, 7, 3, 5)
+    rows = channels_last(maps)
+    assert rows.shape == (2, 3 * 5 * 7)
+    for y, x, c in ((0, 0, 0), (0, 0, 6), (0, 4, 1), (2, 1, 3), (2, 4, 6)):
+        assert torch.equal(rows[:, (y * 5 + x) * 7 + c], maps[:, c, y, x])
+
+
+@pytest.mark.slow
+def test_inception_says_its_spatial_features_in_that_order() -> None:
+    network = inception().build()
+    inner: list[Tensor] = []
+    branch = network.layers.Mixed_6d.branch1x1
+    handle = branch.register_forward_hook(lambda module, given, said: inner.append(said))
+    spatial = network(some_images(2)).spatial
+    handle.remove()
+    assert torch.equal(spatial.reshape(2, 17, 17, 7)[:, 3, 5], inner[0][:, :7, 3, 5])
+
+
+FAULTS = {
+    "missing": (r"does not fit: .*(lacks|Missing key.*)[\s\"]*{name}", lambda state, name: state.pop(name)),
+    "left over": (
+        r"does not fit: .*(also has|Unexpected key.*)[\s\"]*visual\.extra",
+        lambda state, name: state.update({"visual.extra": torch.zeros(2)}),
+    ),
+    "misshapen": (r"does not fit: .*{name}", lambda state, name: state.update({name: state[name][:1].clone()})),
+    "not finite": (r"not finite in (model\.)?{name}", lambda state, name: state[name].fill_(torch.nan)),
+}
+
+
+@needs_torch_fidelity
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    ("network", "fault"),
+    [(network, fault) for network in ("clip", "torchvision") for fault in FAULTS] + [("inception", "missing")],
+)
+def test_weights_that_are_not_whole_are_refused_by_name(network: str, fault: str, tmp_path: Path) -> None:
+    sentence, change = FAULTS[fault]
+    file = tmp_path / "weights.pt"
+    if network == "clip":
+        state, name = dict(torch.jit.load(str(weights.clip())).state_dict()), "visual.ln_post.bias"
+        change(state, name)
+        torch.jit.script(weights.holder(state)).save(str(file))
+    else:
+        source, name = (
+            (weights.inception(), "Mixed_5b.branch1x1.conv.weight")
+            if network == "inception"
+            else (weights.squeezed(), "conv5.0.weight")
+        )
+        state = torch.load(source, weights_only=True)
+        change(state, name)
+        torch.save(state, file)
+    makers: dict[str, Any] = {
+        "inception": Inception(path=str(file), checksum=weights.digest(file)),
+        "clip": Clip(path=str(file), checksum=weights.digest(file)),
+        "torchvision": Torchvision("shufflenet_v2_x0_5", str(file)),
+    }
+    with pytest.raises(UserError, match=sentence.replace("{name}", name.replace(".", r"\."))):
+        makers[network].build()
+
+
+@needs_torch_fidelity
+def test_a_checkpoint_of_dinov2_that_is_cut_short_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(weights.torch_home(), tmp_path / "torch")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    file = tmp_path / "torch" / "hub" / "checkpoints" / "dinov2_vits14_pretrain.pth"
+    torch.save({"2.weight": torch.zeros(24, 192)}, file)
+    with pytest.raises(UserError, match=r'does not fit: .*Missing key.*"2\.bias"'):
+        Dinov2().build()
 
 
 def test_only_the_published_inception_is_called_fid(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,8 +281,11 @@ def test_torchvision_says_what_enters_the_last_layer() -> None:
     ("model", "sentence"),
     [
         ("shufflenet_v2", "no model 'shufflenet_v2'; did you mean 'shufflenet_v2_x"),
-        ("shufflenet_v2_x1_0", "does not hold the weights of a shufflenet_v2_x1_0"),
-        ("mnasnet0_5", "does not hold the weights of a mnasnet0_5: it lacks"),
+        (
+            "shufflenet_v2_x1_0",
+            r"as a shufflenet_v2_x1_0, does not fit: it has in other shapes .* \(.* instead of .*\)",
+        ),
+        ("mnasnet0_5", "as a mnasnet0_5, does not fit: it lacks layers.0.weight, .* more; it also has conv1.0.weight"),
         ("squeezenet1_0", "ends in no linear layer"),
     ],
 )

@@ -1,5 +1,6 @@
 """Autoencoders from elsewhere, saved here by diffusers itself; what they say is what diffusers says."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from diffusers import AutoencoderDC, AutoencoderKL
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mgbench.components.tokenizers.patches import to_unit
@@ -32,6 +34,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kl.save_pretrained(folder / "kl")
     dc = AutoencoderDC(
         latent_channels=8,
+        scaling_factor=0.3189,
         encoder_block_out_channels=(8, 16),
         decoder_block_out_channels=(8, 16),
         encoder_layers_per_block=(1, 1),
@@ -123,3 +126,74 @@ def test_the_weights_count_in_the_keys(saved: Path, tmp_path: Path) -> None:
     after = assemble(registry, recipe)
     assert after.keys.tokenizer != before.keys.tokenizer
     assert after.keys.reconstruction != before.keys.reconstruction
+
+
+def configured(saved: Path, folder: Path, name: str, changes: dict[str, Any]) -> str:
+    """A copy of a saved autoencoder whose configuration states other things; None takes a name out."""
+    shutil.copytree(saved / name, folder / name)
+    file = folder / name / "config.json"
+    config = json.loads(file.read_text()) | changes
+    file.write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
+    return str(folder / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "maker", "changes", "given", "scale", "shift"),
+    [
+        # SD3's and Flux's.
+        ("kl", PretrainedKl, {"scaling_factor": 1.5305, "shift_factor": 0.0609}, {}, 1.5305, 0.0609),
+        ("kl", PretrainedKl, {"scaling_factor": 0.3611, "shift_factor": 0.1159}, {}, 0.3611, 0.1159),
+        # SDXL's.
+        ("kl", PretrainedKl, {"scaling_factor": 0.13025}, {}, 0.13025, 0.0),
+        ("kl", PretrainedKl, {"scaling_factor": 0.13025}, {"scale": 0.2325}, 0.2325, 0.0),
+        ("kl", PretrainedKl, {"scaling_factor": None}, {}, 0.18215, 0.0),
+        ("dc", DcAe, {"scaling_factor": 0.41407}, {}, 0.41407, 0.0),
+        ("dc", DcAe, {"scaling_factor": None}, {}, 0.3189, 0.0),
+        ("kl", PretrainedKl, {"latents_mean": [0.5] * 8, "latents_std": [2.0] * 8}, {}, 0.18215 / 2, 0.5),
+    ],
+)
+def test_latents_are_scaled_as_their_autoencoder_says(
+    saved: Path,
+    tmp_path: Path,
+    name: str,
+    maker: Any,
+    changes: dict[str, Any],
+    given: dict[str, float],
+    scale: float,
+    shift: float,
+) -> None:
+    module = maker(configured(saved, tmp_path, name, changes), **given).build((3, 8, 8))
+    shown = images(2, 3, 8, 8)
+    latents, pixels = theirs(AutoencoderKL if name == "kl" else AutoencoderDC, saved / name, shown)
+    tokens = module.encode(shown)
+    torch.testing.assert_close(tokens, (latents.flatten(2).transpose(1, 2) - shift) * scale)
+    expected = ((pixels + 1) * 127.5).round().clamp(0, 255)
+    assert (module.decode(tokens).double() - expected).abs().max() <= 1
+
+
+FIRST = {"kl": "decoder.conv_in.bias", "dc": "decoder.conv_in.bias"}
+
+
+@pytest.mark.parametrize(("name", "maker"), [("kl", PretrainedKl), ("dc", DcAe)])
+@pytest.mark.parametrize("fault", ["missing", "left over", "misshapen", "not finite"])
+def test_weights_that_are_not_whole_are_refused_by_name(
+    saved: Path, tmp_path: Path, name: str, maker: Any, fault: str
+) -> None:
+    path = configured(saved, tmp_path, name, {})
+    file = Path(path) / "diffusion_pytorch_model.safetensors"
+    state, first = load_file(file), FIRST[name]
+    said = {
+        "missing": f"lacks {first}",
+        "left over": "also has extra.weight",
+        "misshapen": rf"has in other shapes {first} \(5 instead of \d+\)",
+        "not finite": f"not finite in {first}",
+    }
+    {
+        "missing": lambda: state.pop(first),
+        "left over": lambda: state.update({"extra.weight": torch.zeros(2)}),
+        "misshapen": lambda: state.update({first: torch.zeros(5)}),
+        "not finite": lambda: state[first].fill_(torch.nan),
+    }[fault]()
+    save_file(state, file)
+    with pytest.raises(UserError, match=said[fault]):
+        maker(path).build((3, 8, 8))

@@ -1,0 +1,91 @@
+"""Load foreign weights exactly: every tensor that a module has, and no other, by name and shape."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mgbench.errors import UserError
+
+# Names of each sort that a message spells out.
+_NAMED = 3
+
+
+def load_exactly(module: nn.Module, state: Any, source: str, optional: Iterable[str] = ()) -> frozenset[str]:
+    """Load a state dict into a module; the names from `optional` that the state dict lacks.
+
+    `source` names the file or folder in messages. A state dict may lack `optional` tensors, which then stay as they are.
+
+    Raises:
+        UserError: if a tensor is missing, left over, of another shape or not finite, naming it.
+    """
+    tensors, wanted = _tensors(state, source), module.state_dict()
+    misshapen = [name for name, part in tensors.items() if name in wanted and wanted[name].shape != part.shape]
+    shapes = {name: f"{_shape(tensors[name])} instead of {_shape(wanted[name])}" for name in misshapen}
+    if misshapen:
+        refuse_differences(source, wanted.keys() - tensors.keys(), tensors.keys() - wanted.keys(), shapes)
+    missing, left_over = _load(module, tensors, source)
+    refuse_differences(source, set(missing) - set(optional), left_over)
+    refuse_numbers(source, module.state_dict())
+    return frozenset(missing)
+
+
+def _load(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> tuple[list[str], list[str]]:
+    """The names that are missing and those that are left over; old files, which lack counters of batches, lack nothing."""
+    try:
+        missing, left_over = module.load_state_dict(tensors, strict=False)
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"{source} does not fit: {' '.join(str(error).split())}; give other weights") from None
+    return missing, left_over
+
+
+def refuse_differences(
+    source: str, missing: Iterable[str] = (), left_over: Iterable[str] = (), misshapen: Mapping[str, str] | None = None
+) -> None:
+    """Raise if there are differences between the tensors of a file and those of a network.
+
+    `misshapen` says of each name how the shapes differ.
+
+    Raises:
+        UserError: naming the first of each sort, and how many there are.
+    """
+    sorts = [
+        _some("lacks", sorted(missing)),
+        _some("also has", sorted(left_over)),
+        _some("has in other shapes", [f"{name} ({how})" for name, how in sorted((misshapen or {}).items())]),
+    ]
+    said = "; it ".join(filter(None, sorts))
+    if said:
+        raise UserError(f"{source} does not fit: it {said}; give the weights that belong to this network, whole")
+
+
+def refuse_numbers(source: str, state: Mapping[str, Tensor]) -> None:
+    """Raise if weights are not finite.
+
+    Raises:
+        UserError: naming the first such tensors.
+    """
+    bad = [name for name, part in state.items() if part.is_floating_point() and not bool(part.isfinite().all())]
+    if bad:
+        raise UserError(f"{source} {_some('holds numbers that are not finite in', bad)}; get it again")
+
+
+def _tensors(state: Any, source: str) -> Mapping[str, Tensor]:
+    if not isinstance(state, Mapping) or not state:
+        raise UserError(f"{source} holds no state dict, but a {type(state).__name__}; give a file of named tensors")
+    others = [str(name) for name, part in state.items() if not isinstance(part, torch.Tensor)]
+    if others:
+        raise UserError(f"{source} {_some('holds other things than tensors', others)}; give the state dict in it")
+    return state
+
+
+def _some(what: str, names: list[str]) -> str:
+    if not names:
+        return ""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{what} {', '.join(names[:_NAMED])}{more}"
+
+
+def _shape(part: Tensor) -> str:
+    return "x".join(map(str, part.shape)) or "one number"
