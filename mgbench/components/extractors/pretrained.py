@@ -1,125 +1,29 @@
-"""What photographs look like to a metric: networks whose weights are published, read from a file and never by surprise.
+"""Feature networks for photographs beside Inception: CLIP, DINOv2 and torchvision's classifiers.
 
 Weights come from a named file, or from the cache folder of `torch.hub`; a download is tried only where it is asked for. Each
-file is held to its checksum before it is read. A Fréchet distance is called FID only through the one Inception network that
-it was defined with; through any other it carries that one's name.
+file is held to its checksum before it is read. A Fréchet distance of their features carries their name, and is no FID.
 """
 
 import hashlib
-import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its name everywhere
 
 from mgbench.components.checkpoints.exact import load_exactly, refuse_numbers
-from mgbench.components.extractors.weight_files import checked, library, located, sha256, state_of
+from mgbench.components.extractors.weight_files import checked, float32, library, located, ready, sha256, state_of
 from mgbench.errors import UserError, suggestion
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Extractor
 from mgbench.interfaces.data import Features
 from mgbench.recipes.spec import Count
 
-Network = TypeVar("Network", "InceptionNetwork", "Borrowed", "Classifier")
-INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
-INCEPTION_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{INCEPTION}"
-INCEPTION_HASH = "6726825d"
 DINO_HUB = "facebookresearch_dinov2_main"
-
-
-@dataclass(frozen=True)
-class Inception:
-    """Inception-v3 of 2015 as FID is defined by (Heusel et al., arXiv:1706.08500), through torch-fidelity's port of it.
-
-    2,048 pooled features, 1,008 logits without their bias for the Inception score, and 2,023 spatial features for sFID, the
-    first seven channels of the sixth mixed block. Images are resized as TensorFlow 1 did; with `pixels="pytorch"` they are
-    scaled to [-1, 1] as pytorch-fid does, rather than to (x − 128)/128. `checksum` is how the hash of the file must begin:
-    give that of other weights if they are meant, and scores will carry the name of the extractor.
-    """
-
-    path: str = ""
-    download: bool = False
-    pixels: Literal["tensorflow", "pytorch"] = "tensorflow"
-    checksum: str = INCEPTION_HASH
-
-    def build(self) -> "InceptionNetwork":
-        """The network in evaluation mode.
-
-        Raises:
-            UserError: if torch-fidelity or the weights are missing, or they are not those that they should be.
-        """
-        module = library("torch_fidelity.feature_extractor_inceptionv3", "inception")
-        file = located("inception", self.path, INCEPTION, INCEPTION_URL if self.download else "")
-        found = checked(file, self.checksum, "inception")
-        name = "inception" if self.pixels == "tensorflow" else f"inception_{self.pixels}"
-        layers = _empty(module)
-        load_exactly(layers, state_of(file), str(file))
-        network = InceptionNetwork(layers, 128.0 if self.pixels == "tensorflow" else 127.5)
-        network.plain = self.pixels == "tensorflow" and self.checksum == INCEPTION_HASH
-        return _ready(network, name, found)
-
-
-class InceptionNetwork(nn.Module):
-    """torch-fidelity's layers, and what they say on the way."""
-
-    id: str
-    plain: bool
-    side = 299
-    # Its classes are those of ImageNet in an order of its own.
-    classes: tuple[str, ...] = ()
-    _LAYERS = (
-        *(
-            "Conv2d_1a_3x3",
-            "Conv2d_2a_3x3",
-            "Conv2d_2b_3x3",
-            "MaxPool_1",
-            "Conv2d_3b_1x1",
-            "Conv2d_4a_3x3",
-            "MaxPool_2",
-        ),
-        *("Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_6a", "Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"),
-        *("Mixed_7a", "Mixed_7b", "Mixed_7c", "AvgPool"),
-    )
-    # In TensorFlow's graph mixed_6/conv:0.
-    _SPATIAL, _CHANNELS = "Mixed_6d", 7
-
-    def __init__(self, layers: Any, middle: float) -> None:
-        super().__init__()
-        self.layers = layers
-        self.middle = middle
-
-    def forward(self, images: Tensor) -> Features:
-        """Images uint8 [B,3,H,W], or float [B,3,299,299] in [0, 255], to features [B,2048] and the rest."""
-        with _float32(images):
-            x = (self._resized(images) - self.middle) / self.middle
-            spatial = x
-            for name in self._LAYERS:
-                if name == self._SPATIAL:
-                    spatial = self.layers.get_submodule(name).branch1x1(x)[:, : self._CHANNELS]
-                x = self.layers.get_submodule(name)(x)
-            features = x.flatten(1)
-            return Features(features, features @ self.layers.fc.weight.T, spatial=channels_last(spatial))
-
-    def _resized(self, images: Tensor) -> Tensor:
-        if images.is_floating_point():
-            return images.float()
-        from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
-
-        resize: Callable[..., Tensor] = interpolate_bilinear_2d_like_tensorflow1x
-        return resize(images.float(), size=(self.side, self.side), align_corners=False)
-
-
-def channels_last(maps: Tensor) -> Tensor:
-    """Maps [B,C,H,W] as rows [B,H·W·C] with the channel changing fastest.
-
-    The order of ADM's published `mu_s` and `sigma_s`, whose network has its channels last.
-    """
-    return maps.movedim(1, -1).flatten(1)
 
 
 @dataclass(frozen=True)
@@ -136,7 +40,7 @@ class Clip:
     checksum: str = ""
 
     def build(self) -> "Borrowed":
-        """The network in evaluation mode; raises as `Inception`."""
+        """The network in evaluation mode; raises as `inception.Inception`."""
         module = library("torch_fidelity.feature_extractor_clip", "clip")
         name, known = f"clip-{self.model}", module.MODEL_METADATA
         if name not in known:
@@ -153,7 +57,7 @@ class Clip:
                 name, ["clip"], feature_extractor_weights_path=str(file), verbose=False
             )
         refuse_numbers(str(file), network.state_dict())
-        return _ready(Borrowed(network), name.replace("-", "_"), found)
+        return ready(Borrowed(network), name.replace("-", "_"), found)
 
 
 @dataclass(frozen=True)
@@ -167,7 +71,7 @@ class Dinov2:
     download: bool = False
 
     def build(self) -> "Borrowed":
-        """The network in evaluation mode; raises as `Inception`."""
+        """The network in evaluation mode; raises as `inception.Inception`."""
         module = library("torch_fidelity.feature_extractor_dinov2", "dinov2")
         hub = Path(torch.hub.get_dir())
         for needed in (hub / DINO_HUB, hub / "checkpoints" / f"dinov2_vit{self.size}14_pretrain.pth"):
@@ -184,7 +88,7 @@ class Dinov2:
         hashed = hashlib.sha256()
         for part in network.state_dict().values():
             hashed.update(part.contiguous().numpy().tobytes())
-        return _ready(Borrowed(network), name.replace("-", "_"), hashed.hexdigest())
+        return ready(Borrowed(network), name.replace("-", "_"), hashed.hexdigest())
 
 
 @contextmanager
@@ -220,7 +124,7 @@ class Borrowed(nn.Module):
 
     def forward(self, images: Tensor) -> Features:
         """Images uint8 [B,3,H,W] of any size, which the library resizes, to features [B,F]."""
-        with _float32(images):
+        with float32(images):
             return Features(self.network(images)[0])
 
 
@@ -236,7 +140,7 @@ class Torchvision:
     size: Count = 224
 
     def build(self) -> "Classifier":
-        """The network in evaluation mode; raises as `Inception`."""
+        """The network in evaluation mode; raises as `inception.Inception`."""
         models = library("torchvision.models", "torchvision")
         if self.model not in models.list_models():
             raise UserError(f"torchvision has no model {self.model!r}; {suggestion(self.model, models.list_models())}")
@@ -249,7 +153,7 @@ class Torchvision:
         absent = load_exactly(
             network, state_of(file), f"{file}, as a {self.model},", (f"{last[0]}.weight", f"{last[0]}.bias")
         )
-        return _ready(Classifier(network, last[0], not absent, self.size), self.model, sha256(file))
+        return ready(Classifier(network, last[0], not absent, self.size), self.model, sha256(file))
 
 
 class Classifier(nn.Module):
@@ -268,7 +172,7 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Features:
         """Images uint8 [B,3,H,W], or float [B,3,size,size] in [0, 255], to features [B,F] and perhaps logits [B,K]."""
-        with _float32(images):
+        with float32(images):
             x, size = images.float(), (self.side, self.side)
             if x.shape[2:] != size:
                 x = F.interpolate(x, size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 255)
@@ -276,31 +180,6 @@ class Classifier(nn.Module):
             return Features(self._entered.pop().flatten(1), logits if self.whole else None)
 
 
-def _float32(images: Tensor) -> torch.autocast:
-    return torch.autocast(images.device.type, enabled=False)
-
-
-def _ready(network: Network, name: str, digest: str) -> Network:
-    network.id = f"{name}@{digest[:4]}"
-    return network.eval().requires_grad_(False)
-
-
-def _empty(module: Any) -> Any:
-    """torch-fidelity's Inception before it has read anything: it would unpickle whatever the file holds."""
-
-    class Layers(module.FeatureExtractorInceptionV3):  # type: ignore[misc]
-        def __init__(self) -> None:
-            nothing = io.BytesIO()
-            torch.save({}, nothing)
-            nothing.seek(0)
-            super().__init__("inception-v3-compat", ["2048"], feature_extractor_weights_path=nothing)
-
-        def load_state_dict(self, state: Any, *args: Any, **options: Any) -> Any:
-            return super().load_state_dict(state, *args, **options) if state else None
-
-    return Layers()
-
-
 @hookimpl
 def mgbench_extractors() -> Mapping[str, type[Extractor]]:
-    return {"inception": Inception, "clip": Clip, "dinov2": Dinov2, "torchvision": Torchvision}
+    return {"clip": Clip, "dinov2": Dinov2, "torchvision": Torchvision}

@@ -4,11 +4,14 @@ import hashlib
 import importlib
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from torch import Tensor, nn
 
 from mgbench.errors import UserError
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def library(module: str, extractor: str) -> Any:
@@ -95,3 +98,14 @@ def state_of(file: Path) -> Any:
 def first_line(error: BaseException) -> str:
     """What an exception says, in short."""
     return str(error).strip().partition("\n")[0]
+
+
+def float32(images: Tensor) -> torch.autocast:
+    """A block without autocast on the device of the images, whoever calls."""
+    return torch.autocast(images.device.type, enabled=False)
+
+
+def ready(network: Network, name: str, digest: str) -> Network:
+    """A network in evaluation mode without gradients, its `id` set to its name with the first digits of a hash."""
+    network.id = f"{name}@{digest[:4]}"  # type: ignore[assignment]
+    return network.eval().requires_grad_(False)

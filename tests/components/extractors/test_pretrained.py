@@ -8,15 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mgbench.components.extractors.pretrained import (
-    INCEPTION,
-    INCEPTION_HASH,
-    Clip,
-    Dinov2,
-    Inception,
-    Torchvision,
-    channels_last,
-)
+from mgbench.components.extractors.inception import INCEPTION, INCEPTION_HASH, Inception, channels_last
+from mgbench.components.extractors.pretrained import Clip, Dinov2, Torchvision
 from mgbench.errors import UserError
 from tests import weights
 
