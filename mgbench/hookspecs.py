@@ -9,7 +9,7 @@ with `--track`; one that raises is called no more, and the run goes on.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -30,7 +30,7 @@ def mgbench_recipes() -> "Mapping[str, Recipe]":  # type: ignore[empty-body]
 
 
 @hookspec
-def mgbench_processes() -> "Mapping[str, type[kinds.Process]]":  # type: ignore[empty-body]
+def mgbench_processes() -> "Mapping[str, type[kinds.Process[Any]]]":  # type: ignore[empty-body]
     """How does an unfinished image become a finished one?"""
 
 

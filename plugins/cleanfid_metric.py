@@ -22,6 +22,7 @@ from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.bibtex import by_key
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features
+from mgbench.interfaces.optional import native_side
 from mgbench.recipes.spec import Count, Index
 
 _BATCH = 64
@@ -79,7 +80,7 @@ def _resizer(library: Any, mode: str, extractor: Any) -> Callable[[Any], Any] | 
     how = {"clean": ("PIL", False, "bicubic"), "legacy_pytorch": ("PyTorch", False, "bilinear")}.get(mode)
     if how is None:
         return None
-    side = getattr(extractor, "side", None)
+    side = native_side(extractor)
     if side is None:
         raise Unfit(
             f"clean_fid resizes images, and {extractor.id} does not say to which size; take mode=legacy_tensorflow"

@@ -14,6 +14,7 @@ from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.bibtex import by_key
 from mgbench.interfaces.components import Parts, Predict, Solver
 from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.optional import evaluations
 from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.sampling import Step
 from mgbench.recipes.recipe import Recipe
@@ -45,8 +46,7 @@ class Annealed:
 
     @property
     def evaluations(self) -> int:
-        evaluations: int = getattr(self.of, "evaluations", self.of.steps)
-        return evaluations
+        return evaluations(self.of)
 
     def check(self, parts: Parts, space: TokenSpace) -> None:
         if not hasattr(parts, "sampler"):

@@ -34,7 +34,7 @@ from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.bibtex import by_key
 from mgbench.interfaces.components import Parts
 from mgbench.interfaces.data import UNLABELLED, TokenSpace
-from mgbench.interfaces.sampling import Request, State, Step
+from mgbench.interfaces.sampling import Request, State, Step, guided
 from mgbench.recipes.recipe import Recipe
 from mgbench.recipes.spec import Count, Share
 
@@ -72,7 +72,7 @@ class DiT(nn.Module):
 class DenoisingModel(nn.Module):
     """All there is to train is the network."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: DiT) -> None:
         super().__init__()
         self.network = network
 
@@ -116,7 +116,7 @@ class Denoising(ABC):
     def build(self, parts: Parts, space: TokenSpace, classes: int) -> DenoisingModel:
         return DenoisingModel(DiT(self, space, classes))
 
-    def loss(self, model: Any, parts: Parts, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
+    def loss(self, model: DenoisingModel, parts: Parts, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
         dropped = torch.rand(labels.shape, generator=generator, device=labels.device) < self.label_drop
         noise = torch.randn(tokens.shape, generator=generator, device=tokens.device)
         x_t, t, target = self.disturb(tokens, noise, generator)
@@ -124,7 +124,7 @@ class Denoising(ABC):
         loss: Tensor = (predicted.float() - target).square().mean()
         return loss
 
-    def sample(self, model: Any, parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
+    def sample(self, model: DenoisingModel, parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
         """Yield x_t after every step and x_0 at the end. No token is ever masked."""
         solver: Any = replace(parts.solver, steps=request.steps)  # type: ignore[type-var]
         shape = (len(request.labels), space.length, space.dim)
@@ -139,7 +139,7 @@ class Denoising(ABC):
 class _Looks:
     """The guided prediction as solvers take it, for images as rows; `passed` are the x_t it was asked about, one a time."""
 
-    def __init__(self, network: Any, parts: Parts, request: Request, shape: tuple[int, int, int], span: float) -> None:
+    def __init__(self, network: DiT, parts: Parts, request: Request, shape: tuple[int, int, int], span: float) -> None:
         self.network, self.parts, self.request, self.shape, self.span = network, parts, request, shape, span
         self.passed: list[Tensor] = []
         self._last: float | None = None
@@ -160,8 +160,7 @@ class _Looks:
             return plain
         both = torch.cat([labels, torch.full_like(labels, UNLABELLED)])
         with_label, without = self.network(torch.cat([x, x]), t, both).chunk(2)
-        guided: Tensor = without + scale * (with_label - without)
-        return guided
+        return guided(with_label, without, scale)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ keys are not normalised; and the tokenizer is the quantiser alone, on patches of
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor, nn
@@ -33,8 +33,9 @@ from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.bibtex import by_key
 from mgbench.interfaces.components import Parts
 from mgbench.interfaces.data import UNLABELLED, TokenSpace
+from mgbench.interfaces.optional import scales
 from mgbench.interfaces.randomness import Streams
-from mgbench.interfaces.sampling import Request, State, Step
+from mgbench.interfaces.sampling import Request, State, Step, guided
 from mgbench.recipes.recipe import Recipe
 from mgbench.recipes.spec import Count, Share
 
@@ -109,7 +110,7 @@ class VAR(nn.Module):
 class NextScaleModel(nn.Module):
     """All there is to train is the network."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: VAR) -> None:
         super().__init__()
         self.network = network
 
@@ -134,27 +135,33 @@ class NextScale:
         check_heads(self.width, self.heads)
 
     def check(self, parts: Parts, space: TokenSpace) -> None:
-        if not space.codes or not getattr(parts.tokenizer, "scales", ()):
+        if not space.codes or not scales(parts.tokenizer):
             raise Unfit("the next scale needs codes that lie in scales; take tokenizer=multiscale")
 
     def build(self, parts: Parts, space: TokenSpace, classes: int) -> NextScaleModel:
         if space.codes is None:
             raise ValueError("the next scale needs a tokenizer with codes")
-        return NextScaleModel(VAR(self, _scales(parts), space.codes, classes))
+        return NextScaleModel(VAR(self, scales(parts.tokenizer), space.codes, classes))
 
-    def loss(self, model: Any, parts: Parts, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
+    def loss(self, model: NextScaleModel, parts: Parts, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
         """The mean cross-entropy in nats over the tokens of all scales."""
         dropped = torch.rand(labels.shape, generator=generator, device=labels.device) < self.label_drop
         return _surprise(model, parts, tokens, labels.masked_fill(dropped, UNLABELLED)).mean()
 
     def bound(
-        self, model: Any, parts: Parts, space: TokenSpace, tokens: Tensor, labels: Tensor, generator: Generator
+        self,
+        model: NextScaleModel,
+        parts: Parts,
+        space: TokenSpace,
+        tokens: Tensor,
+        labels: Tensor,
+        generator: Generator,
     ) -> Tensor:
         """−log p of every image's tokens, [B] in nats: exact, as one token follows the other."""
         return _surprise(model, parts, tokens, labels).double().sum(1)
 
-    def sample(self, model: Any, parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
-        batch, device, upto = len(request.labels), request.labels.device, ends(_scales(parts))
+    def sample(self, model: NextScaleModel, parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
+        batch, device, upto = len(request.labels), request.labels.device, ends(scales(parts.tokenizer))
         tokens = torch.zeros(batch, space.length, dtype=torch.int64, device=device)
         log_p = torch.zeros(batch, space.length, dtype=torch.float64, device=device)
         labelled, unlabelled = (_Half(model.network, labels) for labels in (request.labels, _without(request.labels)))
@@ -162,8 +169,7 @@ class NextScale:
             first, end = upto[step.index] - (step.reveal or 0), upto[step.index]
             logits, scale = labelled(tokens[:, :first], end - first), parts.guidance_schedule(step)
             if scale != 1:
-                without = unlabelled(tokens[:, :first], end - first)
-                logits = without + scale * (logits - without)
+                logits = guided(logits, unlabelled(tokens[:, :first], end - first), scale)
             drawn, chance = _draw(logits, parts, request.images.fold(1).fold(step.index))
             tokens, log_p = tokens.clone(), log_p.clone()
             tokens[:, first:end], log_p[:, first:end] = drawn, chance
@@ -171,9 +177,9 @@ class NextScale:
             yield State(tokens, later.expand(batch, -1), log_p)
 
 
-def _surprise(model: Any, parts: Parts, tokens: Tensor, labels: Tensor) -> Tensor:
+def _surprise(model: NextScaleModel, parts: Parts, tokens: Tensor, labels: Tensor) -> Tensor:
     """−log p of every token [B,N], given the coarser scales."""
-    known = tokens[:, : -(_scales(parts)[-1] ** 2)]
+    known = tokens[:, : -(scales(parts.tokenizer)[-1] ** 2)]
     logits = model.network(known, labels)
     return functional.cross_entropy(logits.transpose(1, 2).float(), tokens, reduction="none")
 
@@ -181,7 +187,7 @@ def _surprise(model: Any, parts: Parts, tokens: Tensor, labels: Tensor) -> Tenso
 class _Half:
     """The network for these labels, which looks at every scale once: a half that was left out for a while catches up."""
 
-    def __init__(self, network: Any, labels: Tensor) -> None:
+    def __init__(self, network: VAR, labels: Tensor) -> None:
         self.network, self.labels, self.cache = network, labels, Cache()
 
     def __call__(self, codes: Tensor, places: int) -> Tensor:
@@ -201,11 +207,6 @@ def _draw(logits: Tensor, parts: Parts, images: Streams) -> tuple[Tensor, Tensor
     streams = images[:, None].fold(torch.arange(logits.shape[1], device=logits.device))
     codes = (log_p + streams.gumbel(log_p.shape[-1])).argmax(-1)
     return codes, log_p.gather(-1, codes[..., None]).squeeze(-1)
-
-
-def _scales(parts: Parts) -> tuple[int, ...]:
-    scales: tuple[int, ...] = getattr(parts.tokenizer, "scales", ())
-    return scales
 
 
 def _plan(upto: list[int]) -> Iterator[Step]:

@@ -1,35 +1,36 @@
-"""What a component of each kind must be able to do, and the names of the shapes that pass between them.
+"""Protocols of components, one for each kind, and the symbols of the shapes that pass between them.
 
 Symbols: B images in a batch; N tokens an image; K codes; D numbers in a continuous token; W width of the network; R rows,
 one a token picked from a batch; C, H, W' channels, height, width of images. Time t runs in [0, 1] and t = 1 is fully masked;
 γ(t) is the share of tokens masked at t. A mask is True where a token is masked. A label of -1 means "no label".
 
-Every component is a frozen dataclass whose fields are its options. Some attributes are optional on all of them: `asks`,
-names of further kinds it needs (its process, and what the process asks, decide what a recipe consists of); an attribute
-called like a kind that has no default of its own (`extractor`, `solver`), the usual answer to it; `check(parts, space)`,
-which raises `Unfit` when the component cannot work with the others; and `files`, paths whose content decides what it does.
+Every component is a frozen dataclass whose fields are its options. Attributes that a component may also have, such as `asks`,
+`check` and `files`, are described in `mgbench.interfaces.optional`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
-from mgbench.interfaces.data import Features, ImageData, TokenSpace
+from mgbench.interfaces.data import ExtractorModule, Features, ImageData, TokenSpace
+from mgbench.interfaces.modules import Module, NetworkModule, TokenizerModule
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
     from mgbench.interfaces.randomness import Streams
-    from mgbench.interfaces.sampling import Request, Requires, SamplerInput, State, Step
+    from mgbench.interfaces.sampling import Drawn, Request, Requires, SamplerInput, State, Step
 
 # A prediction [R,D] from x [R,D] and a time, and the variance value [R,D] if one was learned: one evaluation of the head.
 Predict = Callable[["Tensor", float], "tuple[Tensor, Tensor | None]"]
+# The module that a process builds, and is given again to train and to sample.
+M = TypeVar("M", bound="nn.Module")
 
 
 class Parts(SimpleNamespace):
     """The components of one recipe by kind; a kind that nothing asks is absent."""
 
-    process: "Process"
+    process: "Process[Any]"
     dataset: "Dataset"
     tokenizer: "Tokenizer"
     network: "Network"
@@ -48,24 +49,18 @@ class Parts(SimpleNamespace):
     labels: bool
 
 
-class Process(Protocol):
-    """How does an unfinished image become a finished one?
-
-    Optional: `ignores`, settings that mean nothing to it; and `bound`, called as `loss` with `space` after `parts`: an upper
-    bound [B] in nats on −log p of every image's tokens, or None.
-    """
+class Process(Protocol[M]):
+    """How does an unfinished image become a finished one?"""
 
     asks: ClassVar[tuple[str, ...]]
 
-    def build(self, parts: Parts, space: TokenSpace, classes: int) -> "nn.Module":
+    def build(self, parts: Parts, space: TokenSpace, classes: int) -> M:
         """The model to train. Calls of its child `network` are what NFE counts; its other children are counted beside it."""
 
-    def loss(
-        self, model: "nn.Module", parts: Parts, tokens: "Tensor", labels: "Tensor", generator: "Generator"
-    ) -> "Tensor":
+    def loss(self, model: M, parts: Parts, tokens: "Tensor", labels: "Tensor", generator: "Generator") -> "Tensor":
         """The training loss (a scalar) of a batch of tokens [B,N] or [B,N,D] with labels int64 [B]."""
 
-    def sample(self, model: "nn.Module", parts: Parts, space: TokenSpace, request: "Request") -> Iterator["State"]:
+    def sample(self, model: M, parts: Parts, space: TokenSpace, request: "Request") -> Iterator["State"]:
         """Yield the state after every step; the last one has no token masked."""
 
 
@@ -79,13 +74,10 @@ class Dataset(Protocol):
 
 
 class Tokenizer(Protocol):
-    """What is a token?
+    """What is a token?"""
 
-    `scales`, which is optional: the sides of the square grids of codes that follow each other, coarse to fine.
-    """
-
-    def build(self, shape: tuple[int, int, int]) -> Any:
-        """A `modules.TokenizerModule`, not yet fitted, for images of this shape (C, H, W').
+    def build(self, shape: tuple[int, int, int]) -> TokenizerModule:
+        """A tokenizer, not yet fitted, for images of this shape (C, H, W').
 
         Raises:
             Unfit: if it cannot cut such images.
@@ -95,15 +87,41 @@ class Tokenizer(Protocol):
 class Network(Protocol):
     """What does the model see around a token?"""
 
-    def build(self, space: TokenSpace, classes: int) -> Any:
-        """A `modules.NetworkModule` for such tokens and this many classes (0: no labels at all)."""
+    def build(self, space: TokenSpace, classes: int) -> NetworkModule:
+        """A network for such tokens and this many classes (0: no labels at all)."""
 
 
 class Head(Protocol):
     """What value does a masked token take, given z?"""
 
-    def build(self, space: TokenSpace, width: int) -> Any:
-        """A `modules.HeadModule` for such tokens and a network of this width."""
+    def build(self, space: TokenSpace, width: int) -> "HeadModule":
+        """A head for such tokens and a network of this width."""
+
+
+class HeadModule(Module, Protocol):
+    """A `torch.nn.Module` that draws a token's value from z; a forward is one evaluation.
+
+    A head of codes may have `log_likelihood` (`mgbench.interfaces.optional`).
+    """
+
+    def loss(self, z: "Tensor", values: "Tensor", generator: "Generator") -> "Tensor":
+        """The loss float [R] of rows z [R,W] whose true values are int64 [R] or float [R,D]."""
+
+    def sample(
+        self,
+        z: "Tensor",
+        z_uncond: "Tensor | None",
+        scale: float,
+        rng: "Streams",
+        parts: Parts,
+        temperature: float = 1.0,
+    ) -> "Drawn":
+        """Values of rows z [R,W], drawn with one stream a row.
+
+        With `z_uncond` [R,W] the prediction is `guided` from the unconditional one by `scale` (1: plain conditional). `parts`
+        holds the answers to the kinds that the head asks. A `temperature` T draws a code with probability proportional to
+        p^(1/T) (0: the likeliest); what is said of probabilities is of p itself.
+        """
 
 
 class MaskSchedule(Protocol):
@@ -138,10 +156,7 @@ class TimeGrid(Protocol):
 
 
 class Sampler(Protocol):
-    """Which tokens are revealed next?
-
-    A method `value_temperature(step) -> float` is optional: the temperature at which a head of codes draws in a step.
-    """
+    """Which tokens are revealed next?"""
 
     requires: ClassVar["Requires"]
 
@@ -162,10 +177,8 @@ class GuidanceSchedule(Protocol):
 class Solver(Protocol):
     """How does the head go from noise to a value?
 
-    It asks for `steps` predictions, or for as many as `evaluations` says, a property that is optional. `path` is the way it
-    goes: "noise", along a table of noise and with predictions of the noise, or "velocity", along the straight line
-    x_t = (1 − t) x_0 + t ε and with predictions of ε − x_0. A method `at(step) -> Solver`, which is optional, gives the solver
-    of one sampling step of a masked process.
+    It asks for `steps` predictions, unless it has `evaluations`. `path` "noise" goes along a table of noise with predictions of
+    the noise; "velocity" along the straight line x_t = (1 − t) x_0 + t ε with predictions of ε − x_0.
     """
 
     path: ClassVar[Literal["noise", "velocity"]]
@@ -187,8 +200,8 @@ class CodeDraw(Protocol):
 class Extractor(Protocol):
     """What does an image look like to a metric?"""
 
-    def build(self) -> Any:
-        """An `ExtractorModule`, its weights loaded.
+    def build(self) -> ExtractorModule:
+        """The extractor in evaluation mode, its weights loaded.
 
         Raises:
             UserError: if the weights are not there, or not those that they should be.

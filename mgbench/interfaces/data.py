@@ -89,9 +89,7 @@ class Features:
 class ExtractorModule(Protocol):
     """A `torch.nn.Module` in evaluation mode; `id` is its name with a hash of its weights.
 
-    Three attributes are optional. `plain`: scores are written without its name, because the metrics are named for it, as FID
-    is for one Inception network. `classes`: the names of the classes that its logits are of (without them, those of the data).
-    `side`: images float in [0, 255] of this size are seen as they are, so that others may resize.
+    `plain`, `classes` and `side` are optional (`mgbench.interfaces.optional`).
     """
 
     id: str

@@ -1,22 +1,42 @@
-"""What the modules that tokenizers, networks and heads build must do; symbols as in `mgbench.interfaces.components`."""
+"""Protocols of the `torch.nn.Module`s that components build; symbols as in `mgbench.interfaces.components`.
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Protocol
+`HeadModule` stands there too, beside `Head`, because it is given the `Parts` of a recipe.
+"""
 
-from mgbench.interfaces.components import Parts
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
 from mgbench.interfaces.data import TokenSpace
 
 # A loop that yields (steps done, steps in all, loss) after some of its steps.
 Fitting = Iterator[tuple[int, int, float]]
 
 if TYPE_CHECKING:
-    from torch import Generator, Tensor
-
-    from mgbench.interfaces.randomness import Streams
-    from mgbench.interfaces.sampling import Drawn
+    import torch
+    from torch import Tensor
 
 
-class TokenizerModule(Protocol):
+class Module(Protocol):
+    """The part of `torch.nn.Module` that a run uses; whatever inherits from it conforms."""
+
+    def to(self, device: "torch.device") -> Self:
+        """The module itself, its parameters and buffers moved to the device."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Parameters and persistent buffers by name."""
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> object:
+        """Take over parameters and persistent buffers.
+
+        Raises:
+            RuntimeError: if a name is missing or left over, or a shape differs.
+        """
+
+    def eval(self) -> Self:
+        """The module itself in evaluation mode."""
+
+
+class TokenizerModule(Module, Protocol):
     """A tokenizer for images of one shape; a `torch.nn.Module` whose state is all there is to save."""
 
     space: TokenSpace
@@ -28,38 +48,20 @@ class TokenizerModule(Protocol):
         """Images uint8 [B,C,H,W'] to tokens, int64 [B,N] or float [B,N,D]."""
 
     def decode(self, tokens: "Tensor") -> "Tensor":
-        """Tokens to images uint8 [B,C,H,W']."""
+        """Tokens int64 [B,N] or float [B,N,D] to images uint8 [B,C,H,W']."""
 
 
-class NetworkModule(Protocol):
-    """A `torch.nn.Module` that turns partly masked tokens into one vector a token; of its modules, those with the attribute
-    `takes_sequences` are given [B,M,W], and what goes through them counts as token-forwards.
+class NetworkModule(Module, Protocol):
+    """A `torch.nn.Module` that turns partly masked tokens into one vector a token.
+
+    Two attributes are optional (`mgbench.interfaces.optional`): `takes_sequences` of its blocks, and `selects` of the module
+    itself, which then takes a keyword `at` bool [B,N] and returns only the rows z [R,W] where it is True.
     """
 
     width: int
 
     def __call__(self, tokens: "Tensor", mask: "Tensor", labels: "Tensor") -> "Tensor":
-        """Tokens, mask [B,N] and labels int64 [B] (-1: none) to z [B,N,W]. What lies under the mask is never looked at."""
+        """Tokens int64 [B,N] or float [B,N,D], mask bool [B,N] and labels int64 [B] (-1: none) to z float [B,N,W].
 
-
-class HeadModule(Protocol):
-    """A module that draws a token's value from z; a forward is one evaluation. May have `log_likelihood(z, values)` of codes."""
-
-    def loss(self, z: "Tensor", values: "Tensor", generator: "Generator") -> "Tensor":
-        """The loss [R] of rows z [R,W] whose true values are int64 [R] or float [R,D]."""
-
-    def sample(
-        self,
-        z: "Tensor",
-        z_uncond: "Tensor | None",
-        scale: float,
-        rng: "Streams",
-        parts: Parts,
-        temperature: float = 1.0,
-    ) -> "Drawn":
-        """Values of rows z [R,W], drawn with one stream a row.
-
-        With `z_uncond` the prediction is moved from the unconditional one by `scale` (1: plain conditional). `parts` holds the
-        answers to the kinds that the head asks. A `temperature` T draws a code with probability proportional to p^(1/T)
-        (0: the likeliest); what is said of probabilities is of p itself.
+        A value that lies under the mask never changes the result.
         """

@@ -18,7 +18,7 @@ MOVED = {
     "mgbench.components.solvers": ("mgbench.components.heads.solvers",),
     "mgbench.jobs": ("mgbench.interfaces.engine",),
     "mgbench.kinds": ("mgbench.interfaces.components", "mgbench.interfaces.data"),
-    "mgbench.modules": ("mgbench.interfaces.modules",),
+    "mgbench.modules": ("mgbench.interfaces.modules", "mgbench.interfaces.components"),
     "mgbench.recipe": ("mgbench.recipes.recipe", "mgbench.recipes.kinds", "mgbench.recipes.keys"),
     "mgbench.record": ("mgbench.results.record", "mgbench.results.layout", "mgbench.results.schema"),
     "mgbench.spec": ("mgbench.recipes.spec",),

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 Requires = Literal["mask", "values", "logits", "everything"]
 
 
+def guided(conditional: "Tensor", unconditional: "Tensor", scale: float) -> "Tensor":
+    """U + w (c − u) of predictions c and u float [...] and a scale w: classifier-free guidance (arXiv:2207.12598).
+
+    1 gives c and 0 gives u. Papers that write (1 + s) c − s u mean w = 1 + s.
+    """
+    return unconditional + scale * (conditional - unconditional)
+
+
 @dataclass(frozen=True)
 class Step:
     """One sampling step from time t to s < t.

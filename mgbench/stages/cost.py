@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
+from mgbench.interfaces.optional import takes_sequences
+
 # Dense bfloat16 operations a second, as the makers state them; utilisation is against these.
 PEAK_FLOPS = {
     "H100": 989.4e12,
@@ -49,7 +51,7 @@ class Meter:
     @contextmanager
     def watch(self, model: nn.Module) -> Iterator[None]:
         """Count every call of the model's children and blocks inside the `with`."""
-        blocks = [module for module in model.modules() if getattr(module, "takes_sequences", False)]
+        blocks = [module for module in model.modules() if takes_sequences(module)]
         handles = [child.register_forward_hook(self._count_rows(name)) for name, child in model.named_children()]
         handles += [block.register_forward_hook(self._count_tokens(len(blocks))) for block in blocks]
         try:

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
+from mgbench.interfaces import optional
 from mgbench.interfaces.components import Parts
 from mgbench.interfaces.data import UNLABELLED, ImageData, TokenSpace
+from mgbench.interfaces.modules import TokenizerModule
 from mgbench.interfaces.randomness import derive
 from mgbench.stages.tokenize import encode
 
@@ -26,14 +27,14 @@ class Bound:
 
 @torch.no_grad()
 def held_out_bound(
-    parts: Parts, module: Any, tokenizer: Any, data: ImageData, seed: int, device: torch.device
+    parts: Parts, module: nn.Module, tokenizer: TokenizerModule, data: ImageData, seed: int, device: torch.device
 ) -> Bound:
     """The bound of a trained model on the held-out images, in bits per number of an image (C·H·W').
 
     It is about tokens: what a tokenizer loses costs nothing, so that it compares models of one tokenizer. It is the mean of
     `ROUNDS` passes with masks of their own; the standard error is that of such a mean, for these images.
     """
-    bound = getattr(parts.process, "bound", None)
+    bound = optional.likelihood_bound(parts.process)
     if bound is None:
         return Bound()
     tokens, labels = encode(tokenizer, data.test, device), _labels(parts, data).to(device)
@@ -50,7 +51,13 @@ def held_out_bound(
 
 
 def _one_round(
-    bound: Any, parts: Parts, module: Any, space: TokenSpace, tokens: Tensor, labels: Tensor, generator: Generator
+    bound: optional.Bound,
+    parts: Parts,
+    module: nn.Module,
+    space: TokenSpace,
+    tokens: Tensor,
+    labels: Tensor,
+    generator: Generator,
 ) -> Tensor | None:
     """The bound [M] of every image, in nats; None where the model cannot give one."""
     drawn = []

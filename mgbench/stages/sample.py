@@ -3,16 +3,16 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mgbench.interfaces.components import Parts
 from mgbench.interfaces.data import UNLABELLED, TokenSpace
+from mgbench.interfaces.modules import TokenizerModule
 from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.ranks import ALONE, Team
-from mgbench.interfaces.sampling import Request
+from mgbench.interfaces.sampling import Request, State
 from mgbench.recipes.recipe import Recipe
 from mgbench.stages.cost import Meter, clock, flop_counter
 from mgbench.stages.likelihood import Bound
@@ -38,8 +38,8 @@ class Model:
     """What sampling needs of a finished training."""
 
     parts: Parts
-    module: Any
-    tokenizer: Any
+    module: nn.Module
+    tokenizer: TokenizerModule
     space: TokenSpace
     classes: int
     device: torch.device
@@ -61,7 +61,7 @@ def asked_labels(recipe: Recipe, classes: int, indices: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def sample_tokens(model: Model, recipe: Recipe, indices: Tensor) -> Iterator[Any]:
+def sample_tokens(model: Model, recipe: Recipe, indices: Tensor) -> Iterator[State]:
     """Yield the state after every step for the images of these indices int64 [B]."""
     indices = indices.to(model.device)
     images = Streams.root(recipe.seed, "images", model.device).fold(indices)

@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 from mgbench.errors import Unfit
 from mgbench.interfaces.components import Parts
 from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.optional import check
 from mgbench.interfaces.randomness import Streams
 from mgbench.testing.noisy_toys import Euler, Straight
 from mgbench.testing.toys import Joint, Scales, toy_parts
@@ -58,7 +59,7 @@ def world_of(process: Any) -> tuple[TokenSpace, Parts]:
 def fits(component: Any, space: TokenSpace, parts: Parts) -> bool:
     """Whether a component says that it can work with these tokens and parts."""
     try:
-        getattr(component, "check", lambda *_: None)(parts, space)
+        check(component, parts, space)
     except Unfit:
         return False
     return True

@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from mgbench.interfaces.components import MaskSchedule, Parts
 from mgbench.interfaces.data import TokenSpace
 from mgbench.interfaces.randomness import Streams
-from mgbench.interfaces.sampling import Drawn, Requires, SamplerInput, Step
+from mgbench.interfaces.sampling import Drawn, Requires, SamplerInput, Step, guided
 from mgbench.testing.noisy_toys import Euler
 
 
@@ -134,8 +134,7 @@ class _OracleHead(nn.Module):
     ) -> Drawn:
         logits = self(z)
         if z_uncond is not None:
-            without = self(z_uncond)
-            logits = without + scale * (logits - without)
+            logits = guided(logits, self(z_uncond), scale)
         log_p = torch.log_softmax(logits, -1)
         codes = (log_p + temperature * rng.gumbel(log_p.shape[-1])).argmax(-1)
         return Drawn(codes, log_p.gather(-1, codes[:, None]).squeeze(-1), logits)

@@ -12,7 +12,7 @@ from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Parts
 from mgbench.interfaces.data import TokenSpace
 from mgbench.interfaces.randomness import Streams
-from mgbench.interfaces.sampling import Drawn
+from mgbench.interfaces.sampling import Drawn, guided
 from mgbench.recipes.spec import Share
 
 
@@ -51,8 +51,7 @@ class CategoricalModule(nn.Module):
         """Codes drawn from the (guided) distribution; the draw is in float64, as its tail decides the true temperature."""
         logits = self(z)
         if z_uncond is not None:
-            without = self(z_uncond)
-            logits = without + scale * (logits - without)
+            logits = guided(logits, self(z_uncond), scale)
         logits = parts.code_draw(logits.double())
         log_p = torch.log_softmax(logits, -1)
         codes = (log_p + temperature * rng.gumbel(log_p.shape[-1])).argmax(-1)

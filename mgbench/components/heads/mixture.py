@@ -12,7 +12,7 @@ from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Parts
 from mgbench.interfaces.data import TokenSpace
 from mgbench.interfaces.randomness import Streams
-from mgbench.interfaces.sampling import Drawn
+from mgbench.interfaces.sampling import Drawn, guided
 from mgbench.recipes.spec import Count, Positive
 
 
@@ -36,11 +36,10 @@ class Mixture:
         Always a mixture, where the tilted density p_c^w p_u^(1−w) is none, and may have no finite integral; it is that density
         where each has one component and both have one spread. No component grows broader than it is in c or in u.
         """
-        log_weights = without.log_weights + scale * (self.log_weights - without.log_weights)
-        log_scales = without.log_scales + scale * (self.log_scales - without.log_scales)
+        log_scales = guided(self.log_scales, without.log_scales, scale)
         return Mixture(
-            torch.log_softmax(log_weights, -1),
-            without.means + scale * (self.means - without.means),
+            torch.log_softmax(guided(self.log_weights, without.log_weights, scale), -1),
+            guided(self.means, without.means, scale),
             torch.minimum(log_scales, torch.maximum(self.log_scales, without.log_scales)),
         )
 

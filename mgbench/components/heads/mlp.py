@@ -8,7 +8,7 @@ from torch import Generator, Tensor, nn
 from mgbench.components.networks.blocks import time_features
 from mgbench.interfaces.components import Parts
 from mgbench.interfaces.randomness import Streams
-from mgbench.interfaces.sampling import Drawn
+from mgbench.interfaces.sampling import Drawn, guided
 
 FREQUENCIES = 128
 EPS = 1e-6
@@ -115,6 +115,6 @@ class TokenMLP(nn.Module):
                 return predicted
             both, value = self(torch.cat([x, x]), at(time), torch.cat([z, z_uncond]))
             with_label, without = both.chunk(2)
-            return without + scale * (with_label - without), None if value is None else value.chunk(2)[0]
+            return guided(with_label, without, scale), None if value is None else value.chunk(2)[0]
 
         return Drawn(parts.solver.solve(predict, self.betas, self.dim, rng))

@@ -13,8 +13,10 @@ from torch import Generator, Tensor, nn
 
 from mgbench.components.schedules.maskings import draw_levels, draw_positions
 from mgbench.hookspecs import hookimpl
-from mgbench.interfaces.components import Parts
+from mgbench.interfaces.components import HeadModule, Parts
 from mgbench.interfaces.data import UNLABELLED, TokenSpace
+from mgbench.interfaces.modules import NetworkModule
+from mgbench.interfaces.optional import log_likelihood, solver_of_step, value_temperature
 from mgbench.interfaces.sampling import Drawn, Request, SamplerInput, State, Step
 from mgbench.recipes.spec import Share
 
@@ -22,7 +24,7 @@ from mgbench.recipes.spec import Share
 class MaskedModel(nn.Module):
     """A network, which looks at the visible tokens, and a head, which draws the values of masked ones."""
 
-    def __init__(self, network: Any, head: Any) -> None:
+    def __init__(self, network: NetworkModule, head: HeadModule) -> None:
         super().__init__()
         self.network, self.head = network, head
 
@@ -48,7 +50,7 @@ class Masked:
         network = parts.network.build(space, classes)
         return MaskedModel(network, parts.head.build(space, network.width))
 
-    def loss(self, model: Any, parts: Parts, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
+    def loss(self, model: MaskedModel, parts: Parts, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
         batch, length = tokens.shape[:2]
         mask, t = parts.masking.draw(parts.mask_schedule, batch, length, generator)
         dropped = torch.rand(labels.shape, generator=generator, device=labels.device) < self.label_drop
@@ -59,22 +61,23 @@ class Masked:
         return loss
 
     def bound(
-        self, model: Any, parts: Parts, space: TokenSpace, tokens: Tensor, labels: Tensor, generator: Generator
+        self, model: MaskedModel, parts: Parts, space: TokenSpace, tokens: Tensor, labels: Tensor, generator: Generator
     ) -> Tensor | None:
         """An estimate [B] of −log p(x) that is never too small on average: N/k Σ −log p of k masked tokens, k from 1 … N.
 
         As of any-order models (ARDM, arXiv:2110.02037): the mean over all orders and steps of the model's code length, which no
         schedule changes. The k of a batch are spread evenly. None where tokens are no codes, or the head knows no probabilities.
         """
-        if not space.codes or not hasattr(model.head, "log_likelihood"):
+        known = log_likelihood(model.head)
+        if not space.codes or known is None:
             return None
         counts = 1 + (draw_levels(len(tokens), "antithetic", generator) * space.length).long()
         mask = draw_positions(counts, space.length, generator)
         nats = torch.zeros(mask.shape, dtype=torch.float64, device=mask.device)
-        nats[mask] = -model.head.log_likelihood(model.network(tokens, mask, labels)[mask], tokens[mask]).double()
+        nats[mask] = -known(model.network(tokens, mask, labels)[mask], tokens[mask]).double()
         return space.length / counts * nats.sum(1)
 
-    def sample(self, model: Any, parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
+    def sample(self, model: MaskedModel, parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
         state = _all_masked(space, request.labels)
         times = parts.time_grid(request.steps)
         for step in parts.sampler.plan(parts.sampling_schedule, space, times, request.shared):
@@ -86,7 +89,7 @@ class Masked:
 class _Turn:
     """All that stays the same during one step."""
 
-    model: Any
+    model: MaskedModel
     parts: Parts
     space: TokenSpace
     request: Request
@@ -116,19 +119,21 @@ def _draw(turn: _Turn, state: State, at: Tensor) -> Drawn:
     places = torch.arange(at.shape[1], device=at.device)
     streams = turn.request.images.fold(1).fold(turn.step.index)[:, None].fold(places)[at]
     without = None if z_uncond is None else z_uncond[at_rows]
-    temperature_of = getattr(turn.parts.sampler, "value_temperature", None)
-    temperature = 1.0 if temperature_of is None else temperature_of(turn.step)
+    temperature = value_temperature(turn.parts.sampler, turn.step)
     drawn = turn.model.head.sample(z[at_rows], without, scale, streams, _parts_at(turn), temperature)
     return Drawn(_spread(drawn.values.to(state.tokens.dtype), at), _spread(drawn.log_p, at), _spread(drawn.logits, at))
 
 
 def _parts_at(turn: _Turn) -> Parts:
     """The parts, with the solver of this step where the solver changes from step to step."""
-    at = getattr(getattr(turn.parts, "solver", None), "at", None)
-    return turn.parts if at is None else Parts(**{**vars(turn.parts), "solver": at(turn.step)})
+    if not hasattr(turn.parts, "solver"):
+        return turn.parts
+    return Parts(**{**vars(turn.parts), "solver": solver_of_step(turn.parts.solver, turn.step)})
 
 
-def _look(model: Any, tokens: Tensor, mask: Tensor, labels: Tensor, scale: float) -> tuple[Tensor, Tensor | None]:
+def _look(
+    model: MaskedModel, tokens: Tensor, mask: Tensor, labels: Tensor, scale: float
+) -> tuple[Tensor, Tensor | None]:
     """The network's z with the labels, and without them where guidance needs it; then both halves are one batch."""
     if scale == 1:
         return model.network(tokens, mask, labels), None

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mgbench.interfaces.components import Parts
 from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.optional import evaluations, ignored_settings, likelihood_bound
 from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.sampling import Request, SamplerInput, Step
 from mgbench.testing.checks import accepted, each, need, same, seeded, stirred, tokens_of, world_of
@@ -154,7 +155,7 @@ def solver(component: Any, rows: int = 4096) -> None:
 
     values = component.solve(predict, betas, 2, rng)
     need(values.shape == (rows, 2) and values.isfinite().all(), "values must be finite and [R,D]")
-    promised = getattr(component, "evaluations", component.steps)
+    promised = evaluations(component)
     need(len(times) == promised, "a solver must evaluate the head as often as it promises")
     known = min(times) >= 0 and max(times) <= (len(betas) or 1)
     need(known, "a solver must ask at times that the table has, or in [0, 1] on the straight line")
@@ -191,7 +192,9 @@ def process(component: Any, parts: Parts | None = None, space: TokenSpace | None
 @torch.no_grad()
 def _bound(component: Any, model: Any, parts: Parts, space: TokenSpace, labels: Tensor) -> None:
     tokens = tokens_of(space, len(labels))
-    bounds = getattr(component, "bound", lambda *_: None)
+    bounds = likelihood_bound(component)
+    if bounds is None:
+        return
     nats, again = (bounds(model, parts, space, tokens, labels, seeded()) for _ in range(2))
     sound = nats is None or (nats.shape == labels.shape and nats.isfinite().all() and (nats >= 0).all())
     need(sound, "a bound must be finite and [B], never below 0")
@@ -203,7 +206,7 @@ def _finish(component: Any, model: Any, parts: Parts, space: TokenSpace, labels:
     def last(rows: Tensor) -> Tensor:
         request = Request(labels[rows], 4, each("images", 7)[rows], Streams.root(0, "shared"))
         states = list(component.sample(model, parts, space, request))
-        most = len(states) if "sampling_steps" in getattr(component, "ignores", ()) else 4
+        most = len(states) if "sampling_steps" in ignored_settings(component) else 4
         need(1 <= len(states) <= most, "sampling must take at least one step and at most as many as were asked for")
         need(not states[-1].mask.any(), "sampling must end with nothing masked")
         return states[-1].tokens  # type: ignore[no-any-return]
