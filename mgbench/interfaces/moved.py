@@ -37,6 +37,10 @@ class MovedFinder(MetaPathFinder, Loader):
         """The spec of a module that moved, None for every other."""
         return ModuleSpec(fullname, self) if fullname in MOVED else None
 
+    def homes(self, fullname: str) -> tuple[str, ...]:
+        """The modules that the names of an old one moved to."""
+        return MOVED[fullname]
+
     def exec_module(self, module: ModuleType) -> None:
         """Fill the old module with the names of the new ones, and say where they are now."""
         homes = MOVED[module.__name__]

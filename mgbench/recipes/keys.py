@@ -6,19 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mgbench.recipes.kinds import KINDS, STAGES, Decides
+from mgbench.recipes.kinds import KINDS, Decides
+from mgbench.recipes.normal import Node
 from mgbench.recipes.recipe import FIELDS, Recipe, decides, plain
+from mgbench.recipes.stage_code import RECONSTRUCTION, STAGE_CODE, code_of, upto
 
-# Raised when the loops themselves change what a recipe produces, so that older results are not taken for newer ones.
-PROTOCOL_VERSION = 2
+# 3: of the definitions that are reached, stages included; up to 2, of whole files and a number raised by hand.
+KEY_VERSION = 3
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a recipe's field amounts to once it is looked up: only what differs from the defaults, and the source it runs."""
+    """What a recipe's field amounts to once it is looked up: only what differs from the defaults, and what it is made by.
+
+    `makers` are where its component and those inside are defined; `content` are hashes of the files that they read.
+    """
 
     spelling: str
-    source: str = ""
+    makers: tuple[Node, ...] = ()
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,22 +40,48 @@ class Keys:
     reconstruction: str
 
 
-def make_keys(recipe: Recipe, answers: Mapping[str, Answer], data_fingerprint: str) -> Keys:
-    """Hash what decides each stage: the answers of the kinds asked, the settings changed from their defaults, the data."""
-    entries: dict[Decides, dict[str, Any]] = {stage: {} for stage in STAGES}
-    for name, answer in answers.items():
-        entries[decides(name)][name] = [answer.spelling, answer.source]
-    for name, item in FIELDS.items():
-        value = getattr(recipe, name)
-        if name not in KINDS and name not in answers and value != item.default:
-            entries[decides(name)][name] = plain(value)
-    upto = [{stage: entries[stage] for stage in STAGES[: count + 1]} for count in range(len(STAGES))]
-    common = {"version": PROTOCOL_VERSION, "data": data_fingerprint}
-    tokenizer, training, run = (
-        digest({**common, **upto[STAGES.index(stage)]}) for stage in ("tokens", "model", "scores")
-    )
-    judged = {stage: entries[stage] for stage in ("tokens", "scores")}
-    return Keys(tokenizer, training, run, digest({**common, **judged, "reconstructed": recipe.samples}))
+# The stage that each key is of, and the stages whose settings it rests on.
+_KEYS: dict[str, tuple[Decides, tuple[Decides, ...]]] = {
+    "tokenizer": ("tokens", upto("tokens")),
+    "training": ("model", upto("model")),
+    "run": ("scores", upto("scores")),
+    "reconstruction": ("scores", ("tokens", "scores")),
+}
+
+
+def choices(answers: Mapping[str, Answer]) -> dict[str, str]:
+    """For each key, a hash of the components that it rests on and of the code that they and the stages run."""
+    return {key: digest(_chosen(answers, key)) for key in _KEYS}
+
+
+def _chosen(answers: Mapping[str, Answer], key: str) -> dict[str, Any]:
+    stage, stages = _KEYS[key]
+    counted = {name: answer for name, answer in sorted(answers.items()) if decides(name) in stages}
+    makers = tuple(dict.fromkeys(maker for answer in counted.values() for maker in answer.makers))
+    names = tuple(name for part in stages for name in STAGE_CODE[part])
+    loops, sources = code_of(makers, names + (RECONSTRUCTION if key == "reconstruction" else ()), stage)
+    found = dict(zip(makers, sources, strict=True))
+    entries = {
+        name: [answer.spelling, [found[maker] for maker in answer.makers], answer.content]
+        for name, answer in counted.items()
+    }
+    return {"code": loops, "components": entries}
+
+
+def make_keys(recipe: Recipe, chosen: Mapping[str, str], data_fingerprint: str) -> Keys:
+    """Hash what decides each stage: components (as `choices` has them), settings that differ from their defaults, the data."""
+    changed = {name: plain(value) for name, value in vars(recipe).items() if value != _SETTINGS.get(name, value)}
+    return Keys(**{key: _key(key, recipe, changed, chosen[key], data_fingerprint) for key in _KEYS})
+
+
+def _key(key: str, recipe: Recipe, changed: Mapping[str, Any], chosen: str, data: str) -> str:
+    settings = {name: value for name, value in changed.items() if decides(name) in _KEYS[key][1]}
+    if key == "reconstruction":
+        settings["reconstructed"] = recipe.samples
+    return digest({"version": KEY_VERSION, "data": data, "chosen": chosen, "settings": settings})
+
+
+_SETTINGS = {name: item.default for name, item in FIELDS.items() if name not in KINDS and name != "metrics"}
 
 
 def digest(content: Any) -> str:

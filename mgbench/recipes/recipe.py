@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal, get_type_hints
 
 from mgbench.errors import UserError, suggestion
@@ -56,10 +57,8 @@ class Recipe:
     samples: Index = _setting("images", 0)
 
     def __post_init__(self) -> None:
-        types = get_type_hints(Recipe, include_extras=True)
-        for name in types:
-            value = _read_field(name, getattr(self, name))
-            object.__setattr__(self, name, checked(types[name], value, f"recipe: {name}"))
+        for name in FIELDS:
+            object.__setattr__(self, name, _checked_field(name, getattr(self, name)))
 
     @classmethod
     def of(cls, **fields: Any) -> "Recipe":
@@ -74,11 +73,23 @@ class Recipe:
         """
         for name in fields:
             check_field(name)
-        return dataclasses.replace(self, **fields)
+        # The fields that stay were checked when this recipe was made.
+        changed = object.__new__(Recipe)
+        vars(changed).update(vars(self) | {name: _checked_field(name, value) for name, value in fields.items()})
+        return changed
 
     def spelled(self) -> dict[str, Any]:
         """Every field in plain values: specs as they are spelled."""
-        return {item.name: plain(getattr(self, item.name)) for item in dataclasses.fields(self)}
+        return {name: plain(getattr(self, name)) for name in FIELDS}
+
+
+@cache
+def _types() -> dict[str, Any]:
+    return get_type_hints(Recipe, include_extras=True)
+
+
+def _checked_field(name: str, value: Any) -> Any:
+    return checked(_types()[name], _read_field(name, value), f"recipe: {name}")
 
 
 def _read_field(name: str, value: Any) -> Any:

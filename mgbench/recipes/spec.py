@@ -6,6 +6,7 @@ import keyword
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, cached_property, lru_cache
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le
@@ -43,6 +44,10 @@ class Spec:
     options: tuple[tuple[str, Any], ...] = ()
 
     def __str__(self) -> str:
+        return self._spelled
+
+    @cached_property
+    def _spelled(self) -> str:
         given = [_spell(value) for value in self.args]
         given += [f"{name}={_spell(value)}" for name, value in self.options]
         return f"{self.name}({', '.join(given)})" if given else self.name
@@ -56,7 +61,7 @@ class Spec:
         """
         if isinstance(text, Spec):
             return text
-        value = parse_value(text) if isinstance(text, str) else text
+        value = _parsed(text) if isinstance(text, str) else text
         if isinstance(value, Spec):
             return value
         if isinstance(value, str):
@@ -74,6 +79,11 @@ def parse_value(text: str) -> Value:
     if len(values) != 1:
         raise UserError(f"{text!r} is not one value: write a number, a word, or name(option=value, …)")
     return values[0]
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Value:
+    return parse_value(text)
 
 
 def parse_values(text: str) -> tuple[Value, ...]:
@@ -115,7 +125,8 @@ def _spell(value: Value) -> str:
     return str(value) if isinstance(value, Spec) else repr(value)
 
 
-def hints(maker: type) -> dict[str, Any]:
+@cache
+def hints(maker: type) -> Mapping[str, Any]:
     """The options of a component and their types, in order, read from its dataclass fields."""
     types = get_type_hints(maker, include_extras=True)
     return {field.name: types[field.name] for field in dataclasses.fields(maker) if field.init}
@@ -174,11 +185,24 @@ def checked(hint: Any, value: Any, where: str) -> Any:
         UserError: naming the option (`where`), the value and what it takes.
     """
     try:
-        return TypeAdapter(hint).validate_python(value, strict=True)
+        return _adapter(hint).validate_python(value, strict=True)
     except ValidationError as error:
         reasons = " or ".join(dict.fromkeys(item["msg"].removeprefix("Input should be ") for item in error.errors()))
         shown = value if isinstance(value, Spec) else repr(value)
         raise UserError(f"{where} is {shown}, and should be {reasons}") from None
+
+
+@cache
+def _cached_adapter(hint: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(hint)
+
+
+def _adapter(hint: Any) -> TypeAdapter[Any]:
+    """What checks values of a type, made once for each; types that have no hash are rare."""
+    try:
+        return _cached_adapter(hint)
+    except TypeError:
+        return TypeAdapter(hint)
 
 
 def make(maker: type[T], options: Mapping[str, Any], where: str) -> T:
@@ -187,7 +211,8 @@ def make(maker: type[T], options: Mapping[str, Any], where: str) -> T:
     Raises:
         UserError: if one is missing, or the component refuses the combination.
     """
-    missing = [name for name in hints(maker) if name not in options and name not in defaults(maker)]
+    known: type = maker
+    missing = [name for name in hints(known) if name not in options and name not in defaults(known)]
     if missing:
         raise UserError(f"{where}: needs {', '.join(missing)}")
     try:

@@ -2,20 +2,20 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from mgbench.errors import UserError, suggestion
-from mgbench.recipes.kinds import KINDS
+from mgbench.recipes.fingerprint import node_of
+from mgbench.recipes.kinds import EVERY_KIND, KINDS
+from mgbench.recipes.normal import Node
 from mgbench.recipes.recipe import Recipe
 from mgbench.recipes.source import OUR_COMPONENTS, Source
 from mgbench.recipes.spec import Spec, bind, checked, defaults, hints, make, part_kind
+from mgbench.registry.blame import blame
 
 # Kinds that share a hook (training's and sampling's mask schedule) share their offers.
-HOOKS = {
-    **{kind.name: kind.hook for kind in KINDS.values()},
-    "metric": "mgbench_metrics",
-    "engine": "mgbench_engines",
-}
+HOOKS = {name: kind.hook for name, kind in EVERY_KIND.items()}
 
 # What a plugin wants to be called with in a run's life, by hook, each with keyword arguments.
 LifeHooks = Mapping[str, Callable[..., object]]
@@ -29,12 +29,42 @@ class Offer:
     plugin: str
 
 
+@dataclass(frozen=True)
+class Bound:
+    """A spec looked up: its component, and who offers it and the components among its options.
+
+    `spelled` has every option, `resolved` those that differ from their defaults. `fault` says why there is no component.
+    """
+
+    spec: Spec
+    component: Any
+    spelled: Spec
+    resolved: Spec
+    offers: tuple[Offer, ...]
+    fault: str = ""
+
+    def built(self) -> Any:
+        """The component.
+
+        Raises:
+            UserError: if making it raised an error.
+        """
+        if self.fault:
+            raise UserError(self.fault)
+        return self.component
+
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        """Where the code of the component and of those among its options lies."""
+        return tuple(node_of(offer.maker) for offer in self.offers)
+
+
 @dataclass
 class Registry:
     """All that the loaded plugins offer, by hook and name; recipes by plugin and name, and BibTeX entries by plugin and key.
 
     `docstrings` are those of the plugins, `sources` is where they come from, and `life` holds the hooks of those that want to
-    hear of runs; `problems` says what did not load, by plugin.
+    hear of runs; `problems` says what did not load, by plugin. `memory` is for who looks much up more than once.
     """
 
     offers: dict[str, dict[str, Offer]] = field(default_factory=dict)
@@ -44,6 +74,9 @@ class Registry:
     sources: dict[str, Source] = field(default_factory=dict)
     life: dict[str, LifeHooks] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
+    memory: dict[Any, Any] = field(default_factory=dict, repr=False)
+    _bound: dict[tuple[str, str], Bound] = field(default_factory=dict, repr=False)
+    _usual: dict[type, dict[str, Any]] = field(default_factory=dict, repr=False)
 
     def names(self, kind: str) -> dict[str, Offer]:
         """The components of a kind by name."""
@@ -67,53 +100,66 @@ class Registry:
         meant = [repr(name) for name, offer in offers if alias in getattr(offer.maker, "known_as", ())]
         return f"papers mean {' or '.join(meant)} by it" if meant else ""
 
-    def resolve(self, kind: str, spec: Spec) -> Spec:
-        """The spec with every option by its name and checked, and those that equal their default left out.
-
-        Raises:
-            UserError: as `build`.
-        """
-        maker = self.offer(kind, spec).maker
-        usual = self._defaults(maker)
-        given = self._given(maker, spec)
-        return Spec(spec.name, (), tuple(item for item in given.items() if item not in usual.items()))
-
-    def spell(self, kind: str, spec: Spec) -> Spec:
-        """The spec with every option, given or not, down to the components among them.
-
-        Raises:
-            UserError: as `build`.
-        """
-        maker = self.offer(kind, spec).maker
-        options = {**self._defaults(maker), **self._given(maker, spec)}
-        kinds = {name: part_kind(hint) for name, hint in hints(maker).items()}
-        spelled = {name: self.spell(inner, options[name]) if inner else options[name] for name, inner in kinds.items()}
-        return Spec(spec.name, (), tuple(spelled.items()))
-
-    def build(self, kind: str, spec: Spec) -> Any:
-        """Make a component, and first the components among its options.
+    def bound(self, kind: str, spec: Spec) -> Bound:
+        """Look a spec up, once: equal spellings give the same object.
 
         Raises:
             UserError: if it is unknown, or an option is unknown, missing or does not fit.
         """
-        maker = self.offer(kind, spec).maker
-        options = {**self._defaults(maker), **self._given(maker, spec)}
-        for name, inner in self._parts(maker):
-            if name in options:
-                options[name] = self.build(inner, options[name])
-        return make(maker, options, str(spec))
+        key = (HOOKS[kind], str(spec))
+        if key not in self._bound:
+            self._bound[key] = self._bind(kind, spec)
+        return self._bound[key]
+
+    def _bind(self, kind: str, spec: Spec) -> Bound:
+        offer = self.offer(kind, spec)
+        usual, given = self._defaults(offer.maker), self._given(offer.maker, spec)
+        options = {name: {**usual, **given}[name] for name in hints(offer.maker)}
+        inner = {name: self.bound(kind, options[name]) for name, kind in _parts(offer.maker)}
+        spelled = {name: inner[name].spelled if name in inner else value for name, value in options.items()}
+        component, fault = self._made(offer, options, inner, spec)
+        return Bound(
+            spec,
+            component,
+            Spec(spec.name, (), tuple(spelled.items())),
+            Spec(spec.name, (), tuple(item for item in given.items() if item not in usual.items())),
+            (offer, *(other for bound in inner.values() for other in bound.offers)),
+            fault,
+        )
+
+    def _made(
+        self, offer: Offer, options: Mapping[str, Any], inner: Mapping[str, Bound], spec: Spec
+    ) -> tuple[Any, str]:
+        """The component, or why there is none."""
+        broken = [bound.fault for bound in inner.values() if bound.fault]
+        if broken:
+            return None, broken[0]
+        parts = {name: bound.component for name, bound in inner.items()}
+        try:
+            return make(offer.maker, {**options, **parts}, str(spec)), ""
+        except UserError:
+            raise
+        except Exception as error:
+            return None, f"{spec}: {blame(error, [offer.maker])}"
+
+    def resolve(self, kind: str, spec: Spec) -> Spec:
+        """The spec with every option by its name and checked, and those that equal their default left out; raises as `bound`."""
+        return self.bound(kind, spec).resolved
+
+    def spell(self, kind: str, spec: Spec) -> Spec:
+        """The spec with every option, given or not, down to the components among them; raises as `bound`."""
+        return self.bound(kind, spec).spelled
+
+    def build(self, kind: str, spec: Spec) -> Any:
+        """Make a component, and first the components among its options; raises as `bound`.
+
+        It is whatever the protocol of its kind says, which the name of a kind does not tell a type checker.
+        """
+        return self.bound(kind, spec).built()
 
     def makers(self, kind: str, spec: Spec) -> Iterator[type]:
-        """The maker of a component, and those of the components among its options."""
-        return (offer.maker for offer in self.offered(kind, spec))
-
-    def offered(self, kind: str, spec: Spec) -> Iterator[Offer]:
-        """Who offers a component, and the components among its options."""
-        offer = self.offer(kind, spec)
-        yield offer
-        options = {**self._defaults(offer.maker), **self._given(offer.maker, spec)}
-        for name, inner in self._parts(offer.maker):
-            yield from self.offered(inner, options[name])
+        """The maker of a component, and those of the components among its options; raises as `bound`."""
+        return (offer.maker for offer in self.bound(kind, spec).offers)
 
     def versions(self, method: str, recipe: Mapping[str, Any]) -> list[str]:
         """The plugins behind a row, of its method and of all components in its spelled-out recipe, as `Source.version` has them.
@@ -123,13 +169,9 @@ class Registry:
         used = [plugin for plugin, recipes in self.recipes.items() if method in recipes]
         specs = [(kind, recipe[kind]) for kind in KINDS if recipe.get(kind) is not None]
         specs += [("metric", metric) for metric in recipe.get("metrics") or ()]
-        used += [offer.plugin for kind, spec in specs for offer in self.offered(kind, Spec.parse(spec))]
+        used += [offer.plugin for kind, spec in specs for offer in self.bound(kind, Spec.parse(spec)).offers]
         sources = [self.sources[plugin] for plugin in dict.fromkeys(used)]
         return [source.version() for source in sorted(sources, key=lambda source: OUR_COMPONENTS in source.target)]
-
-    def _parts(self, maker: type) -> list[tuple[str, str]]:
-        kinds = [(name, part_kind(hint)) for name, hint in hints(maker).items()]
-        return [(name, kind) for name, kind in kinds if kind]
 
     def _given(self, maker: type, spec: Spec) -> dict[str, Any]:
         given = bind(maker, spec)
@@ -140,7 +182,9 @@ class Registry:
         return {name: checked_values[name] for name in hints(maker) if name in given}
 
     def _defaults(self, maker: type) -> dict[str, Any]:
-        return self._checked(maker, defaults(maker), f"{maker.__name__}, a default")
+        if maker not in self._usual:
+            self._usual[maker] = self._checked(maker, defaults(maker), f"{maker.__name__}, a default")
+        return self._usual[maker]
 
     def _checked(self, maker: type, values: dict[str, Any], where: str) -> dict[str, Any]:
         """Values as their options take them: 3 as 3.0 where a float is due, text as a spec where a component is due."""
@@ -153,3 +197,9 @@ class Registry:
             else:
                 found[name] = checked(types[name], value, f"{where}: option {name!r}")
         return found
+
+
+def _parts(maker: type) -> list[tuple[str, str]]:
+    """The options of a component that are components, with their kinds."""
+    kinds = [(name, part_kind(hint)) for name, hint in hints(maker).items()]
+    return [(name, kind) for name, kind in kinds if kind]

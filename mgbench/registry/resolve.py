@@ -1,38 +1,53 @@
-"""From a recipe to its parts: look every spec up, find what is asked, build it, and say why where it cannot be."""
+"""From a recipe to its parts and keys: look every spec up, find what is asked, build it, and say why where it cannot be."""
 
 import dataclasses
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mgbench.errors import Unfit, UserError
 from mgbench.interfaces.components import Parts
 from mgbench.interfaces.data import ImageData, TokenSpace
-from mgbench.recipes.keys import Answer, Keys, make_keys
+from mgbench.recipes.keys import Answer, Keys, choices, make_keys
 from mgbench.recipes.kinds import ALWAYS_ASKED, KINDS
 from mgbench.recipes.recipe import FIELDS, Recipe
-from mgbench.recipes.source import fingerprint
 from mgbench.recipes.spec import Spec
-from mgbench.registry.registry import Offer, Registry
+from mgbench.registry.blame import blame
+from mgbench.registry.registry import Bound, Registry
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Assembly:
     """A recipe looked up: its keys, every field spelled out, its parts and its images.
 
-    `unfit` is the reason why the parts cannot work together, if they cannot; `unasked`, that it is a part which nothing asks.
+    `unfit` is the reason why the parts cannot work together, if they cannot; `unasked` says that it is a part which nothing
+    asks, and `refused` that a component raised an error while it was built or looked at.
     """
 
     recipe: Recipe
     keys: Keys
     spelled: dict[str, Any]
     parts: Parts
-    data: ImageData
+    images: ImageData | None
     unfit: str = ""
     unasked: bool = False
+    refused: bool = False
+
+    @property
+    def data(self) -> ImageData:
+        """The images of the dataset.
+
+        Raises:
+            UserError: if they could not be loaded, as `unfit` says.
+        """
+        if self.images is None:
+            raise UserError(self.unfit)
+        return self.images
 
     @property
     def classes(self) -> int:
@@ -46,7 +61,7 @@ class Assembly:
 
 
 def assemble(registry: Registry, recipe: Recipe, given: Collection[str] = KINDS.keys()) -> Assembly:
-    """Look up and build all that a recipe asks for.
+    """Look up and build all that a recipe asks for; what its components raise on the way becomes a reason.
 
     What is set but not asked makes the recipe unfit where it was `given` by who wants to run it, and is left out where it only
     came along with the method: a diffusion head's solver, say, when another head takes its place.
@@ -54,31 +69,96 @@ def assemble(registry: Registry, recipe: Recipe, given: Collection[str] = KINDS.
     Raises:
         UserError: if a component or option does not exist.
     """
-    specs = _asked(registry, recipe)
-    unasked = [kind for kind in KINDS if getattr(recipe, kind) is not None and kind not in specs]
-    recipe = recipe.change(**dict.fromkeys(kind for kind in unasked if kind not in given))
-    ignored = getattr(registry.offer("process", specs["process"]).maker, "ignores", ())
-    recipe = recipe.change(**{name: FIELDS[name].default for name in ignored})
-    parts = Parts(labels=recipe.labels)
-    for kind, spec in specs.items():
-        setattr(parts, kind, registry.build(kind, spec))
-    dataset: Any = parts.dataset
-    data = load_images(dataset)
-    answers = {kind: _answer(registry, kind, spec) for kind, spec in specs.items()}
-    answers["extractor"] = _with_weights(answers["extractor"], parts.extractor)
-    for kind in specs:
-        answers[kind] = _with_files(answers[kind], getattr(parts, kind))
-    answers["metrics"] = _metrics_answer(registry, recipe)
-    parts.metrics = tuple(registry.build("metric", spec) for spec in recipe.metrics)
-    spelled = {**recipe.spelled(), **dict.fromkeys(KINDS), **dict.fromkeys(ignored)}
-    spelled |= {kind: str(registry.spell(kind, spec)) for kind, spec in specs.items()}
-    keys, too_much = make_keys(recipe, answers, data.fingerprint), _unasked(recipe, specs)
-    reason = too_much or _unfit(recipe, specs, parts, data)
-    return Assembly(recipe, keys, spelled, parts, data, reason, unasked=bool(too_much))
+    found = _looked_up(registry, recipe)
+    dropped = dict.fromkeys(kind for kind in found.unasked if kind not in given)
+    changed = {**dropped, **found.ignored}
+    recipe = recipe.change(**changed) if changed else recipe
+    too_much = _unasked(recipe, found)
+    keys = make_keys(recipe, found.chosen, found.fingerprint)
+    spelled = {**recipe.spelled(), **found.spelled}
+    refused = found.refused and not too_much
+    return Assembly(recipe, keys, spelled, found.parts, found.images, too_much or found.reason, bool(too_much), refused)
+
+
+@dataclass
+class _Found:
+    """What all recipes have in common whose components are spelled alike.
+
+    `spelled` has every field of a kind, and None for those that are not asked or ignored; `ignored` has the defaults of
+    settings that mean nothing to the process; `stamps` tell whether the files that components read have changed since.
+    """
+
+    bounds: dict[str, Bound]
+    unasked: tuple[str, ...] = ()
+    ignored: dict[str, Any] = field(default_factory=dict)
+    parts: Parts = field(default_factory=Parts)
+    images: ImageData | None = None
+    reason: str = ""
+    refused: bool = False
+    chosen: dict[str, str] = field(default_factory=dict)
+    spelled: dict[str, Any] = field(default_factory=dict)
+    stamps: "_Stamps" = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """The hash of the images, or nothing where they could not be loaded."""
+        return "" if self.images is None else self.images.fingerprint
+
+    def attempt(self, work: Callable[[], T]) -> T | None:
+        """Do something that components may refuse or fail at; the first reason is kept."""
+        try:
+            return work()
+        except Unfit as error:
+            self.reason = self.reason or str(error)
+        except UserError as error:
+            self.reason, self.refused = self.reason or str(error), self.refused or not self.reason
+        except (Exception, SystemExit) as error:
+            makers = [offer.maker for bound in self.bounds.values() for offer in bound.offers]
+            self.reason, self.refused = self.reason or blame(error, makers), self.refused or not self.reason
+        return None
+
+
+_Stamps = tuple[tuple[Path, int], ...]
+
+
+def _looked_up(registry: Registry, recipe: Recipe) -> _Found:
+    key = (*(str(getattr(recipe, kind) or "") for kind in KINDS), str(recipe.metrics), recipe.labels)
+    found: _Found | None = registry.memory.get(key)
+    if found is None or found.stamps != _stamps(path for path, _ in found.stamps):
+        found = registry.memory[key] = _look_up(registry, recipe)
+    return found
+
+
+def _look_up(registry: Registry, recipe: Recipe) -> _Found:
+    found = _Found(_asked(registry, recipe))
+    metrics = [registry.bound("metric", spec) for spec in recipe.metrics]
+    found.unasked = tuple(kind for kind in KINDS if getattr(recipe, kind) is not None and kind not in found.bounds)
+    ignored = getattr(found.bounds["process"].offers[0].maker, "ignores", ())
+    found.ignored = {name: FIELDS[name].default for name in ignored}
+    found.spelled = {**dict.fromkeys(KINDS), **dict.fromkeys(ignored)}
+    found.spelled |= {kind: str(bound.spelled) for kind, bound in found.bounds.items()}
+    components = {kind: found.attempt(bound.built) for kind, bound in found.bounds.items()}
+    judges = tuple(found.attempt(bound.built) for bound in metrics)
+    found.parts = Parts(labels=recipe.labels, metrics=judges, **components)
+    dataset: Any = found.parts.dataset
+    extractor: Any = found.parts.extractor
+    found.images = found.attempt(lambda: load_images(dataset))
+    answers = {kind: _answer(found, bound) for kind, bound in found.bounds.items()}
+    weights = found.attempt(lambda: _extractor_id(extractor))
+    answers["extractor"] = dataclasses.replace(
+        answers["extractor"], content=f"{answers['extractor'].content}+{weights}"
+    )
+    each = [_answer(found, bound) for bound in metrics]
+    answers["metrics"] = Answer(
+        ", ".join(answer.spelling for answer in each), tuple(node for answer in each for node in answer.makers)
+    )
+    found.chosen = choices(answers)
+    found.attempt(lambda: _check(recipe, found))
+    return found
 
 
 def token_space(parts: Parts, data: ImageData) -> TokenSpace:
-    """What the tokens of these images are.
+    """The tokens that the tokenizer makes of these images.
 
     Raises:
         Unfit: if the tokenizer cannot cut them.
@@ -87,6 +167,7 @@ def token_space(parts: Parts, data: ImageData) -> TokenSpace:
     return _space(tokenizer, data.shape)
 
 
+# `Any` here and below, because components have hashes and protocols do not say so.
 @cache
 def _space(tokenizer: Any, shape: tuple[int, int, int]) -> TokenSpace:
     space: TokenSpace = tokenizer.build(shape).space
@@ -106,23 +187,20 @@ def _extractor_id(extractor: Any) -> str:
     return name
 
 
-def _asked(registry: Registry, recipe: Recipe) -> dict[str, Spec]:
-    """The spec of every kind that is asked, in the order of the kinds."""
-    specs: dict[str, Spec] = {}
+def _asked(registry: Registry, recipe: Recipe) -> dict[str, Bound]:
+    """Every kind that is asked, looked up, in the order of the kinds."""
+    bounds: dict[str, Bound] = {}
     waiting = list(ALWAYS_ASKED)
     while waiting:
         kind = waiting.pop(0)
-        if kind not in specs:
-            specs[kind] = getattr(recipe, kind) or _default(registry, specs, kind)
-            waiting += _asks(registry.offer(kind, specs[kind]))
-    return {kind: specs[kind] for kind in KINDS if kind in specs}
+        if kind not in bounds:
+            spec = getattr(recipe, kind) or _default(recipe, bounds, kind)
+            bounds[kind] = registry.bound(kind, spec)
+            waiting += getattr(bounds[kind].offers[0].maker, "asks", ())
+    return {kind: bounds[kind] for kind in KINDS if kind in bounds}
 
 
-def _asks(offer: Offer) -> tuple[str, ...]:
-    return tuple(getattr(offer.maker, "asks", ()))
-
-
-def _default(registry: Registry, specs: Mapping[str, Spec], kind: str) -> Spec:
+def _default(recipe: Recipe, bounds: Mapping[str, Bound], kind: str) -> Spec:
     """The usual answer to a kind: its default, or what one of the components found so far names as such.
 
     Raises:
@@ -132,53 +210,51 @@ def _default(registry: Registry, specs: Mapping[str, Spec], kind: str) -> Spec:
     if default is not None:
         return default
     if kind == "sampling_schedule":
-        return specs.get("mask_schedule") or _default(registry, specs, "mask_schedule")
-    for asked, spec in specs.items():
-        usual = getattr(registry.offer(asked, spec).maker, kind, None)
+        return recipe.mask_schedule or _default(recipe, bounds, "mask_schedule")
+    for bound in bounds.values():
+        usual = getattr(bound.offers[0].maker, kind, None)
         if isinstance(usual, str):
             return Spec.parse(usual)
     raise UserError(f"nothing in this recipe says which {kind.replace('_', ' ')} is usual; set {kind}")
 
 
-def _answer(registry: Registry, kind: str, spec: Spec) -> Answer:
-    sources = [fingerprint(maker) for maker in registry.makers(kind, spec)]
-    return Answer(str(registry.resolve(kind, spec)), "+".join(sources))
+def _answer(found: _Found, bound: Bound) -> Answer:
+    """What decides results of a component: its options, its code, and the content of the files that it reads."""
+    paths = found.attempt(
+        lambda: [path for part in _components([bound.component]) for path in getattr(part, "files", ())]
+    )
+    stamps = _stamps(paths or ())
+    found.stamps += stamps
+    return Answer(str(bound.resolved), bound.nodes, "+".join(_file_hash(*stamp) for stamp in stamps))
 
 
-def _with_weights(answer: Answer, extractor: Any) -> Answer:
-    """Scores belong to the weights that an extractor reads from a file as much as to its code."""
-    return replace(answer, source=f"{answer.source}+{_extractor_id(extractor)}")
-
-
-def _with_files(answer: Answer, component: Any) -> Answer:
-    """Results belong to the content of the files that a component, or one it was made with, reads."""
-    paths = [path for part in _components([component]) for path in getattr(part, "files", ())]
-    hashes = [_file_hash(path, path.stat().st_mtime_ns) for path in paths]
-    return replace(answer, source="+".join([answer.source, *hashes]))
+def _stamps(paths: Iterable[Path]) -> _Stamps:
+    """When files were written last; those that are gone count as never written."""
+    return tuple((path, path.stat().st_mtime_ns if path.is_file() else 0) for path in paths)
 
 
 @cache
 def _file_hash(path: Path, changed: int) -> str:
+    if not changed:
+        return "none"
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
-def _metrics_answer(registry: Registry, recipe: Recipe) -> Answer:
-    answers = [_answer(registry, "metric", spec) for spec in recipe.metrics]
-    return Answer(", ".join(answer.spelling for answer in answers), "+".join(answer.source for answer in answers))
+def _check(recipe: Recipe, found: _Found) -> None:
+    """Ask the components whether they can work together.
 
-
-def _unfit(recipe: Recipe, specs: Mapping[str, Spec], parts: Parts, data: ImageData) -> str:
-    try:
-        if recipe.labels and data.train_labels is None:
-            raise Unfit(f"{specs['dataset']} has no labels; set labels=False")
-        space = token_space(parts, data)
-        for component in _components(list(vars(parts).values())):
-            if hasattr(component, "check"):
-                component.check(parts, space)
-    except Unfit as reason:
-        return str(reason)
-    return ""
+    Raises:
+        Unfit: if one of them cannot.
+    """
+    if found.images is None or found.reason:
+        return
+    if recipe.labels and found.images.train_labels is None:
+        raise Unfit(f"{found.bounds['dataset'].spec} has no labels; set labels=False")
+    space = token_space(found.parts, found.images)
+    for component in _components(list(vars(found.parts).values())):
+        if hasattr(component, "check"):
+            component.check(found.parts, space)
 
 
 def _components(values: Iterable[Any]) -> Iterator[Any]:
@@ -191,13 +267,13 @@ def _components(values: Iterable[Any]) -> Iterator[Any]:
             yield from _components(getattr(value, item.name) for item in dataclasses.fields(value))
 
 
-def _unasked(recipe: Recipe, specs: Mapping[str, Spec]) -> str:
+def _unasked(recipe: Recipe, found: _Found) -> str:
     """What is wrong with a recipe that sets a kind which nothing in it asks, if it does."""
-    for kind in KINDS:
+    for kind in found.unasked:
         given = getattr(recipe, kind)
-        if given is not None and kind not in specs:
+        if given is not None:
             return (
                 f"{kind}={given} is set, but nothing in this recipe asks for a {kind.replace('_', ' ')} "
-                f"(process={specs['process']} and its parts do not); leave it out"
+                f"(process={found.bounds['process'].spec} and its parts do not); leave it out"
             )
     return ""

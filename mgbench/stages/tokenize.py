@@ -5,7 +5,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mgbench.interfaces.modules import Fitting
+
 BATCH = 256
+# One for all recipes, so that models of different seeds share a tokenizer.
+FIT_SEED = 0
+
+
+def fit_steps(tokenizer: Any, images: Tensor) -> Fitting:
+    """The steps of fitting a tokenizer to images uint8 [M,C,H,W'] on the CPU."""
+    return tokenizer.fit(images, seed=FIT_SEED)  # type: ignore[no-any-return]
 
 
 @torch.no_grad()

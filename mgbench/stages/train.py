@@ -20,10 +20,12 @@ from torch.optim.swa_utils import AveragedModel
 
 from mgbench.errors import Diverged
 from mgbench.interfaces.components import Parts
+from mgbench.interfaces.data import UNLABELLED, ImageData, TokenSpace
 from mgbench.interfaces.randomness import derive
 from mgbench.interfaces.ranks import ALONE, Team
 from mgbench.recipes.recipe import Recipe
 from mgbench.stages.cost import flop_counter
+from mgbench.stages.tokenize import encode
 
 REPORT_EVERY = 20
 # Counting the arithmetic of a step takes a few times its time, and steps differ little.
@@ -45,6 +47,19 @@ class TrainStep:
     seconds: float
     flops: float
     devices: int = 1
+
+
+def initial_model(parts: Parts, space: TokenSpace, classes: int, seed: int) -> nn.Module:
+    """The model before training, its weights drawn with the seed."""
+    torch.manual_seed(seed)
+    return parts.process.build(parts, space, classes)
+
+
+def training_data(tokenizer: Any, data: ImageData, with_labels: bool, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The tokens [M,N] or [M,N,D] of all training images and their labels int64 [M] (-1: none), on the device."""
+    labels = data.train_labels if with_labels else None
+    known = torch.full((len(data.train),), UNLABELLED) if labels is None else labels
+    return encode(tokenizer, data.train, device), known.to(device)
 
 
 class LossModule(nn.Module):
@@ -97,6 +112,10 @@ class Training:
             "first": self.first,
             "counted": self.counted,
         }
+
+    def weights(self) -> dict[str, Tensor]:
+        """What a finished training leaves: the moving average of the weights."""
+        return {name: value.contiguous() for name, value in self.average.module.state_dict().items()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a state."""

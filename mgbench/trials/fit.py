@@ -14,7 +14,6 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from mgbench.interfaces.data import UNLABELLED
 from mgbench.interfaces.progress import Interrupted, Progress
 from mgbench.interfaces.ranks import ALONE, Team
 from mgbench.registry.resolve import Assembly
@@ -22,8 +21,8 @@ from mgbench.results.record import FAILED
 from mgbench.results.store import CHECKPOINT, Store
 from mgbench.stages.likelihood import held_out_bound
 from mgbench.stages.sample import Model
-from mgbench.stages.tokenize import encode
-from mgbench.stages.train import Training, TrainStep
+from mgbench.stages.tokenize import fit_steps
+from mgbench.stages.train import Training, TrainStep, initial_model, training_data
 from mgbench.trials.plan import Trial
 
 MODEL, CURVE = "model.safetensors", "training.csv"
@@ -83,7 +82,7 @@ class Train:
             RuntimeError: if the checkpoint that rank 0 goes on from is not the one that is read here.
         """
         store, assembly, team, device = helper.store, helper.assembly, helper.team, helper.device
-        tokens, labels = _training_data(assembly, helper.tokenizer, device)
+        tokens, labels = training_data(helper.tokenizer, assembly.data, assembly.recipe.labels, device)
         module = _build(assembly, helper.tokenizer)
         with team.group(device):
             training = Training(assembly.recipe, assembly.parts, module, device, team)
@@ -122,8 +121,7 @@ def fitted_model(
 
 
 def _build(assembly: Assembly, tokenizer: Any) -> Any:
-    torch.manual_seed(assembly.recipe.seed)
-    return assembly.parts.process.build(assembly.parts, tokenizer.space, assembly.classes)
+    return initial_model(assembly.parts, tokenizer.space, assembly.classes, assembly.recipe.seed)
 
 
 def _read_model(store: Store, assembly: Assembly, module: Any, tokenizer: Any, device: torch.device) -> Model:
@@ -157,7 +155,7 @@ def _read_tokenizer(store: Store, assembly: Assembly, tokenizer: Any) -> Fitted:
 
 def _fit(store: Store, folder: Path, tokenizer: Any, images: Tensor, progress: Progress) -> None:
     curve, started = [], time.monotonic()
-    for step, total, loss in tokenizer.fit(images, seed=0):
+    for step, total, loss in fit_steps(tokenizer, images):
         curve.append((step, loss, time.monotonic() - started))
         progress("tokenize", step, total, loss=loss)
     state = {name: value.contiguous() for name, value in tokenizer.state_dict().items()}
@@ -178,13 +176,13 @@ def _train(
     store: Store, assembly: Assembly, module: Any, tokenizer: Any, device: torch.device, progress: Progress, team: Team
 ) -> None:
     folder = store.layout.model(assembly.keys.training)
-    tokens, labels = _training_data(assembly, tokenizer, device)
+    tokens, labels = training_data(tokenizer, assembly.data, assembly.recipe.labels, device)
     with team.group(device):
         training = Training(assembly.recipe, assembly.parts, module, device, team)
         curve = _resume(store, folder, training)
         team.share(training.step)
         _advance(store, folder, training, curve, training.run(tokens, labels), progress)
-    state = {name: value.contiguous() for name, value in training.average.module.state_dict().items()}
+    state = training.weights()
     rows = [astuple(step) for step in curve]
     files = {MODEL: lambda path: _put_weights(path, state), CURVE: lambda path: _write_rows(path, CURVE_COLUMNS, rows)}
     store.publish(folder, files)
@@ -218,14 +216,6 @@ def _advance(
     except Interrupted:
         _checkpoint(store, folder, training, curve)
         raise
-
-
-def _training_data(assembly: Assembly, tokenizer: Any, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The tokens of all training images, and their labels, on the device."""
-    data = assembly.data
-    labels = data.train_labels if assembly.recipe.labels else None
-    known = torch.full((len(data.train),), UNLABELLED) if labels is None else labels
-    return encode(tokenizer, data.train, device), known.to(device)
 
 
 def _checkpoint(store: Store, folder: Path, training: Training, curve: list[TrainStep]) -> None:

@@ -58,7 +58,7 @@ class Row:
 
     def record(self, status: str, reason: str = "", **rest: object) -> Record:
         """A record of this row."""
-        data = self.assembly.data.fingerprint
+        images = self.assembly.images
         return Record(
             self.key,
             self.trial,
@@ -66,7 +66,7 @@ class Row:
             status,  # type: ignore[arg-type]
             self.spelled,
             reason,
-            data=data,
+            data="" if images is None else images.fingerprint,
             about=self.about,
             **rest,  # type: ignore[arg-type]
         )
@@ -103,14 +103,15 @@ def plan_rows(registry: Registry, study: Study, store: Store, retry: bool = Fals
     """Every recipe of a study once, looked up; what failed before stands as well, unless it is to be tried again.
 
     Raises:
-        UserError: if a recipe names what does not exist, or the study sets what none of its recipes asks for.
+        UserError: if a recipe names what does not exist, the study sets what none of its recipes asks for, or no recipe has
+            parts that can be built.
     """
     rows: dict[str, Row] = {}
     for method, recipe in study.expand():
         assembly = assemble(registry, recipe, study.given.get(method, KINDS.keys()))
         standing = None if assembly.unfit else _standing(store, assembly.keys.run, retry)
         rows.setdefault(assembly.keys.run, Row(method, assembly, standing))
-    if rows and all(row.assembly.unasked for row in rows.values()):
+    if rows and all(row.assembly.unasked or row.assembly.refused for row in rows.values()):
         raise UserError(next(iter(rows.values())).assembly.unfit)
     return list(rows.values())
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features, ImageData
+from mgbench.recipes.fingerprint import fingerprint
 from mgbench.recipes.keys import digest
-from mgbench.recipes.source import fingerprint
 from mgbench.results.store import FACTS, Store
 from mgbench.stages.evaluate import extract, judge, small_sample_warning
 

@@ -1,13 +1,14 @@
 """A recipe reads text, refuses what it does not know, and its keys change exactly with what decides them."""
 
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from mgbench.errors import UserError
-from mgbench.recipes.keys import Answer, Keys, make_keys
-from mgbench.recipes.kinds import KINDS, STAGES
+from mgbench.recipes.keys import Answer, Keys, choices, make_keys
+from mgbench.recipes.kinds import KINDS, STAGES, Decides
+from mgbench.recipes.normal import Node
 from mgbench.recipes.recipe import FIELDS, Recipe, decides
 from mgbench.recipes.spec import Spec
 
@@ -33,12 +34,16 @@ SETTINGS: dict[str, Any] = {
 def answers(recipe: Recipe) -> dict[str, Answer]:
     """What an assembly would make of the recipe, were every spec spelled as it is looked up."""
     specs = {kind: getattr(recipe, kind) or KINDS[kind].default or Spec("other") for kind in KINDS}
-    found = {kind: Answer(str(spec), "source") for kind, spec in specs.items()}
+    found = {kind: Answer(str(spec), (Node("tests.files", "class_folders"),)) for kind, spec in specs.items()}
     return {**found, "metrics": Answer(", ".join(map(str, recipe.metrics)))}
 
 
 def keys(recipe: Recipe) -> Keys:
-    return make_keys(recipe, answers(recipe), "data")
+    return keys_of(recipe, answers(recipe))
+
+
+def keys_of(recipe: Recipe, found: dict[str, Answer], data: str = "data") -> Keys:
+    return make_keys(recipe, choices(found), data)
 
 
 def changed(one: Keys, other: Keys) -> tuple[bool, ...]:
@@ -86,13 +91,21 @@ def test_a_component_changes_the_keys_it_decides_and_no_others(name: str) -> Non
 def test_the_source_of_a_component_changes_the_keys_it_decides_and_no_others(name: str) -> None:
     recipe = Recipe()
     before = answers(recipe)
-    after = {**before, name: replace(before[name], source="edited")}
-    assert changed(make_keys(recipe, before, "data"), make_keys(recipe, after, "data")) == expected(name)
+    edited = replace(before[name], makers=(Node("tests.files", "*"),))
+    assert changed(keys_of(recipe, before), keys_of(recipe, {**before, name: edited})) == expected(name)
+
+
+@pytest.mark.parametrize("name", list(KINDS))
+def test_the_content_of_the_files_of_a_component_changes_the_keys_it_decides_and_no_others(name: str) -> None:
+    recipe = Recipe()
+    before = answers(recipe)
+    other = replace(before[name], content="other weights")
+    assert changed(keys_of(recipe, before), keys_of(recipe, {**before, name: other})) == expected(name)
 
 
 def test_other_data_change_every_key() -> None:
     recipe = Recipe()
-    assert changed(keys(recipe), make_keys(recipe, answers(recipe), "other data")) == (True, True, True, True)
+    assert changed(keys(recipe), keys_of(recipe, answers(recipe), "other data")) == (True, True, True, True)
 
 
 @pytest.mark.parametrize("name", list(SETTINGS))
@@ -108,7 +121,14 @@ def test_three_and_three_point_nought_are_one_setting() -> None:
 def test_the_order_in_which_answers_were_found_changes_nothing() -> None:
     recipe = Recipe()
     found = answers(recipe)
-    assert make_keys(recipe, found, "data") == make_keys(recipe, dict(reversed(found.items())), "data")
+    assert keys_of(recipe, found) == keys_of(recipe, dict(reversed(found.items())))
+
+
+def test_every_field_says_what_it_decides() -> None:
+    """A new setting is refused here until it is one of the five."""
+    unsaid = [name for name, item in FIELDS.items() if name not in KINDS and "decides" not in item.metadata]
+    assert not unsaid
+    assert {decides(name) for name in FIELDS} <= set(get_args(Decides))
 
 
 @pytest.mark.parametrize("stage", STAGES)

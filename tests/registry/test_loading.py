@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from mgbench.errors import UserError
+from mgbench.recipes.fingerprint import fingerprint_of
 from mgbench.recipes.recipe import Recipe
-from mgbench.recipes.source import fingerprint
 from mgbench.recipes.spec import Spec
 from mgbench.registry import loading as plugins
 from mgbench.registry.loading import Source, find, installed, load, ours
@@ -401,7 +401,7 @@ def test_a_row_names_the_plugins_of_its_method_and_of_its_components_with_their_
     method = {"mask_schedule": "power(exponent=3.0)", "sampler": "random_order", "solver": None, "metrics": ["fid"]}
     method["guidance_schedule"] = "twice(inner=constant(scale=2.0))"
     said = registry.versions("emigm", method)
-    hashed = fingerprint(registry.names("mask_schedule")["power"].maker)
+    hashed = fingerprint_of(registry.names("mask_schedule")["power"].maker.__module__)
     assert [text.partition(" ")[0] for text in said[:2]] == ["emigm", "mine"]
     assert said[1] == f"mine {hashed} ({path})"
     distribution = installed()["emigm"].distribution

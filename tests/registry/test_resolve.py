@@ -281,7 +281,9 @@ def test_other_weights_of_the_extractor_move_the_key_of_the_scores_only(
     trained_anew = SimpleNamespace(id="digits_cnn@0000")
     monkeypatch.setattr("mgbench.components.extractors.embedded._build", lambda name: trained_anew)
     _extractor_id.cache_clear()
+    registry.memory.clear()
     after = assemble(registry, TINY).keys
     _extractor_id.cache_clear()
+    registry.memory.clear()
     assert (after.tokenizer, after.training) == (before.tokenizer, before.training)
     assert after.run != before.run

@@ -107,8 +107,9 @@ def test_a_folder_that_is_not_there_or_holds_something_else_is_said(saved: Path,
 
 
 def test_a_missing_folder_is_said_before_anything_runs() -> None:
-    with pytest.raises(UserError, match=r"no config.json"):
-        assemble(load(), Recipe.of(tokenizer="pretrained_kl('nowhere')"))
+    made = assemble(load(), Recipe.of(tokenizer="pretrained_kl('nowhere')"))
+    assert "no config.json in 'nowhere'" in made.unfit
+    assert made.refused
 
 
 def test_the_weights_count_in_the_keys(saved: Path, tmp_path: Path) -> None:

@@ -1,0 +1,86 @@
+"""The code beside the components on which each key rests: the loops and the arithmetic of each stage, by name.
+
+What is not reached from here or from a component, a progress bar or a report, changes no key.
+"""
+
+from functools import cache
+
+from mgbench.recipes.fingerprint import Reached, reached
+from mgbench.recipes.kinds import LATER, STAGES, Decides
+from mgbench.recipes.modules import read_module
+from mgbench.recipes.normal import Node
+
+STAGE_CODE: dict[Decides, tuple[str, ...]] = {
+    "tokens": ("mgbench.stages.tokenize:fit_steps",),
+    "model": (
+        "mgbench.stages.train:initial_model",
+        "mgbench.stages.train:training_data",
+        "mgbench.stages.train:Training",
+    ),
+    "images": ("mgbench.stages.sample:sample_images", "mgbench.stages.cost:sampling_costs"),
+    "scores": (
+        "mgbench.stages.evaluate:extract",
+        "mgbench.stages.evaluate:judge",
+        "mgbench.stages.likelihood:held_out_bound",
+        "mgbench.trials.real_features:verdict",
+        "mgbench.trials.real_features:reference_of",
+    ),
+}
+# Only rows about tokenizers rest on these.
+RECONSTRUCTION = ("mgbench.stages.tokenize:reconstruct",)
+# What stores, tells or words something, and decides no number.
+SILENT = (
+    "mgbench.errors",
+    "mgbench.hookspecs",
+    "mgbench.interfaces.progress",
+    "mgbench.recipes",
+    "mgbench.results",
+    "mgbench.stages.evaluate:small_sample_warning",
+    "mgbench.trials.real_features:_warnings",
+)
+# Training is measured, and would be the same without.
+UNMEASURED: dict[Decides, tuple[str, ...]] = {"tokens": ("mgbench.stages.cost",), "model": ("mgbench.stages.cost",)}
+
+
+def upto(stage: Decides) -> tuple[Decides, ...]:
+    """A stage and those before it."""
+    return STAGES[: STAGES.index(stage) + 1]
+
+
+@cache
+def stage_code(names: tuple[str, ...], stage: Decides, cut: frozenset[str]) -> Reached:
+    """The code that some definitions reach, as far as it decides a stage.
+
+    Raises:
+        LookupError: if there is no such definition.
+    """
+    stops = frozenset(SILENT + UNMEASURED.get(stage, ()))
+    return reached(tuple(_node(name) for name in names), cut, stops)
+
+
+def _node(name: str) -> Node:
+    module, _, definition = name.partition(":")
+    text = read_module(module)
+    if text is None or definition not in text.statements:
+        raise LookupError(f"{name} is no more: say in mgbench/recipes/stage_code.py what the results rest on instead")
+    return Node(module, definition)
+
+
+def undecided(stage: Decides) -> frozenset[str]:
+    """Methods of components that are called after a stage only, or that decide nothing."""
+    return frozenset(name for name, at in LATER.items() if at not in upto(stage))
+
+
+@cache
+def code_of(makers: tuple[Node, ...], names: tuple[str, ...], stage: Decides) -> tuple[str, tuple[str, ...]]:
+    """The hash of the code of a stage, and one for each component, as far as they decide the outcome of the stage.
+
+    A method that belongs to a later stage is left out, unless something that is left mentions its name.
+    """
+    cut = undecided(stage)
+    while True:
+        parts = [stage_code(names, stage, cut), *(reached((maker,), cut, frozenset(SILENT)) for maker in makers)]
+        mentioned = cut & frozenset().union(*(part.mentions for part in parts))
+        if not mentioned:
+            return parts[0].code, tuple(part.code for part in parts[1:])
+        cut -= mentioned

@@ -1,0 +1,26 @@
+"""The sentence that a component's error becomes, with the place in its plugin where it was raised."""
+
+import sys
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def blame(error: BaseException, makers: Iterable[type]) -> str:
+    """What an error says, and file and line: the innermost of the packages of these components, else of all."""
+    said = " ".join(str(error).split()) or "no message"
+    frames = traceback.extract_tb(error.__traceback__)
+    homes = [home for home in map(_home, makers) if home]
+    inside = [frame for frame in frames if any(Path(frame.filename).is_relative_to(home) for home in homes)]
+    where = (inside or list(frames))[-1:]
+    place = "".join(f" ({frame.filename}, line {frame.lineno})" for frame in where)
+    return f"{type(error).__name__}: {said}{place}"
+
+
+def _home(maker: type) -> Path | None:
+    """The file of a loose plugin, or the folder of the package that a component lies in."""
+    module = sys.modules.get(maker.__module__)
+    file = getattr(module, "__file__", None)
+    if file is None:
+        return None
+    return Path(file).parent if "." in maker.__module__ else Path(file)
