@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from mgbench.errors import UserError, suggestion
+from mgbench.interfaces.optional import other_names
 from mgbench.recipes.fingerprint import node_of
 from mgbench.recipes.kinds import EVERY_KIND, KINDS
 from mgbench.recipes.normal import Node
@@ -97,7 +98,7 @@ class Registry:
     def _known_as(self, kind: str, alias: str) -> str:
         """Which components papers call by a name that is not ours, if they do."""
         offers = self.names(kind).items()
-        meant = [repr(name) for name, offer in offers if alias in getattr(offer.maker, "known_as", ())]
+        meant = [repr(name) for name, offer in offers if alias in other_names(offer.maker)]
         return f"papers mean {' or '.join(meant)} by it" if meant else ""
 
     def bound(self, kind: str, spec: Spec) -> Bound:

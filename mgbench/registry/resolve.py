@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mgbench.errors import Unfit, UserError
+from mgbench.interfaces import optional
 from mgbench.interfaces.components import Parts
 from mgbench.interfaces.data import ImageData, TokenSpace
 from mgbench.recipes.keys import Answer, Keys, choices, make_keys
@@ -133,7 +134,7 @@ def _look_up(registry: Registry, recipe: Recipe) -> _Found:
     found = _Found(_asked(registry, recipe))
     metrics = [registry.bound("metric", spec) for spec in recipe.metrics]
     found.unasked = tuple(kind for kind in KINDS if getattr(recipe, kind) is not None and kind not in found.bounds)
-    ignored = getattr(found.bounds["process"].offers[0].maker, "ignores", ())
+    ignored = optional.ignored_settings(found.bounds["process"].offers[0].maker)
     found.ignored = {name: FIELDS[name].default for name in ignored}
     found.spelled = {**dict.fromkeys(KINDS), **dict.fromkeys(ignored)}
     found.spelled |= {kind: str(bound.spelled) for kind, bound in found.bounds.items()}
@@ -196,7 +197,7 @@ def _asked(registry: Registry, recipe: Recipe) -> dict[str, Bound]:
         if kind not in bounds:
             spec = getattr(recipe, kind) or _default(recipe, bounds, kind)
             bounds[kind] = registry.bound(kind, spec)
-            waiting += getattr(bounds[kind].offers[0].maker, "asks", ())
+            waiting += optional.asked_kinds(bounds[kind].offers[0].maker)
     return {kind: bounds[kind] for kind in KINDS if kind in bounds}
 
 
@@ -212,8 +213,8 @@ def _default(recipe: Recipe, bounds: Mapping[str, Bound], kind: str) -> Spec:
     if kind == "sampling_schedule":
         return recipe.mask_schedule or _default(recipe, bounds, "mask_schedule")
     for bound in bounds.values():
-        usual = getattr(bound.offers[0].maker, kind, None)
-        if isinstance(usual, str):
+        usual = optional.usual_answer(bound.offers[0].maker, kind)
+        if usual is not None:
             return Spec.parse(usual)
     raise UserError(f"nothing in this recipe says which {kind.replace('_', ' ')} is usual; set {kind}")
 
@@ -221,7 +222,7 @@ def _default(recipe: Recipe, bounds: Mapping[str, Bound], kind: str) -> Spec:
 def _answer(found: _Found, bound: Bound) -> Answer:
     """What decides results of a component: its options, its code, and the content of the files that it reads."""
     paths = found.attempt(
-        lambda: [path for part in _components([bound.component]) for path in getattr(part, "files", ())]
+        lambda: [path for part in _components([bound.component]) for path in optional.content_files(part)]
     )
     stamps = _stamps(paths or ())
     found.stamps += stamps
@@ -253,8 +254,7 @@ def _check(recipe: Recipe, found: _Found) -> None:
         raise Unfit(f"{found.bounds['dataset'].spec} has no labels; set labels=False")
     space = token_space(found.parts, found.images)
     for component in _components(list(vars(found.parts).values())):
-        if hasattr(component, "check"):
-            component.check(found.parts, space)
+        optional.check(component, found.parts, space)
 
 
 def _components(values: Iterable[Any]) -> Iterator[Any]:

@@ -52,7 +52,8 @@ class TrainStep:
 def initial_model(parts: Parts, space: TokenSpace, classes: int, seed: int) -> nn.Module:
     """The model before training, its weights drawn with the seed."""
     torch.manual_seed(seed)
-    return parts.process.build(parts, space, classes)
+    model: nn.Module = parts.process.build(parts, space, classes)
+    return model
 
 
 def training_data(tokenizer: Any, data: ImageData, with_labels: bool, device: torch.device) -> tuple[Tensor, Tensor]:
