@@ -11,7 +11,7 @@ as in the head of MAR and eMIGM) instead of the linear one; positions are learne
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, ClassVar
 
 import torch
@@ -29,6 +29,7 @@ from mgbench.components.networks.blocks import (
     positions,
     time_features,
 )
+from mgbench.components.schedules.guidance_schedules import advise_label_drop
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.bibtex import by_key
@@ -112,6 +113,15 @@ class Denoising(ABC):
                 "noise is added to vectors, and this tokenizer makes codes; take tokenizer=patch or another continuous one"
             )
         check_path(parts, self.path)
+        own = {item.name: item.default for item in fields(parts.solver)}  # type: ignore[arg-type]
+        if own.get("steps", MISSING) not in (MISSING, parts.solver.steps):
+            raise Unfit(
+                f"{parts.solver.steps} steps are set in the solver, and this process takes as many as sampling_steps says: "
+                "set those, and leave `steps` out of the solver"
+            )
+
+    def advise(self, parts: Parts, space: TokenSpace) -> tuple[str, ...]:
+        return advise_label_drop(parts, self.label_drop)
 
     def build(self, parts: Parts, space: TokenSpace, classes: int) -> DenoisingModel:
         return DenoisingModel(DiT(self, space, classes))

@@ -26,7 +26,7 @@ from mgbench.components.networks.blocks import (
     initialise,
     positions,
 )
-from mgbench.components.schedules.guidance_schedules import scale_of
+from mgbench.components.schedules.guidance_schedules import advise_label_drop, scale_of
 from mgbench.components.tokenizers.multiscale import grow, shrink
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
@@ -137,6 +137,9 @@ class NextScale:
     def check(self, parts: Parts, space: TokenSpace) -> None:
         if not space.codes or not scales(parts.tokenizer):
             raise Unfit("the next scale needs codes that lie in scales; take tokenizer=multiscale")
+
+    def advise(self, parts: Parts, space: TokenSpace) -> tuple[str, ...]:
+        return advise_label_drop(parts, self.label_drop)
 
     def build(self, parts: Parts, space: TokenSpace, classes: int) -> NextScaleModel:
         if space.codes is None:

@@ -1,4 +1,4 @@
-"""What does it cost? Counted where it happens: passes, tokens, arithmetic, seconds and memory."""
+"""Costs, counted where they happen: passes, tokens, seconds and memory; arithmetic in `mgbench.stages.flops`."""
 
 import resource
 import statistics
@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 from mgbench.interfaces.optional import takes_sequences
 
@@ -71,27 +70,6 @@ class Meter:
             self.tokens += inputs[0].shape[0] * inputs[0].shape[1] / blocks
 
         return hook
-
-
-def _attention(query: Any, key: Any, value: Any, *others: Any, **options: Any) -> int:
-    return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
-
-
-def _attention_backward(slope: Any, query: Any, key: Any, value: Any, *others: Any, **options: Any) -> int:
-    return int(sdpa_backward_flop_count(slope, query, key, value))  # type: ignore[no-untyped-call]
-
-
-def flop_counter() -> FlopCounterMode:
-    """Counts floating-point operations (a multiplication and an addition are two) of matrix products and attention.
-
-    PyTorch's own counter, with the attention kernel of CPUs added, which it does not know.
-    """
-    aten = torch.ops.aten
-    of_cpus = {
-        aten._scaled_dot_product_flash_attention_for_cpu: _attention,
-        aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
-    }
-    return FlopCounterMode(display=False, custom_mapping=of_cpus)
 
 
 def clock(device: torch.device) -> float:

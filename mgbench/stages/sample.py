@@ -14,7 +14,8 @@ from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.ranks import ALONE, Team
 from mgbench.interfaces.sampling import Request, State
 from mgbench.recipes.recipe import Recipe
-from mgbench.stages.cost import Meter, clock, flop_counter
+from mgbench.stages.cost import Meter, clock
+from mgbench.stages.flops import FlopCounter
 from mgbench.stages.likelihood import Bound
 from mgbench.stages.tokenize import decode
 
@@ -96,7 +97,7 @@ def sample_images(
 
 
 def _flops_per_image(model: Model, recipe: Recipe, count: int) -> float:
-    with flop_counter() as counter:
+    with FlopCounter() as counter:
         for _ in sample_tokens(model, recipe, torch.arange(count)):
             pass
     return float(counter.get_total_flops()) / count

@@ -24,7 +24,7 @@ from mgbench.interfaces.data import UNLABELLED, ImageData, TokenSpace
 from mgbench.interfaces.randomness import derive
 from mgbench.interfaces.ranks import ALONE, Team
 from mgbench.recipes.recipe import Recipe
-from mgbench.stages.cost import flop_counter
+from mgbench.stages.flops import FlopCounter
 from mgbench.stages.tokenize import encode
 
 REPORT_EVERY = 20
@@ -163,7 +163,7 @@ class Training:
         if self.step % COUNT_EVERY:
             loss = self._advance(tokens, labels, generator)
         else:
-            with flop_counter() as counter:
+            with FlopCounter() as counter:
                 loss = self._advance(tokens, labels, generator)
             self.counted.append(self.team.total(float(counter.get_total_flops())))
         self.flops += sum(self.counted) / len(self.counted)

@@ -1,3 +1,4 @@
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -6,6 +7,7 @@ from torch import Tensor
 
 from mgbench import testing
 from mgbench.components.heads.solvers import DDPM, Euler
+from mgbench.interfaces.components import Predict
 from mgbench.interfaces.randomness import Streams
 from tests.laws.registered import built, every
 
@@ -52,6 +54,33 @@ def test_a_broken_solver_breaks_its_law(law: str) -> None:
     torch.manual_seed(0)
     with pytest.raises(AssertionError, match=law):
         testing.solver(Broken(law))
+
+
+@dataclass(frozen=True)
+class FirstTime(DDPM):
+    """Starts a single step at the first time of the table, where there is no noise to take away."""
+
+    def solve(self, predict: Predict, betas: Tensor, dim: int, rng: Streams) -> Tensor:
+        if self.steps > 1:
+            return super().solve(predict, betas, dim, rng)
+        x = rng.fold(0).normal(dim).float()
+        return x - 0 * predict(x, 0.0)[0]
+
+
+@dataclass(frozen=True)
+class Fewer(DDPM):
+    """Takes fewer steps than it was asked for, and says nothing."""
+
+    def solve(self, predict: Predict, betas: Tensor, dim: int, rng: Streams) -> Tensor:
+        return replace(DDPM(), steps=min(self.steps, 50)).solve(predict, betas, dim, rng)
+
+
+@pytest.mark.parametrize(
+    ("solver", "law"), [(FirstTime(steps=50), "after 1 steps the mean"), (Fewer(steps=50), "as it promises")]
+)
+def test_a_solver_that_is_wrong_at_the_ends_breaks_a_law(solver: Any, law: str) -> None:
+    with pytest.raises(AssertionError, match=law):
+        testing.solver(solver)
 
 
 def test_a_solver_of_another_path_breaks_a_law() -> None:

@@ -264,6 +264,8 @@ def test_guidance_is_no_reason_to_train_again() -> None:
         ({"tokenizer": "kmeans"}, "noise is added to vectors, and this tokenizer makes codes"),
         ({"process": "flow", "solver": "ddim"}, "the model predicts a velocity, and this solver needs noise"),
         ({"labels": False}, "labels=False"),
+        ({"solver": "dpmpp_multistep(steps=4)"}, "4 steps are set in the solver"),
+        ({"process": "flow", "solver": "heun(steps=9)"}, "leave `steps` out of the solver"),
     ],
 )
 def test_what_it_cannot_work_with_is_skipped_with_a_reason(fields: dict[str, Any], reason: str) -> None:

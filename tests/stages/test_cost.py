@@ -6,7 +6,8 @@ from mgbench.components.heads.diffusion import Diffusion
 from mgbench.components.networks.transformers import MAE, Transformer
 from mgbench.interfaces.data import TokenSpace
 from mgbench.stages import cost
-from mgbench.stages.cost import Meter, flop_counter, sampling_costs, training_costs
+from mgbench.stages.cost import Meter, sampling_costs, training_costs
+from mgbench.stages.flops import FlopCounter
 
 SPACE = TokenSpace(16, 4)
 WIDTH, DEPTH, HEADS, SLOTS, BATCH = 32, 2, 4, 3, 5
@@ -25,7 +26,7 @@ def of_block(length: int) -> int:
 
 
 def counted(module: nn.Module, *inputs: Tensor) -> int:
-    with torch.no_grad(), flop_counter() as counter:
+    with torch.no_grad(), FlopCounter() as counter:
         module(*inputs)
     return int(counter.get_total_flops())
 
@@ -56,7 +57,7 @@ def test_the_head_is_counted_by_its_matrices() -> None:
 def test_a_step_of_training_is_about_three_passes() -> None:
     module = Transformer(width=WIDTH, depth=DEPTH, heads=HEADS).build(SPACE, 3)
     forward = counted(module, *visible(3))
-    with flop_counter() as counter:
+    with FlopCounter() as counter:
         module(*visible(3)).sum().backward()
     assert 2.9 * forward < counter.get_total_flops() < 3.3 * forward
 

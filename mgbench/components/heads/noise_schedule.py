@@ -5,7 +5,7 @@ Symbols: ᾱ_i = Π_{j≤i} (1 − β_j); x_i = √ᾱ_i x_0 + √(1 − ᾱ_i) 
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import torch
 from torch import Tensor
@@ -23,33 +23,33 @@ def cosine_betas(steps: int = STEPS) -> Tensor:
 
 @dataclass(frozen=True)
 class Table:
-    """All that follows from β: float64 [T] each."""
+    """All that follows from β: float64 [T] each, computed once."""
 
     betas: Tensor
 
-    @property
+    @cached_property
     def alpha_bar(self) -> Tensor:
         """ᾱ_i."""
         return (1 - self.betas).cumprod(0)
 
-    @property
+    @cached_property
     def alpha_bar_before(self) -> Tensor:
         """ᾱ_{i−1}, with ᾱ_{−1} = 1."""
         return torch.cat([torch.ones_like(self.betas[:1]), self.alpha_bar[:-1]])
 
-    @property
+    @cached_property
     def posterior_variance(self) -> Tensor:
         """Variance of q(x_{i−1} | x_i, x_0)."""
         return self.betas * (1 - self.alpha_bar_before) / (1 - self.alpha_bar)
 
-    @property
+    @cached_property
     def posterior_log_variance(self) -> Tensor:
         """Its logarithm; at i = 0, where it would be −∞, that of i = 1 (of β where there is no other time)."""
         variance = self.posterior_variance
         first = variance[1:2] if len(variance) > 1 else self.betas
         return torch.cat([first, variance[1:]]).log()
 
-    @property
+    @cached_property
     def posterior_weights(self) -> tuple[Tensor, Tensor]:
         """Weights of x_0 and of x_i in the mean of q(x_{i−1} | x_i, x_0)."""
         coef_x0 = self.betas * self.alpha_bar_before.sqrt() / (1 - self.alpha_bar)
@@ -58,9 +58,17 @@ class Table:
 
 
 def respaced(betas: Tensor, steps: int) -> tuple[list[int], Table]:
-    """Keep `steps` of the table's times, evenly spread, and the table that joins them (arXiv:2102.09672, §4)."""
+    """Keep `steps` of the times of a table float64 [T], and the table that joins them (arXiv:2102.09672, §4).
+
+    The times are evenly spread from the first to the last; a single one is the last, at which there is almost only noise.
+
+    Raises:
+        ValueError: if the table has fewer times.
+    """
+    if steps > len(betas):
+        raise ValueError(f"{steps} steps were asked for along a table of {len(betas)} times; take at most {len(betas)}")
     stride = (len(betas) - 1) / max(1, steps - 1)
-    times = sorted({round(index * stride) for index in range(steps)})
+    times = [round(index * stride) for index in range(steps)] if steps > 1 else [len(betas) - 1]
     alpha_bar = Table(betas).alpha_bar[times]
     before = torch.cat([torch.ones_like(alpha_bar[:1]), alpha_bar[:-1]])
     return times, Table(1 - alpha_bar / before)

@@ -1,4 +1,4 @@
-"""How does the head go from noise to a value?"""
+"""Solvers: from noise to a value, by predictions of the noise or of a velocity."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,10 +7,11 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from mgbench.components.heads.noise_schedule import Table, interpolated, learned_log_variance, respaced
+from mgbench.components.heads.noise_schedule import Table, cosine_betas, interpolated, learned_log_variance, respaced
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Parts, Predict
+from mgbench.interfaces.data import TokenSpace
 from mgbench.interfaces.randomness import Streams
 from mgbench.recipes.spec import Count, NotNegative, Share
 
@@ -55,8 +56,11 @@ class DDPM:
     temperature: NotNegative = 1.0
     drop_near_noise: bool = True
 
+    def check(self, parts: Parts, space: TokenSpace) -> None:
+        _check_steps(self.steps, self.drop_near_noise)
+
     def solve(self, predict: Predict, betas: Tensor, dim: int, rng: Streams) -> Tensor:
-        times, table = respaced(_above_noise(betas) if self.drop_near_noise else betas, self.steps)
+        times, table = respaced(_table(betas, self.drop_near_noise), self.steps)
         x = _normal(rng, 0, dim)
         for index in reversed(range(len(times))):
             mean, deviation = ancestral_step(table, index, x, *predict(x, float(times[index])))
@@ -91,12 +95,17 @@ class DDIM:
     eta: Share = 0.0
     drop_near_noise: bool = True
 
+    def check(self, parts: Parts, space: TokenSpace) -> None:
+        _check_steps(self.steps, self.drop_near_noise)
+
     def solve(self, predict: Predict, betas: Tensor, dim: int, rng: Streams) -> Tensor:
         from diffusers import DDIMScheduler
 
-        times, table = respaced(_above_noise(betas) if self.drop_near_noise else betas, self.steps)
+        times, table = respaced(_table(betas, self.drop_near_noise), self.steps)
         # A table of just these times, so that each step leads exactly to the next one whatever their spacing.
         scheduler = DDIMScheduler(len(times), trained_betas=table.betas.cpu().numpy(), clip_sample=False)
+        # In float64: in their float32 the ᾱ of almost pure noise is 0, and a single step divides by it.
+        scheduler.alphas_cumprod = table.alpha_bar.cpu()
         scheduler.set_timesteps(len(times))
         x = _normal(rng, 0, dim)
         for number, index in enumerate(scheduler.timesteps.tolist()):
@@ -189,6 +198,23 @@ def _times(table: Table, sigmas: Tensor) -> list[float]:
     log_kept, wanted = table.alpha_bar.log().flip(0), -torch.log1p(sigmas**2)
     times = torch.arange(len(log_kept) - 1, -1, -1, dtype=torch.float64)
     return interpolated(wanted, log_kept, times).clamp(0, len(times) - 1).tolist()
+
+
+def _table(betas: Tensor, drop_near_noise: bool) -> Tensor:
+    return _above_noise(betas) if drop_near_noise else betas
+
+
+def _check_steps(steps: int, drop_near_noise: bool) -> None:
+    """Refuse more steps than the noise table of the heads has times, before anything is trained.
+
+    Raises:
+        Unfit: if there are more.
+    """
+    known = len(_table(cosine_betas(), drop_near_noise))
+    if steps > known:
+        raise Unfit(
+            f"this solver steps from time to time of a table of noise, which has {known}; take at most {known} steps, not {steps}"
+        )
 
 
 def _above_noise(betas: Tensor) -> Tensor:

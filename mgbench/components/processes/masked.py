@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
+from mgbench.components.schedules.guidance_schedules import advise_label_drop
 from mgbench.components.schedules.maskings import draw_levels, draw_positions
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import HeadModule, Parts
@@ -45,6 +46,9 @@ class Masked:
         "sampler",
         "guidance_schedule",
     )
+
+    def advise(self, parts: Parts, space: TokenSpace) -> tuple[str, ...]:
+        return advise_label_drop(parts, self.label_drop)
 
     def build(self, parts: Parts, space: TokenSpace, classes: int) -> MaskedModel:
         network = parts.network.build(space, classes)

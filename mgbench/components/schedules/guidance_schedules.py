@@ -31,6 +31,19 @@ def check_labels(parts: Parts) -> None:
         raise Unfit("guidance pushes towards a label, and this recipe has labels=False")
 
 
+def advise_label_drop(parts: Parts, label_drop: float) -> tuple[str, ...]:
+    """A warning where guidance leads away from predictions without a label, which training never asked for."""
+    steps = [
+        Step(index, 20, 1 - index / 20, 0.95 - index / 20, 1 - index / 20, 0.95 - index / 20) for index in range(20)
+    ]
+    if label_drop or not parts.labels or all(parts.guidance_schedule(step) == 1 for step in steps):
+        return ()
+    return (
+        "guidance leads away from what the model predicts without a label, and label_drop=0 never trained it without one; "
+        "set label_drop of the process, such as 0.1, or guidance_schedule=none",
+    )
+
+
 @dataclass(frozen=True)
 class Unguided:
     """Scale 1 at every step: one forward pass, no unconditional one."""

@@ -1,6 +1,7 @@
 """The laws of what sampling asks: times, steps, positions and values, and the process that brings them together."""
 
 import math
+from dataclasses import fields, is_dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -167,6 +168,37 @@ def solver(component: Any, rows: int = 4096) -> None:
     need((off < 4 / math.sqrt(rows) + 0.1).all(), "the mean must be that of the data")
     spread = (values.std(0) / toy.deviation - 1).abs()
     need((spread < 4 / math.sqrt(2 * rows) + 0.1).all(), "the standard deviation must be that of the data")
+
+    _ends(component)
+
+
+def _ends(component: Any, rows: int = 512) -> None:
+    """One step, two, and more than a table of noise has times: the mean is that of the data, and the spread no larger."""
+    if not is_dataclass(component) or "steps" not in {item.name for item in fields(component)}:
+        return
+    toy, path = Gaussian(), component.path  # type: ignore[union-attr]
+    exact, betas = toy.prediction(path)
+    for steps in (1, 2, len(betas) + 100):
+        times: list[float] = []
+
+        def predict(x: Tensor, time: float, times: list[float] = times) -> tuple[Tensor, Tensor | None]:
+            times.append(time)
+            return exact(x, time)
+
+        solver: Any = replace(component, steps=steps)  # type: ignore[type-var]
+        try:
+            values = solver.solve(predict, betas, 2, each("rows", rows))
+        except ValueError as reason:
+            need(steps > len(betas) and bool(str(reason)), "only more steps than the table has times may be refused")
+            continue
+        need(len(times) == evaluations(solver), "a solver must evaluate the head as often as it promises, or refuse")
+        off = (values.mean(0) - toy.mean).abs() / toy.deviation
+        need((off < 4 / math.sqrt(rows) + 0.1).all(), f"after {steps} steps the mean must be that of the data")
+        wide = values.std(0) / toy.deviation - 1
+        need(
+            (wide < 4 / math.sqrt(2 * rows) + 0.1).all(),
+            f"after {steps} steps the spread must be no larger than the data's",
+        )
 
 
 def process(component: Any, parts: Parts | None = None, space: TokenSpace | None = None) -> None:

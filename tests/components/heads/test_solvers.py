@@ -11,6 +11,7 @@ from mgbench.components.heads.noise_schedule import STEPS, Table, cosine_betas, 
 from mgbench.components.heads.solvers import DDIM, DDPM, DPMSolver, DPMSolverSinglestep, Euler, Heun, UniPC, check_path
 from mgbench.errors import Unfit
 from mgbench.interfaces.components import Parts, Predict
+from mgbench.interfaces.data import TokenSpace
 from mgbench.interfaces.randomness import Streams
 from mgbench.testing.noisy_toys import Gaussian
 
@@ -268,3 +269,31 @@ def test_a_solver_of_the_other_path_does_not_fit() -> None:
         check_path(Parts(solver=UniPC()), "velocity")
     with pytest.raises(Unfit, match="predicts noise, and this solver needs a velocity"):
         check_path(Parts(solver=Euler()), "noise")
+
+
+@pytest.mark.parametrize("maker", [DDPM, DDIM])
+def test_a_single_step_starts_from_noise_and_gives_the_expected_value(maker: Any) -> None:
+    """E[x_0 | x_T], which for a Gaussian is linear in x_T."""
+    asked: list[float] = []
+
+    def noting(x: Tensor, time: float) -> tuple[Tensor, Tensor]:
+        asked.append(time)
+        return exact(x, time)
+
+    assert maker(steps=1, drop_near_noise=False).solve(exact, BETAS, 1, DRAWS).isfinite().all()
+    values = maker(steps=1).solve(noting, BETAS, 1, DRAWS)
+    alpha_bar, noise = float(KEPT[995]), DRAWS.fold(0).normal(1)
+    gain = math.sqrt(alpha_bar) * DEVIATION**2 / (alpha_bar * DEVIATION**2 + 1 - alpha_bar)
+    assert asked == [995]
+    torch.testing.assert_close(values.double(), MEAN + gain * (noise - math.sqrt(alpha_bar) * MEAN), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(("drop", "most"), [(True, 996), (False, 1000)])
+@pytest.mark.parametrize("maker", [DDPM, DDIM])
+def test_more_steps_than_the_table_has_times_are_refused(maker: Any, drop: bool, most: int) -> None:
+    space = TokenSpace(4, 2)
+    maker(steps=most, drop_near_noise=drop).check(Parts(), space)
+    with pytest.raises(Unfit, match=f"take at most {most} steps, not {most + 1}"):
+        maker(steps=most + 1, drop_near_noise=drop).check(Parts(), space)
+    with pytest.raises(ValueError, match=f"take at most {most}"):
+        maker(steps=most + 1, drop_near_noise=drop).solve(exact, BETAS, 1, DRAWS)

@@ -13,8 +13,10 @@ from mgbench.components.schedules.guidance_schedules import (
     Power,
     PowerCosine,
     Unguided,
+    advise_label_drop,
     scale_of,
 )
+from mgbench.interfaces.components import Parts
 from mgbench.interfaces.sampling import Step
 from mgbench.recipes.recipe import Recipe
 from mgbench.registry.resolve import assemble
@@ -100,3 +102,22 @@ def test_guidance_wants_labels(name: str) -> None:
     spec = "interval(low=0.1, high=0.5, inner=cosine)" if name == "interval" else name
     unfit = assemble(registry(), Recipe.of(guidance_schedule=spec, labels=False)).unfit
     assert ("labels=False" in unfit) == (type(built("guidance_schedule", name)) is not Unguided)
+
+
+@pytest.mark.parametrize(
+    ("drop", "labels", "schedule", "warned"),
+    [
+        (0.0, True, Constant(2.0), True),
+        (0.0, True, Interval(0.1, 0.3, Constant(2.0)), True),
+        (0.1, True, Constant(2.0), False),
+        (0.0, True, Constant(1.0), False),
+        (0.0, True, Unguided(), False),
+        (0.0, False, Unguided(), False),
+    ],
+)
+def test_guidance_away_from_what_was_never_trained_is_warned_about(
+    drop: float, labels: bool, schedule: Any, warned: bool
+) -> None:
+    said = advise_label_drop(Parts(labels=labels, guidance_schedule=schedule), drop)
+    assert bool(said) == warned
+    assert not warned or "set label_drop" in said[0]

@@ -1,0 +1,159 @@
+"""Floating-point operations of matrix products, convolutions and attention, counted where they run.
+
+PyTorch's own counter, with formulas for kernels that it does not know: attention on CPUs, the fused transformer layers that run
+in evaluation mode, recurrent layers, bilinear layers and products with vectors. Kernels that look like arithmetic and have no
+formula are named, so that a record can say what its number leaves out.
+"""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+
+# Pieces of the names of kernels that do more than a few operations a number.
+_ARITHMETIC = re.compile(
+    r"(^|_)(\w*mm|mv|addmv|v?dot|conv(olution|\dd)?|rnn|lstm|gru|attention|linalg|fft|cdist|linear|trilinear|transformer"
+    r"|cholesky|solve|inverse|svd|qr)(_|$)"
+)
+# Those that are called so and do only that: a norm, a check, the pointwise end of a recurrent cell.
+_CHEAP = re.compile(r"vector_norm|check_errors|cell|upsample")
+# Where PyTorch keeps its own kernels; c10d moves numbers between processes.
+_OWN = ("aten", "prim", "prims", "c10d", "_c10d_functional", "profiler")
+Shape = Sequence[int]
+
+
+def _attention(query: Shape, key: Shape, value: Shape, *_: object, out_shape: object = None, **__: object) -> int:
+    return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
+
+
+def _attention_backward(slope: Shape, query: Shape, key: Shape, value: Shape, *_: object, **__: object) -> int:
+    return int(sdpa_backward_flop_count(slope, query, key, value))  # type: ignore[no-untyped-call]
+
+
+def _raw(formula: Callable[..., int]) -> Callable[..., int]:
+    """Mark a formula as one that is given tensors instead of their shapes."""
+    formula._get_raw = True  # type: ignore[attr-defined]
+    return formula
+
+
+def _lengths(sequences: Tensor) -> list[int]:
+    """The length of every sequence of a batch [B,M,W], which may be nested."""
+    if sequences.is_nested:
+        return [int(size[0]) for size in sequences._nested_tensor_size().tolist()]
+    return [sequences.shape[1]] * len(sequences)
+
+
+@_raw
+def _encoder_layer(src: Tensor, width: int, heads: int, *rest: Any, **_: object) -> int:
+    """Two products of attention, and every weight matrix of the layer once a token."""
+    weights = sum(one.numel() for one in rest if isinstance(one, Tensor) and one.is_floating_point() and one.ndim == 2)
+    return sum(2 * length * weights + 4 * length**2 * width for length in _lengths(src))
+
+
+@_raw
+def _self_attention(query: Tensor, key: Tensor, value: Tensor, width: int, *_: Any, **__: object) -> int:
+    """Four projections and two products of attention."""
+    lengths = zip(_lengths(query), _lengths(key), strict=True)
+    return sum(4 * asking * width**2 + 4 * asked * width**2 + 4 * asking * asked * width for asking, asked in lengths)
+
+
+def _rnn(inputs: Shape, of_input: Shape, of_state: Shape, *_: object, **__: object) -> int:
+    """One direction of one layer: both weight matrices once a step."""
+    return 2 * math.prod(inputs[:-1]) * (math.prod(of_input) + math.prod(of_state))
+
+
+def _rnn_backward(*args: Any, **_: object) -> int:
+    return 2 * _rnn(*args)
+
+
+def _cudnn_rnn(inputs: Shape, weights: Sequence[Shape], *_: object, **__: object) -> int:
+    return 2 * math.prod(inputs[:-1]) * sum(math.prod(shape) for shape in weights if len(shape) == 2)
+
+
+def _cudnn_rnn_backward(*args: Any, **_: object) -> int:
+    return 2 * _cudnn_rnn(*args)
+
+
+def _trilinear(
+    first: Shape,
+    second: Shape,
+    third: Shape,
+    new1: Shape,
+    new2: Shape,
+    new3: Shape,
+    summed: Shape,
+    *_: object,
+    **__: object,
+) -> int:
+    """Σ of a product of three, contracted over one dimension after the other."""
+    shapes = [_with_ones(*pair) for pair in ((first, new1), (second, new2), (third, new3))]
+    full = [max(sizes) for sizes in zip(*shapes, strict=True)]
+    left, total = math.prod(full), 0
+    for dim in summed:
+        total += 2 * left
+        left //= full[dim]
+    return total
+
+
+def _with_ones(shape: Shape, places: Shape) -> list[int]:
+    sizes = list(shape)
+    for place in sorted(places):
+        sizes.insert(place, 1)
+    return sizes
+
+
+def _matrix_vector(matrix: Shape, *_: object, **__: object) -> int:
+    return 2 * math.prod(matrix)
+
+
+def _added_matrix_vector(bias: Shape, matrix: Shape, *_: object, **__: object) -> int:
+    return 2 * math.prod(matrix)
+
+
+def _added_products(bias: Shape, first: Shape, second: Shape, *_: object, **__: object) -> int:
+    return 2 * math.prod(first) * second[-1]
+
+
+class FlopCounter(FlopCounterMode):
+    """Counts operations inside a `with` (a multiplication and an addition are two).
+
+    `uncounted` names kernels that ran and look like arithmetic, but whose operations are not in the total.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(display=False, custom_mapping=_FORMULAS)
+        self.uncounted: set[str] = set()
+
+    def _count_flops(self, packet: Any, out: Any, args: Any, kwargs: Any) -> Any:
+        if packet not in self.flop_registry and _is_arithmetic(str(packet)):
+            self.uncounted.add(str(packet))
+        return super()._count_flops(packet, out, args, kwargs)  # type: ignore[no-untyped-call]
+
+
+def _is_arithmetic(kernel: str) -> bool:
+    """Whether a kernel such as "aten.cdist" is one of PyTorch's that does arithmetic, or one of another library."""
+    library, _, name = kernel.partition(".")
+    return library not in _OWN or bool(_ARITHMETIC.search(name) and not _CHEAP.search(name))
+
+
+_ATEN = torch.ops.aten
+_FORMULAS = {
+    _ATEN._scaled_dot_product_flash_attention_for_cpu: _attention,
+    _ATEN._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
+    _ATEN._transformer_encoder_layer_fwd: _encoder_layer,
+    _ATEN._native_multi_head_attention: _self_attention,
+    _ATEN.mkldnn_rnn_layer: _rnn,
+    _ATEN.mkldnn_rnn_layer_backward: _rnn_backward,
+    _ATEN._cudnn_rnn: _cudnn_rnn,
+    _ATEN._cudnn_rnn_backward: _cudnn_rnn_backward,
+    _ATEN._trilinear: _trilinear,
+    _ATEN.mv: _matrix_vector,
+    _ATEN.dot: _matrix_vector,
+    _ATEN.vdot: _matrix_vector,
+    _ATEN.addmv: _added_matrix_vector,
+    _ATEN.addbmm: _added_products,
+}
