@@ -1,0 +1,47 @@
+"""Rows that lie under keys of an earlier version: recognised, counted and never taken for results of this one.
+
+Up to schema 4 a key was of whole source files and of the loops only a number that was raised by hand, so that nothing says which
+code such a row is of.
+"""
+
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from mgbench.errors import UserError
+from mgbench.results.layout import Layout
+from mgbench.results.record import load_record
+from mgbench.results.schema import Corrupt
+
+LAST_FORMER_SCHEMA = 4
+_RECORD = "record.json"
+_HEADER = re.compile(rb'\s*{\s*"schema":\s*(\d+)')
+
+
+def is_former(path: Path) -> bool:
+    """Whether a stored record lies under a key of an earlier version; only its beginning is read."""
+    try:
+        with path.open("rb") as file:
+            found = _HEADER.match(file.read(64))
+    except OSError:
+        return False
+    return found is not None and int(found[1]) <= LAST_FORMER_SCHEMA
+
+
+def former_records(layout: Layout) -> Iterator[Path]:
+    """The records under keys of an earlier version."""
+    return (path for path in sorted((layout.root / "runs").glob(f"*/{_RECORD}")) if is_former(path))
+
+
+def former_rows(layout: Layout, methods: Collection[str], keys: Collection[str]) -> int:
+    """How many finished rows of these methods lie under former keys, besides those of these keys."""
+    found = 0
+    for path in former_records(layout):
+        if path.parent.name in keys:
+            continue
+        try:
+            record = load_record(path)
+        except (Corrupt, FileNotFoundError, UserError):
+            continue
+        found += record.status == "done" and record.method in methods
+    return found
