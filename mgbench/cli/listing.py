@@ -19,14 +19,10 @@ def list_(
     """List kinds, and the components that answer each, with their options and defaults."""
     from mgbench.cli.choices import names
     from mgbench.errors import UserError, suggestion
-    from mgbench.recipes.kinds import KINDS
+    from mgbench.recipes.kinds import EVERY_KIND
     from mgbench.registry.loading import find, load
 
-    known = {
-        **{name: item.question for name, item in KINDS.items()},
-        "metric": "how far are the images from the real ones?",
-        "engine": "where do trials run?",
-    }
+    known = {name: item.question for name, item in EVERY_KIND.items()}
     if kind and kind not in known:
         raise UserError(f"no kind is called {kind!r}; {suggestion(kind, known)}")
     registry = load([find(name) for name in names(plugins)])

@@ -92,7 +92,7 @@ class Network(Protocol):
 
 
 class Head(Protocol):
-    """What value does a masked token take, given z?"""
+    """What value does a masked token take?"""
 
     def build(self, space: TokenSpace, width: int) -> "HeadModule":
         """A head for such tokens and a network of this width."""
@@ -132,7 +132,7 @@ class MaskSchedule(Protocol):
 
 
 class Masking(Protocol):
-    """How many tokens of each training image are masked, and which?"""
+    """How many tokens of a training image are masked, and which?"""
 
     def draw(self, schedule: MaskSchedule, batch: int, tokens: int, generator: "Generator") -> "tuple[Tensor, Tensor]":
         """A mask bool [B,N] with at least one token masked in every row, unless an option says otherwise, and its times [B]."""

@@ -18,8 +18,8 @@ STAGES: tuple[Decides, ...] = ("tokens", "model", "images", "scores")
 class Kind:
     """One question that a component answers.
 
-    `default` is the usual answer, None where another component names it. Where the components of several kinds come through
-    one hook, `plural` is that of the first. `later` are methods that are first called in a later stage than the one the kind
+    `default` is the usual answer, None where another component names it. `offered_as` is another kind that has the same
+    components. `later` are methods that are first called in a later stage than the one the kind
     decides. `in_recipe` says whether a recipe has a field of this name.
     """
 
@@ -28,19 +28,19 @@ class Kind:
     decides: Decides
     default: Spec | None = None
     plural: str = ""
+    offered_as: str = ""
     later: Mapping[str, Decides] = field(default_factory=dict)
     in_recipe: bool = True
 
     @property
     def hook(self) -> str:
         """The hook through which plugins offer components of this kind."""
-        return f"mgbench_{self.plural or self.name + 's'}"
+        return f"mgbench_{self.plural or (self.offered_as or self.name) + 's'}"
 
     @property
     def protocol(self) -> str:
         """The protocol of its components, in `mgbench.interfaces.components` (an engine's in `mgbench.interfaces.engine`)."""
-        named = self.name if not self.plural or self.plural.startswith(self.name[:4]) else self.plural.removesuffix("s")
-        return "".join(word.title() for word in named.split("_"))
+        return "".join(word.title() for word in (self.offered_as or self.name).split("_"))
 
 
 TABLE = (
@@ -49,8 +49,8 @@ TABLE = (
         "how does an unfinished image become a finished one?",
         "model",
         Spec("masked"),
-        "processes",
-        {"sample": "images", "bound": "scores"},
+        plural="processes",
+        later={"sample": "images", "bound": "scores"},
     ),
     Kind("dataset", "what are the images?", "tokens", Spec("digits")),
     Kind("tokenizer", "what is a token?", "tokens", Spec("patch"), later={"decode": "images"}),
@@ -64,12 +64,12 @@ TABLE = (
     ),
     Kind("mask_schedule", "what share of the tokens is masked at time t?", "model", Spec("cosine")),
     Kind("masking", "how many tokens of a training image are masked, and which?", "model", Spec("exact")),
-    Kind("loss_weighting", "how much does time t count in the loss?", "model", Spec("uniform")),
+    Kind("loss_weighting", "how much does t count in the loss?", "model", Spec("uniform")),
     Kind(
         "sampling_schedule",
         "the mask schedule of sampling, if it is another than training's",
         "images",
-        plural="mask_schedules",
+        offered_as="mask_schedule",
     ),
     Kind("time_grid", "at which times does sampling stop?", "images", Spec("uniform")),
     Kind("sampler", "which tokens are revealed next?", "images", Spec("random_order")),
