@@ -7,13 +7,28 @@ from mgbench.errors import UserError
 
 def main() -> None:
     """Run the `mgbench` command; what a user can mend is shown as a sentence and exits with 2."""
+    from mgbench.cli.terminal import prepare, reader_left
+
+    prepare()
     from mgbench.cli.app import app
 
     try:
         app()
     except UserError as error:
-        print(f"mgbench: {error}", file=sys.stderr)
-        sys.exit(2)
+        _refuse(str(error))
     except PermissionError as error:
-        print(f"mgbench: cannot write {error.filename}: permission denied; choose another folder", file=sys.stderr)
-        sys.exit(2)
+        _refuse(f"cannot write {error.filename}: permission denied; choose another folder")
+    except BrokenPipeError:
+        reader_left()
+
+
+def _refuse(message: str) -> None:
+    from typer.main import get_command
+
+    from mgbench.cli.app import app
+    from mgbench.cli.command import advised
+    from mgbench.cli.terminal import readable
+
+    commands = getattr(get_command(app), "commands", {})
+    print(f"mgbench: {readable(advised(message, sys.argv[1:], commands))}", file=sys.stderr)
+    sys.exit(2)

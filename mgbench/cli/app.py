@@ -21,9 +21,11 @@ from mgbench.cli import (
     show,
     status,
 )
+from mgbench.cli.command import Command, Group
 
 app = typer.Typer(
     name="mgbench",
+    cls=Group,
     help="Compare masked image generation models: train, sample, evaluate and report every combination of components.",
     no_args_is_help=True,
     add_completion=False,
@@ -47,7 +49,7 @@ for command in (
     cite.cite,
     plugins.plugins,
 ):
-    app.command(command.__name__.strip("_"))(command)
+    app.command(command.__name__.strip("_"), cls=Command)(command)
 
 
 def _version(asked: bool) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,21 +23,43 @@ StudyFile = Annotated[
     typer.Argument(metavar="STUDY.toml", help="A study file; the options below add to it.", show_default=False),
 ]
 Plugins = Annotated[
-    str,
-    typer.Option(help="Whose methods to run: names of installed plugins, files (.py) or modules, separated by commas."),
+    list[str] | None,
+    typer.Option(
+        metavar="NAME,…",
+        help="Whose methods to run: names of installed plugins, files (.py) or modules; all is every installed one.",
+        show_default=False,
+    ),
 ]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Set a field in every recipe; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Set a field in every recipe, such as dataset=digits; may be repeated.",
+        show_default=False,
+    ),
 ]
 Vary = Annotated[
     list[str] | None,
-    typer.Option(metavar="FIELD=VALUE,…", help="Run every combination with each of these values; may be repeated."),
+    typer.Option(
+        metavar="FIELD=VALUE,…",
+        help="Run every combination with each of these values (all: every component); may be repeated.",
+        show_default=False,
+    ),
 ]
-Seeds = Annotated[str, typer.Option(help="Seeds to repeat everything with, separated by commas; each trains anew.")]
-Methods = Annotated[str, typer.Option(help="Only these methods of the plugins, separated by commas.")]
-Name = Annotated[str, typer.Option(help="What to call the study, and its report.")]
+Seeds = Annotated[
+    list[str] | None,
+    typer.Option(metavar="SEED,…", help="Seeds to repeat everything with; each trains anew.", show_default=False),
+]
+Methods = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME,…", help="Only these methods of the plugins.", show_default=False),
+]
+Name = Annotated[
+    str, typer.Option(help="What to call the study, and its report (default: its plugins).", show_default=False)
+]
 Track = Annotated[
-    str,
+    list[str] | None,
     typer.Option(
         metavar="NAME,…",
         help="Tell these plugins how trials go, such as tensorboard, wandb or mlflow; files and modules as well.",
@@ -44,6 +67,8 @@ Track = Annotated[
     ),
 ]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try rows again that failed before.")]
+# For --plugins and --vary: everything there is.
+ALL = "all"
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 Results = Annotated[Path, typer.Option(help="Where results are kept and found again.")]
 
@@ -59,6 +84,17 @@ class Chosen:
     rows: "list[Row]"
     trackers: tuple[str, ...] = ()
 
+    @cached_property
+    def trained(self) -> frozenset[str]:
+        """The keys of the models and fitted tokenizers that are there, of those that rows to compute need, as it was at first."""
+        layout = self.store.layout
+        homes = {
+            row.trial: layout.model(row.trial) if row.about == "images" else layout.tokenizer(row.trial)
+            for row in self.rows
+            if not row.standing and not row.assembly.unfit
+        }
+        return frozenset(key for key, home in homes.items() if self.store.complete(home))
+
 
 def choose(outline: "Outline", results: Path, retry: bool = False, track: tuple[str, ...] = ()) -> Chosen:
     """Load the plugins and look every recipe of the study up; what failed before stands, unless it is to be tried again.
@@ -66,11 +102,12 @@ def choose(outline: "Outline", results: Path, retry: bool = False, track: tuple[
     Raises:
         UserError: if a plugin, field or component does not exist, or one that is to track runs has no hook for that.
     """
+    from mgbench.cli.naming import settled
     from mgbench.registry.loading import find, load
     from mgbench.results.store import Store
     from mgbench.trials.plan import plan_rows, plan_tokenizers
 
-    sources = tuple(find(name) for name in outline.plugins)
+    sources = tuple(find(name) for name in outline.plugins if name != ALL)
     trackers = tuple(find(name) for name in track)
     registry = load((*sources, *trackers))
     for tracker in trackers:
@@ -78,14 +115,38 @@ def choose(outline: "Outline", results: Path, retry: bool = False, track: tuple[
     for problem in registry.problems.values():
         typer.secho(f"mgbench: left out: {problem}", err=True, fg="yellow")
     # Recipes are known by the names of plugins, which for a file is not how it was given.
-    study = replace(outline, plugins=tuple(source.name for source in sources)).study(registry.recipes)
+    named = tuple(source.name for source in sources) if ALL not in outline.plugins else tuple(registry.recipes)
+    vary = {axis: _every(registry, axis) if values == (ALL,) else values for axis, values in outline.vary.items()}
+    name = outline.name or ("" if ALL not in outline.plugins else ALL)
+    study = replace(outline, plugins=named, vary=vary, name=name).study(registry.recipes)
     store = Store(results)
     recipes = plan_rows(registry, study, store, retry)
     rows = [*plan_tokenizers(recipes, store, retry), *recipes]
     for note in store.notes:
         typer.secho(f"mgbench: {note}", err=True, fg="yellow")
+    study, note = settled(study, store.layout, rows, given=bool(outline.name))
+    if note:
+        typer.secho(f"mgbench: {note}", err=True, fg="yellow")
     tracking = tuple(dict.fromkeys(tracker.name for tracker in trackers))
     return Chosen(tuple(dict.fromkeys((*sources, *trackers))), registry, study, store, rows, tracking)
+
+
+def _every(registry: "Registry", kind: str) -> tuple[str, ...]:
+    """The names of all components of a kind that need no options, for a field that varies over `all`.
+
+    Raises:
+        UserError: if the field is no kind.
+    """
+    from mgbench.recipes.kinds import KINDS
+    from mgbench.recipes.spec import defaults, hints
+
+    if kind not in KINDS:
+        raise UserError(f"{kind} has no components to take all of; {ALL} is for {', '.join(KINDS)}")
+    known = {name: set(hints(offer.maker)) - set(defaults(offer.maker)) for name, offer in registry.names(kind).items()}
+    for name, needed in known.items():
+        if needed:
+            typer.secho(f"mgbench: left out of {kind}={ALL}: {name} needs {', '.join(needed)}", err=True, fg="yellow")
+    return tuple(sorted(name for name, needed in known.items() if not needed))
 
 
 def _check_tracker(registry: "Registry", tracker: "Source") -> None:
@@ -100,11 +161,11 @@ def _check_tracker(registry: "Registry", tracker: "Source") -> None:
 
 def outline(
     study_file: Path | None,
-    plugins: str,
+    plugins: list[str] | None,
     set_: list[str] | None,
     vary: list[str] | None,
-    seeds: str,
-    methods: str,
+    seeds: list[str] | None,
+    methods: list[str] | None,
     name: str,
 ) -> "Outline":
     """What the options and the study file ask for together.
@@ -112,18 +173,41 @@ def outline(
     Raises:
         UserError: if one of them cannot be read.
     """
-    from mgbench.recipes.spec import parse_value, parse_values
     from mgbench.recipes.study import Outline, read_study
 
-    given = Outline(
-        name,
-        names(plugins),
-        names(methods),
-        _seeds(seeds),
-        {field: parse_value(value) for field, value in _pairs(set_, "--set")},
-        {field: parse_values(values) for field, values in _pairs(vary, "--vary")},
-    )
+    given = Outline(name, listed(plugins), listed(methods), _seeds(seeds), _changes(set_), _axes(vary))
     return given if study_file is None else given.over(read_study(study_file))
+
+
+def _changes(items: list[str] | None) -> dict[str, Any]:
+    """The fields that are set.
+
+    Raises:
+        UserError: if one is set to several values, at once or one after the other.
+    """
+    from mgbench.recipes.recipe import FIELDS
+    from mgbench.recipes.spec import parse_list, parse_values
+
+    found: dict[str, Any] = {}
+    for name, text in _pairs(items, "--set"):
+        takes_list = name in FIELDS and isinstance(FIELDS[name].default, tuple)
+        values: tuple[Any, ...] = (parse_list(text),) if takes_list else parse_values(text)
+        if len(values) != 1 or found.get(name, values[0]) != values[0]:
+            both = text if name not in found else f"{found[name]},{text}"
+            raise UserError(f"--set {name} takes one value; to run each of them write --vary {name}={both}")
+        found[name] = values[0]
+    return found
+
+
+def _axes(items: list[str] | None) -> dict[str, tuple[Any, ...]]:
+    """The fields that vary; a field that is named again varies over the values of both."""
+    from mgbench.recipes.spec import parse_values
+
+    found: dict[str, tuple[Any, ...]] = {}
+    for name, text in _pairs(items, "--vary"):
+        values = (*found.get(name, ()), *parse_values(text))
+        found[name] = tuple(value for place, value in enumerate(values) if value not in values[:place])
+    return found
 
 
 def seconds(text: str) -> float | None:
@@ -149,11 +233,17 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _seeds(text: str) -> tuple[int, ...]:
+def listed(texts: Iterable[str] | None) -> tuple[str, ...]:
+    """What an option lists that may be repeated, each name once."""
+    return tuple(dict.fromkeys(name for text in texts or () for name in names(text)))
+
+
+def _seeds(texts: list[str] | None) -> tuple[int, ...]:
     try:
-        return tuple(int(seed) for seed in names(text))
+        return tuple(int(seed) for seed in listed(texts))
     except ValueError:
-        raise UserError(f"--seeds {text} is not a list of whole numbers; write for example --seeds 0,1,2") from None
+        given = ",".join(texts or ())
+        raise UserError(f"--seeds {given} is not a list of whole numbers; write for example --seeds 0,1,2") from None
 
 
 def _pairs(items: Iterable[str] | None, option: str) -> list[tuple[str, Any]]:

@@ -38,12 +38,12 @@ def evaluate(
     """Score images made elsewhere under the protocol of our own: the same references, metrics, floors and warnings."""
     import torch
 
-    from mgbench.recipes.spec import Spec, parse_values
+    from mgbench.recipes.spec import Spec, parse_list
     from mgbench.registry.loading import find, load
     from mgbench.trials import external as evaluation
 
     registry = load([find(name.strip()) for name in plugins.split(",") if name.strip()])
-    asked = tuple(Spec.parse(value) for value in parse_values(metrics))
+    asked = tuple(Spec.parse(value) for value in parse_list(metrics))
     seen_by = Spec.parse(extractor) if extractor else None
     question = evaluation.Question(images, reference, seen_by, asked, held_out)
     pictures, verdict = evaluation.evaluate(registry, question, torch.device(_device(device)), results)

@@ -11,21 +11,23 @@ import typer
 
 from mgbench.cli import background, choices
 from mgbench.cli.plan import summary
+from mgbench.errors import UserError
 from mgbench.interfaces.progress import INTERRUPTED
 
 if TYPE_CHECKING:
     from mgbench.cli.displays import Display
     from mgbench.interfaces.engine import Engine, Event, Job, Run
+    from mgbench.recipes.study import Outline
     from mgbench.trials.plan import Trial
 
 
 def run(
     study_file: choices.StudyFile = None,
-    plugins: choices.Plugins = "",
+    plugins: choices.Plugins = None,
     set_: choices.Set = None,
     vary: choices.Vary = None,
-    seeds: choices.Seeds = "",
-    methods: choices.Methods = "",
+    seeds: choices.Seeds = None,
+    methods: choices.Methods = None,
     name: choices.Name = "",
     results: choices.Results = Path("results"),
     reports: Annotated[Path, typer.Option(help="Where to write the report.")] = Path("reports"),
@@ -52,7 +54,7 @@ def run(
     ] = 0.0,
     batch: Annotated[int, typer.Option(min=1, help="Images drawn at once; the images do not depend on it.")] = 250,
     retry_failed: choices.RetryFailed = False,
-    track: choices.Track = "",
+    track: choices.Track = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only what went wrong.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
     detach: Annotated[
@@ -65,8 +67,10 @@ def run(
     from mgbench.trials.plan import plan_trials
 
     asked = choices.outline(study_file, plugins, set_, vary, seeds, methods, name)
+    if not (asked.plugins or asked.methods or asked.own):
+        raise UserError(_everything(asked))
     leases = Leases(devices, devices_per_trial, choices.seconds(trial_timeout), trial_memory * 2**30 or None)
-    chosen = choices.choose(asked, results, retry_failed, choices.names(track))
+    chosen = choices.choose(asked, results, retry_failed, choices.listed(track))
     place = _engine(chosen, engine, address)
     trials = plan_trials(chosen.rows)
     check_batches(trials, devices_per_trial)
@@ -84,6 +88,21 @@ def run(
     else:
         _finish(chosen, results, reports, display, table=not (quiet or json))
     raise typer.Exit(exit_code)
+
+
+def _everything(asked: "Outline") -> str:
+    """What a run of nothing in particular would do, and how to say what to run."""
+    from mgbench.registry.loading import load
+
+    registry = load()
+    bringing = {plugin: recipes for plugin, recipes in registry.recipes.items() if recipes}
+    rows = len(list(asked.study(registry.recipes).expand()))
+    methods = sum(map(len, bringing.values()))
+    return (
+        f"what shall be run? All {methods} methods of all plugins would be {rows} recipes. Name plugins, such as "
+        f"--plugins emigm,maskgit (there are {', '.join(sorted(bringing))}), methods with --methods, or a study file; "
+        "--plugins all runs everything, and 'mgbench plan' shows what a command would do"
+    )
 
 
 @dataclass(frozen=True)
@@ -131,7 +150,6 @@ def _engine(chosen: choices.Chosen, engine: str, address: str) -> "Engine":
     Raises:
         UserError: if there is no such engine, or it has no address.
     """
-    from mgbench.errors import UserError
     from mgbench.recipes.spec import Spec, hints
 
     spec = Spec.parse(engine)

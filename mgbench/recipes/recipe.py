@@ -7,7 +7,7 @@ from typing import Any, Literal, get_type_hints
 
 from mgbench.errors import UserError, suggestion
 from mgbench.recipes.kinds import KINDS, Decides
-from mgbench.recipes.spec import Count, Index, NotNegative, Positive, Share, Spec, checked
+from mgbench.recipes.spec import Count, Index, NotNegative, Positive, Share, Spec, checked, parse_list
 
 
 def _setting(decides: Decides, default: Any) -> Any:
@@ -96,7 +96,7 @@ def _read_field(name: str, value: Any) -> Any:
     if name in KINDS and isinstance(value, str):
         return Spec.parse(value)
     if name == "metrics":
-        specs = (value,) if isinstance(value, str | Spec) else value
+        specs = parse_list(value) if isinstance(value, str) else (value,) if isinstance(value, Spec) else value
         texts = isinstance(specs, tuple | list) and all(isinstance(item, str | Spec) for item in specs)
         return tuple(Spec.parse(item) for item in specs) if texts else value
     return value

@@ -1,6 +1,5 @@
 """A component's spelling, `exp(rate=5.0)`: the same in a recipe, on the command line, in a result and in a legend."""
 
-import ast
 import dataclasses
 import keyword
 import warnings
@@ -13,12 +12,10 @@ from annotated_types import Ge, Gt, Le
 from pydantic import AllowInfNan, TypeAdapter, ValidationError
 
 from mgbench.errors import UserError, suggestion
+from mgbench.recipes.grammar import WORDS, read_values
 
 T = TypeVar("T")
 Value = Any  # bool, int, float, str, None, a Spec, or a tuple of these
-
-# Words that read as something other than themselves, as TOML and JSON write them.
-_WORDS = {"true": True, "false": False}
 
 # The ranges that options are made of.
 Positive = Annotated[float, Gt(0), AllowInfNan(False)]
@@ -93,34 +90,28 @@ def parse_values(text: str) -> tuple[Value, ...]:
         UserError: if the text cannot be read.
     """
     try:
-        tree = ast.parse(f"[{text.strip()}]", mode="eval").body
-        if not isinstance(tree, ast.List):
-            raise ValueError
-        return tuple(_value(node) for node in tree.elts)
+        return read_values(text, Spec)
     except (SyntaxError, ValueError):
-        raise UserError(f"cannot read {text!r}: write values such as 0.5, cosine or exp(rate=5.0)") from None
+        raise UserError(
+            f"cannot read {text!r}: write values such as 0.5, cosine, /data/x or exp(rate=5.0), and text with commas, "
+            "brackets or quotation marks in quotation marks"
+        ) from None
 
 
-def _value(node: ast.expr) -> Value:
-    match node:
-        case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords) if all(word.arg for word in keywords):
-            options = tuple((str(word.arg), _value(word.value)) for word in keywords)
-            return Spec(name, tuple(_value(arg) for arg in args), options)
-        case ast.Name(id=name):
-            return _WORDS.get(name, name)
-        case ast.List(elts=items) | ast.Tuple(elts=items):
-            return tuple(_value(item) for item in items)
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
-            return -number
-        case ast.Constant(value=bool() | int() | float() | str() | None as value):
-            return value
-    raise ValueError
+def parse_list(text: str) -> tuple[Value, ...]:
+    """Read values separated by commas, with or without brackets around them: `fid,kid` is `[fid, kid]`.
+
+    Raises:
+        UserError: if the text cannot be read.
+    """
+    values = parse_values(text)
+    return values[0] if len(values) == 1 and isinstance(values[0], tuple) else values
 
 
 def _spell(value: Value) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(_spell(item) for item in value)}]"
-    if isinstance(value, str) and value.isidentifier() and not keyword.iskeyword(value) and value not in _WORDS:
+    if isinstance(value, str) and value.isidentifier() and not keyword.iskeyword(value) and value not in WORDS:
         return value
     return str(value) if isinstance(value, Spec) else repr(value)
 

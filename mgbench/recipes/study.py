@@ -85,6 +85,8 @@ class Outline:
             raise UserError(
                 f"{', '.join(self.plugins) or 'no plugin'} brings no recipes; name a plugin that does with --plugins"
             )
+        for method in chosen:
+            _printable(method)
         recipes = {method: recipe.change(**self.changes) for method, recipe in chosen.items()}
         vary = dict(self.vary)
         for axis, values in vary.items():
@@ -117,6 +119,16 @@ def _folder_name(name: str) -> str:
     if not re.fullmatch(r"\w[\w.+ -]*", name):
         raise UserError(f"a study cannot be called {name!r}; take letters, digits, dots and dashes")
     return name
+
+
+def _printable(method: str) -> None:
+    """Refuse the name of a method that a terminal would obey instead of show.
+
+    Raises:
+        UserError: if it is empty or holds control characters.
+    """
+    if not method.strip() or not method.isprintable():
+        raise UserError(f"a method cannot be called {method!r}; take letters, digits, dots and dashes")
 
 
 def _method(name: str, known: Mapping[str, Recipe]) -> Recipe:

@@ -3,6 +3,7 @@
 import operator
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,16 +25,33 @@ _TERM = re.compile(rf"\s*{_NAME}\s*{_SIGN}\s*(?P<value>.+?)\s*")
 def select(frame: pd.DataFrame, condition: str) -> pd.DataFrame:
     """The rows for which all terms of a condition hold: `column sign value`, joined by `and`.
 
-    Signs are = != < <= > >=. A name alone matches a component with any options (`sampler=halton`), a full spelling only
-    itself. A score may be named without its extractor where one extractor has it.
+    Signs are = != < <= > >=. A name alone matches a component with any options (`sampler=halton`), one with options
+    (`constant(scale=2)`) a component that has these, whatever its others. A score may be named without its extractor where one
+    extractor has it.
 
     Raises:
         UserError: if a term cannot be read or names no column.
     """
     keep = np.ones(len(frame), bool)
-    for term in re.split(r"\s+and\s+", condition.strip(), flags=re.IGNORECASE) if condition.strip() else []:
+    for term in _terms(condition):
         keep &= _holds(frame, term)
     return frame[keep]
+
+
+def _terms(condition: str) -> list[str]:
+    """What `and` joins; one inside brackets or quotation marks joins nothing."""
+    terms: list[str] = []
+    for part in re.split(r"(\s+and\s+)", condition.strip(), flags=re.IGNORECASE) if condition.strip() else []:
+        if terms and not _complete(terms[-1]):
+            terms[-1] += part
+        elif not re.fullmatch(r"\s+and\s+", part, flags=re.IGNORECASE):
+            terms.append(part)
+    return terms
+
+
+def _complete(term: str) -> bool:
+    outside = re.sub(r"'[^']*'|\"[^\"]*\"", "", term)
+    return all(outside.count(opening) <= outside.count(closing) for opening, closing in ("()", "[]", "''", '""'))
 
 
 def _holds(frame: pd.DataFrame, term: str) -> Any:
@@ -51,11 +69,39 @@ def _holds(frame: pd.DataFrame, term: str) -> Any:
 
 
 def _same(found: Any, value: Any) -> bool:
-    """Whether a stored value is the one asked for; a bare name is that component with any options."""
+    """Whether a stored value is the one asked for; of a component, whether it has the options that are given."""
     if isinstance(value, bool | None):
         return found is value
     text = str(found)
-    return text == str(value) or (not isinstance(value, Spec) and text.partition("(")[0] == str(value))
+    return text == str(value) or text.partition("(")[0] == str(value) or _fits(_stored(text), value)
+
+
+@cache
+def _stored(text: str) -> Any:
+    """A stored value as it reads; text that reads as no value is itself."""
+    try:
+        return parse_value(text)
+    except UserError:
+        return text
+
+
+def _fits(found: Any, asked: Any) -> bool:
+    """Whether a value has all that is asked of it: 1 is 1.0, and an option that is not named may be anything."""
+    if isinstance(asked, str):
+        return asked == (found.name if isinstance(found, Spec) else found)
+    if isinstance(asked, tuple) and isinstance(found, tuple):
+        return len(asked) == len(found) and all(map(_fits, found, asked))
+    if not isinstance(asked, Spec):
+        return isinstance(asked, bool) == isinstance(found, bool) and bool(found == asked)
+    if not isinstance(found, Spec) or found.name != asked.name:
+        return isinstance(found, str) and found == asked.name and not asked.args and not asked.options
+    # Stored spellings name every option, in the order in which they may be given without their names.
+    named, values = dict(found.options), [*found.args, *(value for _, value in found.options)]
+    return (
+        len(asked.args) <= len(values)
+        and all(map(_fits, values, asked.args))
+        and all(name in named and _fits(named[name], value) for name, value in asked.options)
+    )
 
 
 def _column(frame: pd.DataFrame, name: str) -> str:

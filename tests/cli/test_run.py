@@ -84,7 +84,7 @@ def test_both_methods_run_to_a_report(first: tuple[Path, subprocess.CompletedPro
     folder, done = first
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 recipes: 4 to compute in 2 trials" in done.stdout
-    assert "tokenizers: 2 to fit and judge first, 0 reused" in done.stdout
+    assert "tokenizers: 2 to fit, 0 fitted already" in done.stdout
     assert done.stdout.index("tokenizer kmeans") < done.stdout.index("maskgit (seed 0): train")
     assert "emigm (seed 0): train" in done.stdout
     assert "FID" in done.stdout
@@ -115,7 +115,7 @@ def test_run_again_everything_is_reused(first: tuple[Path, subprocess.CompletedP
     before = records(folder)
     again = mgbench(*BOTH[:1], "--plugins", "maskgit,emigm", *BOTH[3:], "--results", str(folder / "results"))
     assert again.code == 0, again.out + again.err
-    assert "4 recipes: 0 to compute in 0 trials (one training each), 4 reused, 0 skipped" in again.out
+    assert "4 recipes: 0 to compute in 0 trials (0 to train, 0 trained already), 4 reused, 0 skipped" in again.out
     assert ": train" not in again.out
     assert records(folder) == before
 
@@ -145,7 +145,7 @@ def test_a_cut_record_and_a_cut_model_are_set_aside_said_and_computed_again(
     again = mgbench(*BOTH, "--results", str(folder / "results"))
     assert again.code == 0, again.out + again.err
     assert "record.json.corrupt" in again.err
-    assert "4 recipes: 1 to compute in 1 trials" in again.out
+    assert "4 recipes: 1 to compute in 1 trial" in again.out
     assert path.with_name("record.json.corrupt").is_file()
     assert model.with_name("model.safetensors.corrupt").is_file()
     after = {record.key: record for record in records(folder)}
@@ -188,9 +188,9 @@ def test_a_tokenizer_that_fails_is_told_with_all_that_stood_on_it(tmp_path: Path
     assert "its tokenizer failed: RuntimeError: no codebook" in done.out
     plan = mgbench("plan", "--plugins", doubles.FILE, *arguments[3:5], *arguments[7:])
     assert "tokenizer counted(steps=2)" in plan.out
-    assert "2 reused, 0 skipped; tokenizers: 0 to fit and judge first, 1 reused; 3 failed before" in plan.out
+    assert "2 reused, 0 skipped; tokenizers: 0 to fit, 1 fitted already; 3 failed before" in plan.out
     again = mgbench("plan", "--plugins", doubles.FILE, *arguments[3:5], *arguments[7:], "--retry-failed")
-    assert "2 reused, 0 skipped; tokenizers: 1 to fit and judge first, 1 reused" in again.out
+    assert "2 reused, 0 skipped; tokenizers: 1 to fit, 1 fitted already" in again.out
 
 
 @pytest.mark.usefixtures("_no_report")

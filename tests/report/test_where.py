@@ -1,7 +1,9 @@
+import pandas as pd
 import pytest
 
 from mgbench.errors import UserError
 from mgbench.report.frame import read_results
+from mgbench.report.where import select
 from tests.report.synthetic import record, store, sweep
 
 
@@ -25,6 +27,10 @@ def results(tmp_path_factory):
         ("labels=false", 0),
         ("status=done and method=emigm", 72),
         ("mask_schedule == exp(rate=3.0)", 36),
+        ("mask_schedule=exp(rate=3)", 36),
+        ("mask_schedule=exp(3)", 36),
+        ("mask_schedule=exp(rate=3, of=2)", 0),
+        ("mask_schedule=exp(rate='a and b') and nfe>=16", 0),
     ],
 )
 def test_a_condition_keeps_the_rows_for_which_it_holds(results, condition, rows):
@@ -59,3 +65,29 @@ def test_a_condition_that_cannot_be_read_is_said(results, condition, said):
 def test_an_unfinished_row_meets_no_condition_on_its_scores(tmp_path):
     rows = [record("emigm", 4), record("emigm", 8, status="failed", scores={}, costs={})]
     assert len(read_results(store(tmp_path, *rows), where="nfe>0")) == 1
+
+
+TYPED = [
+    ("constant(scale=1)", "constant(scale=1.0)", True),
+    ("constant(1)", "constant(scale=1.0)", True),
+    ("constant(scale=true)", "constant(scale=1.0)", False),
+    ("constant(scale=2)", "constant(scale=1.0)", False),
+    ("diffusion(width=64)", "diffusion(width=64, depth=3, noise_samples=2)", True),
+    ("diffusion(width=64, depth=2)", "diffusion(width=64, depth=3, noise_samples=2)", False),
+    ("interval(inner=constant)", "interval(low=0.1, high=0.7, inner=constant(scale=2.0))", True),
+    ("interval(inner=constant(scale=2))", "interval(low=0.1, high=0.7, inner=constant(scale=2.0))", True),
+    ("interval(0.1, 0.7, inner=linear)", "interval(low=0.1, high=0.7, inner=constant(scale=2.0))", False),
+    ("image_folder(path=/data/x and y)", "image_folder(path='/data/x and y', side=8)", True),
+    ("fsq(levels=[8, 5])", "fsq(levels=[8, 5], width=32)", True),
+    ("fsq(levels=[8])", "fsq(levels=[8, 5], width=32)", False),
+    ("emigm-unguided", "emigm-unguided", True),
+    ("halton", "halton(roll=true)", True),
+    ("halton(roll=true)", "halton", False),
+]
+
+
+@pytest.mark.parametrize(("typed", "stored", "found"), TYPED)
+def test_what_is_typed_is_what_is_found(typed, stored, found):
+    frame = pd.DataFrame({"dataset": [stored, "other(scale=7)"]})
+    assert len(select(frame, f"dataset={typed}")) == found
+    assert len(select(frame, f"dataset={typed} and dataset!=x")) == found

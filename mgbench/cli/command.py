@@ -1,0 +1,93 @@
+"""A command of the line: refuses what it does not know with the nearest it does, and an option that is given twice."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from typer.core import TyperCommand, TyperGroup
+
+from mgbench.errors import UserError, suggestion
+
+# Newer versions of typer bring a click of their own; its exceptions are those of the click that its commands come from.
+_CLICK = import_module(TyperCommand.__mro__[1].__module__.rpartition(".")[0] + ".exceptions")
+_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+
+if TYPE_CHECKING:
+    # Typed as typer exports it, whichever click that is.
+    Context = Any
+
+
+class Command(TyperCommand):
+    """One command."""
+
+    def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
+        """Read the words behind the command.
+
+        Raises:
+            UserError: if an option does not exist, or is given twice and takes one value.
+        """
+        try:
+            if not ctx.resilient_parsing:
+                self._check_once(ctx, args)
+            return super().parse_args(ctx, args)
+        except _CLICK.NoSuchOption as error:
+            raise UserError(self._unknown(error.option_name)) from None
+
+    def _check_once(self, ctx: "Context", args: list[str]) -> None:
+        order = self.make_parser(ctx).parse_args(args=list(args))[2]
+        for param, times in Counter(order).items():
+            single = param.param_type_name == "option" and not param.multiple and not getattr(param, "is_flag", False)
+            if single and times > 1:
+                raise UserError(
+                    f"{max(param.opts, key=len)} is given {times} times and takes one value; write one of them"
+                )
+
+    def _unknown(self, option: str) -> str:
+        """What to do about an option that the command does not have."""
+        from mgbench.recipes.recipe import FIELDS
+
+        known = dict(_options(self))
+        said = f"mgbench {self.name} has no option {option}"
+        field = option.lstrip("-").replace("-", "_")
+        if field in FIELDS and "--set" in known:
+            return f"{said}; {field} is a field of recipes, set it with --set {field}=VALUE (--vary {field}=VALUE,… runs several)"
+        return f"{said}; {suggestion(option, known)}"
+
+
+class Group(TyperGroup):
+    """All commands."""
+
+    def resolve_command(self, ctx: "Context", args: list[str]) -> Any:
+        """Find the command that is named first.
+
+        Raises:
+            UserError: if there is none of that name.
+        """
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            raise UserError(f"there is no command {args[0]!r}; {suggestion(args[0], self.commands)}")
+        return super().resolve_command(ctx, args)
+
+
+def _options(command: Any) -> Iterator[tuple[str, Any]]:
+    """Every long option of a command, and its parameter."""
+    for param in command.params:
+        yield from ((name, param) for name in (*param.opts, *param.secondary_opts) if name.startswith("--"))
+    yield "--help", None
+
+
+def advised(message: str, given: list[str], commands: Mapping[str, Any]) -> str:
+    """A message, and for every option it names that the command given lacks, the commands that have it."""
+    name = next((word for word in given if word in commands), None)
+    if name is None:
+        return message
+    # An option behind the name of its command is a command to type, not one of this command's options.
+    loose = re.sub(r"mgbench \w+[^;,')]*", "", message)
+    own = dict(_options(commands[name]))
+    notes = []
+    for option in dict.fromkeys(_OPTION.findall(loose)):
+        having = [other for other, command in commands.items() if option in dict(_options(command))]
+        if option not in own and having:
+            notes.append(f"{option} is an option of {' and '.join(f'mgbench {other}' for other in having)}")
+    return f"{message} ({'; '.join(notes)})" if notes else message

@@ -1,0 +1,55 @@
+"""The name of a study that nobody named: one that takes nothing from another study."""
+
+import itertools
+import shlex
+import sys
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mgbench.recipes.study import Study
+    from mgbench.results.layout import Layout
+    from mgbench.trials.plan import Row
+
+
+def settled(study: "Study", layout: "Layout", rows: "Iterable[Row]", given: bool) -> "tuple[Study, str]":
+    """The study under a name that it can have, and what to say about that.
+
+    A stored study of the same name loses no row to one that was not named: that one is called NAME-2 and so on. A study of the
+    same command is the same study, also where an edited plugin gives its rows other keys. A name that was `given` is taken, and
+    what the stored study loses is said.
+    """
+    keys = {row.key for row in rows}
+    lost = _lost(layout, study.name, keys)
+    if not lost:
+        return study, ""
+    if given:
+        return study, (
+            f"study {study.name}: {lost} of its rows are not part of it any more (their results stay stored); "
+            "another --name keeps both"
+        )
+    name = next(name for name in _names(study.name) if not _lost(layout, name, keys))
+    return replace(study, name=name), (
+        f"this study is called {name}, because {study.name} has {lost} row{'s' * (lost != 1)} that it would lose; "
+        "--name gives it another name"
+    )
+
+
+def _names(name: str) -> Iterable[str]:
+    return (f"{name}-{number}" for number in itertools.count(2))
+
+
+def _lost(layout: "Layout", name: str, keys: Collection[str]) -> int:
+    """How many rows of a stored study would not be in one of the same name with these keys."""
+    from mgbench.results.record import load_study
+    from mgbench.results.schema import Corrupt
+
+    try:
+        view = load_study(layout.study(name))
+    except (FileNotFoundError, Corrupt):
+        return 0
+    # What stands behind `mgbench run` is the same for `mgbench plan`.
+    if shlex.split(view.command)[2:] == sys.argv[2:]:
+        return 0
+    return sum(key not in keys for key, _ in view.rows)

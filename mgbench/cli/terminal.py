@@ -1,0 +1,88 @@
+"""Output as the terminal, the pipe or the file behind it can take it."""
+
+import codecs
+import io
+import os
+import re
+import sys
+import unicodedata
+from typing import TextIO
+
+# What would move the cursor, ring a bell or change colours, if it came with a name; line breaks and tabs are text.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# What plain ASCII has for the signs that tables, plots and sentences are made of.
+_SIGNS = r"""
+    – -  — -  − -  → ->  ← <-  ↑ ^  ↓ v  … ...  · *  × x  ± +-  ≤ <=  ≥ >=  ≈ ~  ≠ !=  γ gamma  τ tau  σ sigma
+    η eta  λ lambda  α alpha  Σ sum  ′ '  “ "  ” "  ‘ '  ’ '  ∞ inf  ─ -  ━ -  ┌ +  ┐ +  └ +  ┘ +  ├ +  ┤ +
+    ┬ +  ┴ +  ┼ +  ■ #  ☆ $  ▲ ^  ▼ v  ◆ %  ★ &  □ q  ○ o  △ A  ◇ d  π pi  │ |  ┃ |  █ #  ▁ _  • *  ● *  ✓ ok  ₁ 1
+    ₂ 2  ² ^2  ³ ^3  √ sqrt  ✕ x  ✚ +  ∈ in  ℓ l
+"""
+_ASCII = str.maketrans(dict(zip(_SIGNS.split()[::2], _SIGNS.split()[1::2], strict=True)))
+# ASCII with words for signs; a codec of its own, because click writes UTF-8 to streams that say they are plain ASCII.
+ENCODING = "mgbench_ascii"
+
+
+def prepare() -> None:
+    """Let the standard streams write every character in some way: as it is, in words, or as its number."""
+    codecs.register_error(ENCODING, _in_words)
+    codecs.register(_codec)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not _shows(stream, "–γ─"):
+            ascii_only = not _shows(stream, "é")
+            stream.reconfigure(encoding=ENCODING if ascii_only else None, errors=ENCODING)
+
+
+def _shows(stream: TextIO, text: str) -> bool:
+    try:
+        text.encode(stream.encoding or "ascii")
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True
+
+
+def _in_words(error: UnicodeError) -> tuple[str, int]:
+    """What stands for characters that an encoding lacks."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_in_ascii, error.object[error.start : error.end])), error.end
+
+
+def _in_ascii(character: str) -> str:
+    """A sign in words, a Greek letter by its name, a letter without its accent, and else the number of a character."""
+    if ord(character) in _ASCII:
+        return _ASCII[ord(character)]
+    script, _, letter = unicodedata.name(character, "").partition(" SMALL LETTER ")
+    if script == "GREEK" and letter:
+        return letter.lower().partition(" ")[0]
+    plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode("ascii")
+    return plain or character.encode("ascii", "backslashreplace").decode("ascii")
+
+
+class _Encoder(codecs.IncrementalEncoder):
+    def encode(self, text: str, final: bool = False) -> bytes:
+        return text.encode("ascii", ENCODING)
+
+
+def _codec(name: str) -> codecs.CodecInfo | None:
+    if name != ENCODING:
+        return None
+
+    def encode(text: str, errors: str = "strict") -> tuple[bytes, int]:
+        return text.encode("ascii", ENCODING), len(text)
+
+    plain = codecs.lookup("ascii")
+    return codecs.CodecInfo(
+        encode, plain.decode, incrementalencoder=_Encoder, incrementaldecoder=plain.incrementaldecoder, name=ENCODING
+    )
+
+
+def readable(text: str) -> str:
+    """A text without control characters: an escape is written as a backslash and x1b."""
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def reader_left() -> None:
+    """End quietly where nobody reads what is written any more, as `| head` does, with the exit code that shells have for it."""
+    # Python would flush the closed pipe once more at its end, and complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(141)

@@ -1,0 +1,149 @@
+"""The grammar of values in text: numbers, words, quoted text, lists, and names with options in parentheses.
+
+    values = [value {"," value} [","]]
+    value  = number | word | quoted | "[" values "]" | "(" values ")" | name "(" [option {"," option}] ")"
+    option = [name "="] value
+
+A word is any text without `,()[]{}<>` and quotation marks, so that a path needs no quotes; blanks around it do not count.
+"""
+
+import ast
+import re
+from collections.abc import Callable
+from typing import Any
+
+# How a name with its positional and its named values becomes one value.
+Call = Callable[[str, tuple[Any, ...], tuple[tuple[str, Any], ...]], Any]
+
+# Words that read as something other than themselves: as Python writes them, and as TOML and JSON do.
+WORDS = {"true": True, "false": False, "True": True, "False": False, "None": None}
+_BLANKS = re.compile(r"[ \t\r\n]*")
+_QUOTED = re.compile(r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"")
+_WORD = re.compile(r"[^,()\[\]{}<>'\"\x00-\x1f\x7f]+")
+_OPTION = re.compile(r"[ \t\r\n]*([^\W\d]\w*)[ \t\r\n]*=")
+_NUMBER = re.compile(
+    r"[-+]?(?:0[xX][\da-fA-F_]+|(?:\d[\d_]*)(?:\.[\d_]*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)", re.A
+)
+_CLOSES = {"[": "]", "(": ")"}
+_DEPTH = 50
+
+
+def read_values(text: str, call: Call) -> tuple[Any, ...]:
+    """Read values separated by commas.
+
+    Raises:
+        ValueError: if the text is none.
+    """
+    reader = _Reader(text, call)
+    found, _ = reader.values("")
+    return found
+
+
+def plain_word(word: str) -> Any:
+    """A number, True, False or None where a word reads as one, and the word where it does not."""
+    if word in WORDS:
+        return WORDS[word]
+    if _NUMBER.fullmatch(word):
+        try:
+            return ast.literal_eval(word.removeprefix("+"))
+        except (SyntaxError, ValueError):
+            return word
+    return word
+
+
+class _Reader:
+    """A place in a text, and what is read from there on; every method raises ValueError where the text is not as it should be."""
+
+    def __init__(self, text: str, call: Call) -> None:
+        self.text, self.call = text, call
+        self.at, self.depth = 0, 0
+
+    def values(self, closing: str) -> tuple[tuple[Any, ...], bool]:
+        """The values up to a closing bracket (none: the end), and whether a comma stands behind the last."""
+        found: list[Any] = []
+        while not self._closed(closing):
+            found.append(self.value())
+            if self._closed(closing):
+                return tuple(found), False
+            self._take(",")
+        return tuple(found), bool(found)
+
+    def value(self, option: bool = False) -> Any:
+        """One value; an option's may hold signs of equality behind its first character."""
+        self._skip()
+        sign = self.text[self.at : self.at + 1]
+        if sign in _CLOSES:
+            return self._list(sign)
+        if sign in ("'", '"'):
+            return ast.literal_eval(self._match(_QUOTED))
+        word = self._match(_WORD).strip()
+        if not word or word[0] in "=*" or ("=" in word and not option):
+            raise ValueError(word)
+        if self.text[self.at : self.at + 1] != "(":
+            return plain_word(word)
+        if not word.isidentifier():
+            raise ValueError(word)
+        return self._call(word)
+
+    def _list(self, opening: str) -> Any:
+        self._enter(opening)
+        found, comma = self.values(_CLOSES[opening])
+        self._leave(_CLOSES[opening])
+        return found[0] if opening == "(" and len(found) == 1 and not comma else found
+
+    def _call(self, name: str) -> Any:
+        self._enter("(")
+        args: list[Any] = []
+        options: list[tuple[str, Any]] = []
+        while not self._closed(")"):
+            match = _OPTION.match(self.text, self.at)
+            if match:
+                self.at = match.end()
+                options.append((match[1], self.value(option=True)))
+            elif options:
+                raise ValueError(name)
+            else:
+                args.append(self.value())
+            if self._closed(")"):
+                break
+            self._take(",")
+        self._leave(")")
+        return self.call(name, tuple(args), tuple(options))
+
+    def _enter(self, opening: str) -> None:
+        self._take(opening)
+        self.depth += 1
+        if self.depth > _DEPTH:
+            raise ValueError(self.text)
+
+    def _leave(self, closing: str) -> None:
+        self._take(closing)
+        self.depth -= 1
+
+    def _closed(self, closing: str) -> bool:
+        """Whether the closing bracket, or the end, comes next."""
+        self._skip()
+        if not closing:
+            return self.at == len(self.text)
+        if self.text.startswith(closing, self.at):
+            return True
+        if self.at == len(self.text):
+            raise ValueError(self.text)
+        return False
+
+    def _skip(self) -> None:
+        match = _BLANKS.match(self.text, self.at)
+        self.at = match.end() if match else self.at
+
+    def _take(self, sign: str) -> None:
+        self._skip()
+        if not self.text.startswith(sign, self.at):
+            raise ValueError(self.text)
+        self.at += len(sign)
+
+    def _match(self, pattern: re.Pattern[str]) -> str:
+        match = pattern.match(self.text, self.at)
+        if match is None:
+            raise ValueError(self.text)
+        self.at = match.end()
+        return match[0]

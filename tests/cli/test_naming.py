@@ -1,0 +1,54 @@
+"""A study takes no rows from another of its default name without a word."""
+
+from pathlib import Path
+
+import pytest
+
+from mgbench.results.record import StudyView, load_study
+from mgbench.results.store import Store
+from tests import doubles
+from tests.cli.conftest import Command
+
+OPTIONS = ("--plugins", doubles.FILE, "--methods", "tiny", "--vary", "sampling_steps=1")
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "results")
+    store.save_study(StudyView("doubles", (("gone1", "tiny"), ("gone2", "tiny")), "mgbench run --plugins doubles"))
+    return store
+
+
+def test_another_experiment_gets_another_name_and_says_so(mgbench: Command, stored: Store) -> None:
+    answer = mgbench("plan", *OPTIONS)
+    assert "study doubles-2" in answer.out
+    assert "this study is called doubles-2, because doubles has 2 rows that it would lose" in answer.err
+    stored.save_study(StudyView("doubles-2", (("gone3", "tiny"),), "mgbench run"))
+    assert "study doubles-3" in mgbench("plan", *OPTIONS).out
+
+
+def test_a_name_that_is_given_is_taken_and_what_is_lost_is_said(mgbench: Command, stored: Store) -> None:
+    answer = mgbench("plan", *OPTIONS, "--name", "doubles")
+    assert "study doubles\n" in answer.out.replace(" ", "").replace("study", "study ")
+    assert "study doubles: 2 of its rows are not part of it any more" in answer.err
+
+
+@pytest.mark.parametrize("command", [["mgbench", "run", *OPTIONS], ["mgbench", "plan", *OPTIONS]])
+def test_the_same_command_is_the_same_study(mgbench: Command, stored: Store, command: list[str]) -> None:
+    import shlex
+
+    stored.save_study(StudyView("doubles", (("gone1", "tiny"),), shlex.join(command)))
+    answer = mgbench("plan", *OPTIONS)
+    assert (answer.code, answer.err) == (0, "")
+    assert "doubles-2" not in answer.out
+
+
+def test_a_study_that_grows_keeps_its_name(mgbench: Command, tmp_path: Path) -> None:
+    import json
+
+    store = Store(tmp_path / "results")
+    planned = json.loads(mgbench("plan", *OPTIONS, "--json").out)
+    store.save_study(StudyView("doubles", tuple((row["key"], row["method"]) for row in planned["rows"]), "mgbench run"))
+    answer = mgbench("plan", *OPTIONS[:-1], "sampling_steps=1,2")
+    assert (answer.code, answer.err) == (0, "")
+    assert load_study(store.layout.study("doubles")).name == "doubles"

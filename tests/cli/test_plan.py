@@ -1,0 +1,99 @@
+"""`mgbench plan`: the fields that vary, what is there already, how long it may take, and all of it as JSON."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mgbench.cli.as_json import plain
+from mgbench.cli.estimates import stored_rates
+from mgbench.cli.plan import clock
+from mgbench.results.record import Record
+from mgbench.results.store import Store
+from tests import doubles
+from tests.cli.conftest import Command
+
+OPTIONS = ("--plugins", doubles.FILE, "--methods", "tiny", "--set", "train_steps=100", "--set", "batch_size=10")
+VARIED = (*OPTIONS, "--vary", "loss_weighting=uniform,elbo", "--vary", "sampling_steps=4,8", "--set", "samples=50")
+
+
+def test_the_fields_that_vary_have_columns(mgbench: Command) -> None:
+    answer = mgbench("plan", *VARIED)
+    assert answer.code == 0, answer.err
+    head, *rows = [line.split() for line in answer.out.splitlines() if line.strip().startswith(("method", "tiny"))]
+    assert head == ["method", "loss_weighting", "steps", "seed", "model", "what", "happens"]
+    assert [row[:3] for row in rows] == [["tiny", name, steps] for name in ("uniform", "elbo") for steps in "48"]
+    assert "no estimate of the time: nothing that is stored is like it" in answer.out
+
+
+def stored_row(store: Store, spelled: dict[str, object], steps: int, **costs: float) -> None:
+    origin = {"device": "a core", "started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:00:30+00:00"}
+    recipe = {**spelled, "sampling_steps": steps, "samples": 100}
+    key = f"row{steps}{spelled.get('network')}"[:12].replace("(", "_")
+    store.save_record(Record(key, "model", "tiny", "done", recipe, costs=costs, origin=origin))
+
+
+@pytest.fixture
+def spelled(mgbench: Command) -> dict[str, object]:
+    from mgbench.recipes.study import Study
+    from mgbench.registry.loading import find, load
+    from mgbench.trials.plan import plan_rows
+    from tests.doubles import TINY
+
+    return plan_rows(load([find(doubles.FILE)]), Study("s", {"tiny": TINY}), Store(Path("results")))[0].spelled
+
+
+def test_times_are_estimated_from_rows_alike_and_the_source_is_said(
+    mgbench: Command, tmp_path: Path, spelled: dict[str, object]
+) -> None:
+    store = Store(tmp_path / "results")
+    stored_row(store, spelled, 4, seconds_per_image=0.2, train_images_per_second=50.0)
+    content = json.loads(mgbench("plan", *VARIED, "--json").out)
+    trials = [trial for trial in content["trials"] if trial["source"]]
+    assert len(trials) == 2
+    # 1,000 images at 50 a second; 50 images at 0.2 s and 50 at twice the steps; 30 s a row, 20 of which were sampling.
+    for trial in trials:
+        assert trial["seconds"] == {"train": 20.0, "sample": 30.0, "score": 20.0, "total": 70.0}
+        assert trial["source"] == "1 stored row of the same network, head, tokenizer and data, on a core"
+    answer = mgbench("plan", *VARIED)
+    assert "tiny (seed 0): about 70 s (train 20 s, sample 30 s, score 20 s)" in answer.out
+    assert "about 2 min of one device in all, estimated from 1 stored row of the same network" in answer.out
+
+
+def test_rows_with_other_options_serve_where_there_are_no_nearer_ones(
+    mgbench: Command, tmp_path: Path, spelled: dict[str, object]
+) -> None:
+    name = str(spelled["head"]).partition("(")[0]
+    stored_row(Store(tmp_path / "results"), {**spelled, "head": f"{name}(other=1)"}, 8, seconds_per_image=1.0)
+    (trial,) = [
+        t
+        for t in json.loads(mgbench("plan", *OPTIONS, "--vary", "sampling_steps=8", "--json").out)["trials"]
+        if t["source"]
+    ]
+    assert trial["source"].startswith("1 stored row of the same components with other options")
+    assert trial["seconds"]["train"] is None, "no rate of training is stored"
+    assert trial["seconds"]["total"] is None
+
+
+def test_nothing_stored_gives_no_rates(tmp_path: Path) -> None:
+    assert not stored_rates(Store(tmp_path).layout).exact
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0, "0 s"), (99, "99 s"), (100, "2 min"), (5940, "99 min"), (12000, "3 h 20 min")]
+)
+def test_times_are_told_in_the_units_that_say_most(seconds: float, said: str) -> None:
+    assert clock(seconds) == said
+
+
+def test_json_holds_no_number_that_is_none() -> None:
+    import numpy as np
+    import pandas as pd
+
+    content = {
+        "a": float("nan"),
+        1: (np.float64("inf"), np.int64(3), True),
+        "p": Path("x"),
+        "n": pd.NA,
+    }
+    assert plain(content) == {"a": None, "1": [None, 3, True], "p": "x", "n": None}
