@@ -34,6 +34,7 @@ CHECKPOINTED = f"models/{CHECKPOINT}"
 KINDS = (
     *("models/manifest.json", "models/model.safetensors", "models/training.csv", CHECKPOINTED),
     *("tokenizers/manifest.json", "tokenizers/tokenizer.safetensors", "tokenizers/fitting.csv"),
+    *("images/manifest.json", "images/images.npz", "images/costs.json", "images/film.npz", "images/curves.json"),
     *("references/manifest.json", "references/features.safetensors", "references/reference.json"),
     *("runs/record.json", "runs/images.npz", "runs/film.npz", "runs/nearest.npz", "runs/curves.json"),
     *("real/*.npz", "studies/*.json"),

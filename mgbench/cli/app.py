@@ -18,6 +18,7 @@ from mgbench.cli import (
     report,
     results,
     run,
+    sample,
     show,
     status,
 )
@@ -35,6 +36,7 @@ app = typer.Typer(
 
 for command in (
     run.run,
+    sample.sample,
     plan.plan,
     report.report,
     published.published,

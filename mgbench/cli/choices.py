@@ -175,11 +175,11 @@ def outline(
     """
     from mgbench.recipes.study import Outline, read_study
 
-    given = Outline(name, listed(plugins), listed(methods), _seeds(seeds), _changes(set_), _axes(vary))
+    given = Outline(name, listed(plugins), listed(methods), _seeds(seeds), changes(set_), _axes(vary))
     return given if study_file is None else given.over(read_study(study_file))
 
 
-def _changes(items: list[str] | None) -> dict[str, Any]:
+def changes(items: list[str] | None) -> dict[str, Any]:
     """The fields that are set.
 
     Raises:
@@ -226,6 +226,19 @@ def seconds(text: str) -> float | None:
     if not 0 < found < math.inf:
         raise UserError(f"{text!r} is no time; write for example 90s, 30m or 2h")
     return found
+
+
+def most_images(text: str) -> int | None:
+    """A number of images, such as 100, `all` (None) or `none` (0).
+
+    Raises:
+        UserError: if it is none of these.
+    """
+    if text in ("all", "none"):
+        return None if text == "all" else 0
+    if not text.isdecimal():
+        raise UserError(f"{text!r} is no number of images; write for example 100, all or none")
+    return int(text)
 
 
 def names(text: str) -> tuple[str, ...]:

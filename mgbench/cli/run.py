@@ -16,7 +16,7 @@ from mgbench.interfaces.progress import INTERRUPTED
 
 if TYPE_CHECKING:
     from mgbench.cli.displays import Display
-    from mgbench.interfaces.engine import Engine, Event, Job, Run
+    from mgbench.interfaces.engine import Engine, Event, Job, Options, Run
     from mgbench.recipes.study import Outline
     from mgbench.trials.plan import Trial
 
@@ -53,6 +53,10 @@ def run(
         ),
     ] = 0.0,
     batch: Annotated[int, typer.Option(min=1, help="Images drawn at once; the images do not depend on it.")] = 250,
+    keep_images: Annotated[
+        str,
+        typer.Option(metavar="N|all|none", help="Images of each row to keep for metrics that are added later."),
+    ] = "all",
     retry_failed: choices.RetryFailed = False,
     track: choices.Track = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only what went wrong.")] = False,
@@ -63,7 +67,7 @@ def run(
 ) -> None:
     """Train, sample and evaluate every recipe of a study, then report; what is stored already is reused."""
     from mgbench.engines.devices import check_batches
-    from mgbench.interfaces.engine import Leases
+    from mgbench.interfaces.engine import Leases, Options
     from mgbench.trials.plan import plan_trials
 
     asked = choices.outline(study_file, plugins, set_, vary, seeds, methods, name)
@@ -77,7 +81,7 @@ def run(
     if detach:
         _detach(chosen)
         return
-    work = Work(chosen, trials, place.open(leases), batch)
+    work = Work(chosen, trials, place.open(leases), Options(batch, choices.most_images(keep_images)))
     chosen.store.check_writable()
     _save_view(chosen)
     display = _display(work, quiet, json)
@@ -86,6 +90,7 @@ def run(
     if exit_code == INTERRUPTED:
         display.say("stopped; the same command goes on where this one left off")
     else:
+        _say_what_is_kept(chosen, display)
         _finish(chosen, results, reports, display, table=not (quiet or json))
     raise typer.Exit(exit_code)
 
@@ -107,12 +112,12 @@ def _everything(asked: "Outline") -> str:
 
 @dataclass(frozen=True)
 class Work:
-    """What is chosen, what of it is not stored yet, by whom that is done, and how many images are drawn at once."""
+    """A study, those of its trials that are not stored yet, the engine that runs them, and options of how."""
 
     chosen: choices.Chosen
     trials: "list[Trial]"
     engine: "Run"
-    batch: int
+    options: "Options"
 
     def job(self, trial: "Trial") -> "Job":
         """A trial as an engine takes it."""
@@ -127,7 +132,7 @@ class Work:
             tuple((row.method, row.assembly.recipe) for row in trial.rows),
             chosen.sources,
             chosen.store.root.resolve(),
-            self.batch,
+            self.options,
             chosen.study.name,
             _command(),
             chosen.trackers,
@@ -235,6 +240,19 @@ def _exit_code(chosen: choices.Chosen, stopped: bool) -> int:
         return INTERRUPTED
     records = [chosen.store.record(row.key) for row in chosen.rows]
     return int(any(record is None or record.status not in ("done", "skipped") for record in records))
+
+
+def _say_what_is_kept(chosen: choices.Chosen, display: "Display") -> None:
+    """How much space the drawn images of this study take, and how to keep fewer."""
+    from mgbench.results.maintenance.inventory import amount, size
+
+    folders = {chosen.store.layout.images(row.assembly.keys.images) for row in chosen.rows}
+    kept = sum(map(size, folders))
+    if kept:
+        display.say(
+            f"images kept for further metrics: {amount(kept)} in {chosen.store.layout.images('x').parent}; "
+            "--keep-images N or none keeps fewer"
+        )
 
 
 def _finish(chosen: choices.Chosen, results: Path, reports: Path, display: "Display", table: bool) -> None:

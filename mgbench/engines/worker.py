@@ -39,7 +39,7 @@ def work(job: Job, device: str, parent: Connection, team: Team) -> None:
             claimed(store.layout.claim(job.key), _waiting(job, Progress(emit, stop))),
             told(registry.life, job, trial, store, on, emit) as emit,
         ):
-            run_trial(store, trial, on, Progress(emit, stop), job.batch, team)
+            run_trial(store, trial, on, Progress(emit, stop), job.options, team)
     except Interrupted:
         sys.exit(INTERRUPTED)
     finally:

@@ -12,10 +12,25 @@ from mgbench.results.record import About, Status
 
 
 @dataclass(frozen=True)
+class Options:
+    """Options of a run that change no result: `batch` images are drawn at once, and `keep_images` of each row are kept.
+
+    None keeps all images, so that a metric added later is taken of them.
+    """
+
+    batch: int = 250
+    keep_images: int | None = None
+
+
+# All images are kept, and as many drawn at once as a small GPU holds.
+USUAL = Options()
+
+
+@dataclass(frozen=True)
 class Job:
     """One trial as plain values that cross to another process, or another machine.
 
-    It starts when the job whose key it `needs` has ended, if there is such a job. `batch` images are drawn at once. `study`
+    It starts when the job whose key it `needs` has ended, if there is such a job. `study`
     and `command` say what it is done for, and the plugins `trackers` are notified of its progress.
     """
 
@@ -26,7 +41,7 @@ class Job:
     rows: tuple[tuple[str, Recipe], ...]
     sources: tuple[Source, ...]
     root: Path
-    batch: int
+    options: Options = USUAL
     study: str = ""
     command: str = ""
     trackers: tuple[str, ...] = ()

@@ -29,13 +29,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Keys:
-    """Where the results of a recipe live: hashes of all that decides its tokenizer, its model, its images and scores.
+    """Where the results of a recipe live: hashes of all that decides its tokenizer, model, images, and scores (`run`).
 
     `reconstruction` is of all that decides how images are scored that only went through the tokenizer.
     """
 
     tokenizer: str
     training: str
+    images: str
     run: str
     reconstruction: str
 
@@ -44,6 +45,7 @@ class Keys:
 _KEYS: dict[str, tuple[Decides, tuple[Decides, ...]]] = {
     "tokenizer": ("tokens", upto("tokens")),
     "training": ("model", upto("model")),
+    "images": ("images", upto("images")),
     "run": ("scores", upto("scores")),
     "reconstruction": ("scores", ("tokens", "scores")),
 }

@@ -18,6 +18,10 @@ class Layout:
         """The folder of one trained model: `model.safetensors`, `training.csv`, a row for every report."""
         return self.root / "models" / training_key
 
+    def images(self, images_key: str) -> Path:
+        """The folder of drawn images: `images.npz` as in a run's, `costs.json`, and files that show how they came about."""
+        return self.root / "images" / images_key
+
     def tokenizer(self, tokenizer_key: str) -> Path:
         """The folder of one fitted tokenizer: `tokenizer.safetensors`, `fitting.csv` (step, loss, seconds)."""
         return self.root / "tokenizers" / tokenizer_key

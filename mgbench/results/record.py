@@ -29,6 +29,7 @@ class Record:
     floor being the same metric of as many held-out real images; `costs` are counts and seconds by name; `protocol` says how
     the scores were obtained; `origin` says where, when and with which versions. A row about a tokenizer scores held-out
     images that went through it and back, the best that a model of its tokens can do; its `training_key` is the tokenizer's.
+    `keys` name what it rests on: its tokenizer, model, images, and the references of real and held-out images.
     `files` are the names and SHA-256 sums of what lies beside the record, `tail` how the log of a row ends that failed.
     """
 
@@ -48,6 +49,7 @@ class Record:
     about: About = "images"
     files: dict[str, str] = field(default_factory=dict)
     tail: str = ""
+    keys: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from typing import Any
 from mgbench.errors import UserError
 
 # 2: a row says what it is about. 3: and the checksums of the files beside it. 4: and how the log of one that failed ends; a
-# study says what was installed.
-SCHEMA = 4
+# study says what was installed. 5: a row names what it rests on.
+SCHEMA = 5
 
 
 class Corrupt(Exception):
@@ -37,13 +37,15 @@ RECORDS: dict[int, Upgrade] = {
     1: lambda content: {"about": "images", **content},
     2: lambda content: {"files": {}, **content},
     3: lambda content: {"tail": "", **content},
+    4: lambda content: {"keys": {}, **content},
 }
 STUDIES: dict[int, Upgrade] = {
     1: lambda content: {"references": "", **content},
     2: _as_it_was,
     3: lambda content: {"packages": [], **content},
+    4: _as_it_was,
 }
-MANIFESTS: dict[int, Upgrade] = {1: _as_it_was, 2: _as_it_was, 3: _as_it_was}
+MANIFESTS: dict[int, Upgrade] = {1: _as_it_was, 2: _as_it_was, 3: _as_it_was, 4: _as_it_was}
 
 
 def seal(content: Any) -> str:

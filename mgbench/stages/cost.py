@@ -94,22 +94,21 @@ def peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def sampling_costs(meter: Meter, tokens: int, sizes: Sequence[int], seconds: Sequence[float]) -> Mapping[str, float]:
-    """The costs of one image of so many tokens, from batches of these sizes that took these seconds.
+def sampling_costs(meter: Meter, tokens: int, count: int, timed: Sequence[tuple[int, float]]) -> Mapping[str, float]:
+    """The costs of one of `count` images of so many tokens, and of batches that were timed: the size and seconds of each.
 
     `steps_taken` may be fewer than were asked for, or what the process decides; `nfe` are forward passes of the network, both
     halves of a guided one; `head_evaluations` are per token; seconds are the median over the batches, of the one device that
     drew it.
     """
-    count = sum(sizes)
     return {
         "steps_taken": meter.steps / count,
         "nfe": meter.rows["network"] / count,
         "head_evaluations": meter.rows["head"] / (count * tokens),
         "token_forwards": meter.tokens / count,
         "flops_per_image": meter.flops,
-        "seconds_per_image": statistics.median(took / size for took, size in zip(seconds, sizes, strict=True)),
-        "sampling_batch": float(max(sizes)),
+        "seconds_per_image": statistics.median(seconds / size for size, seconds in timed),
+        "sampling_batch": float(max(size for size, _ in timed)),
     }
 
 

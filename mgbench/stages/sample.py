@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -15,23 +16,28 @@ from mgbench.interfaces.ranks import ALONE, Team
 from mgbench.interfaces.sampling import Request, State
 from mgbench.recipes.recipe import Recipe
 from mgbench.stages.cost import Meter, clock
+from mgbench.stages.film import Camera, Film
 from mgbench.stages.flops import FlopCounter
 from mgbench.stages.likelihood import Bound
 from mgbench.stages.tokenize import decode
 
-# Images drawn before the clock starts, by which the arithmetic of an image is counted.
-WARM_UP = 16
-# Batches at least, whose median is the time of an image.
-TIMED = 3
+# Batches at least: the first warms the device up, and the median of the others is the time of an image.
+BATCHES = 3
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Finished images uint8 [B,C,H,W'], the labels asked for int64 [B], and the seconds they took."""
+    """Finished images uint8 [B,C,H,W'], the labels asked for int64 [B], and the seconds they took.
+
+    `warm` says whether the rank had drawn a batch before, so that the seconds are a measurement. `film` holds the states of
+    images that are among the first of the row.
+    """
 
     images: Tensor
     labels: Tensor
     seconds: float
+    warm: bool
+    film: Film | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ def sample_tokens(model: Model, recipe: Recipe, indices: Tensor) -> Iterator[Sta
 
 def batches_of(count: int, batch: int) -> Sequence[Tensor]:
     """The indices of `count` images in at least three batches of at most `batch`."""
-    return torch.split(torch.arange(count), min(batch, math.ceil(count / TIMED)))
+    return torch.split(torch.arange(count), min(batch, math.ceil(count / BATCHES)))
 
 
 def sample_images(
@@ -81,23 +87,28 @@ def sample_images(
 ) -> Iterator[Batch]:
     """Draw images 0 … count − 1 in at least three batches of at most `batch`; the images do not depend on the size of the batch.
 
-    The clock stops when the device has finished, and starts after a small batch that is thrown away. The ranks of a team take
-    turns: rank r draws batches r, r + W, …, so that the batches are the same whatever their number.
+    The arithmetic is counted in the first batch, which rank 0 draws. The ranks of a team take turns: rank r draws batches r,
+    r + W, …, so that the batches are the same whatever their number.
     """
     model.module.eval()
-    meter.flops = _flops_per_image(model, recipe, min(WARM_UP, count))
-    for indices in batches_of(count, batch)[team.rank :: team.size]:
-        started = clock(model.device)
-        with meter.watch(model.module):
+    for turn, indices in enumerate(batches_of(count, batch)[team.rank :: team.size]):
+        camera, started = Camera(indices), clock(model.device)
+        with meter.watch(model.module), _counted(meter, len(indices), turn == 0 and team.is_first):
             for state in sample_tokens(model, recipe, indices):
                 last = state
                 meter.steps += len(indices)
-        images = decode(model.tokenizer, last.tokens)
-        yield Batch(images, asked_labels(recipe, model.classes, indices), clock(model.device) - started)
+                camera.take(state)
+        images, labels = decode(model.tokenizer, last.tokens), asked_labels(recipe, model.classes, indices)
+        seconds = clock(model.device) - started
+        yield Batch(images, labels, seconds, turn > 0, camera.film())
 
 
-def _flops_per_image(model: Model, recipe: Recipe, count: int) -> float:
+@contextmanager
+def _counted(meter: Meter, images: int, counts: bool) -> Iterator[None]:
+    """Count the arithmetic of an image inside the `with`, where so many are drawn, if it `counts`."""
+    if not counts:
+        yield
+        return
     with FlopCounter() as counter:
-        for _ in sample_tokens(model, recipe, torch.arange(count)):
-            pass
-    return float(counter.get_total_flops()) / count
+        yield
+    meter.flops = float(counter.get_total_flops()) / images

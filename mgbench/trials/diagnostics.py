@@ -1,6 +1,6 @@
-"""What does a finished row leave to be drawn later? How its images came about, its schedules, and what they resemble.
+"""Files of a finished row that the report draws: how its images came about, its schedules, and what they resemble.
 
-The report imports no torch, so all that it draws of a model is computed here, once, when the row is recorded:
+The report imports no torch, so all that it draws of a model is computed here, once, when the images are drawn or scored:
 `film.npz` (the states of a few images after every step), `curves.json` (schedules and reveal counts) and `nearest.npz`
 (the training images nearest to the first samples).
 """
@@ -8,7 +8,6 @@ The report imports no torch, so all that it draws of a model is computed here, o
 import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,13 @@ import torch
 from torch import Tensor
 
 from mgbench.recipes.recipe import Recipe
-from mgbench.stages.sample import Model, asked_labels, sample_tokens
+from mgbench.stages.film import Film
+from mgbench.stages.sample import Model, asked_labels
 from mgbench.stages.tokenize import decode
 
 FILM, CURVES, NEAREST = "film.npz", "curves.json", "nearest.npz"
-# How many images are kept step by step, over how many the reveal counts are averaged, and how many get a neighbour.
-FILMED, COUNTED, MATCHED = 8, 32, 20
+# How many of the first images get a neighbour.
+MATCHED = 20
 # A film is a strip for the eye: of more steps than this, evenly spread ones are kept.
 FRAMES = 32
 GRID = 65
@@ -32,47 +32,32 @@ SCHEDULES = ("mask_schedule", "sampling_schedule")
 Writer = Callable[[Path], None]
 
 
-@dataclass
-class _Film:
-    """The states of the first images, and how many tokens were masked after each step."""
-
-    tokens: list[Tensor] = field(default_factory=list)
-    masks: list[Tensor] = field(default_factory=list)
-    masked: list[float] = field(default_factory=list)
-
-
-def trace_files(model: Model, recipe: Recipe, generated: Tensor, train: Tensor, images: Tensor) -> dict[str, Writer]:
-    """The files to write beside a record, by name.
-
-    `generated` [M,F] and `train` [M',F] are features of the samples and of the training images [M',C,H,W'].
-    """
-    film = _watch(model, recipe)
-    files: dict[str, Writer] = {NEAREST: _npz(nearest(generated, train, images))}
-    if any(film.masked) or any(hasattr(model.parts, name) for name in SCHEDULES):
+def film_files(model: Model, recipe: Recipe, film: Film) -> dict[str, Writer]:
+    """Files, by name, that show how the images of a row came about."""
+    masked = film.masked.double().mean(dim=1).tolist()
+    labels = asked_labels(recipe, model.classes, torch.arange(film.tokens.shape[1]))
+    files: dict[str, Writer] = {FILM: _npz(_developed(model, film, labels))}
+    if any(masked) or any(hasattr(model.parts, name) for name in SCHEDULES):
         # What masks nothing, as diffusion of whole images, reveals nothing.
-        files[CURVES] = _json(curves(model, film.masked))
-    if film.masks:
-        labels = asked_labels(recipe, model.classes, torch.arange(FILMED))
-        files[FILM] = _npz(_developed(model, film, labels))
+        files[CURVES] = _json(curves(model, masked))
     return files
 
 
-def _watch(model: Model, recipe: Recipe) -> _Film:
-    film = _Film()
-    for state in sample_tokens(model, recipe, torch.arange(COUNTED)):
-        film.tokens.append(state.tokens[:FILMED].cpu())
-        film.masks.append(state.mask[:FILMED].cpu())
-        film.masked.append(float(state.mask.sum(dim=1).double().mean()))
-    return film
+def nearest_file(generated: Tensor, train: Tensor, images: Tensor) -> dict[str, Writer]:
+    """The file, by name, of the training images nearest to the first samples.
+
+    `generated` [M,F] and `train` [M',F] are features of the samples and of the training images uint8 [M',C,H,W'].
+    """
+    return {NEAREST: _npz(nearest(generated, train, images))}
 
 
-def _developed(model: Model, film: _Film, labels: Tensor) -> dict[str, np.ndarray]:
+def _developed(model: Model, film: Film, labels: Tensor) -> dict[str, np.ndarray]:
     """Images uint8 [S,n,C,H,W'], mask [S,n,N], step [S] (counted from 1), labels [n], and the grid of tokens if there is one."""
-    kept = np.unique(np.linspace(0, len(film.masks) - 1, min(FRAMES, len(film.masks))).round().astype(int))
+    kept = np.unique(np.linspace(0, len(film.mask) - 1, min(FRAMES, len(film.mask))).round().astype(int))
     images = [decode(model.tokenizer, film.tokens[step].to(model.device)) for step in kept]
     arrays = {
         "images": torch.stack(images).numpy(),
-        "mask": torch.stack([film.masks[step] for step in kept]).numpy(),
+        "mask": film.mask[torch.from_numpy(kept)].numpy(),
         "step": kept + 1,
         "labels": labels.numpy(),
     }

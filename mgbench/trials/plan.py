@@ -49,6 +49,14 @@ class Row:
         return keys.training if self.about == "images" else keys.tokenizer
 
     @property
+    def keys(self) -> dict[str, str]:
+        """The keys of what its result rests on, by what they name."""
+        keys = self.assembly.keys
+        if self.about == "tokenizer":
+            return {"tokenizer": keys.tokenizer}
+        return {"tokenizer": keys.tokenizer, "model": keys.training, "images": keys.images}
+
+    @property
     def spelled(self) -> dict[str, Any]:
         """Every field of the recipe spelled out, None where it decides nothing of this row."""
         spelled = self.assembly.spelled
@@ -68,7 +76,7 @@ class Row:
             reason,
             data="" if images is None else images.fingerprint,
             about=self.about,
-            **rest,  # type: ignore[arg-type]
+            **{"keys": self.keys, **rest},  # type: ignore[arg-type]
         )
 
 

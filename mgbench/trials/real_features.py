@@ -1,8 +1,8 @@
 """What are images measured against? Real ones, seen once and kept; and what is said of images beside them, and how."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,15 @@ _NUMBERS = ("features", "logits", "spatial")
 class Reference:
     """What scores are measured against: real images, and others held out (None: there are none) for the floor.
 
-    `name` says which images these are, as protocols write it: the data, a hash of them, the split and how many.
+    `name` says which images these are, as protocols write it: the data, a hash of them, the split and how many. `keys` name
+    the folders in which the features of the real and of the held-out images are stored, where they are.
     """
 
     name: str
     extractor: Any
     real: Features
     held_out: Features | None
+    keys: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def suffix(self) -> str:
@@ -60,9 +62,20 @@ def verdict(
     drawn: str = "balanced",
 ) -> Verdict:
     """Judge images uint8 [M,C,H,W'] with the labels int64 [M] they should have; `drawn` says how those were chosen."""
-    metrics, count = tuple(metrics), len(images)
+    return verdict_of(metrics, reference, features_of(reference, images, labels, device), images, drawn)
+
+
+def features_of(reference: Reference, images: Tensor, labels: Tensor | None, device: torch.device) -> Features:
+    """Images uint8 [M,C,H,W'] with the labels int64 [M] they should have, as the extractor of a reference sees them."""
     # Where the classes of the reference are not those of the extractor, nor are those of the images.
-    generated = extract(reference.extractor, images, labels if reference.real.labels is not None else None, device)
+    return extract(reference.extractor, images, labels if reference.real.labels is not None else None, device)
+
+
+def verdict_of(
+    metrics: Iterable[Metric], reference: Reference, generated: Features, images: Tensor, drawn: str = "balanced"
+) -> Verdict:
+    """Judge images uint8 [M,C,H,W'] by their features; `drawn` says how their labels were chosen."""
+    metrics, count = tuple(metrics), len(images)
     found = judge(metrics, generated, reference.real, reference.suffix)
     held_out = reference.held_out
     floors = judge(metrics, held_out.first(count), reference.real, reference.suffix).scores if held_out else {}
@@ -96,13 +109,14 @@ def reference_of(data: Any, name: str, extractor: Any, device: torch.device, roo
     # Logits say nothing of classes they were not trained for.
     told = getattr(module, "classes", images.class_names) == images.class_names
 
-    def seen(split: str, pixels: Tensor, labels: Tensor | None) -> Features:
+    def seen(split: str, pixels: Tensor, labels: Tensor | None) -> tuple[str, Features]:
         facts = {"data": images.fingerprint, "split": split, "images": list(pixels.shape), "extractor": by}
-        return _seen(store, facts, module, pixels, labels if told else None, device)
+        return digest(facts), _seen(store, facts, module, pixels, labels if told else None, device)
 
-    real = seen("train", images.train, images.train_labels)
-    held_out = seen("test", images.test, images.test_labels) if len(images.test) else None
-    return Reference(f"{name}@{images.fingerprint[:8]}/train{len(images.train)}", module, real, held_out)
+    key, real = seen("train", images.train, images.train_labels)
+    of_held_out, held_out = seen("test", images.test, images.test_labels) if len(images.test) else ("", None)
+    keys = {"reference": key} | ({"held_out": of_held_out} if of_held_out else {})
+    return Reference(f"{name}@{images.fingerprint[:8]}/train{len(images.train)}", module, real, held_out, keys)
 
 
 def _seen(

@@ -3,18 +3,18 @@
 import torch
 from torch import Tensor
 
-from mgbench.interfaces.engine import RowEnded
+from mgbench.interfaces.engine import Options, RowEnded
 from mgbench.interfaces.progress import Progress
 from mgbench.interfaces.ranks import Team
 from mgbench.results.store import Store
 from mgbench.stages.tokenize import reconstruct
 from mgbench.trials.fit import Fitted
 from mgbench.trials.plan import Row
-from mgbench.trials.score import IMAGES, images_writer, judged, now, origin, save_real, shown_rows
+from mgbench.trials.score import IMAGES, images_writer, now, origin, save_real, score, shown_rows
 
 
 def record_reconstruction(
-    store: Store, row: Row, fitted: Fitted, device: torch.device, progress: Progress, batch: int, team: Team
+    store: Store, row: Row, fitted: Fitted, device: torch.device, progress: Progress, options: Options, team: Team
 ) -> None:
     """Score as many reconstructions as the rows on top draw images (as there are held-out ones, at most), and record them.
 
@@ -24,12 +24,12 @@ def record_reconstruction(
     progress("judge", 0, 1, row.key)
     real = data.test[: row.assembly.samples]
     labels = None if data.test_labels is None else data.test_labels[: len(real)]
-    images, tokens = reconstruct(fitted.tokenizer, real, device, batch)
-    found = judged(store, row, images, labels, device)
+    images, tokens = reconstruct(fitted.tokenizer, real, device, options.batch)
+    found = score(store, row, images, labels, device).said
     found["scores"]["rmse"] = float((images.double() - real.double()).square().mean().sqrt())
     save_real(store, data)
     shown = shown_rows(data)
-    again, _ = reconstruct(fitted.tokenizer, data.test[shown], device, batch)
+    again, _ = reconstruct(fitted.tokenizer, data.test[shown], device, options.batch)
     kept = torch.full((len(shown),), -1) if data.test_labels is None else data.test_labels[shown]
     record = row.record("done", costs=_costs(fitted, tokens), origin=origin(row, device, started), **found)
     store.save_record(record, {IMAGES: images_writer(again, kept)})

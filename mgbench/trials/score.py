@@ -1,7 +1,8 @@
-"""What are images worth? Their scores, those of as many real ones, and how both were obtained; and images to look at."""
+"""Scores of images beside those of as many real ones, how both were obtained, and images to look at."""
 
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,25 +17,31 @@ from mgbench.results.files import Writer, is_whole_archive, write
 from mgbench.results.record import ARRAYS
 from mgbench.results.store import Store
 from mgbench.trials.plan import Row
-from mgbench.trials.real_features import Reference, reference_of, verdict
+from mgbench.trials.real_features import Reference, features_of, reference_of, verdict_of
 
 IMAGES = "images.npz"
 SHOWN = 100
 
 
-def reference_for(store: Store, row: Row, device: torch.device) -> Reference:
-    """What a row is measured against."""
+@dataclass(frozen=True)
+class Scored:
+    """What a record says of images, their features float64 [M,F], and the reference that they were compared with."""
+
+    said: dict[str, Any]
+    features: Tensor
+    reference: Reference
+
+
+def score(store: Store, row: Row, images: Tensor, labels: Tensor | None, device: torch.device) -> Scored:
+    """Score images uint8 [M,C,H,W'] with the labels int64 [M] that they should have."""
     assembly = row.assembly
     extractor: Any = assembly.parts.extractor
-    return reference_of(assembly.data, assembly.spelled["dataset"], extractor, device, store.root)
-
-
-def judged(store: Store, row: Row, images: Tensor, labels: Tensor | None, device: torch.device) -> dict[str, Any]:
-    """What a record says of images uint8 [M,C,H,W'] with the labels they should have: scores, floors, warnings, protocol."""
-    assembly, reference = row.assembly, reference_for(store, row, device)
+    reference = reference_of(assembly.data, assembly.spelled["dataset"], extractor, device, store.root)
     # The labels of held-out images are what they are, and the key of such a row knows nothing of how others are drawn.
     drawn = "balanced" if assembly.recipe.balanced_labels or row.about == "tokenizer" else "random"
-    return dict(vars(verdict(assembly.parts.metrics, reference, images, labels, device, drawn)))
+    seen = features_of(reference, images, labels, device)
+    said = vars(verdict_of(assembly.parts.metrics, reference, seen, images, drawn))
+    return Scored({**said, "keys": {**row.keys, **reference.keys}}, seen.features, reference)
 
 
 def save_real(store: Store, data: ImageData) -> None:

@@ -1,37 +1,41 @@
-"""One trial: what its rows share, then every row made, judged and recorded; what goes wrong becomes rows too."""
+"""One trial: the model that its rows share, then every row drawn, scored and recorded; failures are recorded as rows too."""
 
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
 
 from mgbench.errors import Diverged, Unwritable
-from mgbench.interfaces.engine import Note, RowEnded
+from mgbench.interfaces.engine import USUAL, Note, Options, RowEnded
 from mgbench.interfaces.progress import STOPPED_BY_USER, Interrupted, Progress
 from mgbench.interfaces.ranks import ALONE, RankFailed, Team
-from mgbench.results.environment import device_name, together
 from mgbench.results.record import About, Status, ending
 from mgbench.results.store import Store, Writer
-from mgbench.stages.cost import Meter, forget_peak, peak_memory, sampling_costs, training_costs
-from mgbench.stages.evaluate import extract
-from mgbench.stages.memory import ran_out, with_less
-from mgbench.stages.sample import Batch, Model, asked_labels, batches_of, sample_images
+from mgbench.stages.cost import training_costs
+from mgbench.stages.memory import ran_out
+from mgbench.stages.sample import Model, asked_labels
 from mgbench.stages.train import TrainStep
-from mgbench.trials.diagnostics import MATCHED, trace_files
-from mgbench.trials.fit import Helper, NoTokenizer, fitted_model, fitted_tokenizer
+from mgbench.trials.diagnostics import MATCHED, film_files, nearest_file
+from mgbench.trials.draw import draw
+from mgbench.trials.fit import NoTokenizer, fitted_model, fitted_tokenizer
+from mgbench.trials.kept_images import KeptImages, keep_images, kept_images
 from mgbench.trials.plan import Row, Trial
 from mgbench.trials.reconstruction import record_reconstruction
-from mgbench.trials.score import IMAGES, SHOWN, images_writer, judged, now, origin, reference_for, save_real
+from mgbench.trials.score import IMAGES, SHOWN, Scored, images_writer, now, origin, save_real, score
 
 T = TypeVar("T")
 
 
 def run_trial(
-    store: Store, trial: Trial, device: torch.device, progress: Progress, batch: int = 250, team: Team = ALONE
+    store: Store,
+    trial: Trial,
+    device: torch.device,
+    progress: Progress,
+    options: Options = USUAL,
+    team: Team = ALONE,
 ) -> None:
     """Compute and record every row of a trial, with the help of a team; a row that fails leaves the others alone.
 
@@ -48,7 +52,7 @@ def run_trial(
         for note in store.notes:
             progress.emit(Note(note))
         while waiting and fitted:
-            make = partial(record, store, waiting[0], fitted, device, progress, batch, team)
+            make = partial(record, store, waiting[0], fitted, device, progress, options, team)
             _attempt(store, waiting[:1], progress, make)
             waiting.pop(0)
     except Interrupted:
@@ -111,86 +115,33 @@ def _record_images(
     fitted: tuple[Model, TrainStep],
     device: torch.device,
     progress: Progress,
-    batch: int,
+    options: Options,
     team: Team,
 ) -> None:
     assembly, started = row.assembly, now()
     # The rows of a trial share the trained weights, but each samples with its own parts.
     model = replace(fitted[0], parts=assembly.parts)
-    images, sampling, devices = with_less(
-        min(batch, assembly.samples),
-        lambda size: _draw(row, model, progress, size, team),
-        lambda size: progress.emit(Note(f"{row.method}: out of memory; drawing {size} images at once")),
-    )
+    labels = asked_labels(assembly.recipe, model.classes, torch.arange(assembly.samples))
+    kept = kept_images(store, row)
+    if kept is None:
+        drawn = draw(row, model, progress, options.batch, team)
+        files = film_files(model, assembly.recipe, drawn.film)
+        kept = KeptImages(drawn.images, drawn.costs, drawn.devices, files)
+        keep_images(store, row, kept, labels, options.keep_images)
     progress("judge", 0, 1, row.key)
-    labels = asked_labels(assembly.recipe, model.classes, torch.arange(len(images)))
-    found = judged(store, row, images, labels if model.classes else None, device)
-    found["scores"] |= model.bound.scores
-    costs = {**sampling, **_costs(assembly.recipe.batch_size, model, fitted[1]), **model.bound.costs}
+    scored = score(store, row, kept.images, labels if model.classes else None, device)
+    shown = {IMAGES: images_writer(kept.images[:SHOWN], labels[:SHOWN]), **kept.files, **_nearest(row, scored)}
     save_real(store, assembly.data)
-    record = row.record("done", costs=costs, origin={**origin(row, device, started), **devices}, **found)
-    shown = {IMAGES: images_writer(images[:SHOWN], labels[:SHOWN])}
-    store.save_record(record, {**shown, **traces(store, row, model, images)})
+    costs = {**kept.costs, **_costs(assembly.recipe.batch_size, model, fitted[1]), **model.bound.costs}
+    said = scored.said | {"scores": scored.said["scores"] | model.bound.scores}
+    record = row.record("done", costs=costs, origin={**origin(row, device, started), **kept.devices}, **said)
+    store.save_record(record, shown)
     progress.emit(RowEnded(row.key, "done"))
 
 
-@dataclass(frozen=True)
-class Draw:
-    """A rank's share of the images of a row, so many at once."""
-
-    key: str
-    batch: int
-
-    def help(self, helper: Helper) -> None:
-        """Draw beside rank 0, until the end or until all stop."""
-        row = next(row for row in helper.trial.rows if row.key == self.key)
-        model = replace(helper.model, parts=row.assembly.parts)
-        _take_turns(row, model, helper.progress, self.batch, helper.team)
-
-
-@dataclass(frozen=True)
-class _Spent:
-    """What went through the model of a rank, the most memory that it held, and what its device is called."""
-
-    meter: Meter
-    peak: int
-    device: str
-
-
-def _draw(
-    row: Row, model: Model, progress: Progress, batch: int, team: Team
-) -> tuple[Tensor, Mapping[str, float], Mapping[str, Any]]:
-    """The images of a row, what they cost, and on which devices."""
-    with team.on(Draw(row.key, batch)):
-        batches, spent = _take_turns(row, model, progress.of(team), batch, team)
-    meter = spent[0].meter
-    for other in spent[1:]:
-        meter.add(other.meter)
-    sizes, seconds = [len(part.images) for part in batches], [part.seconds for part in batches]
-    costs = sampling_costs(meter, model.space.length, sizes, seconds)
-    peak, devices = max(rank.peak for rank in spent), together([rank.device for rank in spent])
-    return torch.cat([part.images for part in batches]), {**costs, "peak_memory_bytes": float(peak)}, devices
-
-
-def _take_turns(row: Row, model: Model, progress: Progress, batch: int, team: Team) -> tuple[list[Batch], list[_Spent]]:
-    """Every rank draws a batch in each turn, while there are any; rank 0 is given all of them, in their order."""
-    recipe, total, meter = row.assembly.recipe, row.assembly.samples, Meter()
-    steps = row.assembly.spelled["sampling_steps"]
-    drawn: list[Batch] = []
-    forget_peak(model.device)
-    progress("sample", 0, total, row.key, steps)
-    own = sample_images(model, recipe, total, batch, meter, team)
-    for _ in batches_of(total, batch)[:: team.size]:
-        drawn += [part for part in team.gather(next(own, None)) if part is not None]
-        progress("sample", sum(len(part.images) for part in drawn), total, row.key, steps)
-    return drawn, team.gather(_Spent(meter, peak_memory(model.device), device_name(model.device)))
-
-
-def traces(store: Store, row: Row, model: Model, images: Tensor) -> Mapping[str, Writer]:
-    """What the report draws of a row beside its scores."""
-    reference = reference_for(store, row, model.device)
-    seen = extract(reference.extractor, images[:MATCHED], None, model.device).features
-    return trace_files(model, row.assembly.recipe, seen, reference.real.features, row.assembly.data.train)
+def _nearest(row: Row, scored: Scored) -> Mapping[str, Writer]:
+    """The training images that the first samples resemble, by the features that were scored."""
+    return nearest_file(scored.features[:MATCHED], scored.reference.real.features, row.assembly.data.train)
 
 
 def _costs(batch_size: int, model: Model, trained: TrainStep) -> dict[str, float]:

@@ -50,7 +50,7 @@ def test_a_study_that_is_not_there_is_told_with_the_nearest(mgbench: Command) ->
 def test_a_run_at_work_and_one_that_ended_are_told(mgbench: Command, stored: Store) -> None:
     board = Board(stored.layout, "mine", "mgbench run", 2)
     with board.posted():
-        job = Job("m (seed 0)", "key", "images", "", (), (), Path(), 1)
+        job = Job("m (seed 0)", "key", "images", "", (), (), Path())
         board.status.written = 0
         measured = {"loss": 1.25, "images_per_second": 9.6}
         board.show(Event(job, StageProgress("train", 20, 100, measured=measured)))

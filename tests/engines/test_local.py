@@ -36,7 +36,6 @@ def jobs(root: Path, **recipes: Recipe) -> list[Job]:
             tuple((row.method, row.assembly.recipe) for row in trial.rows),
             SOURCES,
             root,
-            250,
         )
         for trial in trials
     ]

@@ -33,7 +33,7 @@ def board(layout: Layout) -> Iterator[Board]:
 
 
 def job(name: str) -> Job:
-    return Job(name, f"key of {name}", "images", "", (), (), Path(), 1)
+    return Job(name, f"key of {name}", "images", "", (), (), Path())
 
 
 def train(done: int, stage: str = "train") -> StageProgress:

@@ -31,7 +31,7 @@ class Told:
 
 
 def as_job(trial: Trial) -> Job:
-    return Job(trial.name, trial.key, trial.about, trial.needs, (), (), Path(), 1)
+    return Job(trial.name, trial.key, trial.about, trial.needs, (), (), Path())
 
 
 def planned(root: Path) -> tuple[Store, Trial]:

@@ -96,7 +96,7 @@ def test_costs_are_of_one_image_and_the_time_is_the_median() -> None:
     meter = Meter()
     meter.rows.update(network=40, head=320)
     meter.tokens, meter.flops, meter.steps = 600.0, 5e6, 70
-    costs = sampling_costs(meter, 16, [4, 4, 2], [4.0, 8.0, 30.0])
+    costs = sampling_costs(meter, 16, 10, [(4, 4.0), (4, 8.0), (2, 30.0)])
     assert costs["steps_taken"] == 7
     assert costs["nfe"] == 4
     assert costs["head_evaluations"] == 2

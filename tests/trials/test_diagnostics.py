@@ -13,8 +13,10 @@ import torch
 from mgbench.recipes.recipe import Recipe
 from mgbench.registry.loading import Registry, find, load
 from mgbench.registry.resolve import Assembly, assemble
-from mgbench.stages.sample import Model
-from mgbench.trials.diagnostics import CURVES, FILM, FILMED, FRAMES, MATCHED, NEAREST, nearest, trace_files
+from mgbench.stages.cost import Meter
+from mgbench.stages.film import FILMED, Film
+from mgbench.stages.sample import Model, sample_images
+from mgbench.trials.diagnostics import CURVES, FILM, FRAMES, MATCHED, NEAREST, film_files, nearest, nearest_file
 from tests import doubles
 from tests.doubles import TINY
 
@@ -40,7 +42,8 @@ def model(recipe: Recipe) -> tuple[Assembly, Model]:
 def written(recipe: Recipe, tmp_path: Path) -> dict[str, Any]:
     assembly, made = model(recipe)
     features = torch.randn(40, 5, generator=torch.Generator().manual_seed(0))
-    files = trace_files(made, recipe, features[:30], features, assembly.data.train[:40])
+    film = Film.join([batch.film for batch in sample_images(made, recipe, 40, 20, Meter()) if batch.film])
+    files = film_files(made, recipe, film) | nearest_file(features[:MATCHED], features, assembly.data.train[:40])
     found: dict[str, Any] = {}
     for name, writer in files.items():
         writer(tmp_path / name)

@@ -88,7 +88,9 @@ def run(
     (trial,) = plan_trials(rows if about == "images" else plan_tokenizers(rows, store))
     listed = tuple((row.method, row.assembly.recipe) for row in trial.rows)
     command, heard = "mgbench run --track x", tuple(trackers)
-    job = Job(trial.name, trial.key, trial.about, trial.needs, listed, (), root, 250, "s", command, heard)
+    job = Job(
+        trial.name, trial.key, trial.about, trial.needs, listed, (), root, study="s", command=command, trackers=heard
+    )
     events: list[Message] = []
     hooks = {name: tracker.hooks() for name, tracker in trackers.items()}
     with told(hooks, job, trial, store, CPU, events.append) as emit:
@@ -163,7 +165,7 @@ def trial(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Trial
 
 def pretend(root: Path, trial: Trial, trackers: dict[str, Heard], *emitted: Message) -> list[Message]:
     """What is emitted where a trial only says that it does something."""
-    job = Job(trial.name, trial.key, "images", "", (), (), root, 250, trackers=tuple(trackers))
+    job = Job(trial.name, trial.key, "images", "", (), (), root, trackers=tuple(trackers))
     events: list[Message] = []
     hooks = {name: tracker.hooks() for name, tracker in trackers.items()}
     with told(hooks, job, trial, Store(root), CPU, events.append) as emit:
@@ -274,7 +276,7 @@ def test_random_numbers_that_a_tracker_draws_are_its_own(
 
 def test_without_trackers_nothing_is_told_and_nothing_is_written(trial: Trial, tmp_path: Path) -> None:
     unasked = Heard()
-    job = Job(trial.name, trial.key, "images", "", (), (), tmp_path, 250)
+    job = Job(trial.name, trial.key, "images", "", (), (), tmp_path)
     with told({"mine": unasked.hooks()}, job, trial, Store(tmp_path), CPU, lambda event: None) as emit:
         emit(STEPS[0])
     assert unasked.said == []

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from mgbench.errors import Unwritable
-from mgbench.interfaces.engine import Message, StageProgress
+from mgbench.interfaces.engine import Message, Options, StageProgress
 from mgbench.interfaces.progress import Interrupted, Progress
 from mgbench.recipes.recipe import Recipe
 from mgbench.recipes.study import Study
@@ -46,7 +46,7 @@ def run(
     """Every trial of the recipes, one after the other; their records by method."""
     store = Store(root)
     for trial in trials(registry, store, **recipes):
-        run_trial(store, trial, CPU, progress or Progress(), batch)
+        run_trial(store, trial, CPU, progress or Progress(), Options(batch))
     rows = [Row(method, assemble(registry, recipe)) for method, recipe in recipes.items()]
     records = {row.method: store.record(row.key) for row in rows}
     return {method: record for method, record in records.items() if record is not None}
@@ -289,7 +289,7 @@ def test_a_full_disk_is_no_fault_of_the_recipe(
         raise Unwritable("cannot write films.npz: no space left on device; free some space")
 
     with monkeypatch.context() as patched:
-        patched.setattr("mgbench.trials.trial.traces", full)
+        patched.setattr("mgbench.trials.trial.film_files", full)
         record = run(registry, tmp_path, m=TINY)["m"]
     assert (record.status, record.tail) == ("interrupted", "")
     assert record.reason.startswith("cannot write films.npz: no space left")

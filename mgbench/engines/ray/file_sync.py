@@ -99,12 +99,15 @@ class Watch:
 
 
 def read_by(job: Job) -> list[Path]:
-    """The files in the results folder that a job may read: its tokenizer, how far its model is, its real images as seen."""
-    assembly, layout = assemble(_registry(job.sources), job.rows[0][1]), Layout(job.root)
+    """The files in the results folder that a job may read: tokenizer, model, checkpoint, drawn images and real ones as seen."""
+    registry, layout = _registry(job.sources), Layout(job.root)
+    assemblies = [assemble(registry, recipe) for _, recipe in job.rows]
+    assembly = assemblies[0]
     keys, data = assembly.keys, assembly.data.fingerprint
     folders = [layout.tokenizer(keys.tokenizer)]
     if job.about == "images":
         folders += [layout.model(keys.training), layout.run(keys.reconstruction)]
+        folders += [layout.images(other.keys.images) for other in assemblies]
     folders += [path.parent for path in layout.root.glob(f"references/*/{FACTS}") if _facts(path).get("data") == data]
     files = [path for folder in folders for path in sorted(folder.glob("*"))]
     whole = [path for path in files if not path.name.startswith(".") and not is_aside(path.name)]

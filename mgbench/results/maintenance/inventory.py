@@ -17,6 +17,8 @@ from mgbench.results.store import FACTS, RECORD
 
 T = TypeVar("T")
 UNITS = ("kB", "MB", "GB", "TB")
+# What a row names by its keys.
+TOKENIZER, IMAGES = "tokenizer", "images"
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,14 @@ def _readable(paths: Iterable[Path], load: Callable[[Path], T]) -> Iterator[tupl
 
 
 def referred(layout: Layout, rows: Iterable[Record], known: Collection[Record]) -> set[Path]:
-    """The models, tokenizers, references, logs and real images that rows refer to.
+    """The models, tokenizers, drawn images, references, logs and real images that rows refer to.
 
-    A row does not say which tokenizer it used: it is that of the row about the same tokenizer of the same data, looked for
-    among all that are `known`; where there is none, it may be any that no row is about.
+    A row written before schema 5 does not name its tokenizer: it is that of the row about the same tokenizer of the same data,
+    looked for among all that are `known`; where there is none, it may be any that no row is about.
     """
     tokenizers: dict[Any, set[str]] = {}
     for record in known:
-        if record.about == "tokenizer":
+        if record.about == TOKENIZER:
             tokenizers.setdefault(_tokenized(record), set()).add(record.training_key)
     named = set().union(*tokenizers.values())
     unnamed = {path.name for path in _children(layout.tokenizer("x").parent)} - named
@@ -76,9 +78,12 @@ def referred(layout: Layout, rows: Iterable[Record], known: Collection[Record]) 
     for record in rows:
         if record.status == "skipped":
             continue
-        own = {record.training_key} if record.about == "tokenizer" else tokenizers.get(_tokenized(record), unnamed)
+        named_by = {key for name, key in record.keys.items() if name == TOKENIZER}
+        of_others = {record.training_key} if record.about == TOKENIZER else tokenizers.get(_tokenized(record), unnamed)
+        own = named_by or of_others
         found |= {layout.tokenizer(key) for key in own} | {layout.log(key) for key in (*own, record.training_key)}
         found |= {layout.model(record.training_key), layout.real(record.data)}
+        found |= {layout.images(key) for name, key in record.keys.items() if name == IMAGES}
         found |= {folder for folder, data, extractor in references if _measured(record, data, extractor)}
     # A name with a slash or dots in it is none that we gave, and leads elsewhere.
     return {path for path in found if path.exists() and path.parent.parent == layout.root and path.name != ".."}
@@ -127,7 +132,8 @@ def unused(layout: Layout) -> Removal:
     """What no row refers to; a run that is going on refers to what it is about to record."""
     known = list(stored_records(layout).values())
     kept = referred(layout, known, known) | {layout.log(name) for name in stored_studies(layout)}
-    rooms = (layout.model("x"), layout.tokenizer("x"), layout.reference("x"), layout.log("x"), layout.real("x"))
+    stored = (layout.model, layout.tokenizer, layout.images, layout.reference, layout.log, layout.real)
+    rooms = [place("x") for place in stored]
     lying = {path for room in rooms for path in _children(room.parent)}
     return Removal((), (), tuple(sorted(lying - kept)))
 

@@ -74,7 +74,7 @@ def _stops(component: Any, root: Path) -> None:
 
 def _job(root: Path, name: str, *recipes: Recipe, needs: str = "") -> Job:
     rows = tuple((name, recipe) for recipe in recipes)
-    return Job(name, f"law-{name}", "images", needs, rows, (), root, 250)
+    return Job(name, f"law-{name}", "images", needs, rows, (), root)
 
 
 def _events(run: Run, jobs: Sequence[Job], note: Callable[[Event], None] = lambda event: None) -> list[Event]:

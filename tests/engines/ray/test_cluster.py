@@ -95,7 +95,7 @@ def opened(fake: Pretended, at_once: float = float("inf")) -> ClusterRun:
 
 def job(root: Path, name: str = "a", rows: int = 1, needs: str = "") -> Job:
     recipes = tuple((name, Recipe(seed=seed)) for seed in range(rows))
-    return Job(name, name, "images", needs, recipes, (), root, 1)
+    return Job(name, name, "images", needs, recipes, (), root)
 
 
 def ends(events: Sequence[Event]) -> dict[str, End]:

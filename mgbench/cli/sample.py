@@ -1,0 +1,101 @@
+"""`mgbench sample`: draw images from a trained model."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mgbench.cli import choices
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mgbench.stages.sample import Batch
+
+ARCHIVE = ".npz"
+
+
+def sample(
+    method: Annotated[str, typer.Argument(help="A method with finished rows, or the key of a row.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="A folder for PNG files, or a file that ends in .npz.")
+    ],
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many images to draw.")] = 64,
+    steps: Annotated[
+        int, typer.Option(min=0, help="Sampling steps (default: those of the row).", show_default=False)
+    ] = 0,
+    set_: choices.Set = None,
+    plugins: choices.Plugins = None,
+    results: choices.Results = Path("results"),
+    device: Annotated[str, typer.Option(help="auto, cpu, or one device such as cuda:1.")] = "auto",
+    batch: Annotated[int, typer.Option(min=1, help="Images drawn at once; the images do not depend on it.")] = 250,
+) -> None:
+    """Draw images from a model that 'mgbench run' trained, and write them as PNG files or as one .npz."""
+    import torch
+
+    from mgbench.engines.devices import slots
+    from mgbench.registry.loading import find, load
+    from mgbench.results.store import Store
+    from mgbench.trials.stored_model import find_model
+
+    changes = choices.changes(set_)
+    if steps:
+        changes["sampling_steps"] = steps
+    registry = load([find(name) for name in choices.listed(plugins)])
+    found = find_model(registry, Store(results), method, changes, torch.device(slots(device)[0]))
+    batches = _shown(found.images(count, batch), count)
+    if output.suffix == ARCHIVE:
+        _write_archive(output, batches)
+    else:
+        _write_pictures(output, batches, found.class_names)
+    taken = found.row.spelled["sampling_steps"]
+    typer.echo(f"{count} images of {found.row.method} at {taken} step{'s' * (taken != 1)}: {output}")
+
+
+def _shown(batches: "Iterator[Batch]", count: int) -> "Iterator[Batch]":
+    """The batches, with a bar in a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("drawing", total=count)
+        for batch in batches:
+            progress.advance(task, len(batch.images))
+            yield batch
+
+
+def _write_archive(path: Path, batches: "Iterable[Batch]") -> None:
+    import torch
+
+    from mgbench.results.files import write
+    from mgbench.trials.score import images_writer
+
+    drawn = list(batches)
+    images, labels = (torch.cat([getattr(batch, name) for batch in drawn]) for name in ("images", "labels"))
+    write(path, images_writer(images, labels.cpu()), "choose another file with -o")
+
+
+def _write_pictures(folder: Path, batches: "Iterable[Batch]", classes: tuple[str, ...]) -> None:
+    """PNG files 00000.png, 00001.png, …, in a folder for each class, as `mgbench evaluate` and `image_folder` read them."""
+    number = 0
+    for batch in batches:
+        for image, label in zip(batch.images, batch.labels.tolist(), strict=True):
+            place = folder / classes[label] if classes and label >= 0 else folder
+            _write_picture(place / f"{number:05}.png", image)
+            number += 1
+
+
+def _write_picture(path: Path, image: "Tensor") -> None:
+    """An image uint8 [C,H,W'] of one channel or three."""
+    import io
+
+    from PIL import Image
+
+    from mgbench.results.files import write_bytes
+
+    pixels: Any = image.permute(1, 2, 0).numpy()
+    content = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(content, "PNG")
+    write_bytes(path, content.getvalue(), "choose another folder with -o")

@@ -1,0 +1,95 @@
+"""Draw the images of a row, the ranks of a team in turns, with what they cost and a film of the first."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mgbench.interfaces.engine import Note
+from mgbench.interfaces.progress import Progress
+from mgbench.interfaces.ranks import Team
+from mgbench.results.environment import device_name, together
+from mgbench.stages.cost import Meter, forget_peak, peak_memory, sampling_costs
+from mgbench.stages.film import Film
+from mgbench.stages.memory import with_less
+from mgbench.stages.sample import Batch, Model, batches_of, sample_images
+from mgbench.trials.fit import Helper
+from mgbench.trials.plan import Row
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Images uint8 [M,C,H,W'] of a row, the costs of one, the devices that drew them, and the film of the first."""
+
+    images: Tensor
+    costs: Mapping[str, float]
+    devices: Mapping[str, Any]
+    film: Film
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A rank's share of the images of a row, at most `batch` at once."""
+
+    key: str
+    batch: int
+
+    def help(self, helper: Helper) -> None:
+        """Draw beside rank 0, until the end or until all stop."""
+        row = next(row for row in helper.trial.rows if row.key == self.key)
+        model = replace(helper.model, parts=row.assembly.parts)
+        _take_turns(row, model, helper.progress, self.batch, helper.team)
+
+
+@dataclass(frozen=True)
+class _Spent:
+    """The meter of a rank, the most memory that it held in bytes, and the name of its device."""
+
+    meter: Meter
+    peak: int
+    device: str
+
+
+def draw(row: Row, model: Model, progress: Progress, batch: int, team: Team) -> Drawn:
+    """All images of a row; where memory runs out, half as many at once.
+
+    Raises:
+        Interrupted: if the user asks to stop.
+        RankFailed: if another rank of the team could not do its share.
+    """
+    return with_less(
+        min(batch, row.assembly.samples),
+        lambda size: _draw(row, model, progress, size, team),
+        lambda size: progress.emit(Note(f"{row.method}: out of memory; drawing {size} images at once")),
+    )
+
+
+def _draw(row: Row, model: Model, progress: Progress, batch: int, team: Team) -> Drawn:
+    with team.on(Draw(row.key, batch)):
+        batches, spent = _take_turns(row, model, progress.of(team), batch, team)
+    meter = spent[0].meter
+    for other in spent[1:]:
+        meter.add(other.meter)
+    images = torch.cat([part.images for part in batches])
+    timed = [(len(part.images), part.seconds) for part in batches if part.warm or len(batches) == 1]
+    timed = timed or [(len(part.images), part.seconds) for part in batches[1:]]
+    costs = sampling_costs(meter, model.space.length, len(images), timed)
+    peak, devices = max(rank.peak for rank in spent), together([rank.device for rank in spent])
+    film = Film.join([part.film for part in batches if part.film])
+    return Drawn(images, {**costs, "peak_memory_bytes": float(peak)}, devices, film)
+
+
+def _take_turns(row: Row, model: Model, progress: Progress, batch: int, team: Team) -> tuple[list[Batch], list[_Spent]]:
+    """Every rank draws a batch in each turn, while there are any; rank 0 is given all of them, in their order."""
+    recipe, total, meter = row.assembly.recipe, row.assembly.samples, Meter()
+    steps = row.assembly.spelled["sampling_steps"]
+    drawn: list[Batch] = []
+    forget_peak(model.device)
+    progress("sample", 0, total, row.key, steps)
+    own = sample_images(model, recipe, total, batch, meter, team)
+    for _ in batches_of(total, batch)[:: team.size]:
+        drawn += [part for part in team.gather(next(own, None)) if part is not None]
+        progress("sample", sum(len(part.images) for part in drawn), total, row.key, steps)
+    return drawn, team.gather(_Spent(meter, peak_memory(model.device), device_name(model.device)))

@@ -1,0 +1,68 @@
+"""Images that were scored, kept so that a metric added later is taken of them and none is drawn again."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mgbench.results.files import Writer
+from mgbench.results.store import Store, listed
+from mgbench.trials.plan import Row
+from mgbench.trials.score import IMAGES, images_writer
+
+COSTS = "costs.json"
+
+
+@dataclass(frozen=True)
+class KeptImages:
+    """All images uint8 [M,C,H,W'] of a row, the costs of one and the devices that drew them, and files drawn of them."""
+
+    images: Tensor
+    costs: Mapping[str, float]
+    devices: Mapping[str, Any]
+    files: Mapping[str, Writer]
+
+
+def keep_images(store: Store, row: Row, kept: KeptImages, labels: Tensor, most: int | None) -> None:
+    """Keep the first `most` images (None: all) under the key of everything but the scores; 0 keeps none.
+
+    Raises:
+        Unwritable: if the folder cannot be written or the disk is full.
+    """
+    if most == 0:
+        return
+    facts = json.dumps({"costs": dict(kept.costs), "devices": dict(kept.devices)}, indent=1)
+    files = {
+        IMAGES: images_writer(kept.images[:most], labels[:most]),
+        COSTS: lambda path: path.write_bytes(facts.encode()),
+        **kept.files,
+    }
+    store.publish(store.layout.images(row.assembly.keys.images), files)
+
+
+def kept_images(store: Store, row: Row) -> KeptImages | None:
+    """The images of a row that were drawn before; None where not all of them were kept, or they are broken."""
+    folder = store.layout.images(row.assembly.keys.images)
+    if not store.complete(folder):
+        return None
+    with np.load(folder / IMAGES) as arrays:
+        images = torch.from_numpy(arrays["images"])
+    if len(images) < row.assembly.samples:
+        return None
+    facts = json.loads((folder / COSTS).read_text(encoding="utf-8"))
+    others = [name for name in listed(folder) if name not in (IMAGES, COSTS)]
+    return KeptImages(images, facts["costs"], facts["devices"], {name: _copy(folder / name) for name in others})
+
+
+def _copy(source: Path) -> Writer:
+    content = source.read_bytes()
+
+    def put(path: Path) -> None:
+        path.write_bytes(content)
+
+    return put

@@ -1,0 +1,91 @@
+"""`mgbench sample`: images of a trained model, as files that `mgbench evaluate` reads."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests import doubles
+from tests.cli.conftest import Command
+
+STUDY = (
+    "--plugins",
+    doubles.FILE,
+    "--methods",
+    "tiny",
+    "--set",
+    "train_steps=6",
+    "--set",
+    "samples=20",
+    "--set",
+    "sampling_steps=2",
+)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of a study of one model."""
+    folder = tmp_path_factory.mktemp("study")
+    command = [sys.executable, "-m", "mgbench", "run", *STUDY, "--devices", "cpu:1", "--quiet"]
+    subprocess.run(command, cwd=folder, check=True, timeout=240)
+    return folder / "results"
+
+
+@pytest.fixture
+def at(study: Path) -> tuple[str, ...]:
+    return ("--results", str(study), "--plugins", doubles.FILE)
+
+
+def row(study: Path) -> Path:
+    (found,) = (path for path in study.glob("runs/*") if len(list(path.glob("film.npz"))))
+    return found
+
+
+def test_an_archive_holds_the_images_that_were_scored(mgbench: Command, study: Path, at: tuple[str, ...]) -> None:
+    answer = mgbench("sample", "tiny", "-n", "20", "-o", "drawn.npz", *at)
+    assert (answer.code, answer.err) == (0, "")
+    assert "20 images of tiny at 2 steps: drawn.npz" in answer.out
+    drawn, scored = np.load("drawn.npz"), np.load(row(study) / "images.npz")
+    assert (drawn["labels"] == scored["labels"]).all()
+    assert np.abs(drawn["images"].astype(int) - scored["images"]).max() <= 1
+
+
+def test_pictures_lie_by_class_and_are_scored_as_they_are(mgbench: Command, study: Path, at: tuple[str, ...]) -> None:
+    assert mgbench("sample", row(study).name, "-n", "20", "-o", "pictures", *at).code == 0
+    files = sorted(Path("pictures").rglob("*.png"))
+    assert len(files) == 20
+    assert {path.parent.name for path in files} == set("0123456789")
+    assert Image.open(files[0]).size == (8, 8)
+    answer = mgbench("evaluate", "pictures", "--reference", "digits", "--json", *at[:2])
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out)["count"] == 20
+
+
+def test_other_steps_give_other_images(mgbench: Command, at: tuple[str, ...]) -> None:
+    mgbench("sample", "tiny", "-n", "4", "-o", "two.npz", *at)
+    mgbench("sample", "tiny", "-n", "4", "--steps", "1", "-o", "one.npz", *at)
+    mgbench("sample", "tiny", "-n", "4", "--set", "sampling_steps=1", "-o", "set.npz", *at)
+    one, two, told = (np.load(f"{name}.npz")["images"] for name in ("one", "two", "set"))
+    assert (one != two).any()
+    assert (one == told).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("tinny",), "no finished row of 'tinny'; did you mean 'tiny'?"),
+        (("tiny", "--set", "train_steps=9"), "train_steps decides the model"),
+        (("tiny", "--set", "sampler=nothing"), "nothing"),
+    ],
+)
+def test_what_cannot_be_drawn_is_a_sentence(
+    mgbench: Command, at: tuple[str, ...], arguments: tuple[str, ...], said: str
+) -> None:
+    answer = mgbench("sample", *arguments, "-o", "drawn.npz", *at)
+    assert answer.code == 2
+    assert said in answer.err
+    assert not Path("drawn.npz").exists()
