@@ -23,7 +23,7 @@ from mgbench.registry.resolve import assemble
 
 ROOT = Path(__file__).parents[2]
 HOMES = {"mgbench": ROOT / "mgbench", "mgbench_plugins": ROOT / "plugins"}
-LETTERS = {"tokenizer": "T", "training": "M", "run": "I", "reconstruction": "R"}
+LETTERS = {"tokenizer": "T", "training": "M", "images": "I", "run": "S", "reconstruction": "R"}
 
 
 @dataclass(frozen=True)

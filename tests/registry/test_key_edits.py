@@ -15,17 +15,17 @@ PAGE = Path(__file__).parents[2] / "docs" / "keys.md"
 EVERYTHING, NOTHING = "", "no method"
 # For each edit, the letters of the keys that must change, and of which methods: those whose recipe, spelled out, reads so.
 EXPECTED = {
-    "training loop": ("MI", EVERYTHING),
-    "optimizer": ("MI", EVERYTHING),
-    "EMA": ("MI", EVERYTHING),
-    "masking helper": ("MI", r"masking=(exact|truncnorm|beta)\b"),
-    "solver": ("I", r"solver=(ddpm|ddim|dpmpp_\w+|unipc)\b"),
-    "metric arithmetic": ("IR", r"metrics=.*\bfid\b"),
-    "image rounding": ("IR", r"tokenizer=(patch|kmeans|multiscale)\b"),
+    "training loop": ("MIS", EVERYTHING),
+    "optimizer": ("MIS", EVERYTHING),
+    "EMA": ("MIS", EVERYTHING),
+    "masking helper": ("MIS", r"masking=(exact|truncnorm|beta)\b"),
+    "solver": ("IS", r"solver=(ddpm|ddim|dpmpp_\w+|unipc)\b"),
+    "metric arithmetic": ("SR", r"metrics=.*\bfid\b"),
+    "image rounding": ("ISR", r"tokenizer=(patch|kmeans|multiscale)\b"),
     "a comment": ("", NOTHING),
     "an unused function": ("", NOTHING),
     "a file in another room": ("", NOTHING),
-    "sampling loop": ("I", r"process=masked\b"),
+    "sampling loop": ("IS", r"process=masked\b"),
 }
 
 
