@@ -39,6 +39,7 @@ class Meter:
         self.rows: Counter[str] = Counter()
         self.tokens = 0.0
         self.flops = 0.0
+        self.uncounted: tuple[str, ...] = ()
         self.steps = 0
 
     def add(self, other: "Meter") -> None:

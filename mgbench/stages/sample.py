@@ -112,3 +112,4 @@ def _counted(meter: Meter, images: int, counts: bool) -> Iterator[None]:
     with FlopCounter() as counter:
         yield
     meter.flops = float(counter.get_total_flops()) / images
+    meter.uncounted = tuple(sorted(counter.uncounted))

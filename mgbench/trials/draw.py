@@ -21,12 +21,16 @@ from mgbench.trials.plan import Row
 
 @dataclass(frozen=True)
 class Drawn:
-    """Images uint8 [M,C,H,W'] of a row, the costs of one, the devices that drew them, and the film of the first."""
+    """Images uint8 [M,C,H,W'] of a row, the costs of one, the devices that drew them, and the film of the first.
+
+    `warnings` say what is missing from the costs.
+    """
 
     images: Tensor
     costs: Mapping[str, float]
     devices: Mapping[str, Any]
     film: Film
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,13 @@ def _draw(row: Row, model: Model, progress: Progress, batch: int, team: Team) ->
     costs = sampling_costs(meter, model.space.length, len(images), timed)
     peak, devices = max(rank.peak for rank in spent), together([rank.device for rank in spent])
     film = Film.join([part.film for part in batches if part.film])
-    return Drawn(images, {**costs, "peak_memory_bytes": float(peak)}, devices, film)
+    return Drawn(images, {**costs, "peak_memory_bytes": float(peak)}, devices, film, _warnings(meter))
+
+
+def _warnings(meter: Meter) -> tuple[str, ...]:
+    if not meter.uncounted:
+        return ()
+    return (f"FLOPs per image leave out {', '.join(meter.uncounted)}, whose operations nothing here can count",)
 
 
 def _take_turns(row: Row, model: Model, progress: Progress, batch: int, team: Team) -> tuple[list[Batch], list[_Spent]]:

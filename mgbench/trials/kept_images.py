@@ -1,7 +1,7 @@
 """Images that were scored, kept so that a metric added later is taken of them and none is drawn again."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,16 @@ COSTS = "costs.json"
 
 @dataclass(frozen=True)
 class KeptImages:
-    """All images uint8 [M,C,H,W'] of a row, the costs of one and the devices that drew them, and files drawn of them."""
+    """All images uint8 [M,C,H,W'] of a row, the costs of one, the devices that drew them, and files drawn of them.
+
+    `warnings` say what is missing from the costs.
+    """
 
     images: Tensor
     costs: Mapping[str, float]
     devices: Mapping[str, Any]
     files: Mapping[str, Writer]
+    warnings: Sequence[str] = ()
 
 
 def keep_images(store: Store, row: Row, kept: KeptImages, labels: Tensor, most: int | None) -> None:
@@ -36,10 +40,11 @@ def keep_images(store: Store, row: Row, kept: KeptImages, labels: Tensor, most: 
     """
     if most == 0:
         return
-    facts = json.dumps({"costs": dict(kept.costs), "devices": dict(kept.devices)}, indent=1)
+    facts = {"costs": dict(kept.costs), "devices": dict(kept.devices), "warnings": list(kept.warnings)}
+    text = json.dumps(facts, indent=1)
     files = {
         IMAGES: images_writer(kept.images[:most], labels[:most]),
-        COSTS: lambda path: path.write_bytes(facts.encode()),
+        COSTS: lambda path: path.write_bytes(text.encode()),
         **kept.files,
     }
     store.publish(store.layout.images(row.assembly.keys.images), files)
@@ -56,7 +61,8 @@ def kept_images(store: Store, row: Row) -> KeptImages | None:
         return None
     facts = json.loads((folder / COSTS).read_text(encoding="utf-8"))
     others = [name for name in listed(folder) if name not in (IMAGES, COSTS)]
-    return KeptImages(images, facts["costs"], facts["devices"], {name: _copy(folder / name) for name in others})
+    files = {name: _copy(folder / name) for name in others}
+    return KeptImages(images, facts["costs"], facts["devices"], files, facts["warnings"])
 
 
 def _copy(source: Path) -> Writer:

@@ -126,14 +126,15 @@ def _record_images(
     if kept is None:
         drawn = draw(row, model, progress, options.batch, team)
         files = film_files(model, assembly.recipe, drawn.film)
-        kept = KeptImages(drawn.images, drawn.costs, drawn.devices, files)
+        kept = KeptImages(drawn.images, drawn.costs, drawn.devices, files, drawn.warnings)
         keep_images(store, row, kept, labels, options.keep_images)
     progress("judge", 0, 1, row.key)
     scored = score(store, row, kept.images, labels if model.classes else None, device)
     shown = {IMAGES: images_writer(kept.images[:SHOWN], labels[:SHOWN]), **kept.files, **_nearest(row, scored)}
     save_real(store, assembly.data)
     costs = {**kept.costs, **_costs(assembly.recipe.batch_size, model, fitted[1]), **model.bound.costs}
-    said = scored.said | {"scores": scored.said["scores"] | model.bound.scores}
+    scores, warnings = scored.said["scores"] | model.bound.scores, [*scored.said["warnings"], *kept.warnings]
+    said = {**scored.said, "scores": scores, "warnings": warnings}
     record = row.record("done", costs=costs, origin={**origin(row, device, started), **kept.devices}, **said)
     store.save_record(record, shown)
     progress.emit(RowEnded(row.key, "done"))

@@ -47,7 +47,7 @@ def keys_of(recipe: Recipe, found: dict[str, Answer], data: str = "data") -> Key
 
 
 def changed(one: Keys, other: Keys) -> tuple[bool, ...]:
-    """Whether the keys of the tokenizer, the model, the images and the scores changed, and of the images that only were reconstructed."""
+    """Whether each key of a recipe changed, in the order of `Keys`."""
     return tuple(getattr(one, item.name) != getattr(other, item.name) for item in fields(Keys))
 
 
