@@ -228,14 +228,17 @@ def seconds(text: str) -> float | None:
     return found
 
 
+_AMOUNTS: dict[str, int | None] = {"all": None, "none": 0}
+
+
 def most_images(text: str) -> int | None:
     """A number of images, such as 100, `all` (None) or `none` (0).
 
     Raises:
         UserError: if it is none of these.
     """
-    if text in ("all", "none"):
-        return None if text == "all" else 0
+    if text in _AMOUNTS:
+        return _AMOUNTS[text]
     if not text.isdecimal():
         raise UserError(f"{text!r} is no number of images; write for example 100, all or none")
     return int(text)
