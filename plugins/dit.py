@@ -19,16 +19,8 @@ from torch import Generator, Tensor, nn
 
 from mgbench.components.heads.noise_schedule import STEPS, Table, cosine_betas
 from mgbench.components.heads.solvers import Path, check_path
-from mgbench.components.networks.blocks import (
-    AdaptiveBlock,
-    AdaptiveExit,
-    LabelEmbedding,
-    check_heads,
-    close,
-    initialise,
-    positions,
-    time_features,
-)
+from mgbench.components.networks.blocks import check_heads
+from mgbench.components.networks.timed import TimedTransformer
 from mgbench.components.schedules.guidance_schedules import advise_label_drop
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
@@ -39,41 +31,11 @@ from mgbench.interfaces.sampling import Request, State, Step, guided
 from mgbench.recipes.recipe import Recipe
 from mgbench.recipes.spec import Count, Share
 
-FREQUENCIES = 32
-# Times in [0, 1] are embedded as this many.
-TICKS = 1000
-
-
-class DiT(nn.Module):
-    """Blocks over all tokens, conditioned on time and label by adaptive layer norm (adaLN-zero)."""
-
-    def __init__(self, options: "Denoising", space: TokenSpace, classes: int) -> None:
-        super().__init__()
-        width = options.width
-        self.embed = nn.Linear(space.dim, width)
-        self.positions = positions(space.length, width)
-        self.time = nn.Sequential(nn.Linear(2 * FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width))
-        self.label = LabelEmbedding(classes, width)
-        self.unlabelled = nn.Parameter(0.02 * torch.randn(width))
-        self.blocks = nn.ModuleList(AdaptiveBlock(width, options.heads) for _ in range(options.depth))
-        self.exit = AdaptiveExit(width, space.dim)
-        self.apply(initialise).apply(close)
-
-    def forward(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
-        """The noise or velocity [B,N,D] in x [B,N,D] at times t [B] (or [1], one for all) in [0, 1]; labels int64 [B]."""
-        time = self.time(time_features(TICKS * t, FREQUENCIES).to(x.dtype))
-        condition = nn.functional.silu(time + self.label(labels, self.unlabelled))
-        h = self.embed(x) + self.positions
-        for block in self.blocks:
-            h = block(h, condition)
-        out: Tensor = self.exit(h, condition)
-        return out
-
 
 class DenoisingModel(nn.Module):
     """All there is to train is the network."""
 
-    def __init__(self, network: DiT) -> None:
+    def __init__(self, network: TimedTransformer) -> None:
         super().__init__()
         self.network = network
 
@@ -124,7 +86,7 @@ class Denoising(ABC):
         return advise_label_drop(parts, self.label_drop)
 
     def build(self, parts: Parts, space: TokenSpace, classes: int) -> DenoisingModel:
-        return DenoisingModel(DiT(self, space, classes))
+        return DenoisingModel(TimedTransformer(space, classes, self.width, self.depth, self.heads))
 
     def loss(self, model: DenoisingModel, parts: Parts, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
         dropped = torch.rand(labels.shape, generator=generator, device=labels.device) < self.label_drop
@@ -149,7 +111,9 @@ class Denoising(ABC):
 class _Looks:
     """The guided prediction as solvers take it, for images as rows; `passed` are the x_t it was asked about, one a time."""
 
-    def __init__(self, network: DiT, parts: Parts, request: Request, shape: tuple[int, int, int], span: float) -> None:
+    def __init__(
+        self, network: TimedTransformer, parts: Parts, request: Request, shape: tuple[int, int, int], span: float
+    ) -> None:
         self.network, self.parts, self.request, self.shape, self.span = network, parts, request, shape, span
         self.passed: list[Tensor] = []
         self._last: float | None = None

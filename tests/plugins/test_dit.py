@@ -6,12 +6,13 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from diffusers import DDPMScheduler
-from mgbench_plugins.dit import DIT, Denoising, Diffusion, DiT, Flow, mgbench_recipes
+from mgbench_plugins.dit import DIT, Denoising, Diffusion, Flow, mgbench_recipes
 from mgbench_plugins.emigm import EMIGM
 from torch import Tensor, nn
 
 from mgbench.components.heads.noise_schedule import STEPS, Table, cosine_betas
 from mgbench.components.heads.solvers import DPMSolver
+from mgbench.components.networks.timed import TimedTransformer
 from mgbench.components.schedules.guidance_schedules import Constant, Interval, Unguided
 from mgbench.interfaces.components import Predict
 from mgbench.interfaces.data import TokenSpace
@@ -217,7 +218,7 @@ def test_nfe_is_what_the_solver_takes_and_twice_that_with_guidance(name: str, st
 
 def test_time_and_label_reach_every_block() -> None:
     torch.manual_seed(0)
-    module = DiT(Diffusion(16, 2, 2), SPACE, 3)
+    module = TimedTransformer(SPACE, 3, 16, 2, 2)
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.2)
     x, t, labels = torch.randn(2, 2, 2), torch.tensor([0.3, 0.3]), torch.tensor([0, 0])
@@ -233,7 +234,7 @@ def test_time_and_label_reach_every_block() -> None:
 
 
 def test_it_starts_by_predicting_nothing() -> None:
-    module = DiT(Flow(), SPACE, 3)
+    module = TimedTransformer(SPACE, 3, 64, 4, 4)
     assert not module(torch.randn(2, 2, 2), torch.rand(2), torch.tensor([0, -1])).any()
 
 
