@@ -1,6 +1,7 @@
 """Everything that decides one run."""
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal, get_type_hints
@@ -68,19 +69,48 @@ class Recipe:
     def change(self, **fields: Any) -> "Recipe":
         """The same recipe with some fields replaced.
 
+        A spec of the component that the recipe has keeps the options that it does not give: `head="diffusion(width=8)"` makes
+        `diffusion(depth=2, width=8)` of `diffusion(depth=2)`. A field `head.width`, or a mapping of options, changes options
+        alone.
+
         Raises:
             UserError: if there is no such field or the value does not fit it.
         """
-        for name in fields:
-            check_field(name)
         # The fields that stay were checked when this recipe was made.
         changed = object.__new__(Recipe)
-        vars(changed).update(vars(self) | {name: _checked_field(name, value) for name, value in fields.items()})
+        vars(changed).update(vars(self))
+        for name, value in flattened(fields):
+            field_name, *path = name.split(".")
+            check_field(field_name)
+            vars(changed)[field_name] = changed._changed(field_name, path, value)
         return changed
+
+    def _changed(self, name: str, path: list[str], value: Any) -> Any:
+        before = getattr(self, name)
+        if name not in KINDS:
+            if path:
+                raise UserError(f"{name} is no component, and has no option {'.'.join(path)!r}; set {name} itself")
+            return _checked_field(name, value)
+        if not path:
+            after = _checked_field(name, value)
+            return after if None in (before, after) else after.keeping(before)
+        before = before or KINDS[name].default
+        if before is None:
+            raise UserError(f"this recipe does not say which {name.replace('_', ' ')} it has; set {name} itself first")
+        return before.with_option(tuple(path), value)
 
     def spelled(self) -> dict[str, Any]:
         """Every field in plain values: specs as they are spelled."""
         return {name: plain(getattr(self, name)) for name in FIELDS}
+
+
+def flattened(fields: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Fields and values, those of nested mappings under names with dots: `{"head": {"width": 8}}` sets `head.width`."""
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            yield from flattened(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
 
 
 @cache

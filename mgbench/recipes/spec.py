@@ -45,9 +45,36 @@ class Spec:
 
     @cached_property
     def _spelled(self) -> str:
-        given = [_spell(value) for value in self.args]
-        given += [f"{name}={_spell(value)}" for name, value in self.options]
+        given = [spelled(value) for value in self.args]
+        given += [f"{name}={spelled(value)}" for name, value in self.options]
         return f"{self.name}({', '.join(given)})" if given else self.name
+
+    def keeping(self, other: "Spec") -> "Spec":
+        """This spec with the options of another one of the same component that it does not give itself.
+
+        Where one of the two gives options by their place and the other by name, which ones those are is known to the component
+        alone, and this spec stays as it is.
+        """
+        if self.name != other.name or (self.args and other.options) or (other.args and self.options):
+            return self
+        options = {**dict(other.options), **dict(self.options)}
+        return Spec(self.name, self.args + other.args[len(self.args) :], tuple(options.items()))
+
+    def with_option(self, path: tuple[str, ...], value: Any) -> "Spec":
+        """This spec with one option replaced; a longer path leads into components among the options.
+
+        Raises:
+            UserError: if options are given by their place, or the path leads into an option that is not given.
+        """
+        name, *rest = path
+        if self.args:
+            raise UserError(f"{self} gives options by their place; give them by name, so that {name} can be changed")
+        options = dict(self.options)
+        if rest:
+            if not isinstance(options.get(name), str | Spec):
+                raise UserError(f"{self} does not say which component {name} is; set {name} itself first")
+            value = Spec.parse(options[name]).with_option(tuple(rest), value)
+        return Spec(self.name, (), tuple({**options, name: value}.items()))
 
     @classmethod
     def parse(cls, text: "str | Spec") -> "Spec":
@@ -108,9 +135,10 @@ def parse_list(text: str) -> tuple[Value, ...]:
     return values[0] if len(values) == 1 and isinstance(values[0], tuple) else values
 
 
-def _spell(value: Value) -> str:
+def spelled(value: Value) -> str:
+    """A value as it is written in a spec."""
     if isinstance(value, tuple):
-        return f"[{', '.join(_spell(item) for item in value)}]"
+        return f"[{', '.join(spelled(item) for item in value)}]"
     if isinstance(value, str) and value.isidentifier() and not keyword.iskeyword(value) and value not in WORDS:
         return value
     return str(value) if isinstance(value, Spec) else repr(value)

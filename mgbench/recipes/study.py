@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mgbench.errors import UserError, suggestion
-from mgbench.recipes.recipe import FIELDS, Recipe, check_field
-from mgbench.recipes.spec import Index, checked
+from mgbench.recipes.kinds import KINDS
+from mgbench.recipes.recipe import FIELDS, Recipe, check_field, flattened
+from mgbench.recipes.spec import Index, Spec, checked, spelled
 
 DEFAULT_STEPS = (1, 2, 4, 8, 16, 32)
 _STEPS = "sampling_steps"
@@ -29,7 +30,8 @@ _FILE_KEYS: dict[str, Any] = {
 class Study:
     """Base recipes by method name, the values to vary by field, and the seeds.
 
-    `given` are the fields of each method that were set by who runs the study (a method that is not in it: all of them).
+    `given` are the fields of each method that were set by who runs the study (a method that is not in it: all of them), and
+    `notes` sentences on what a change left as it was.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Study:
     vary: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     seeds: tuple[int, ...] = ()
     given: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def expand(self) -> Iterator[tuple[str, Recipe]]:
         """Every (method, recipe) of the grid; seeds vary slowest, so that a stopped study has whole seeds.
@@ -47,7 +50,7 @@ class Study:
             UserError: if `vary` names no field or a value does not fit its field.
         """
         for name in self.vary:
-            check_field(name)
+            check_field(name.partition(".")[0])
         for seed, (method, base) in itertools.product(self.seeds or (None,), self.recipes.items()):
             seeded = base if seed is None else base.change(seed=seed)
             for values in itertools.product(*self.vary.values()):
@@ -94,8 +97,10 @@ class Outline:
                 raise UserError(f"{axis} is to be varied, but over no values; give some, or leave it out")
         if _STEPS not in vary and _STEPS not in self.changes:
             vary[_STEPS] = DEFAULT_STEPS
-        given = {method: frozenset({*self.changes, *vary, *self.own.get(method, ())}) for method in recipes}
-        return Study(_folder_name(self.name or "-".join(self.plugins) or "all"), recipes, vary, self.seeds, given)
+        set_here = {*self.changes, *vary}
+        given = {method: _fields({*set_here, *self.own.get(method, ())}) for method in recipes}
+        name = _folder_name(self.name or "-".join(self.plugins) or "all")
+        return Study(name, recipes, vary, self.seeds, given, tuple(_kept(chosen, self.changes)))
 
     def over(self, other: "Outline") -> "Outline":
         """This outline where it says something, and the other where it does not; fields and axes are joined."""
@@ -108,6 +113,36 @@ class Outline:
             {**{axis: values for axis, values in other.vary.items() if axis not in self.changes}, **self.vary},
             {**other.own, **self.own},
         )
+
+
+def _fields(names: Iterable[str]) -> frozenset[str]:
+    """The fields among names of fields and of options (`head.width`)."""
+    return frozenset(name.partition(".")[0] for name in names)
+
+
+def _kept(recipes: Mapping[str, Recipe], changes: Mapping[str, Any]) -> Iterator[str]:
+    """For each change that names the component a method has, what becomes of the options that the method gives."""
+    for name, value in changes.items():
+        if name not in KINDS or not isinstance(value, str | Spec):
+            continue
+        said: dict[str, list[str]] = {}
+        for method, recipe in recipes.items():
+            sentence = _left(Spec.parse(value), getattr(recipe, name))
+            if sentence:
+                said.setdefault(sentence, []).append(method)
+        for sentence, methods in said.items():
+            yield f"{name}={value} {sentence} of {', '.join(methods)}"
+
+
+def _left(after: Spec, before: Spec | None) -> str:
+    """What a change of a spec leaves of it, in words; nothing where it leaves nothing."""
+    if before is None or after.name != before.name:
+        return ""
+    if (after.args and before.options) or (before.args and after.options):
+        return f"gives other options by place than by name, and so drops those of {before}; name all to keep the rest,"
+    stays = [f"{name}={spelled(value)}" for name, value in before.options if name not in dict(after.options)]
+    stays += [spelled(value) for value in before.args[len(after.args) :]]
+    return f"keeps {', '.join(stays)}" if stays else ""
 
 
 def _folder_name(name: str) -> str:
@@ -169,15 +204,15 @@ def read_study(path: Path) -> Outline:
         tuple(content.get("plugins", ())),
         tuple(content.get("methods", ())),
         tuple(content.get("seeds", ())),
-        content.get("set", {}),
-        {axis: _listed(values) for axis, values in content.get("vary", {}).items()},
-        content.get("recipes", {}),
+        dict(flattened(content.get("set", {}))),
+        {axis: _listed(values) for axis, values in flattened(content.get("vary", {}))},
+        {name: dict(flattened(fields)) for name, fields in content.get("recipes", {}).items()},
     )
 
 
 def _check_keys(path: Path, text: str, table: str, keys: Iterable[str], known: Iterable[str]) -> None:
     for key in keys:
-        if key not in known:
+        if key.partition(".")[0] not in known:
             where = f"{path}, line {_line_of(key, table, text)}"
             what = f"[{table}] has no key" if table else "a study file has no key"
             raise UserError(f"{where}: {what} {key!r}; {suggestion(key, known)}")

@@ -105,18 +105,23 @@ class _Found:
         """The hash of the images, or nothing where they could not be loaded."""
         return "" if self.images is None else self.images.fingerprint
 
-    def attempt(self, work: Callable[[], T]) -> T | None:
-        """Do something that components may refuse or fail at; the first reason is kept."""
+    def attempt(self, work: Callable[[], T], of: str = "") -> T | None:
+        """Do something that components may refuse or fail at; the first reason is kept, with the kind that it is `of`."""
         try:
             return work()
         except Unfit as error:
             self.reason = self.reason or str(error)
         except UserError as error:
-            self.reason, self.refused = self.reason or str(error), self.refused or not self.reason
+            self._refuse(str(error))
         except (Exception, SystemExit) as error:
             makers = [offer.maker for bound in self.bounds.values() for offer in bound.offers]
-            self.reason, self.refused = self.reason or blame(error, makers), self.refused or not self.reason
+            at = f"{of}={self.bounds[of].spec}: " if of else ""
+            self._refuse(f"{at}{blame(error, makers)}")
         return None
+
+    def _refuse(self, reason: str) -> None:
+        self.refused = self.refused or not self.reason
+        self.reason = self.reason or reason
 
 
 _Stamps = tuple[tuple[Path, int], ...]
@@ -143,9 +148,9 @@ def _look_up(registry: Registry, recipe: Recipe) -> _Found:
     found.parts = Parts(labels=recipe.labels, metrics=judges, **components)
     dataset: Any = found.parts.dataset
     extractor: Any = found.parts.extractor
-    found.images = found.attempt(lambda: load_images(dataset))
+    found.images = found.attempt(lambda: load_images(dataset), "dataset")
     answers = {kind: _answer(found, bound) for kind, bound in found.bounds.items()}
-    weights = found.attempt(lambda: _extractor_id(extractor))
+    weights = found.attempt(lambda: _extractor_id(extractor), "extractor")
     answers["extractor"] = dataclasses.replace(
         answers["extractor"], content=f"{answers['extractor'].content}+{weights}"
     )
@@ -154,6 +159,7 @@ def _look_up(registry: Registry, recipe: Recipe) -> _Found:
         ", ".join(answer.spelling for answer in each), tuple(node for answer in each for node in answer.makers)
     )
     found.chosen = choices(answers)
+    found.attempt(lambda: _cut(found), "tokenizer")
     found.attempt(lambda: _check(recipe, found))
     return found
 
@@ -240,6 +246,11 @@ def _file_hash(path: Path, changed: int) -> str:
         return "none"
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+
+def _cut(found: _Found) -> None:
+    if found.images is not None and not found.reason:
+        token_space(found.parts, found.images)
 
 
 def _check(recipe: Recipe, found: _Found) -> None:

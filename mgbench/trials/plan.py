@@ -115,6 +115,7 @@ def plan_rows(registry: Registry, study: Study, store: Store, retry: bool = Fals
             parts that can be built.
     """
     rows: dict[str, Row] = {}
+    store.notes += study.notes
     for method, recipe in study.expand():
         assembly = assemble(registry, recipe, study.given.get(method, KINDS.keys()))
         standing = None if assembly.unfit else _standing(store, assembly.keys.run, retry)

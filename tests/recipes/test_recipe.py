@@ -196,3 +196,52 @@ def test_a_recipe_is_plain_values_once_spelled() -> None:
 def test_equal_recipes_are_equal_and_hashable() -> None:
     assert Recipe(sampler="a(x=1)") == Recipe(sampler="a(x = 1)")  # type: ignore[arg-type]
     assert len({Recipe(), Recipe(), Recipe(seed=1)}) == 2
+
+
+HEAD = Recipe.of(
+    head="diffusion(depth=2, noise_samples=2)", guidance_schedule="interval(low=0.1, high=0.5, inner=constant(scale=2))"
+)
+
+
+@pytest.mark.parametrize(
+    ("fields", "name", "said"),
+    [
+        ({"head": "diffusion(width=8)"}, "head", "diffusion(depth=2, noise_samples=2, width=8)"),
+        ({"head": "diffusion(depth=3)"}, "head", "diffusion(depth=3, noise_samples=2)"),
+        ({"head": "diffusion"}, "head", "diffusion(depth=2, noise_samples=2)"),
+        ({"head": "flow(width=8)"}, "head", "flow(width=8)"),
+        ({"head": None}, "head", "None"),
+        ({"head": "diffusion(8)"}, "head", "diffusion(8)"),
+        ({"head.width": 8}, "head", "diffusion(depth=2, noise_samples=2, width=8)"),
+        ({"head": {"width": 8, "depth": 1}}, "head", "diffusion(depth=1, noise_samples=2, width=8)"),
+        ({"network.width": 8}, "network", "mae(width=8)"),
+        (
+            {"guidance_schedule.inner.scale": 3.0},
+            "guidance_schedule",
+            "interval(low=0.1, high=0.5, inner=constant(scale=3.0))",
+        ),
+        ({"guidance_schedule.inner": Spec("linear")}, "guidance_schedule", "interval(low=0.1, high=0.5, inner=linear)"),
+    ],
+)
+def test_a_change_keeps_the_options_that_it_does_not_give(fields: dict[str, Any], name: str, said: str) -> None:
+    assert str(getattr(HEAD.change(**fields), name)) == said
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"guidance_schedule": "linear(2)", "guidance_schedule.scale": 0.2}, "give them by name"),
+        ({"heads.width": 8}, r"no field 'heads'; did you mean 'head'\?"),
+        ({"seed.width": 8}, "seed is no component, and has no option 'width'"),
+        ({"solver.steps": 8}, "does not say which solver it has; set solver itself first"),
+        ({"network.inner.width": 8}, "does not say which component inner is"),
+    ],
+)
+def test_an_option_that_cannot_be_changed_alone_is_refused(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        HEAD.change(**fields)
+
+
+def test_options_by_place_are_kept_by_place() -> None:
+    recipe = Recipe.of(guidance_schedule="interval(0.1, 0.5, constant(2))")
+    assert str(recipe.change(guidance_schedule="interval(0.2)").guidance_schedule) == "interval(0.2, 0.5, constant(2))"

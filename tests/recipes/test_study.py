@@ -184,7 +184,6 @@ def test_a_toml_error_is_told_with_its_line(tmp_path: Path) -> None:
         "seeds = [true]",
         "seeds = [1.5]",
         "[set]\nbatch_size = 1979-05-27",
-        "[set]\nsampler = {a = 1}",
         "[recipes.mine]\nbase = 3",
         '[recipes.mine]\nbase = ["a"]',
         '[recipes.mine]\nbase = "bb"',
@@ -224,3 +223,28 @@ def test_a_field_varied_on_the_command_line_goes_over_one_that_the_file_sets() -
     file = Outline(plugins=("two",), changes={"sampling_steps": 8})
     study = Outline(vary={"sampling_steps": (1, 2)}).over(file).study(OFFERED)
     assert [recipe.sampling_steps for _, recipe in study.expand()] == [1, 2]
+
+
+def test_options_are_changed_alone_on_the_command_line_and_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "grid.toml"
+    lines = ("[set]", "head.width = 8", '"network.depth" = 1', "[vary]", "head.depth = [1, 2]")
+    path.write_text("\n".join((*lines, "[recipes.mine]", 'base = "one"', "mask_schedule.rate = 3.0")))
+    offered = {"p": {"one": Recipe.of(head="diffusion(noise_samples=2)", mask_schedule="exp")}}
+    study = read_study(path).study(offered)
+    made = [recipe for _, recipe in study.expand() if recipe.sampling_steps == 1]
+    assert [str(recipe.head) for recipe in made] == [
+        f"diffusion(noise_samples=2, width=8, depth={depth})" for depth in (1, 2)
+    ]
+    assert {str(recipe.network) for recipe in made} == {"mae(depth=1)"}
+    assert {str(recipe.mask_schedule) for recipe in made} == {"exp(rate=3.0)"}
+    assert study.given["mine"] == {"head", "network", "mask_schedule", "sampling_steps", "base"}
+
+
+def test_a_study_says_which_options_a_change_leaves() -> None:
+    offered = {"p": {name: Recipe.of(head="diffusion(noise_samples=2, width=4)") for name in ("one", "two")}}
+    study = Outline(plugins=("p",), changes={"head": "diffusion(width=8)"}).study(offered)
+    assert study.notes == ("head=diffusion(width=8) keeps noise_samples=2 of one, two",)
+    (said,) = Outline(plugins=("p",), changes={"head": "diffusion(8)"}).study(offered).notes
+    assert "drops those of diffusion(noise_samples=2, width=4); name all to keep the rest, of one, two" in said
+    assert Outline(plugins=("p",), changes={"head": "diffusion(noise_samples=2, width=8)"}).study(offered).notes == ()
+    assert Outline(plugins=("p",), changes={"head": "flow(width=8)"}).study(offered).notes == ()
