@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 
 
 class Live:
-    """Shows events as they come; `rows` is how many rows the whole study has to compute."""
+    """Shows events as they come.
 
-    def __init__(self, rows: int) -> None:
+    `rows` is how many rows the whole study has to compute, and `names` are those of rows, by key (none: that of their trial).
+    """
+
+    def __init__(self, rows: int, names: Mapping[str, str] | None = None) -> None:
+        self._names = names or {}
         self._console = Console()
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
@@ -66,12 +70,12 @@ class Live:
         self._complain(event)
 
     def _stage(self, job: "Job", now: "StageProgress") -> None:
-        name, task = job.name, self._tasks.get(job.key)
+        name, task = self._names.get(now.row, job.name), self._tasks.get(job.key)
         if task is None:
             task = self._tasks[job.key] = self._progress.add_task(name, total=now.total, note="")
-        label = _label(now)
-        if self._stages.get(job.key) != label:
-            self._stages[job.key] = label
+        label = _label(now, len(job.rows))
+        if self._stages.get(job.key) != f"{name}: {label}":
+            self._stages[job.key] = f"{name}: {label}"
             self._progress.reset(task, total=now.total)
             if not self._console.is_terminal:
                 self.say(f"{name}: {label} ({self._done} of {self._total} rows done)")
@@ -90,8 +94,11 @@ class Live:
             self.say(said)
 
 
-def _label(now: "StageProgress") -> str:
-    return f"{now.stage} at {now.steps} steps" if now.steps else now.stage
+def _label(now: "StageProgress", rows: int) -> str:
+    """The stage, with its number of steps, or how many rows share it."""
+    if now.steps:
+        return f"{now.stage} at {now.steps} steps"
+    return f"{now.stage} for {rows} rows" if rows > 1 and not now.row else now.stage
 
 
 def _note(measured: Mapping[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""The name of a study that nobody named: one that takes nothing from another study."""
+"""Names: of a study that nobody named, which takes nothing from another, and of the rows of a trial."""
 
 import itertools
 import shlex
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mgbench.recipes.study import Study
     from mgbench.results.layout import Layout
-    from mgbench.trials.plan import Row
+    from mgbench.trials.plan import Row, Trial
 
 
 def settled(study: "Study", layout: "Layout", rows: "Iterable[Row]", given: bool) -> "tuple[Study, str]":
@@ -53,3 +53,31 @@ def _lost(layout: "Layout", name: str, keys: Collection[str]) -> int:
     if shlex.split(view.command)[2:] == sys.argv[2:]:
         return 0
     return sum(key not in keys for key, _ in view.rows)
+
+
+def row_names(trials: "Iterable[Trial]") -> dict[str, str]:
+    """What to call the rows of trials while they are computed, by key: method, seed, and what tells them apart."""
+    return {
+        row.key: f"{row.method}{_apart(trial, row)}"
+        for trial in trials
+        if trial.about == "images"
+        for row in trial.rows
+    }
+
+
+def _apart(trial: "Trial", row: "Row") -> str:
+    """The seed, and the fields by which rows of one method differ; steps are told apart from them."""
+    own = [other.spelled for other in trial.rows if other.method == row.method]
+    fields = [
+        name for name in row.spelled if name != "sampling_steps" and any(one[name] != own[0][name] for one in own)
+    ]
+    told = [f"seed {row.assembly.recipe.seed}", *(f"{name}={_typed(row, name)}" for name in fields)]
+    return f" ({', '.join(told)})"
+
+
+def _typed(row: "Row", name: str) -> str:
+    """A field as it was set, or as it is spelled out where it was not."""
+    from mgbench.recipes.recipe import plain
+
+    given = getattr(row.assembly.recipe, name)
+    return str(plain(given) if given is not None else row.spelled[name])

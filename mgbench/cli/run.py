@@ -171,10 +171,11 @@ def _engine(chosen: choices.Chosen, engine: str, address: str) -> "Engine":
 def _display(work: Work, quiet: bool, json: bool) -> "Display":
     from mgbench.cli.displays import JsonLines, Quiet
     from mgbench.cli.live import Live
+    from mgbench.cli.naming import row_names
 
     if json:
         return JsonLines()
-    return Quiet() if quiet else Live(sum(len(trial.rows) for trial in work.trials))
+    return Quiet() if quiet else Live(sum(len(trial.rows) for trial in work.trials), row_names(work.trials))
 
 
 def _command() -> str:

@@ -99,12 +99,13 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """Its methods and seed, or its tokenizer, for people."""
+        """Its methods (of many the first) and seed, or its tokenizer, for people."""
         assembly = self.rows[0].assembly
         if self.about != "images":
             return f"tokenizer {assembly.recipe.tokenizer or assembly.spelled[TOKENIZER]}"
-        methods = dict.fromkeys(row.method for row in self.rows)
-        return f"{' + '.join(methods)} (seed {assembly.recipe.seed})"
+        methods = list(dict.fromkeys(row.method for row in self.rows))
+        named = " + ".join(methods) if len(methods) < 3 else f"{methods[0]} and {len(methods) - 1} more"
+        return f"{named} (seed {assembly.recipe.seed})"
 
 
 def plan_rows(registry: Registry, study: Study, store: Store, retry: bool = False) -> list[Row]:

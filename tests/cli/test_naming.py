@@ -52,3 +52,22 @@ def test_a_study_that_grows_keeps_its_name(mgbench: Command, tmp_path: Path) -> 
     answer = mgbench("plan", *OPTIONS[:-1], "sampling_steps=1,2")
     assert (answer.code, answer.err) == (0, "")
     assert load_study(store.layout.study("doubles")).name == "doubles"
+
+
+def test_rows_are_told_by_what_tells_them_apart(tmp_path: Path) -> None:
+    from mgbench.cli.naming import row_names
+    from mgbench.recipes.study import Study
+    from mgbench.registry.loading import find, load
+    from mgbench.trials.plan import plan_rows, plan_trials
+
+    vary = {"time_grid": ("uniform", "cosine"), "sampling_steps": (2, 4)}
+    many = Study("s", {"one": doubles.TINY, "two": doubles.TINY.change(guidance_schedule="constant(2)")}, vary)
+    (trial,) = plan_trials(plan_rows(load([find(doubles.FILE)]), many, Store(tmp_path)))
+    assert trial.name == "one + two (seed 0)"
+    assert sorted(set(row_names([trial]).values())) == [
+        *("one (seed 0, time_grid=cosine)", "one (seed 0, time_grid=uniform)"),
+        *("two (seed 0, time_grid=cosine)", "two (seed 0, time_grid=uniform)"),
+    ]
+    five = Study("s", {f"m{number}": doubles.TINY.change(sampling_steps=number) for number in range(1, 6)})
+    (trial,) = plan_trials(plan_rows(load([find(doubles.FILE)]), five, Store(tmp_path)))
+    assert trial.name == "m1 and 4 more (seed 0)"
