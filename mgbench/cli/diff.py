@@ -12,14 +12,18 @@ if TYPE_CHECKING:
 
 
 def diff(
-    before: Annotated[str, typer.Argument(help="A study's name.", show_default=False)],
-    after: Annotated[str, typer.Argument(help="Another study's name.", show_default=False)],
+    before: Annotated[str, typer.Argument(help="A study, or a method.", show_default=False)],
+    after: Annotated[str, typer.Argument(help="Another one.", show_default=False)],
     results: choices.Results = Path("results"),
 ) -> None:
     """Show what changed from one study to another: recipes, and scores by paired differences."""
+    from mgbench.cli.recipes import diff_recipes, is_study
     from mgbench.cli.table import console, print_frame
     from mgbench.report import compare, read_results
 
+    if not (is_study(results, before) or is_study(results, after)):
+        diff_recipes(before, after)
+        return
     found = compare(read_results(results, before), read_results(results, after))
     typer.echo(f"{before} → {after}: {found.same} row{'s' if found.same != 1 else ''} in both")
     for said, methods in (("only in " + before, found.gone), ("only in " + after, found.new)):

@@ -55,21 +55,23 @@ def _spelling(name: str, maker: Any) -> str:
 
 
 def _print_json(registry: "Registry", kinds: dict[str, str], methods: bool) -> None:
-    import json
+    from mgbench.cli.as_json import print_json
 
     content: dict[str, Any] = {
         "kinds": kinds,
         "components": [
-            _component(kind, name, offer) for kind in kinds for name, offer in sorted(registry.names(kind).items())
+            component(kind, name, offer) for kind in kinds for name, offer in sorted(registry.names(kind).items())
         ],
     }
     if methods:
         found = [(plugin, *item) for plugin, recipes in registry.recipes.items() for item in recipes.items()]
         content["methods"] = [_method(registry, *item) for item in found]
-    typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
+    print_json(content)
 
 
-def _component(kind: str, name: str, offer: "Offer") -> dict[str, Any]:
+def component(kind: str, name: str, offer: "Offer") -> dict[str, Any]:
+    """What there is to know of a component, in plain values."""
+    from mgbench.cli.recipes import options
     from mgbench.interfaces.bibtex import papers
     from mgbench.registry.citations import source_of
 
@@ -80,23 +82,8 @@ def _component(kind: str, name: str, offer: "Offer") -> dict[str, Any]:
         "about": " ".join((offer.maker.__doc__ or "").split("\n\n")[0].split()),
         "papers": list(papers(source_of(offer.maker))),
         "known_as": list(getattr(offer.maker, "known_as", ())),
-        "options": _options(offer.maker),
+        "options": options(offer.maker),
     }
-
-
-def _options(maker: type) -> list[dict[str, Any]]:
-    """Every option with its type, and its default if it has one."""
-    from pydantic import TypeAdapter
-
-    from mgbench.recipes.spec import defaults, hints, part_kind
-
-    usual, found = defaults(maker), []
-    for name, hint in hints(maker).items():
-        inner = part_kind(hint)
-        kind = {"component": inner} if inner else TypeAdapter(hint).json_schema()
-        default = {"default": str(usual[name]) if inner else usual[name]} if name in usual else {}
-        found.append({"name": name, "type": kind, **default})
-    return found
 
 
 def _method(registry: "Registry", plugin: str, name: str, recipe: "Recipe") -> dict[str, Any]:

@@ -270,7 +270,9 @@ BAD = [
     (["list", "mask_scedule"], "no kind is called 'mask_scedule'; did you mean 'mask_schedule'?"),
     (["list", "--plugins", "nope"], "no plugin is called 'nope'"),
     (["show"], "results"),
-    (["show", "nope"], "no results in results"),
+    (["show", "nope"], "no study in results, no method and no component is called 'nope'"),
+    (["show", "emgim"], "did you mean 'emigm'?"),
+    (["diff", "emigm", "emgim"], "did you mean 'emigm'?"),
     (["report", "nowhere"], "nowhere"),
     (["show", "--results", "study.toml"], "study.toml"),
 ]

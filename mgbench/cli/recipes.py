@@ -1,0 +1,198 @@
+"""Recipes and components before anything runs: the fields of a method, differences of two, the options of a component."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mgbench.errors import UserError, suggestion
+
+if TYPE_CHECKING:
+    from mgbench.registry.registry import Offer, Registry
+
+_SIGNS = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
+_TYPES = {"number": "number", "integer": "whole number", "string": "text", "boolean": "true or false", "null": "none"}
+
+
+def is_study(results: Path, name: str) -> bool:
+    """Whether a study of this name is stored."""
+    from mgbench.results.layout import Layout
+
+    return Layout(results).study(name).is_file()
+
+
+def show_recipe(name: str, results: Path, as_json: bool = False) -> None:
+    """Print the recipe of a method, or what a component is and can be told.
+
+    Raises:
+        UserError: if neither is called so, with the nearest name, of a study as well.
+    """
+    registry = _loaded()
+    methods = _methods(registry)
+    offers = {kind: registry.names(kind)[name] for kind in registry_kinds() if name in registry.names(kind)}
+    if name not in methods and not offers:
+        studies = [path.stem for path in (results / "studies").glob("*.json")]
+        known = {*methods, *studies, *(other for kind in registry_kinds() for other in registry.names(kind))}
+        near = (
+            suggestion(name, known)
+            if "did you mean" in suggestion(name, known)
+            else "'mgbench list' shows what there is"
+        )
+        raise UserError(f"no study in {results}, no method and no component is called {name!r}; {near}")
+    if as_json:
+        _print_json(registry, name, methods, offers)
+        return
+    if name in methods:
+        _print_method(registry, name, *methods[name])
+    for kind, offer in offers.items():
+        _print_component(kind, name, offer)
+
+
+def diff_recipes(before: str, after: str, as_json: bool = False) -> None:
+    """Print the fields in which the recipes of two methods differ.
+
+    Raises:
+        UserError: if there is no method of that name.
+    """
+    registry = _loaded()
+    one, other = (_spelled(registry, _method(registry, name)) for name in (before, after))
+    differing = {field: (one[field], other[field]) for field in one if one[field] != other[field]}
+    if as_json:
+        from mgbench.cli.as_json import print_json
+
+        print_json({field: {before: values[0], after: values[1]} for field, values in differing.items()})
+        return
+    rows = [(field, *map(_text, values)) for field, values in differing.items()]
+    _table(f"{before} and {after}: {len(rows)} of {len(one)} fields differ", ("field", before, after), rows)
+
+
+def registry_kinds() -> tuple[str, ...]:
+    """Every kind whose components plugins offer, one of those that share their offers."""
+    from mgbench.registry.registry import HOOKS
+
+    first: dict[str, str] = {}
+    for kind, hook in HOOKS.items():
+        first.setdefault(hook, kind)
+    return tuple(first.values())
+
+
+def _loaded() -> "Registry":
+    from mgbench.registry.loading import load
+
+    return load()
+
+
+def _methods(registry: "Registry") -> dict[str, tuple[str, Any]]:
+    """The plugin and the recipe of every method."""
+    return {name: (plugin, recipe) for plugin, found in registry.recipes.items() for name, recipe in found.items()}
+
+
+def _method(registry: "Registry", name: str) -> Any:
+    methods = _methods(registry)
+    if name not in methods:
+        raise UserError(f"no method is called {name!r}; {suggestion(name, methods)}")
+    return methods[name][1]
+
+
+def _spelled(registry: "Registry", recipe: Any) -> dict[str, Any]:
+    """Every field spelled out, defaults of components among them; as the recipe has it where its data are not there."""
+    from mgbench.registry.resolve import assemble
+
+    try:
+        return assemble(registry, recipe).spelled
+    except UserError:
+        spelled: dict[str, Any] = recipe.spelled()
+        return spelled
+
+
+def _print_method(registry: "Registry", name: str, plugin: str, recipe: Any) -> None:
+    from mgbench.recipes.recipe import FIELDS, decides
+
+    usual = {field for field in FIELDS if getattr(recipe, field) == FIELDS[field].default}
+    rows = [
+        (field, _text(value), "" if field in usual else "set", decides(field))
+        for field, value in _spelled(registry, recipe).items()
+        if value is not None
+    ]
+    _table(f"method {name}, of the plugin {plugin}", ("field", "value", "by the recipe", "decides"), rows)
+
+
+def _print_component(kind: str, name: str, offer: "Offer") -> None:
+    import inspect
+
+    import typer
+
+    from mgbench.interfaces.bibtex import papers
+    from mgbench.registry.citations import source_of
+
+    typer.secho(f"{kind} {name}", bold=True, nl=False)
+    typer.echo(f"  of the plugin {offer.plugin}")
+    typer.echo(inspect.cleandoc(offer.maker.__doc__ or ""))
+    named = papers(source_of(offer.maker))
+    if named:
+        typer.echo(f"papers: {', '.join(f'arXiv:{paper}' for paper in named)}")
+    rows = [
+        (option["name"], in_words(option["type"]), _text(option["default"]) if "default" in option else "(needed)")
+        for option in options(offer.maker)
+    ]
+    if rows:
+        _table("", ("option", "takes", "default"), rows)
+
+
+def _print_json(
+    registry: "Registry", name: str, methods: Mapping[str, tuple[str, Any]], offers: Mapping[str, "Offer"]
+) -> None:
+    from mgbench.cli.as_json import print_json
+    from mgbench.cli.listing import component
+
+    found: dict[str, Any] = {"components": [component(kind, name, offer) for kind, offer in offers.items()]}
+    if name in methods:
+        plugin, recipe = methods[name]
+        found["method"] = {"name": name, "plugin": plugin, "recipe": _spelled(registry, recipe)}
+    print_json(found)
+
+
+def options(maker: type) -> list[dict[str, Any]]:
+    """Every option of a component with its type (JSON Schema, or the kind of a component), and its default if it has one."""
+    from pydantic import TypeAdapter
+
+    from mgbench.recipes.spec import defaults, hints, part_kind
+
+    usual, found = defaults(maker), []
+    for name, hint in hints(maker).items():
+        inner = part_kind(hint)
+        kind = {"component": inner} if inner else TypeAdapter(hint).json_schema()
+        default = {"default": str(usual[name]) if inner else usual[name]} if name in usual else {}
+        found.append({"name": name, "type": kind, **default})
+    return found
+
+
+def in_words(schema: Mapping[str, Any]) -> str:
+    """A type and its range as people read them: `number > 0`, `one of ceil, floor`."""
+    if "component" in schema:
+        return f"a {schema['component']}"
+    if "enum" in schema or "const" in schema:
+        return f"one of {', '.join(map(str, schema.get('enum', [schema.get('const')])))}"
+    if "anyOf" in schema:
+        return " or ".join(map(in_words, schema["anyOf"]))
+    if schema.get("type") == "array":
+        inner = schema.get("items") or (schema.get("prefixItems") or [{}])[0]
+        return f"a list of: {in_words(inner)}"
+    limits = [f"{sign} {schema[name]:g}" for name, sign in _SIGNS.items() if name in schema]
+    return " ".join([_TYPES.get(str(schema.get("type")), "anything"), " and ".join(limits)]).strip()
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else "–" if value is None else str(value)
+
+
+def _table(title: str, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    from rich.text import Text
+
+    from mgbench.cli.table import console, plain_table
+
+    table = plain_table(title)
+    for head in heads:
+        table.add_column(head, overflow="fold", no_wrap=head == heads[0])
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console().print(table)
