@@ -6,7 +6,7 @@ import typer
 
 if TYPE_CHECKING:
     from mgbench.recipes.recipe import Recipe
-    from mgbench.registry.registry import Offer, Registry
+    from mgbench.registry.registry import Registry
 
 
 def list_(
@@ -56,6 +56,7 @@ def _spelling(name: str, maker: Any) -> str:
 
 def _print_json(registry: "Registry", kinds: dict[str, str], methods: bool) -> None:
     from mgbench.cli.as_json import print_json
+    from mgbench.cli.recipes import component
 
     content: dict[str, Any] = {
         "kinds": kinds,
@@ -67,23 +68,6 @@ def _print_json(registry: "Registry", kinds: dict[str, str], methods: bool) -> N
         found = [(plugin, *item) for plugin, recipes in registry.recipes.items() for item in recipes.items()]
         content["methods"] = [_method(registry, *item) for item in found]
     print_json(content)
-
-
-def component(kind: str, name: str, offer: "Offer") -> dict[str, Any]:
-    """What there is to know of a component, in plain values."""
-    from mgbench.cli.recipes import options
-    from mgbench.interfaces.bibtex import papers
-    from mgbench.registry.citations import source_of
-
-    return {
-        "kind": kind,
-        "name": name,
-        "plugin": offer.plugin,
-        "about": " ".join((offer.maker.__doc__ or "").split("\n\n")[0].split()),
-        "papers": list(papers(source_of(offer.maker))),
-        "known_as": list(getattr(offer.maker, "known_as", ())),
-        "options": options(offer.maker),
-    }
 
 
 def _method(registry: "Registry", plugin: str, name: str, recipe: "Recipe") -> dict[str, Any]:

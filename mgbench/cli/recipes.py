@@ -142,13 +142,28 @@ def _print_json(
     registry: "Registry", name: str, methods: Mapping[str, tuple[str, Any]], offers: Mapping[str, "Offer"]
 ) -> None:
     from mgbench.cli.as_json import print_json
-    from mgbench.cli.listing import component
 
     found: dict[str, Any] = {"components": [component(kind, name, offer) for kind, offer in offers.items()]}
     if name in methods:
         plugin, recipe = methods[name]
         found["method"] = {"name": name, "plugin": plugin, "recipe": _spelled(registry, recipe)}
     print_json(found)
+
+
+def component(kind: str, name: str, offer: "Offer") -> dict[str, Any]:
+    """What there is to know of a component, in plain values."""
+    from mgbench.interfaces.bibtex import papers
+    from mgbench.registry.citations import source_of
+
+    return {
+        "kind": kind,
+        "name": name,
+        "plugin": offer.plugin,
+        "about": " ".join((offer.maker.__doc__ or "").split("\n\n")[0].split()),
+        "papers": list(papers(source_of(offer.maker))),
+        "known_as": list(getattr(offer.maker, "known_as", ())),
+        "options": options(offer.maker),
+    }
 
 
 def options(maker: type) -> list[dict[str, Any]]:

@@ -11,8 +11,8 @@ from mgbench.recipes.kinds import KINDS, Decides
 from mgbench.recipes.spec import Count, Index, NotNegative, Positive, Share, Spec, checked, parse_list
 
 
-def _setting(decides: Decides, default: Any) -> Any:
-    return field(default=default, metadata={"decides": decides})
+def _setting(decides: Decides, default: Any, about: str) -> Any:
+    return field(default=default, metadata={"decides": decides, "about": about})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,23 +39,32 @@ class Recipe:
     code_draw: Spec | None = None
     extractor: Spec | None = None
     metrics: tuple[Spec, ...] = field(
-        default=(Spec("fid"), Spec("kid"), Spec("accuracy")), metadata={"decides": "scores"}
+        default=(Spec("fid"), Spec("kid"), Spec("accuracy")),
+        metadata={"decides": "scores", "about": "what the images are scored by"},
     )
 
-    labels: bool = _setting("model", True)
-    train_steps: Count = _setting("model", 1000)
-    batch_size: Count = _setting("model", 64)
-    learning_rate: Positive = _setting("model", 1e-3)
-    warmup_steps: Index = _setting("model", 50)
-    lr_decay: Literal["constant", "cosine"] = _setting("model", "constant")
-    weight_decay: NotNegative = _setting("model", 0.02)
-    clip: Positive = _setting("model", 3.0)
-    ema: Share = _setting("model", 0.999)
-    precision: Literal["auto", "float32", "bfloat16"] = _setting("model", "auto")
-    seed: Index = _setting("model", 0)
-    sampling_steps: Count = _setting("images", 16)
-    balanced_labels: bool = _setting("images", True)
-    samples: Index = _setting("images", 0)
+    labels: bool = _setting("model", True, "whether the model is told the class")
+    train_steps: Count = _setting("model", 1000, "optimiser steps")
+    batch_size: Count = _setting("model", 64, "images of one step, on all devices of the trial together")
+    learning_rate: Positive = _setting("model", 1e-3, "highest learning rate of AdamW")
+    warmup_steps: Index = _setting("model", 50, "steps over which the learning rate rises from 0")
+    lr_decay: Literal["constant", "cosine"] = _setting(
+        "model", "constant", "the learning rate after that: constant, or a cosine down to 0 at the last step"
+    )
+    weight_decay: NotNegative = _setting("model", 0.02, "of AdamW")
+    clip: Positive = _setting("model", 3.0, "largest norm of the gradient; longer ones are scaled down")
+    ema: Share = _setting(
+        "model", 0.999, "share of the averaged weights that one step keeps; images are drawn with these"
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = _setting(
+        "model", "auto", "auto is bfloat16 on GPUs that have it, float32 elsewhere"
+    )
+    seed: Index = _setting("model", 0, "of weights, training and sampling")
+    sampling_steps: Count = _setting(
+        "images", 16, "steps in which an image is drawn; studies vary it over 1, 2, 4, 8, 16, 32 unless it is set"
+    )
+    balanced_labels: bool = _setting("images", True, "ask for every class equally often, not in random shares")
+    samples: Index = _setting("images", 0, "images to draw and score; 0 is as many as are held out")
 
     def __post_init__(self) -> None:
         for name in FIELDS:

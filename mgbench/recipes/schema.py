@@ -1,0 +1,56 @@
+"""The JSON Schema of study files, for editors that complete and check TOML."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter
+
+from mgbench.recipes.kinds import KINDS
+from mgbench.recipes.recipe import FIELDS, Recipe
+
+
+def study_schema(components: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The schema of a study file, given the names of components by kind, which editors then offer."""
+    fields = {name: _field(name, components) for name in FIELDS}
+    texts = {"type": "array", "items": {"type": "string"}}
+    tables = {"type": "object", "additionalProperties": False}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A study of mgbench",
+        **tables,
+        "properties": {
+            "name": {"type": "string", "description": "of the study and its report; the file's name, unless given"},
+            "plugins": {**texts, "description": "whose methods to run: installed plugins, files (.py) or modules"},
+            "methods": {**texts, "description": "only these methods of the plugins"},
+            "seeds": {
+                "type": "array",
+                "items": {"type": "integer", "minimum": 0},
+                "description": "everything once for each seed",
+            },
+            "set": {**tables, "properties": fields, "description": "fields of every recipe"},
+            "vary": {
+                **tables,
+                "properties": {name: {"type": "array", "items": item} for name, item in fields.items()},
+                "description": "every combination of these values",
+            },
+            "recipes": {
+                "type": "object",
+                "description": "methods of one's own",
+                "additionalProperties": {
+                    **tables,
+                    "properties": {"base": {"type": "string", "description": "a method to start from"}, **fields},
+                },
+            },
+        },
+    }
+
+
+def _field(name: str, components: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    if name in KINDS:
+        kind = KINDS[name]
+        known = list(components.get(kind.offered_as or name, ()))
+        return {"description": kind.question, "anyOf": [{"enum": known}, {"type": "string", "pattern": r"^\w+\(.*\)$"}]}
+    about = {"description": FIELDS[name].metadata["about"]}
+    if name == "metrics":
+        return {**about, "type": "array", "items": {"type": "string"}, "examples": [list(components.get("metric", ()))]}
+    return {**about, **TypeAdapter(get_type_hints(Recipe, include_extras=True)[name]).json_schema()}
