@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from mgbench.errors import UserError
 from mgbench.report import published
 from mgbench.report.frame import read_results
-from mgbench.report.published.data import GROUPS, read_published
+from mgbench.report.published.data import GROUPS, KNOWN, UNSTATED, read_published
 from mgbench.report.published.figure import SUPERSCRIPTS, published_figure
 from mgbench.report.published.labels import MARK, Wanted, place
 from mgbench.report.published.overlay import differences, overlay
@@ -30,10 +30,10 @@ def shipped(name):
 
 def test_every_row_is_whole_sourced_and_of_a_known_family():
     rows = shipped("published.csv")
-    assert len(rows) == 157
+    assert len(rows) == 206
     assert all(None not in row and row["source"] and row["model"] and row["series"] for row in rows)
     assert {row["family"] for row in rows} == set(GROUPS)
-    assert {row["guidance"] for row in rows} == {"yes", "no"}
+    assert {row["guidance"] for row in rows} == {*KNOWN, UNSTATED}
     assert all(1 < float(row["fid"]) < 40 for row in rows)
     assert sum(len(read_published(name).rows) for name in SETS) == len(rows)
 
@@ -48,8 +48,26 @@ def test_every_trap_is_used_and_every_remark_on_a_count_has_one():
 def test_known_numbers_are_there():
     rows = read_published("imagenet-256").rows.set_index("model")
     assert rows.loc["DiT-XL/2-G", ["nfe", "fid", "params_millions"]].tolist() == [500, 2.27, 675]
-    assert rows.loc["MAR-H", "fid"].tolist() == [1.55, 2.35]
+    assert rows.loc["MAR-H", ["nfe", "fid"]].to_numpy().tolist() == [[512, 1.55], [256, 2.35], [128, 1.59]]
+    assert rows.loc["iMF-XL", ["nfe", "fid"]].to_numpy().tolist() == [[1, 1.70], [2, 1.53]]
+    assert rows.loc["LazyMAR-H", "fid"] == 1.69
     assert read_published("imagenet-512").rows.set_index("model").loc["EDM2-XXL + autoguidance", "fid"] == 1.25
+
+
+def test_one_forward_is_drawn_and_statistics_of_their_own_are_marked():
+    drawn = read_published("imagenet-256").drawn
+    least = drawn[drawn["nfe"] == 1]
+    assert {"iMF", "pMF", "Drift", "BigGAN"} <= set(least["series"])
+    marked = {name: "own-statistics" in traps for name, traps in zip(least["series"], least["traps"], strict=True)}
+    assert marked == {name: name != "BigGAN" for name in marked}
+
+
+def test_what_no_source_calls_guided_or_unguided_is_in_no_panel():
+    data = read_published("imagenet-256")
+    unstated = data.rows[data.rows["guidance"] == UNSTATED]
+    assert {"BitDance", "MaskGIL", "Di[M]O"} == set(unstated["series"])
+    assert all("no-guidance" in traps for traps in unstated["traps"])
+    assert not set(unstated["series"]) & set(data.drawn["series"])
 
 
 def test_an_unknown_name_is_refused_with_the_nearest():

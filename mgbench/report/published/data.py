@@ -15,6 +15,8 @@ EXTRACTOR = "inception"
 SAMPLES = 50_000
 # The columns that the figure shows.
 FIGURE = ("nfe", "fid")
+# What the file says of guidance where a source says it, and what it says elsewhere.
+KNOWN, UNSTATED = ("yes", "no"), "unstated"
 # The families of the file, gathered into what one colour stands for.
 GROUPS = {
     "masked(continuous)": "masked, continuous",
@@ -26,8 +28,12 @@ GROUPS = {
     "diffusion(latent)+masked": "diffusion, latent",
     "diffusion(latent)+SSL": "diffusion, latent",
     "diffusion(pixel)": "diffusion, pixels",
-    "GAN": "GAN, consistency",
-    "consistency": "GAN, consistency",
+    "GAN": "GAN, few steps",
+    "consistency": "GAN, few steps",
+    "flow map(latent)": "GAN, few steps",
+    "flow map(pixel)": "GAN, few steps",
+    "drifting(latent)": "GAN, few steps",
+    "drifting(pixel)": "GAN, few steps",
 }
 
 
@@ -53,8 +59,8 @@ class Published:
 
     @property
     def drawn(self) -> pd.DataFrame:
-        """The rows that have both numbers of the figure."""
-        return self.rows.dropna(subset=["nfe", "fid"])
+        """The rows that have both numbers of the figure, and of which it is known whether they were guided."""
+        return self.rows[self.rows["guidance"].isin(KNOWN)].dropna(subset=["nfe", "fid"])
 
     def numbered(self) -> dict[str, int]:
         """The traps that concern the figure, numbered in the order in which it is read: guided first, by forwards."""

@@ -41,7 +41,7 @@ def write_published(name: str, output: Path) -> Path:
 
 def _context(published: Published) -> dict[str, Any]:
     wanted = replace(picture(published), draw=partial(_without_notes, published))
-    missing = published.rows[published.rows["nfe"].isna()]
+    missing = published.rows.drop(published.drawn.index)
     numbers = published.numbered()
     grid = _grid(published, numbers)
     return {
