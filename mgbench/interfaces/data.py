@@ -67,7 +67,8 @@ class Features:
     the values of a few channels at every place; and the labels asked for [M].
 
     `images` uint8 [M,3,H,W'] and the `extractor` they were seen through are for metrics that look for themselves. A
-    reference that others published has `statistics` (and perhaps `spatial_statistics`), and few rows or none.
+    reference that others published has `statistics` (and perhaps `spatial_statistics`), and few rows or none. A reference of
+    training images has `held_out`, what the extractor says of images that no model was trained on.
     """
 
     features: "Tensor"
@@ -78,6 +79,7 @@ class Features:
     extractor: "ExtractorModule | None" = None
     statistics: Statistics | None = None
     spatial_statistics: Statistics | None = None
+    held_out: "Features | None" = None
 
     def first(self, count: int) -> "Features":
         """Of the first so many images."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -76,8 +76,9 @@ def verdict_of(
 ) -> Verdict:
     """Judge images uint8 [M,C,H,W'] by their features; `drawn` says how their labels were chosen."""
     metrics, count = tuple(metrics), len(images)
-    found = judge(metrics, generated, reference.real, reference.suffix)
     held_out = reference.held_out
+    found = judge(metrics, generated, replace(reference.real, held_out=held_out), reference.suffix)
+    # Held-out images are not told of themselves: what compares with them has no floor.
     floors = judge(metrics, held_out.first(count), reference.real, reference.suffix).scores if held_out else {}
     size = "x".join(map(str, images.shape[2:]))
     protocol = f"{reference.name}/n{count}/{drawn}/uint8/{size}/{reference.extractor.id}"

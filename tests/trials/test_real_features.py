@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mgbench.components.datasets.embedded import Shapes
 from mgbench.components.metrics.distances import Accuracy, Fid, InceptionScore, Kid
+from mgbench.components.metrics.memorisation import Copied, Gap
 from mgbench.errors import Unfit
 from mgbench.interfaces.data import Features, ImageData
 from mgbench.results.store import Store
@@ -155,3 +156,16 @@ def test_a_metric_that_cannot_is_left_out_with_its_reason(tmp_path: Path) -> Non
     found = verdict((cannot, Fid()), reference(tmp_path), DATA.train[:60], None, CPU)
     assert set(found.scores) == {"fid[means]"}
     assert "cannot: its library is not installed" in found.warnings
+
+
+def test_generated_images_are_compared_with_held_out_ones_and_those_not_with_themselves(tmp_path: Path) -> None:
+    metrics = (Fid(), Copied(), Gap())
+    copies = verdict(metrics, reference(tmp_path), DATA.train[:32], None, CPU)
+    fresh = verdict(metrics, reference(tmp_path), Shapes(train=1, test=32, seed=1).load().test, None, CPU)
+    assert set(copies.scores) == {"fid[means]", "copied[means]", "gap[means]"}
+    assert set(copies.floors) == {"fid[means]"}
+    assert copies.scores["copied[means]"] == 1
+    assert copies.scores["gap[means]"] > fresh.scores["gap[means]"]
+    alone = verdict(metrics, dataclasses.replace(reference(tmp_path), held_out=None), DATA.train, None, CPU)
+    assert set(alone.scores) == {"fid[means]"}
+    assert [warning for warning in alone.warnings if "needs held-out images" in warning]

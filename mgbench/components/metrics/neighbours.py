@@ -50,7 +50,7 @@ class Prdc:
         near, wide = true_reach[:, self.k - 1], true_reach[:, self.density_k - 1]
         precise = balls = 0.0
         recalled, covered = torch.zeros(2, len(true), dtype=torch.bool)
-        for rows, distances in _distances(fake, true):
+        for rows, distances in distance_blocks(fake, true):
             # On the edge counts as inside for precision and recall, and not for the others, as their authors have it.
             precise += int((distances <= near).any(1).sum())
             balls += int((distances < wide).sum())
@@ -66,11 +66,13 @@ class Prdc:
 
 def _reaches(features: Tensor, most: int) -> Tensor:
     """The distances [M,most] of every image to its nearest neighbours, itself left out."""
-    nearest = [distances.topk(most + 1, largest=False).values[:, 1:] for _, distances in _distances(features, features)]
+    nearest = [
+        distances.topk(most + 1, largest=False).values[:, 1:] for _, distances in distance_blocks(features, features)
+    ]
     return torch.cat(nearest)
 
 
-def _distances(first: Tensor, second: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+def distance_blocks(first: Tensor, second: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Blocks of rows int64 [B] of the first set, and their distances [B,L] to the second; in blocks, to bound the memory."""
     # About the middle of one set, lest a mean far from 0 costs digits.
     middle = second.mean(0)

@@ -49,8 +49,9 @@ def seen(images: Tensor, labels: Tensor | None = None) -> Features:
 
 
 def metric(component: Any) -> None:
-    first, second = torch.randint(200, (2, 64, 3, 4, 4), dtype=torch.uint8, generator=seeded())
-    one, two = seen(first, torch.arange(64) % 3), seen(second + 50, torch.arange(64) % 3)
+    first, second, third = torch.randint(200, (3, 64, 3, 4, 4), dtype=torch.uint8, generator=seeded())
+    labels = torch.arange(64) % 3
+    one, two = (replace(seen(images, labels), held_out=seen(third, labels)) for images in (first, second + 50))
     kept = one.features.clone()
     for pair in ((one, one), (one, two)):
         said = component(*pair)

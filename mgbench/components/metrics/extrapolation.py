@@ -1,0 +1,42 @@
+"""Infinitely many images from few: a line through the distance of smaller sets over 1/N (Chong and Forsyth, arXiv:1911.07023)."""
+
+from collections.abc import Callable, Iterator
+from typing import Annotated
+
+import torch
+from annotated_types import Ge, Gt, Lt
+from torch import Tensor
+
+from mgbench.errors import UserError
+from mgbench.interfaces.randomness import Streams
+
+Points = Annotated[int, Ge(2)]
+Part = Annotated[float, Gt(0), Lt(1)]
+
+
+def at_infinity(
+    metric: str, features: Tensor, distance: Callable[[Tensor], float], points: int, smallest: float, seed: int
+) -> float:
+    """Where a distance of features float64 [M,F] would end: `points` sizes from `smallest` M to M; at each, all images in
+    random order are cut into as many sets as they fill, whose distances are averaged.
+
+    Raises:
+        UserError: with fewer images than make `points` sizes of two and more.
+    """
+    count = len(features)
+    sizes = torch.linspace(smallest * count, count, points).round().long().tolist()
+    if sizes[0] < 2 or len(set(sizes)) < points:
+        raise UserError(f"{metric}: {count} images do not make {points} sets of different sizes")
+    means = []
+    for size in sizes:
+        values = [distance(part) for part in _sets(metric, features, size, seed)]
+        means.append(sum(values) / len(values))
+    inverse = torch.tensor(sizes, dtype=torch.float64).reciprocal()
+    line = torch.stack([torch.ones_like(inverse), inverse], 1)
+    return float(torch.linalg.lstsq(line, torch.tensor(means, dtype=torch.float64)[:, None]).solution[0, 0])
+
+
+def _sets(metric: str, features: Tensor, size: int, seed: int) -> Iterator[Tensor]:
+    rng = Streams.root(seed, metric).fold(size).fold(torch.arange(len(features)))
+    order = rng.uniform(1)[:, 0].argsort()
+    return (features[rows] for rows in torch.split(order, size) if len(rows) == size)

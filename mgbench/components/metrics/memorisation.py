@@ -1,0 +1,111 @@
+"""Are the images new? What a distance to the training images cannot say, since copying them makes it perfect."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from annotated_types import Gt, Lt
+from torch import Tensor
+
+from mgbench.components.metrics.distances import both
+from mgbench.components.metrics.frechet import comparable, frechet_distance
+from mgbench.components.metrics.neighbours import distance_blocks
+from mgbench.errors import Unfit
+from mgbench.hookspecs import hookimpl
+from mgbench.interfaces.components import Metric
+from mgbench.interfaces.data import Features
+from mgbench.interfaces.randomness import Streams
+from mgbench.recipes.spec import Count, Index
+
+
+@dataclass(frozen=True)
+class Copied:
+    """The share of generated images that lie nearer to a training image than all but a `share` of held-out images do.
+
+    New images of the same kind are copied to just that share, 0.05 by default; what lies above it was learnt by heart.
+    The comparison of distances to training images with those of held-out ones is that of Meehan, Chaudhuri and Dasgupta
+    (arXiv:2004.05675).
+    """
+
+    share: Annotated[float, Gt(0), Lt(1)] = 0.05
+
+    def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
+        """`copied` of features [M,F] and [L,F] of training images, and those held out.
+
+        Raises:
+            Unfit: if there are no held-out images, or but statistics of the reference.
+            UserError: with fewer than 2 images in a set, features that are not finite, or of different extractors.
+        """
+        fake, true = both("copied", generated, reference)
+        held_out, _ = comparable(_held_out("copied", reference), true)
+        usual = torch.quantile(_nearest(held_out, true)[0], self.share)
+        return {"copied": float((_nearest(fake, true)[0] < usual).double().mean())}
+
+
+@dataclass(frozen=True)
+class AuthPct:
+    """The percentage of generated images that are authentic (Alaa et al., arXiv:2102.08921); higher is better.
+
+    One is authentic if its nearest training image has another training image nearer to it. Held-out images do not reach
+    100 either: read it beside its floor.
+    """
+
+    def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
+        """`authpct` of features [M,F] and [L,F].
+
+        Raises:
+            Unfit: if there are but statistics of the reference.
+            UserError: with fewer than 2 images in a set, features that are not finite, or of different extractors.
+        """
+        fake, true = both("authpct", generated, reference)
+        near, which = _nearest(fake, true)
+        among = torch.cat([block.topk(2, largest=False).values[:, 1] for _, block in distance_blocks(true, true)])
+        return {"authpct": 100 * float((among[which] < near).double().mean())}
+
+
+@dataclass(frozen=True)
+class Gap:
+    """FID to held-out images minus FID to as many training images; about 0 is best, and above 0 is learnt by heart.
+
+    Equal numbers, because FID is biased by them: the mean over `subsets` random choices of training images.
+    """
+
+    subsets: Count = 4
+    seed: Index = 0
+
+    def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
+        """`gap` of features [M,F] and [L,F] of training images, and those held out.
+
+        Raises:
+            Unfit: if there are no held-out images, or but statistics of the reference.
+            UserError: with fewer than 2 images in a set, features that are not finite, or of different extractors.
+        """
+        fake, true = both("gap", generated, reference)
+        held_out, _ = comparable(_held_out("gap", reference), true)
+        count = min(len(held_out), len(true))
+        trained = [frechet_distance(fake, true[rows[:count]]) for rows in self._orders(len(true))]
+        return {"gap": frechet_distance(fake, held_out[:count]) - sum(trained) / len(trained)}
+
+    def _orders(self, images: int) -> list[Tensor]:
+        streams = Streams.root(self.seed, "gap").fold(torch.arange(images))
+        return [streams.fold(subset).uniform(1)[:, 0].argsort() for subset in range(self.subsets)]
+
+
+def _held_out(metric: str, reference: Features) -> Tensor:
+    if reference.held_out is None:
+        raise Unfit(
+            f"{metric} needs held-out images of the reference, and there are none; name a data set that has some"
+        )
+    return reference.held_out.features
+
+
+def _nearest(features: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    """The distance float64 [M] of every image to the nearest of others, and which one that is, int64 [M]."""
+    found = [block.min(1) for _, block in distance_blocks(features, others)]
+    return torch.cat([least.values for least in found]), torch.cat([least.indices for least in found])
+
+
+@hookimpl
+def mgbench_metrics() -> Mapping[str, type[Metric]]:
+    return {"copied": Copied, "authpct": AuthPct, "gap": Gap}

@@ -1,0 +1,47 @@
+"""How many different images are there? Variety without a look at real ones."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from mgbench.components.metrics.frechet import at_least_two, finite
+from mgbench.hookspecs import hookimpl
+from mgbench.interfaces.components import Metric
+from mgbench.interfaces.data import Features
+
+
+@dataclass(frozen=True)
+class Vendi:
+    """The Vendi score: exp of the entropy of the eigenvalues of K/M, K the cosines of every two images' features
+    (Friedman and Dieng, arXiv:2210.02410); higher is more varied.
+
+    From 1, where all images are alike, to M or F, where no two share anything. It looks at no real image: read it beside
+    its floor, and beside a distance, since noise is varied too.
+    """
+
+    def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
+        """`vendi` of features [M,F].
+
+        Raises:
+            UserError: with fewer than 2 images, or features that are not finite.
+        """
+        features = finite(generated.features)
+        at_least_two(len(features))
+        return {"vendi": effective_number(normalize(features))}
+
+
+def effective_number(features: Tensor) -> float:
+    """The exponential of the entropy of the eigenvalues of X Xᵀ/M, of features float64 [M,F] of length 1."""
+    count, dim = features.shape
+    # X Xᵀ and XᵀX share their eigenvalues but for zeros, which add nothing.
+    small = features.T @ features if dim < count else features @ features.T
+    values = torch.linalg.eigvalsh(small / count).clamp(min=0)
+    return float(torch.special.entr(values).sum().exp())
+
+
+@hookimpl
+def mgbench_metrics() -> Mapping[str, type[Metric]]:
+    return {"vendi": Vendi}
