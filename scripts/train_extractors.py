@@ -2,6 +2,8 @@
 
     python scripts/train_extractors.py digits
     python scripts/train_extractors.py shapes
+    python scripts/train_extractors.py mnist
+    python scripts/train_extractors.py emoji
 
 Run it again only for a reason: new weights have a new id, and results judged by different weights cannot be compared.
 """
@@ -19,8 +21,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its name everywhere
 
 from mgbench.components.datasets.embedded import Digits, Shapes
+from mgbench.components.datasets.emoji import Emoji
+from mgbench.components.datasets.mnist import Mnist
 from mgbench.components.extractors import embedded as extractors
 from mgbench.components.extractors.embedded import FeatureNetwork
+from mgbench.interfaces.components import Dataset
 from mgbench.interfaces.data import ImageData
 
 WEIGHTS = Path(extractors.__file__).parent / "weights"
@@ -32,7 +37,7 @@ class Course:
     """What one extractor is trained on, and for how long."""
 
     extractor: str
-    dataset: Digits | Shapes
+    dataset: Dataset
     epochs: int
     dropout: float
     redraw: float  # how much drawing the image again counts next to naming its class
@@ -43,6 +48,9 @@ COURSES = {
     # Drawn images cost nothing: more of them than the data set has by default, and from a seed that nobody uses, so
     # that nothing trained or tested with the data set was seen by its judge. Their classes are easy, their colours not.
     "shapes": Course("shapes_cnn", Shapes(train=20_000, seed=1_000_003), epochs=12, dropout=0.0, redraw=5.0),
+    "mnist": Course("mnist_cnn", Mnist(), epochs=60, dropout=0.2, redraw=0.5),
+    # So few pictures, of kinds that people tell apart by knowing them: the features are to keep the picture above all.
+    "emoji": Course("emoji_cnn", Emoji(), epochs=80, dropout=0.3, redraw=2.0),
 }
 SEED = 0
 

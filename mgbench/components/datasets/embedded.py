@@ -9,6 +9,7 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor
 
+from mgbench.components.datasets.packed import held_out
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Dataset
 from mgbench.interfaces.data import ImageData
@@ -43,25 +44,15 @@ class Digits:
         digits = load_digits()
         images = torch.from_numpy(digits.images).mul(255 / 16).round().to(torch.uint8)[:, None]
         labels = torch.from_numpy(digits.target).to(torch.int64)
-        held_out = _held_out(labels)
+        test = held_out(labels, _HELD_OUT_PER_DIGIT, "digits")
         return ImageData(
-            train=images[~held_out],
-            train_labels=labels[~held_out],
-            test=images[held_out],
-            test_labels=labels[held_out],
+            train=images[~test],
+            train_labels=labels[~test],
+            test=images[test],
+            test_labels=labels[test],
             class_names=tuple(str(digit) for digit in range(10)),
             licence="UCI Optical Recognition of Handwritten Digits (CC BY 4.0), through scikit-learn (BSD-3-Clause)",
         )
-
-
-def _held_out(labels: Tensor) -> Tensor:
-    """The split, bool [M]: of each digit, the images that come first in one shuffled order, which no option changes."""
-    order = Streams.root(0, "digits/split").fold(torch.arange(len(labels))).uniform(1)[:, 0]
-    chosen = torch.zeros(len(labels), dtype=torch.bool)
-    for digit in range(10):
-        members = (labels == digit).nonzero()[:, 0]
-        chosen[members[order[members].argsort()][:_HELD_OUT_PER_DIGIT]] = True
-    return chosen
 
 
 @dataclass(frozen=True)

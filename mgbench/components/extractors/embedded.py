@@ -1,4 +1,4 @@
-"""What small images look like to a metric: two small networks whose weights come with mgbench.
+"""What small images look like to a metric: small networks whose weights come with mgbench, one for each embedded dataset.
 
 They play the part of Inception-v3 for images that are too small for it. `scripts/train_extractors.py` trained them,
 on no image that is held out, to name the class and to keep enough of the image to draw it again: a classifier may
@@ -53,7 +53,7 @@ class FeatureNetwork(nn.Module):
             nn.Conv2d(before, after, 3, stride=2 if layer else 1, padding=1)
             for layer, (before, after) in enumerate(pairwise(channels))
         )
-        cells = (shape.side >> (len(shape.widths) - 1)) ** 2
+        cells = (-(-shape.side // 2 ** (len(shape.widths) - 1))) ** 2
         self.project = nn.Linear(cells * shape.widths[-1], shape.features)
         self.classify = nn.Linear(shape.features, shape.classes)
 
@@ -118,15 +118,48 @@ class ShapesCnn:
         return _build("shapes_cnn")
 
 
+@dataclass(frozen=True)
+class MnistCnn:
+    """64 features of a 28x28 digit, and which digit it is: 98.5 % of the 1,000 held-out digits of `mnist` are named."""
+
+    def build(self) -> FeatureNetwork:
+        """The network in evaluation mode, on the CPU."""
+        return _build("mnist_cnn")
+
+
+@dataclass(frozen=True)
+class EmojiCnn:
+    """24 features of a colour picture of 32x32 pixels, and which group of emoji it is from: 63 % of the 256
+    held-out pictures of `emoji` are named, which is as far as 768 pictures teach it; chance is 12.5 %.
+    """
+
+    def build(self) -> FeatureNetwork:
+        """The network in evaluation mode, on the CPU."""
+        return _build("emoji_cnn")
+
+
 SHAPES: Mapping[str, Shape] = {
     "digits_cnn": Shape(channels=1, side=8, widths=(32, 64), features=48, classes=10),
     "shapes_cnn": Shape(channels=3, side=16, widths=(24, 32, 48), features=64, classes=8),
+    "mnist_cnn": Shape(channels=1, side=28, widths=(16, 24, 32, 48), features=64, classes=10),
+    "emoji_cnn": Shape(channels=3, side=32, widths=(24, 32, 32, 48), features=24, classes=8),
 }
 
 
 CLASSES: Mapping[str, tuple[str, ...]] = {
     "digits_cnn": tuple(str(digit) for digit in range(10)),
     "shapes_cnn": ("circle", "square", "triangle", "diamond", "cross", "ring", "star", "moon"),
+    "mnist_cnn": tuple(str(digit) for digit in range(10)),
+    "emoji_cnn": (
+        "Smileys & Emotion",
+        "People & Body",
+        "Animals & Nature",
+        "Food & Drink",
+        "Travel & Places",
+        "Objects",
+        "Symbols",
+        "Flags",
+    ),
 }
 
 
@@ -146,4 +179,4 @@ def _weights(name: str) -> bytes:
 
 @hookimpl
 def mgbench_extractors() -> Mapping[str, type[Extractor]]:
-    return {"digits_cnn": DigitsCnn, "shapes_cnn": ShapesCnn}
+    return {"digits_cnn": DigitsCnn, "shapes_cnn": ShapesCnn, "mnist_cnn": MnistCnn, "emoji_cnn": EmojiCnn}

@@ -4,13 +4,21 @@ import pytest
 import torch
 
 from mgbench.components.datasets.embedded import Digits, Shapes
+from mgbench.components.datasets.emoji import Emoji
+from mgbench.components.datasets.mnist import Mnist
 from mgbench.errors import UserError
 from mgbench.interfaces.components import Dataset
 from mgbench.interfaces.data import ImageData
 from mgbench.recipes.spec import checked, hints
 
 SMALL = Shapes(train=80, test=40)
-MAKERS = pytest.mark.parametrize("dataset", [Digits(), SMALL], ids=["digits", "shapes"])
+FINGERPRINTS = {
+    "digits": (Digits(), "8356ded803e0d595"),
+    "shapes": (SMALL, "82a38b1adf808aac"),
+    "mnist": (Mnist(), "9ef2ebec32db2fea"),
+    "emoji": (Emoji(), "dc7ff80220315860"),
+}
+MAKERS = pytest.mark.parametrize("dataset", [dataset for dataset, _ in FINGERPRINTS.values()], ids=FINGERPRINTS)
 
 
 def pixels(images: torch.Tensor) -> set[bytes]:
@@ -47,9 +55,7 @@ def test_no_image_is_both_trained_on_and_held_out(dataset: Dataset) -> None:
     assert not pixels(data.train) & pixels(data.test)
 
 
-@pytest.mark.parametrize(
-    ("dataset", "fingerprint"), [(Digits(), "8356ded803e0d595"), (SMALL, "82a38b1adf808aac")], ids=["digits", "shapes"]
-)
+@pytest.mark.parametrize(("dataset", "fingerprint"), FINGERPRINTS.values(), ids=FINGERPRINTS)
 def test_the_bytes_are_those_that_results_were_made_from(dataset: Dataset, fingerprint: str) -> None:
     assert dataset.load().fingerprint == fingerprint
 

@@ -7,20 +7,30 @@ import torch
 from safetensors import safe_open
 
 from mgbench.components.datasets.embedded import Digits, Shapes
+from mgbench.components.datasets.emoji import Emoji
+from mgbench.components.datasets.mnist import Mnist
 from mgbench.components.extractors import embedded as extractors
-from mgbench.components.extractors.embedded import SHAPES, DigitsCnn, FeatureNetwork, ShapesCnn
+from mgbench.components.extractors.embedded import SHAPES, FeatureNetwork, mgbench_extractors
 from mgbench.components.metrics.distances import Fid
+from mgbench.interfaces.components import Dataset
 from mgbench.interfaces.data import Features, ImageData
 from mgbench.stages.evaluate import IMAGES_PER_FEATURE
 
-MAKERS: dict[str, type[DigitsCnn] | type[ShapesCnn]] = {"digits_cnn": DigitsCnn, "shapes_cnn": ShapesCnn}
+MAKERS = dict(mgbench_extractors())
+# The share of held-out images whose class it names, at least.
+RECOGNISED = {"digits_cnn": 0.98, "shapes_cnn": 0.98, "mnist_cnn": 0.98, "emoji_cnn": 0.5}
 WEIGHTS = Path(extractors.__file__).parent / "weights"
 NAMES = pytest.mark.parametrize("name", MAKERS)
 
 
 @pytest.fixture(scope="module")
 def datasets() -> dict[str, ImageData]:
-    return {"digits_cnn": Digits().load(), "shapes_cnn": Shapes(train=64).load()}
+    return {
+        "digits_cnn": Digits().load(),
+        "shapes_cnn": Shapes(train=64).load(),
+        "mnist_cnn": Mnist().load(),
+        "emoji_cnn": Emoji().load(),
+    }
 
 
 def some_images(size: int, count: int = 64) -> torch.Tensor:
@@ -68,8 +78,9 @@ def test_weights_are_small_and_say_where_they_come_from(name: str, datasets: dic
     with safe_open(path, "pt") as file:
         facts = json.loads(file.metadata()["mgbench"])
     assert facts["command"].startswith("python scripts/train_extractors.py")
-    assert float(facts["held_out_accuracy"]) >= 0.98
-    if name == "digits_cnn":
+    assert float(facts["held_out_accuracy"]) >= RECOGNISED[name]
+    # Shapes are drawn anew for every number of them.
+    if name != "shapes_cnn":
         assert facts["fingerprint"] == datasets[name].fingerprint
 
 
@@ -93,7 +104,7 @@ def test_autocast_changes_nothing(name: str) -> None:
 @NAMES
 def test_held_out_images_are_recognised(name: str, datasets: dict[str, ImageData]) -> None:
     data = datasets[name]
-    assert accuracy(name, data.test, data.test_labels) >= 0.98
+    assert accuracy(name, data.test, data.test_labels) >= RECOGNISED[name]
 
 
 @pytest.mark.parametrize("size", [16, 24, 33, 64])
@@ -107,28 +118,37 @@ def test_its_logits_are_of_the_classes_of_its_data(name: str, datasets: dict[str
     assert MAKERS[name]().build().classes == datasets[name].class_names
 
 
-def test_held_out_digits_suffice_for_their_features(datasets: dict[str, ImageData]) -> None:
-    assert len(datasets["digits_cnn"].test) >= IMAGES_PER_FEATURE * SHAPES["digits_cnn"].features
+@NAMES
+def test_held_out_images_suffice_for_their_features(name: str, datasets: dict[str, ImageData]) -> None:
+    assert len(datasets[name].test) >= IMAGES_PER_FEATURE * SHAPES[name].features
 
 
-def test_held_out_digits_are_nearer_than_anything_spoilt(datasets: dict[str, ImageData]) -> None:
-    data = datasets["digits_cnn"]
+# 768 pictures leave a network less sure of new ones, and most emoji are as good in a mirror or a pixel aside.
+@pytest.mark.parametrize(
+    ("name", "times", "moved"), [("digits_cnn", 2, True), ("mnist_cnn", 2, True), ("emoji_cnn", 1.25, False)]
+)
+def test_held_out_images_are_nearer_than_anything_spoilt(
+    name: str, times: float, moved: bool, datasets: dict[str, ImageData]
+) -> None:
+    data = datasets[name]
     test, noise = data.test.double(), torch.randn(data.test.shape, generator=torch.Generator().manual_seed(0))
-    spoilt = [test + 30 * noise, test.flip(3), test.roll(1, 3), test * 0.9, test[:1].expand_as(test) + noise]
-    reference = judged("digits_cnn", data.train)
+    spoilt = [test + 30 * noise, test * 0.9, test[:1].expand_as(test) + noise]
+    spoilt += [test.flip(3), test.roll(1, 3)] if moved else []
+    reference = judged(name, data.train)
     floor, *distances = [
-        Fid()(judged("digits_cnn", images.round().clamp(0, 255).to(torch.uint8)), reference)["fid"]
+        Fid()(judged(name, images.round().clamp(0, 255).to(torch.uint8)), reference)["fid"]
         for images in (test, *spoilt)
     ]
-    assert floor * 2 < min(distances)
+    assert floor * times < min(distances)
 
 
-def test_a_distance_sees_the_loss_of_colour() -> None:
-    data = Shapes(train=1000, test=1000).load()
-    reference = judged("shapes_cnn", data.train)
-    floor = Fid()(judged("shapes_cnn", data.test), reference)["fid"]
+@pytest.mark.parametrize(("name", "dataset"), [("shapes_cnn", Shapes(train=1000, test=1000)), ("emoji_cnn", Emoji())])
+def test_a_distance_sees_the_loss_of_colour(name: str, dataset: Dataset) -> None:
+    data = dataset.load()
+    reference = judged(name, data.train)
+    floor = Fid()(judged(name, data.test), reference)["fid"]
     grey = data.test.double().mean(1, keepdim=True).round().to(torch.uint8)
-    assert Fid()(judged("shapes_cnn", grey), reference)["fid"] > 3 * floor
+    assert Fid()(judged(name, grey), reference)["fid"] > 3 * floor
 
 
 def test_standardising_keeps_the_logits() -> None:
