@@ -64,7 +64,8 @@ class Clip:
 class Dinov2:
     """The image features of DINOv2 (Oquab et al., arXiv:2304.07193), through torch-fidelity and the authors' hub.
 
-    The code and the weights are those that `torch.hub` has cached; with `download` it fetches them.
+    The code and the weights are those that `torch.hub` has cached; with `download` it fetches them. Published distances of
+    DINOv2's features are of ViT-L/14, `size=l` (Stein et al., arXiv:2306.04675); those of other sizes are other numbers.
     """
 
     size: Literal["s", "b", "l", "g"] = "s"
