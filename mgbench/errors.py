@@ -1,6 +1,6 @@
 """What can go wrong, by who can mend it: the user (`UserError`), nobody (`Unfit`), the training itself (`Diverged`)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 
@@ -14,6 +14,14 @@ class Unwritable(UserError):
 
 class Unfit(Exception):
     """Two components that cannot work together; the recipe becomes a `skipped` row with this sentence as its reason."""
+
+
+class Partly(Unfit):
+    """A metric that gives only some of its numbers, `scores`; the message says which others are left out, and why."""
+
+    def __init__(self, reason: str, scores: Mapping[str, float] | None = None) -> None:
+        super().__init__(reason)
+        self.scores = dict(scores or {})
 
 
 class Diverged(Exception):

@@ -52,6 +52,7 @@ class CleanFid:
         """
         if generated.images is None or reference.images is None or generated.extractor is None:
             raise Unfit("clean_fid resizes images itself, and the reference has none at hand; give its images")
+        self.check_counts(len(generated.images), len(reference.images))
         library = _library()
         resize = _resizer(library, self.mode, generated.extractor)
         fake, real = (_features(part.images, generated.extractor, resize) for part in (generated, reference))
@@ -62,6 +63,11 @@ class CleanFid:
                 distance = library.fid.kernel_distance(real, fake, self.kid_subsets, self.kid_subset_size)
             found[f"clean_kid{name}"] = float(distance)
         return found
+
+    def check_counts(self, generated: int, reference: int) -> None:
+        """Raise `Unfit` with fewer than 2 images in a set."""
+        if min(generated, reference) < 2:
+            raise Unfit(f"clean_fid needs at least 2 images in each set, and one has {min(generated, reference)}")
 
 
 def _library() -> Any:
@@ -108,8 +114,6 @@ def _resized(images: Tensor, resize: Callable[[Any], Any] | None) -> Tensor:
 
 
 def _fid(module: Any, fake: Any, real: Any) -> float:
-    if min(len(fake), len(real)) < 2:
-        raise Unfit("clean_fid needs at least 2 images in each set")
     moments = [number for part in (fake, real) for number in (part.mean(0), np.cov(part, rowvar=False))]
     try:
         with _matrix_root(module):

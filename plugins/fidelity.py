@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from mgbench.errors import Unfit
+from mgbench.errors import Partly, Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features
@@ -33,8 +33,8 @@ _NAMES = {
 class TorchFidelity:
     """Inception score, FID, KID, precision and recall as torch-fidelity computes them from the images.
 
-    The images go through the extractor once more, in its loop. The Inception score is left out where there are no logits,
-    and a subset of KID has at most as many images as the smaller set.
+    The images go through the extractor once more, in its loop. The Inception score is left out where there are no logits, a
+    number where there are too few images for it, and a subset of KID has at most as many images as the smaller set.
     """
 
     metrics: tuple[Measure, ...] = ("isc", "fid", "kid", "prc")
@@ -48,13 +48,47 @@ class TorchFidelity:
         """`torch_fidelity_fid` and the like, of images uint8 [M,3,H,W] and [L,3,H,W].
 
         Raises:
-            Unfit: if torch-fidelity is missing or broken, or the images are not at hand.
+            Unfit: if torch-fidelity is missing or broken, or the images are not at hand or too few for any number.
+            Partly: if they are too few for some of the numbers; it carries the others.
         """
         if generated.images is None or reference.images is None or generated.extractor is None:
             raise Unfit("torch_fidelity looks at images itself, and the reference has none at hand; give its images")
-        asked = [name for name in self.metrics if name != "isc" or generated.logits is not None]
-        if not asked:
+        fitting, reasons = self._fitting(len(generated.images), len(reference.images))
+        asked = [name for name in fitting if name != "isc" or generated.logits is not None]
+        if not asked and not reasons:
             raise Unfit("torch_fidelity: the Inception score needs class logits, and this extractor has none")
+        if not asked:
+            raise Unfit("; ".join(reasons))
+        found = self._asked(asked, generated, reference)
+        if reasons:
+            raise Partly("; ".join(reasons), found)
+        return found
+
+    def check_counts(self, generated: int, reference: int) -> None:
+        """Raise `Unfit` with too few images for any of the numbers, `Partly` with too few for some."""
+        fitting, reasons = self._fitting(generated, reference)
+        if reasons:
+            raise (Partly if fitting else Unfit)("; ".join(reasons))
+
+    def _fitting(self, generated: int, reference: int) -> tuple[list[Measure], list[str]]:
+        """The measures that so many images are enough for, and why the others are left out.
+
+        With fewer, torch-fidelity ends in an IndexError, gives NaN, or an Inception score that is 1 whatever the images.
+        """
+        both = min(generated, reference)
+        least: dict[Measure, tuple[int, int]] = {
+            "isc": (2 * self.isc_splits, generated),
+            "fid": (2, both),
+            "kid": (2, both),
+            "prc": (self.neighbours + 1, both),
+        }
+        few = [name for name in self.metrics if least[name][1] < least[name][0]]
+        reasons = [
+            f"torch_fidelity: {name} needs {least[name][0]} images, and there are {least[name][1]}" for name in few
+        ]
+        return [name for name in self.metrics if name not in few], reasons
+
+    def _asked(self, asked: list[Measure], generated: Any, reference: Any) -> dict[str, float]:
         library = _library()
         options: dict[str, Any] = {
             **dict.fromkeys(asked, True),

@@ -1,21 +1,23 @@
 """`mgbench evaluate`: score images that were made elsewhere."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from mgbench.cli import choices
 
 if TYPE_CHECKING:
-    from mgbench.stages.image_files import Pictures
-    from mgbench.trials.real_features import Verdict
+    from mgbench.stages.image_files import Floats
+    from mgbench.trials.external import Answer
 
 
 def evaluate(
     images: Annotated[
         Path,
-        typer.Argument(help="A folder of pictures, an .npz (arr_0 as ADM writes it, or our images.npz) or an .npy."),
+        typer.Argument(
+            help="A folder of pictures, an .npz (arr_0 as ADM writes it, our images.npz, or mu and sigma) or an .npy."
+        ),
     ],
     reference: Annotated[
         str,
@@ -29,6 +31,16 @@ def evaluate(
     metrics: Annotated[str, typer.Option(help="Which scores, separated by commas.")] = "fid,kid,accuracy",
     held_out: Annotated[
         Path | None, typer.Option(help="Further real images, for the floor, where the reference is a path.")
+    ] = None,
+    floats: Annotated[
+        str,
+        typer.Option(
+            help="How an array of floats becomes uint8: round (MAR, eMIGM), half_up (DiT) or cut (RAE, Halton)."
+        ),
+    ] = "",
+    statistics: Annotated[
+        Path | None,
+        typer.Option(help="Write mu, sigma (and mu_s, sigma_s with sfid), N and the protocol to this .npz."),
     ] = None,
     plugins: Annotated[str, typer.Option(help="Also what these plugin files or modules bring.")] = "",
     results: choices.Results = Path("results"),
@@ -45,12 +57,39 @@ def evaluate(
     registry = load([find(name.strip()) for name in plugins.split(",") if name.strip()])
     asked = tuple(Spec.parse(value) for value in parse_list(metrics))
     seen_by = Spec.parse(extractor) if extractor else None
-    question = evaluation.Question(images, reference, seen_by, asked, held_out)
-    pictures, verdict = evaluation.evaluate(registry, question, torch.device(_device(device)), results)
+    question = evaluation.Question(images, reference, seen_by, asked, held_out, _floats(floats))
+    answer = evaluation.evaluate(registry, question, torch.device(_device(device)), results)
+    if statistics is not None:
+        _write_statistics(statistics, answer)
     if json:
-        _print_json(images, pictures, verdict)
+        _print_json(images, answer)
     else:
-        _print(images, pictures, verdict)
+        _print(images, answer)
+
+
+def _floats(how: str) -> "Floats | None":
+    from typing import get_args
+
+    from mgbench.errors import UserError, suggestion
+    from mgbench.stages.image_files import Floats
+
+    if how and how not in get_args(Floats):
+        raise UserError(f"--floats cannot be {how!r}; {suggestion(how, get_args(Floats))}")
+    return cast("Floats", how) if how else None
+
+
+def _write_statistics(path: Path, answer: "Answer") -> None:
+    import numpy as np
+
+    from mgbench.errors import UserError
+
+    if not answer.statistics:
+        raise UserError("--statistics writes those that a metric is computed from; ask for fid, and for sfid as well")
+    try:
+        with path.open("wb") as file:
+            np.savez(file, **answer.statistics)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); give another --statistics") from None
 
 
 def _device(wanted: str) -> str:
@@ -59,18 +98,18 @@ def _device(wanted: str) -> str:
     return slots(wanted)[0]
 
 
-def _print_json(images: Path, pictures: "Pictures", verdict: "Verdict") -> None:
+def _print_json(images: Path, answer: "Answer") -> None:
     import json
 
-    said = {"images": str(images), "count": len(pictures.images), **vars(verdict)}
+    said = {"images": str(images), "count": answer.count, **vars(answer.verdict)}
     typer.echo(json.dumps(said, indent=1))
 
 
-def _print(images: Path, pictures: "Pictures", verdict: "Verdict") -> None:
+def _print(images: Path, answer: "Answer") -> None:
     from mgbench.report.measures import number, score_name
 
-    count, channels, height, width = pictures.images.shape
-    typer.secho(f"{images}: {count} images, {height}x{width}, {'grey' if channels == 1 else 'colour'}", bold=True)
+    verdict = answer.verdict
+    typer.secho(f"{images}: {_described(answer)}", bold=True)
     names = {name: score_name(name) for name in verdict.scores}
     room = max(map(len, names.values()), default=0)
     if verdict.floors:
@@ -81,3 +120,10 @@ def _print(images: Path, pictures: "Pictures", verdict: "Verdict") -> None:
     typer.secho(f"protocol: {verdict.protocol}", dim=True)
     for warning in verdict.warnings:
         typer.secho(f"mgbench: {warning}", err=True, fg="yellow")
+
+
+def _described(answer: "Answer") -> str:
+    if answer.shape is None:
+        return f"statistics of {answer.count or 'an unknown number of'} images"
+    channels, height, width = answer.shape
+    return f"{answer.count} images, {height}x{width}, {'grey' if channels == 1 else 'colour'}"

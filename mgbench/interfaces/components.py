@@ -216,4 +216,25 @@ class Metric(Protocol):
 
         Raises:
             Unfit: if what it needs is not there; the metric is then left out, with this reason.
+            Partly: if some of its numbers cannot be given; those that it carries are kept.
         """
+
+
+# What a metric has to know of a set of images: named tensors on the CPU, which can be stored and sent.
+MetricState = Mapping[str, "Tensor"]
+
+
+class MergeableMetric(Metric, Protocol):
+    """A metric that sees a set of images batch by batch, keeping a state instead of their features.
+
+    A state is never changed in place. `compute` takes states as they are and as `finish`, which is optional, returns them.
+    """
+
+    def update(self, state: MetricState | None, seen: Features) -> MetricState:
+        """The state with one more batch of images; without a state, that of the batch alone."""
+
+    def merge(self, one: MetricState, other: MetricState) -> MetricState:
+        """The state of two sets of images together."""
+
+    def compute(self, generated: MetricState, reference: MetricState) -> Mapping[str, float]:
+        """The same numbers as from all features at once, to rounding; raises as the metric itself."""

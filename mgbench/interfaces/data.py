@@ -27,7 +27,10 @@ class TokenSpace:
 
 @dataclass(frozen=True)
 class ImageData:
-    """Real images uint8 [M,C,H,W'] and their labels int64 [M] (None: no labels), for training and held out."""
+    """Real images uint8 [M,C,H,W'] and their labels int64 [M] (None: no labels), for training and held out.
+
+    `notes` are sentences on what was left out of the files, or shown otherwise than it lies there.
+    """
 
     train: "Tensor"
     train_labels: "Tensor | None"
@@ -35,6 +38,7 @@ class ImageData:
     test_labels: "Tensor | None"
     class_names: tuple[str, ...] = ()
     licence: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -55,10 +59,11 @@ class ImageData:
 
 @dataclass(frozen=True)
 class Statistics:
-    """The mean [F] and the covariance [F,F] of features, float64, that others took of more images than are at hand."""
+    """The mean [F] and the covariance [F,F] of features, float64, of `count` images that are not at hand (0: not known)."""
 
     mean: "Tensor"
     covariance: "Tensor"
+    count: int = 0
 
 
 @dataclass(frozen=True)

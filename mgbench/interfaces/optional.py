@@ -6,12 +6,22 @@ is the class that a plugin offers; other arguments are what it makes.
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
-    from mgbench.interfaces.components import HeadModule, Parts, Process, Sampler, Solver, Tokenizer
+    from mgbench.interfaces.components import (
+        HeadModule,
+        MergeableMetric,
+        Metric,
+        MetricState,
+        Parts,
+        Process,
+        Sampler,
+        Solver,
+        Tokenizer,
+    )
     from mgbench.interfaces.data import ExtractorModule, TokenSpace
     from mgbench.interfaces.modules import NetworkModule
     from mgbench.interfaces.sampling import Step
@@ -135,3 +145,42 @@ def native_side(extractor: "ExtractorModule") -> int | None:
     """`side`: images float in [0, 255] of this side are seen as they are, so that others may resize; None without it."""
     side: int | None = getattr(extractor, "side", None)
     return side
+
+
+def check_counts(metric: "Metric", generated: int, reference: int) -> None:
+    """`check_counts(generated, reference)`: whether so many images of each can be compared; without it, any can.
+
+    A `reference` of 0 images is one of which only statistics are at hand.
+
+    Raises:
+        Unfit: if they cannot.
+        Partly: if only some of the metric's numbers can be given.
+    """
+    refuse = getattr(metric, "check_counts", None)
+    if refuse is not None:
+        refuse(generated, reference)
+
+
+def mergeable(metric: "Metric") -> "MergeableMetric | None":
+    """`update`, `merge` and `compute`: a metric that needs a state of the images only; None for one that needs all features."""
+    has_all = all(hasattr(metric, name) for name in ("update", "merge", "compute"))
+    return cast("MergeableMetric", metric) if has_all else None
+
+
+def finished(metric: "MergeableMetric", state: "MetricState") -> "MetricState":
+    """`finish(state)`: the state of a whole set in the form that `compute` needs; the state itself without it."""
+    finish: Callable[[MetricState], MetricState] | None = getattr(metric, "finish", None)
+    return state if finish is None else finish(state)
+
+
+def needs_reference(metric: "Metric") -> bool:
+    """`needs_reference`: whether a metric looks at real images; it does without it. If not, its `compute` is given no state."""
+    return bool(getattr(metric, "needs_reference", True))
+
+
+def statistics(metric: "MergeableMetric", state: "MetricState") -> "MetricState":
+    """`statistics(state)`: what the field publishes of a set of images, by its usual names (`mu`, `sigma`, `mu_s`, …); none
+    without it.
+    """
+    known: Callable[[MetricState], MetricState] | None = getattr(metric, "statistics", None)
+    return {} if known is None else known(state)

@@ -77,7 +77,13 @@ TABLE = (
     Kind("solver", "how does the head go from noise to a value?", "images"),
     Kind("code_draw", "which codes may be drawn, and how boldly?", "images", Spec("softmax")),
     Kind("extractor", "what does an image look like to a metric?", "scores"),
-    Kind("metric", "how far are the images from the real ones?", "scores", in_recipe=False),
+    Kind(
+        "metric",
+        "how far are the images from the real ones?",
+        "scores",
+        later={"check_counts": "nothing", "statistics": "nothing"},
+        in_recipe=False,
+    ),
     Kind("engine", "where do trials run?", "nothing", in_recipe=False),
 )
 EVERY_KIND: dict[str, Kind] = {kind.name: kind for kind in TABLE}

@@ -22,7 +22,7 @@ STAGE_CODE: dict[Decides, tuple[str, ...]] = {
         "mgbench.stages.evaluate:extract",
         "mgbench.stages.evaluate:judge",
         "mgbench.stages.likelihood:held_out_bound",
-        "mgbench.trials.real_features:verdict",
+        "mgbench.trials.verdict:verdict",
         "mgbench.trials.real_features:reference_of",
     ),
 }
@@ -36,7 +36,7 @@ SILENT = (
     "mgbench.recipes",
     "mgbench.results",
     "mgbench.stages.evaluate:small_sample_warning",
-    "mgbench.trials.real_features:_warnings",
+    "mgbench.trials.verdict:_warnings",
 )
 # Training is measured, and would be the same without.
 UNMEASURED: dict[Decides, tuple[str, ...]] = {"tokens": ("mgbench.stages.cost",), "model": ("mgbench.stages.cost",)}

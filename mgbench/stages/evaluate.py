@@ -1,15 +1,18 @@
-"""Judge images: one pass through the extractor, then every metric on the same features."""
+"""Judge images: one pass through the extractor, then every metric on what it said."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from copy import copy
+from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mgbench.errors import Unfit
-from mgbench.interfaces.components import Metric
+from mgbench.errors import Partly, Unfit
+from mgbench.interfaces import optional
+from mgbench.interfaces.components import MergeableMetric, Metric, MetricState
 from mgbench.interfaces.data import Features
 
 BATCH = 256
@@ -28,29 +31,150 @@ def exact_arithmetic() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = before[1]
 
 
-@torch.no_grad()
 def extract(
     extractor: Any, images: Tensor, labels: Tensor | None, device: torch.device, batch: int = BATCH
 ) -> Features:
-    """Features, logits and spatial features float64 on the CPU of images uint8 [M,C,H,W'].
+    """Features, logits and spatial features float64 on the CPU of images uint8 [M,C,H,W'] with labels int64 [M].
 
     Grey images are shown in three equal channels.
     """
-    shown = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
-    with exact_arithmetic():
-        parts = [_kept(extractor(part.to(device))) for part in torch.split(shown, batch)]
-    joined = {name: _joined([part[name] for part in parts]) for name in ("features", "logits", "spatial")}
-    return Features(**joined, labels=labels, images=shown, extractor=extractor)
+    return _together(list(_batches(extractor, images, labels, device, batch)), images, labels, extractor)
 
 
-def _kept(said: Features) -> dict[str, Tensor | None]:
-    found = {"features": said.features, "logits": said.logits, "spatial": said.spatial}
-    return {name: None if numbers is None else numbers.cpu() for name, numbers in found.items()}
+@torch.no_grad()
+def _batches(
+    extractor: Any, images: Tensor, labels: Tensor | None, device: torch.device, batch: int
+) -> Iterator[Features]:
+    for rows in torch.split(torch.arange(len(images)), batch):
+        shown = _in_colour(images[rows])
+        with exact_arithmetic():
+            said = extractor(shown.to(device))
+        numbers = {name: _kept(getattr(said, name)) for name in _NUMBERS}
+        yield Features(**numbers, labels=None if labels is None else labels[rows], images=shown, extractor=extractor)
 
 
-def _joined(parts: list[Tensor | None]) -> Any:
-    numbers = [part for part in parts if part is not None]
-    return torch.cat(numbers).double() if numbers else None
+_NUMBERS = ("features", "logits", "spatial")
+
+
+def _in_colour(images: Tensor) -> Tensor:
+    return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
+
+
+def _kept(numbers: Tensor | None) -> Any:
+    return None if numbers is None else numbers.cpu().double()
+
+
+def _together(parts: list[Features], images: Tensor, labels: Tensor | None, extractor: Any) -> Features:
+    joined: dict[str, Any] = {}
+    for name in _NUMBERS:
+        found = [numbers for numbers in (getattr(part, name) for part in parts) if numbers is not None]
+        joined[name] = torch.cat(found) if found else None
+    return Features(**joined, labels=labels, images=_in_colour(images), extractor=extractor)
+
+
+class Seen:
+    """A set of images as metrics see it: the features of all of them, or only states of metrics that merge."""
+
+    def __init__(self, count: int, features: Features | None, opening: Tensor) -> None:
+        self.count = count
+        # The features [B,F] of the first images, which are kept in any case.
+        self.opening = opening
+        self._features = features
+        # Metrics of plugins need not be hashable; those that are equal share a state.
+        self._states: list[tuple[MergeableMetric, MetricState | Unfit]] = []
+
+    @classmethod
+    def of(cls, features: Features) -> "Seen":
+        """Images whose features are all at hand; 0 of them where there are only statistics."""
+        return cls(len(features.features), features, features.features[:BATCH])
+
+    @property
+    def features(self) -> Features:
+        """The features of all images.
+
+        Raises:
+            RuntimeError: if only states were kept, because no metric was said to need more.
+        """
+        if self._features is None:
+            raise RuntimeError("the features of these images were not kept")
+        return self._features
+
+    def beside(self, held_out: "Seen | None") -> "Seen":
+        """The same images with others held out beside them, for metrics that compare with both."""
+        found = copy(self)
+        found._features = replace(self.features, held_out=held_out.features if held_out else None)
+        return found
+
+    def keep(self, metric: MergeableMetric, state: MetricState | Unfit) -> None:
+        """Remember the state that a metric has of these images, or why it can have none."""
+        self._states.append((metric, state))
+
+    def knows(self, metric: MergeableMetric) -> bool:
+        """Whether the state of a metric is at hand."""
+        return any(known is metric or known == metric for known, _ in self._states)
+
+    def state(self, metric: MergeableMetric) -> MetricState:
+        """The finished state that a metric has of these images, computed once.
+
+        Raises:
+            Unfit: if the metric cannot have any.
+        """
+        if not self.knows(metric):
+            self.keep(metric, self._computed(metric))
+        found = next(found for known, found in self._states if known is metric or known == metric)
+        if isinstance(found, Unfit):
+            raise found
+        return found
+
+    def _computed(self, metric: MergeableMetric) -> MetricState | Unfit:
+        try:
+            return optional.finished(metric, metric.update(None, self.features))
+        except Unfit as reason:
+            return reason
+
+
+def look(
+    extractor: Any,
+    images: Tensor,
+    labels: Tensor | None,
+    device: torch.device,
+    metrics: Sequence[Metric],
+    batch: int = BATCH,
+) -> Seen:
+    """Images uint8 [M,C,H,W'] as these metrics see them; features are kept only if one of the metrics needs them all."""
+    found = [optional.mergeable(metric) for metric in metrics]
+    growing = [_Growing(metric) for metric in found if metric is not None]
+    keep, kept = len(growing) < len(metrics), []
+    opening: list[Tensor] = []
+    for part in _batches(extractor, images, labels, device, batch):
+        for state in growing:
+            state.update(part)
+        kept += [part] * keep
+        opening += [part.features] * (sum(map(len, opening)) < BATCH)
+    seen = Seen(len(images), _together(kept, images, labels, extractor) if keep else None, torch.cat(opening)[:BATCH])
+    for state in growing:
+        seen.keep(state.metric, state.found)
+    return seen
+
+
+class _Growing:
+    """The state of a metric while batches arrive."""
+
+    def __init__(self, metric: MergeableMetric) -> None:
+        self.metric = metric
+        self._state: MetricState | Unfit | None = None
+
+    def update(self, part: Features) -> None:
+        if isinstance(self._state, Unfit):
+            return
+        try:
+            self._state = self.metric.update(self._state, part)
+        except Unfit as reason:
+            self._state = reason
+
+    @property
+    def found(self) -> MetricState | Unfit:
+        return Unfit("there are no images") if self._state is None else self._state
 
 
 # Below this many images a feature, the bias of a Fréchet distance is of the size of the differences people look for.
@@ -65,19 +189,40 @@ class Judgement:
     left_out: tuple[str, ...] = ()
 
 
-def judge(metrics: Iterable[Metric], generated: Features, reference: Features, extractor: str) -> Judgement:
-    """Every metric's numbers, each named with the extractor it saw through, `fid[digits_cnn]`, unless that is no name."""
+def judge(metrics: Iterable[Metric], generated: Seen, reference: Seen, extractor: str) -> Judgement:
+    """Every metric's numbers, each named with the extractor it saw through, `fid[digits_cnn]`, unless that is no name.
+
+    What does not fit, and a number that is none, is left out with its reason.
+    """
     scores: dict[str, float] = {}
     left_out: list[str] = []
     for metric in metrics:
-        try:
-            with exact_arithmetic():
-                said = metric(generated, reference)
-        except Unfit as reason:
-            left_out.append(str(reason))
-            continue
-        scores |= {f"{name}[{extractor}]" if extractor else name: float(value) for name, value in said.items()}
+        said, reasons = _numbers(metric, generated, reference)
+        wrong = [name for name, value in said.items() if not isfinite(value)]
+        left_out += [*reasons, *(f"{name} is left out, as it came to {said[name]}" for name in wrong)]
+        good = {name: float(value) for name, value in said.items() if name not in wrong}
+        scores |= {f"{name}[{extractor}]" if extractor else name: value for name, value in good.items()}
     return Judgement(scores, tuple(left_out))
+
+
+def _numbers(metric: Metric, generated: Seen, reference: Seen) -> tuple[dict[str, float], list[str]]:
+    try:
+        with suppress(Partly), exact_arithmetic():
+            optional.check_counts(metric, generated.count, reference.count)
+        return dict(_compared(metric, generated, reference)), []
+    except Partly as reason:
+        return reason.scores, [str(reason)]
+    except Unfit as reason:
+        return {}, [str(reason)]
+
+
+def _compared(metric: Metric, generated: Seen, reference: Seen) -> Any:
+    merging = optional.mergeable(metric)
+    with exact_arithmetic():
+        if merging is None:
+            return metric(generated.features, reference.features)
+        real = reference.state(merging) if optional.needs_reference(metric) else {}
+        return merging.compute(generated.state(merging), real)
 
 
 def small_sample_warning(count: int, dim: int) -> str | None:

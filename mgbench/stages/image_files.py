@@ -1,63 +1,86 @@
 """Images made elsewhere: folders of pictures, NumPy arrays, and the statistics that others publish of theirs."""
 
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from mgbench.errors import UserError
 from mgbench.interfaces.data import Statistics
+from mgbench.stages.picture_folders import Pictures, read_folder
 
-LOSSLESS = (".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff")
-LOSSY = (".jpg", ".jpeg", ".webp")
-_ROUND = "round them to 0 … 255 and write them as uint8"
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Images uint8 [M,C,H,W] with C 1 or 3, their labels int64 [M] if they have any, and by which names; and what to note."""
-
-    images: Tensor
-    labels: Tensor | None = None
-    class_names: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+# How floats become uint8: to the nearest level; to the nearest, halves up; or cut down to a whole number.
+Floats = Literal["round", "half_up", "cut"]
+_ROUND = "round them to 0 … 255 and write them as uint8, or say how they become so with --floats"
+# Beyond what rounding to float32 does to the statistics of fewer images than features.
+_ASYMMETRY, _NEGATIVE = 1e-4, 1e-3
 
 
-def read_images(path: Path) -> Pictures:
+def read_images(path: Path, floats: Floats | None = None) -> Pictures:
     """The images of a folder, an `.npz` or an `.npy`.
 
-    Of a folder, all pictures in it and below; where each lies in a folder of its own class, that is its label. Of an
-    `.npz`, `arr_0` [M,H,W,C] and perhaps `arr_1`, as ADM writes them, or `images` [M,C,H,W] and `labels`, as we do.
+    Of a folder, all pictures in it and below (`read_folder`). Of an `.npz`, `arr_0` [M,H,W,C] and perhaps `arr_1`, as ADM
+    writes them, or `images` [M,C,H,W] and `labels`, as we do. Floats in [0, 1] or [-1, 1] become uint8 as `floats` says.
 
     Raises:
-        UserError: if there are none, or they are not uint8, of different sizes, transparent or cannot be read.
+        UserError: if there are none, or they are not uint8, of different sizes, wrongly cast or cannot be read.
     """
     if path.is_dir():
-        return read_folder(path)
+        found = read_folder(path)
+        _refuse_wrong_casts(found.images, path)
+        return found
     if path.suffix in (".npz", ".npy") and path.is_file():
         arrays = _arrays(path)
-        return Pictures(_as_images(*_pixels(arrays, path), path), _as_labels(arrays, path))
+        pixels, last = _pixels(arrays, path)
+        if pixels.dtype.kind == "f" and floats is not None:
+            pixels = to_uint8(pixels, floats, path)
+            return Pictures(_as_images(pixels, last, path), _as_labels(arrays, path), pixels=f"uint8-{floats}")
+        return Pictures(_as_images(pixels, last, path), _as_labels(arrays, path))
     what = "is neither a folder nor an .npz or .npy file" if path.exists() else "does not exist"
     raise UserError(f"{path} {what}; give a folder of pictures, or an array of uint8 images")
 
 
+def to_uint8(values: Any, how: Floats, path: Path) -> Any:
+    """An array of floats in [0, 1], or in [-1, 1] where one is negative, as uint8.
+
+    Published evaluations differ: MAR and eMIGM round; DiT adds a half and cuts (127.5 x + 128); RAE, DeTok, MaskBit and
+    Halton cut, which makes images half a grey level darker.
+
+    Raises:
+        UserError: if values lie elsewhere or are not finite.
+    """
+    low, high = float(values.min()), float(values.max())
+    if not (low >= -1 and high <= 1):
+        raise UserError(
+            f"{path} holds floats from {low:g} to {high:g}, and images are in [0, 1] or [-1, 1]; scale them"
+        )
+    levels = (values.astype(np.float64) * 255) if low >= 0 else (values.astype(np.float64) + 1) * 127.5
+    rounded = {"round": np.round(levels), "half_up": np.floor(levels + 0.5), "cut": np.floor(levels)}[how]
+    return rounded.clip(0, 255).astype(np.uint8)
+
+
 @dataclass(frozen=True)
 class Published:
-    """What others took of a whole data set: statistics of features, and perhaps of spatial ones, and some of its images."""
+    """What others took of a whole data set: statistics of features, and perhaps of spatial ones, and some of its images.
+
+    `protocol` says how they were taken, where the file says it.
+    """
 
     features: Statistics
     spatial: Statistics | None = None
     pictures: Pictures | None = None
+    protocol: str = ""
 
 
 def read_statistics(path: Path) -> Published | None:
     """The mean and covariance in an `.npz` of ADM's or of pytorch-fid's; None if there are none.
+
+    `mu`, `sigma`, perhaps `mu_s`, `sigma_s` of spatial features; `N`, the number of images, and `protocol`, a text.
 
     Raises:
         UserError: if they are no mean and covariance.
@@ -67,20 +90,39 @@ def read_statistics(path: Path) -> Published | None:
     arrays = _arrays(path)
     if "mu" not in arrays:
         return None
-    spatial = _statistics(arrays, "mu_s", "sigma_s", path) if "mu_s" in arrays else None
-    return Published(
-        _statistics(arrays, "mu", "sigma", path), spatial, read_images(path) if "arr_0" in arrays else None
-    )
+    count = int(arrays["N"]) if "N" in arrays else 0
+    spatial = _statistics(arrays, "mu_s", "sigma_s", count, path) if "mu_s" in arrays else None
+    pictures = read_images(path) if "arr_0" in arrays else None
+    protocol = str(arrays["protocol"]) if "protocol" in arrays else ""
+    return Published(_statistics(arrays, "mu", "sigma", count, path), spatial, pictures, protocol)
 
 
-def _statistics(arrays: Mapping[str, Any], mean: str, covariance: str, path: Path) -> Statistics:
+def _statistics(arrays: Mapping[str, Any], mean: str, covariance: str, count: int, path: Path) -> Statistics:
     mu, sigma = (arrays.get(name, np.empty(0)) for name in (mean, covariance))
     if mu.ndim != 1 or sigma.shape != (len(mu), len(mu)) or not (np.isfinite(mu).all() and np.isfinite(sigma).all()):
         raise UserError(
             f"{path}: {mean} of shape {mu.shape} and {covariance} of shape {sigma.shape} are no mean and covariance"
         )
     # Files of either precision are found; sums are taken in the larger one.
-    return Statistics(torch.from_numpy(mu.astype(np.float64)), torch.from_numpy(sigma.astype(np.float64)))
+    found = torch.from_numpy(sigma.astype(np.float64))
+    _refuse_no_covariance(found, f"{path}: {covariance}")
+    return Statistics(torch.from_numpy(mu.astype(np.float64)), (found + found.T) / 2, count)
+
+
+def _refuse_no_covariance(sigma: Tensor, what: str) -> None:
+    largest = float(sigma.abs().max()) if sigma.numel() else 0.0
+    apart = float((sigma - sigma.T).abs().max()) if sigma.numel() else 0.0
+    if apart > _ASYMMETRY * largest:
+        raise UserError(
+            f"{what} is not symmetric (two elements that should be equal are {apart:.3g} apart), so it is no covariance; "
+            "write it again"
+        )
+    values = torch.linalg.eigvalsh((sigma + sigma.T) / 2)
+    if float(values[0]) < -_NEGATIVE * float(values[-1].abs()):
+        raise UserError(
+            f"{what} has the eigenvalue {float(values[0]):.3g}, and the variances of a covariance are not negative; "
+            "write it again"
+        )
 
 
 def _arrays(path: Path) -> Mapping[str, Any]:
@@ -111,7 +153,28 @@ def _as_images(pixels: Any, channels_last: bool, path: Path) -> Tensor:
             f"{path} has the shape {pixels.shape}, and should have [images, height, width, channels] with 1 or 3 channels"
         )
     images = torch.from_numpy(np.ascontiguousarray(pixels))
-    return images.permute(0, 3, 1, 2).contiguous() if channels_last else images
+    images = images.permute(0, 3, 1, 2).contiguous() if channels_last else images
+    _refuse_wrong_casts(images, path)
+    return images
+
+
+def _refuse_wrong_casts(images: Tensor, path: Path) -> None:
+    """Refuse what a cast makes of floats that were not scaled: 0 and 1 of [0, 1], and 255, which is -1, of [-1, 1].
+
+    Raises:
+        UserError: if no other level occurs, and 1 does.
+    """
+    found: set[int] = set()
+    for part in torch.split(images, 256):
+        found |= set(torch.unique(part).tolist())
+        if not found <= {0, 1, 255}:
+            return
+    if 1 in found:
+        levels = ", ".join(map(str, sorted(found)))
+        raise UserError(
+            f"all pixels of {path} are {levels}, as if floats had been cast to uint8 unscaled; "
+            "bring them to 0 … 255 before the cast (times 255 from [0, 1]; times 127.5 plus 127.5 from [-1, 1])"
+        )
 
 
 def _as_labels(arrays: Mapping[str, Any], path: Path) -> Tensor | None:
@@ -126,53 +189,3 @@ def _as_labels(arrays: Mapping[str, Any], path: Path) -> Tensor | None:
         )
     labels = torch.from_numpy(found.astype(np.int64))
     return None if (labels < 0).all() else labels
-
-
-def read_folder(folder: Path, change: Callable[[Any], Any] = lambda picture: picture) -> Pictures:
-    """The pictures of a folder and below in the order of their names, each changed on the way; raises as `read_images`."""
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in (*LOSSLESS, *LOSSY))
-    if not files:
-        raise UserError(f"there is no picture in {folder}; {', '.join((*LOSSLESS, *LOSSY))} are looked for")
-    pixels = [np.asarray(change(_open(file))) for file in files]
-    if any(part.ndim == 3 for part in pixels):
-        # One in colour makes all of three channels.
-        pixels = [np.repeat(part[..., None], 3, 2) if part.ndim == 2 else part for part in pixels]
-    sizes = {part.shape[:2]: file for part, file in zip(reversed(pixels), reversed(files), strict=True)}
-    if len(sizes) > 1:
-        (one, first), (two, second) = list(sizes.items())[:2]
-        raise UserError(
-            f"{first.name} is {_size(one)} and {second.name} {_size(two)}; bring all of {folder} to one size, "
-            "because how images are resized moves every distance"
-        )
-    labels, names = _classes(folder, files)
-    lossy = sum(file.suffix.lower() in LOSSY for file in files)
-    note = f"{lossy} of {len(files)} pictures in {folder} are JPEG or WebP, whose losses a distance sees; PNG has none"
-    return Pictures(_as_images(np.stack(pixels), True, folder), labels, names, (note,) if lossy else ())
-
-
-def _size(shape: Iterable[int]) -> str:
-    return "x".join(map(str, shape))
-
-
-def _classes(folder: Path, files: list[Path]) -> tuple[Tensor | None, tuple[str, ...]]:
-    above = [file.relative_to(folder).parts[:-1] for file in files]
-    if not all(above):
-        return None, ()
-    names = sorted({parts[0] for parts in above})
-    return torch.tensor([names.index(parts[0]) for parts in above]), tuple(names)
-
-
-def _open(file: Path) -> Any:
-    try:
-        picture: Any = Image.open(file)
-        picture.load()
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"{file} is no picture that can be read ({error}); write it again or take it away") from None
-    if picture.mode in ("L", "RGB"):
-        return picture
-    if picture.mode in ("1", "P") and "transparency" not in picture.info:
-        return picture.convert("L" if picture.mode == "1" else "RGB")
-    if picture.mode in ("RGBA", "LA") and picture.getchannel("A").getextrema() == (255, 255):
-        return picture.convert(picture.mode.removesuffix("A"))
-    what = "partly transparent" if picture.mode in ("RGBA", "LA", "P") else f"of the mode {picture.mode}"
-    raise UserError(f"{file} is {what}; write it as 8-bit grey or RGB")

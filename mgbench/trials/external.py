@@ -1,31 +1,43 @@
 """Images made elsewhere, judged as our own are: against the same references, by the same metrics, under the same protocol."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from mgbench.errors import UserError, suggestion
+from mgbench.errors import Unfit, UserError, suggestion
+from mgbench.interfaces import optional
+from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features, ImageData
 from mgbench.recipes.spec import Spec
 from mgbench.registry.registry import Registry
 from mgbench.registry.resolve import load_images
-from mgbench.stages.image_files import Pictures, Published, read_images, read_statistics
-from mgbench.trials.real_features import Reference, Verdict, reference_of, verdict
+from mgbench.stages.evaluate import Seen, look
+from mgbench.stages.image_files import Floats, Published, read_images, read_statistics
+from mgbench.stages.picture_folders import Pictures
+from mgbench.trials.real_features import Reference, reference_of
+from mgbench.trials.verdict import Verdict, judged
 
 # What looks at images whose data set names no extractor.
 EXTRACTOR = "inception"
+# Statistics that do not say of how many images they are count as of enough for any metric that takes them.
+_ENOUGH = 2**31
+# Images of which the brightness is taken.
+_LOOKED_AT = 1000
 
 
 @dataclass(frozen=True)
 class Question:
     """What is asked of foreign images: their path; a data set by its spec, or a path, to compare them with; and how.
 
-    `held_out` is a path of further real images, for the floor. No extractor is that of the data set, or Inception.
+    `held_out` is a path of further real images, for the floor. No extractor is that of the data set, or Inception. `floats`
+    says how an array of floats becomes uint8; without it, such an array is refused.
     """
 
     images: Path
@@ -33,26 +45,134 @@ class Question:
     extractor: Spec | None = None
     metrics: tuple[Spec, ...] = ()
     held_out: Path | None = None
+    floats: Floats | None = None
 
 
-def evaluate(registry: Registry, question: Question, device: torch.device, root: Path) -> tuple[Pictures, Verdict]:
-    """The images as they were read, and the verdict; what is seen of the reference is kept in the results at `root`.
+@dataclass(frozen=True)
+class Answer:
+    """What was found: the images [count,C,H,W'] that were read (None: only statistics of them), and the verdict on them.
+
+    `statistics` are arrays by the names under which the field publishes them, of the images that were judged.
+    """
+
+    count: int
+    shape: tuple[int, ...] | None
+    verdict: Verdict
+    statistics: Mapping[str, Any] = field(default_factory=dict)
+
+
+def evaluate(registry: Registry, question: Question, device: torch.device, root: Path) -> Answer:
+    """Judge foreign images, or published statistics of them; what is seen of the reference is kept in the results at `root`.
 
     Raises:
         UserError: if something cannot be read, or cannot be compared.
     """
-    metrics = [registry.build("metric", spec) for spec in question.metrics]
-    pictures = read_images(question.images)
+    metrics = tuple(registry.build("metric", spec) for spec in question.metrics)
+    published = read_statistics(question.images)
+    if published is not None and published.pictures is None:
+        return _evaluate_statistics(registry, question, metrics, published, device, root)
+    pictures = read_images(question.images, question.floats)
     reference, data = _reference(registry, question, device, root)
+    _same_size(pictures, data)
+    labels = _labels(pictures, data.class_names if data is not None else ())
+    shown = labels if reference.knows_labels else None
+    seen = look(reference.extractor, pictures.images, shown, device, metrics)
+    size = "x".join(map(str, pictures.images.shape[2:]))
+    what = f"n{len(pictures.images)}/{_drawn(labels, data)}/{pictures.pixels}/{size}"
+    found = judged(metrics, reference, seen, what)
+    notes = [*pictures.notes, *(data.notes if data is not None else ()), *_brightness(pictures, data)]
+    verdict = replace(found, warnings=[*dict.fromkeys([*notes, *found.warnings])])
+    return _checked(Answer(seen.count, tuple(pictures.images.shape[1:]), verdict, _statistics(metrics, seen, verdict)))
+
+
+def _evaluate_statistics(
+    registry: Registry,
+    question: Question,
+    metrics: tuple[Metric, ...],
+    published: Published,
+    device: torch.device,
+    root: Path,
+) -> Answer:
+    reference, _ = _reference(registry, question, device, root)
+    _same_extractor(question.images, published, reference.extractor)
+    count = published.features.count
+    verdict = judged(metrics, reference, _unseen(published), f"n{count or 'unknown'}/statistics", count)
+    if not count:
+        unknown = f"{question.images} does not say of how many images its statistics are; write N beside mu and sigma"
+        verdict = replace(verdict, warnings=[unknown, *verdict.warnings])
+    return _checked(Answer(count, None, verdict))
+
+
+def _unseen(published: Published) -> Seen:
+    empty = torch.empty(0, len(published.features.mean), dtype=torch.float64)
+    known = Features(empty, statistics=published.features, spatial_statistics=published.spatial)
+    return Seen(published.features.count or _ENOUGH, known, empty)
+
+
+def _checked(answer: Answer) -> Answer:
+    """The answer, if it has one number at least.
+
+    Raises:
+        UserError: if it has none, with the reasons.
+    """
+    if not answer.verdict.scores and answer.verdict.warnings:
+        raise UserError("no metric fits: " + "; ".join(answer.verdict.warnings))
+    return answer
+
+
+def _statistics(metrics: Sequence[Metric], seen: Seen, verdict: Verdict) -> Mapping[str, Any]:
+    found: dict[str, Any] = {}
+    for merging in (optional.mergeable(metric) for metric in metrics):
+        with suppress(Unfit):
+            if merging is not None:
+                found |= {
+                    name: part.numpy() for name, part in optional.statistics(merging, seen.state(merging)).items()
+                }
+    return {**found, "N": np.array(seen.count), "protocol": np.array(verdict.protocol)} if found else {}
+
+
+def _same_size(pictures: Pictures, data: ImageData | None) -> None:
     if data is not None and data.shape[1:] != tuple(pictures.images.shape[2:]):
         sizes = ["x".join(map(str, size)) for size in (pictures.images.shape[2:], data.shape[1:])]
         raise UserError(
             f"the images are {sizes[0]} and those of the reference {sizes[1]}; bring them to one size, "
             "because how images are resized moves every distance"
         )
-    labels = _labels(pictures, data.class_names if data is not None else ())
-    found = verdict(metrics, reference, pictures.images, labels, device, _drawn(labels, reference, data))
-    return pictures, replace(found, warnings=[*pictures.notes, *found.warnings])
+
+
+def _same_extractor(path: Path, published: Published, extractor: Any) -> None:
+    """Refuse statistics that say they were taken through another extractor.
+
+    Raises:
+        UserError: naming both.
+    """
+    said = published.protocol.rpartition("/")[2]
+    if said and said != extractor.id:
+        raise UserError(
+            f"{path} says that its statistics are of {said}, and what looks here is {extractor.id}; "
+            "name the same extractor"
+        )
+
+
+# A model that is this much darker or lighter than the data is rarely meant: it is what a wrong range of pixels looks like.
+_DARKER = 0.5
+
+
+def _brightness(pictures: Pictures, data: ImageData | None) -> list[str]:
+    """A note where the images are far darker or lighter than the real ones."""
+    if data is None or not len(data.train):
+        return []
+    ours, theirs = (_bright(images) for images in (pictures.images, data.train))
+    if min(ours, theirs) >= _DARKER * max(ours, theirs):
+        return []
+    return [
+        f"the images are {ours:.0f} grey levels bright on average and the real ones {theirs:.0f}; if that is not meant, "
+        "look at how floats became uint8"
+    ]
+
+
+def _bright(images: Tensor) -> float:
+    return float(images[:: max(1, len(images) // _LOOKED_AT)].float().mean())
 
 
 def _reference(
@@ -71,7 +191,10 @@ def _reference(
         name, usual = path.name, EXTRACTOR
         published = read_statistics(path)
         if published is not None:
-            return _of_published(path, published, _extractor(registry, question, usual), device, root)
+            extractor = _extractor(registry, question, usual)
+            found = _of_published(path, published, extractor, device, root)
+            _same_extractor(path, published, found[0].extractor)
+            return found
         data = _as_data(read_images(path), read_images(question.held_out) if question.held_out else None)
     return reference_of(data, name, _extractor(registry, question, usual), device, root), data
 
@@ -106,10 +229,11 @@ def _as_data(real: Pictures, held_out: Pictures | None) -> ImageData:
     if real.labels is not None and not real.class_names:
         real = replace(real, class_names=tuple(str(label) for label in range(int(real.labels.max()) + 1)))
     if held_out is None:
-        return ImageData(real.images, real.labels, real.images[:0], None, real.class_names)
+        return ImageData(real.images, real.labels, real.images[:0], None, real.class_names, notes=real.notes)
     if held_out.images.shape[1:] != real.images.shape[1:]:
         raise UserError("the held-out images and those of the reference differ in size or channels; make them alike")
-    return ImageData(real.images, real.labels, held_out.images, _labels(held_out, real.class_names), real.class_names)
+    labels, notes = _labels(held_out, real.class_names), (*real.notes, *held_out.notes)
+    return ImageData(real.images, real.labels, held_out.images, labels, real.class_names, notes=notes)
 
 
 def _of_published(
@@ -117,14 +241,12 @@ def _of_published(
 ) -> tuple[Reference, ImageData | None]:
     """Statistics for the distances that take them, and the images that lie beside them for the other metrics."""
     name = f"{path.name}@{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}/statistics"
-    data = _as_data(published.pictures, None) if published.pictures is not None else None
-    if data is None:
-        empty = torch.empty(0, len(published.features.mean), dtype=torch.float64)
-        seen = Reference(name, extractor.build().to(device), Features(empty), None)
-    else:
-        seen = reference_of(data, path.name, extractor, device, root)
-    real = replace(seen.real, statistics=published.features, spatial_statistics=published.spatial)
-    return replace(seen, name=name, real=real), data
+    if published.pictures is None:
+        return Reference(name, extractor.build().to(device), Seen.of(_unseen(published).features), None), None
+    data = _as_data(published.pictures, None)
+    seen = reference_of(data, path.name, extractor, device, root)
+    known = replace(seen.real.features, statistics=published.features, spatial_statistics=published.spatial)
+    return Reference(name, seen.extractor, Seen.of(known), None), data
 
 
 def _labels(pictures: Pictures, names: Sequence[str]) -> Tensor | None:
@@ -148,7 +270,7 @@ def _labels(pictures: Pictures, names: Sequence[str]) -> Tensor | None:
     return labels
 
 
-def _drawn(labels: Tensor | None, reference: Reference, data: ImageData | None) -> str:
+def _drawn(labels: Tensor | None, data: ImageData | None) -> str:
     """How the classes of the images are spread, as protocols write it."""
     if labels is None or data is None:
         return "unlabelled"

@@ -1,8 +1,8 @@
-"""What are images measured against? Real ones, seen once and kept; and what is said of images beside them, and how."""
+"""Real images as extractors and metrics see them: looked at once, kept in the results, and read again."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, is_dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,76 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from mgbench.interfaces.components import Metric
+from mgbench.interfaces import optional
+from mgbench.interfaces.components import MergeableMetric, Metric, MetricState
 from mgbench.interfaces.data import Features, ImageData
 from mgbench.recipes.fingerprint import fingerprint
 from mgbench.recipes.keys import digest
 from mgbench.results.store import FACTS, Store
-from mgbench.stages.evaluate import extract, judge, small_sample_warning
+from mgbench.stages.evaluate import BATCH, Judgement, Seen, extract, judge
 
-FEATURES = "features.safetensors"
+FEATURES, STATE, FLOORS = "features.safetensors", "state.safetensors", "floors.json"
 _NUMBERS = ("features", "logits", "spatial")
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where what is computed of a set of real images is kept, under facts that say what it is."""
+
+    store: Store
+    facts: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """The name of the folder of the images' features."""
+        return digest(dict(self.facts))
+
+    def folder(self, more: Mapping[str, Any]) -> Path:
+        """The folder of what these further facts describe."""
+        return self.store.layout.reference(digest({**self.facts, **more}))
+
+    def publish(self, more: Mapping[str, Any], name: str, content: bytes) -> None:
+        """Keep a file, beside the facts that it belongs to."""
+        described = json.dumps({**self.facts, **more}, indent=1).encode()
+        files = {
+            name: lambda path: _put(path, content),
+            FACTS: lambda path: _put(path, described),
+        }
+        self.store.publish(self.folder(more), files)
+
+    def read(self, more: Mapping[str, Any], name: str) -> Path | None:
+        """A file that was kept, if it is whole."""
+        folder = self.folder(more)
+        return folder / name if self.store.complete(folder) else None
+
+
+class KeptSeen(Seen):
+    """Real images whose states of metrics are stored beside their features."""
+
+    def __init__(self, features: Features, shelf: Shelf) -> None:
+        super().__init__(len(features.features), features, features.features[:BATCH])
+        self.shelf = shelf
+
+    def state(self, metric: MergeableMetric) -> MetricState:
+        """The finished state of a metric, read from the store if it was computed before; raises as `Seen.state`."""
+        facts = _described(metric)
+        if facts is None or self.knows(metric):
+            return super().state(metric)
+        found = self.shelf.read({"state": facts}, STATE)
+        if found is not None:
+            self.keep(metric, load_file(found))
+            return super().state(metric)
+        state = super().state(metric)
+        self.shelf.publish({"state": facts}, STATE, save({name: part.contiguous() for name, part in state.items()}))
+        return state
+
+
+def _described(metric: Any) -> dict[str, Any] | None:
+    """What decides the numbers of a metric; None for one whose options cannot be told."""
+    if not is_dataclass(metric):
+        return None
+    maker = type(metric)
+    return {"metric": maker.__qualname__, "code": fingerprint(maker), "options": repr(metric)}
 
 
 @dataclass(frozen=True)
@@ -32,66 +93,45 @@ class Reference:
 
     name: str
     extractor: Any
-    real: Features
-    held_out: Features | None
+    real: Seen
+    held_out: Seen | None
     keys: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def suffix(self) -> str:
         """What scores are named with: the extractor without its hash; nothing for one that the metrics are named for."""
-        plain: bool = getattr(self.extractor, "plain", False)
-        return "" if plain else self.extractor.id.partition("@")[0]
+        return "" if optional.is_plain(self.extractor) else str(self.extractor.id).partition("@")[0]
 
+    @property
+    def knows_labels(self) -> bool:
+        """Whether the extractor's classes are those of the images."""
+        return self.real.features.labels is not None
 
-@dataclass(frozen=True)
-class Verdict:
-    """What a record says of images: their scores, those of as many real ones, and how both were obtained."""
+    def floors(self, metrics: Sequence[Metric], count: int) -> Judgement:
+        """The scores of the first so many held-out images; none where none are held out."""
+        if self.held_out is None:
+            return Judgement({})
+        found = [self._floor(metric, self.held_out, count) for metric in metrics]
+        scores = {name: value for part in found for name, value in part.scores.items()}
+        return Judgement(scores, tuple(reason for part in found for reason in part.left_out))
 
-    scores: dict[str, float]
-    floors: dict[str, float]
-    warnings: list[str]
-    protocol: str
+    def _floor(self, metric: Metric, held_out: Seen, count: int) -> Judgement:
+        facts, real = _described(metric), self.real
+        if not isinstance(held_out, KeptSeen) or not isinstance(real, KeptSeen) or facts is None:
+            return self._judged(metric, held_out, count)
+        first = min(count, held_out.count)
+        more = {"floor": facts, "first": first, "reference": dict(real.shelf.facts), "suffix": self.suffix}
+        found = held_out.shelf.read(more, FLOORS)
+        if found is not None:
+            content = json.loads(found.read_text(encoding="utf-8"))
+            return Judgement(content["scores"], tuple(content["left_out"]))
+        judged = self._judged(metric, held_out, count)
+        content = {"scores": judged.scores, "left_out": judged.left_out}
+        held_out.shelf.publish(more, FLOORS, json.dumps(content).encode())
+        return judged
 
-
-def verdict(
-    metrics: Iterable[Metric],
-    reference: Reference,
-    images: Tensor,
-    labels: Tensor | None,
-    device: torch.device,
-    drawn: str = "balanced",
-) -> Verdict:
-    """Judge images uint8 [M,C,H,W'] with the labels int64 [M] they should have; `drawn` says how those were chosen."""
-    return verdict_of(metrics, reference, features_of(reference, images, labels, device), images, drawn)
-
-
-def features_of(reference: Reference, images: Tensor, labels: Tensor | None, device: torch.device) -> Features:
-    """Images uint8 [M,C,H,W'] with the labels int64 [M] they should have, as the extractor of a reference sees them."""
-    # Where the classes of the reference are not those of the extractor, nor are those of the images.
-    return extract(reference.extractor, images, labels if reference.real.labels is not None else None, device)
-
-
-def verdict_of(
-    metrics: Iterable[Metric], reference: Reference, generated: Features, images: Tensor, drawn: str = "balanced"
-) -> Verdict:
-    """Judge images uint8 [M,C,H,W'] by their features; `drawn` says how their labels were chosen."""
-    metrics, count = tuple(metrics), len(images)
-    held_out = reference.held_out
-    found = judge(metrics, generated, replace(reference.real, held_out=held_out), reference.suffix)
-    # Held-out images are not told of themselves: what compares with them has no floor.
-    floors = judge(metrics, held_out.first(count), reference.real, reference.suffix).scores if held_out else {}
-    size = "x".join(map(str, images.shape[2:]))
-    protocol = f"{reference.name}/n{count}/{drawn}/uint8/{size}/{reference.extractor.id}"
-    return Verdict(found.scores, floors, [*_warnings(count, reference), *found.left_out], protocol)
-
-
-def _warnings(count: int, reference: Reference) -> list[str]:
-    dim, real = reference.real.features.shape[1], len(reference.real.features)
-    held = len(reference.held_out.features) if reference.held_out else count
-    few = small_sample_warning(count, dim)
-    scarce = small_sample_warning(real, dim) if reference.real.statistics is None else None
-    fewer = f"the floor is of {held} held-out images, the scores of {count}" if held < count else None
-    return [warning for warning in (few, scarce and f"the reference: {scarce}", fewer) if warning]
+    def _judged(self, metric: Metric, held_out: Seen, count: int) -> Judgement:
+        return judge((metric,), Seen.of(held_out.features.first(count)), self.real, self.suffix)
 
 
 @lru_cache(maxsize=4)
@@ -108,33 +148,28 @@ def reference_of(data: Any, name: str, extractor: Any, device: torch.device, roo
     images: ImageData = data
     by = [str(extractor), module.id, fingerprint(type(extractor))]
     # Logits say nothing of classes they were not trained for.
-    told = getattr(module, "classes", images.class_names) == images.class_names
+    told = optional.class_names(module, images.class_names) == images.class_names
 
-    def seen(split: str, pixels: Tensor, labels: Tensor | None) -> tuple[str, Features]:
+    def seen(split: str, pixels: Tensor, labels: Tensor | None) -> KeptSeen:
         facts = {"data": images.fingerprint, "split": split, "images": list(pixels.shape), "extractor": by}
-        return digest(facts), _seen(store, facts, module, pixels, labels if told else None, device)
+        shelf = Shelf(store, facts)
+        return KeptSeen(_features(shelf, module, pixels, labels if told else None, device), shelf)
 
-    key, real = seen("train", images.train, images.train_labels)
-    of_held_out, held_out = seen("test", images.test, images.test_labels) if len(images.test) else ("", None)
-    keys = {"reference": key} | ({"held_out": of_held_out} if of_held_out else {})
+    real = seen("train", images.train, images.train_labels)
+    held_out = seen("test", images.test, images.test_labels) if len(images.test) else None
+    keys = {"reference": real.shelf.key} | ({"held_out": held_out.shelf.key} if held_out else {})
     return Reference(f"{name}@{images.fingerprint[:8]}/train{len(images.train)}", module, real, held_out, keys)
 
 
-def _seen(
-    store: Store, facts: dict[str, Any], module: Any, images: Tensor, labels: Tensor | None, device: torch.device
-) -> Features:
-    folder = store.layout.reference(digest(facts))
-    if store.complete(folder):
+def _features(shelf: Shelf, module: Any, images: Tensor, labels: Tensor | None, device: torch.device) -> Features:
+    file = shelf.read({}, FEATURES)
+    if file is not None:
         shown = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
-        numbers: dict[str, Any] = {name: part.double() for name, part in load_file(folder / FEATURES).items()}
+        numbers: dict[str, Any] = {name: part.double() for name, part in load_file(file).items()}
         return Features(**numbers, labels=labels, images=shown, extractor=module)
     seen = extract(module, images, labels, device)
     numbers = {name: getattr(seen, name) for name in _NUMBERS}
-    kept = save({name: _shortest(part) for name, part in numbers.items() if part is not None})
-    store.publish(
-        folder,
-        {FEATURES: lambda path: _put(path, kept), FACTS: lambda path: _put(path, json.dumps(facts, indent=1).encode())},
-    )
+    shelf.publish({}, FEATURES, save({name: _shortest(part) for name, part in numbers.items() if part is not None}))
     return seen
 
 

@@ -17,7 +17,8 @@ from mgbench.results.files import Writer, is_whole_archive, write
 from mgbench.results.record import ARRAYS
 from mgbench.results.store import Store
 from mgbench.trials.plan import Row
-from mgbench.trials.real_features import Reference, features_of, reference_of, verdict_of
+from mgbench.trials.real_features import Reference, reference_of
+from mgbench.trials.verdict import seen_and_judged
 
 IMAGES = "images.npz"
 SHOWN = 100
@@ -25,7 +26,7 @@ SHOWN = 100
 
 @dataclass(frozen=True)
 class Scored:
-    """What a record says of images, their features float64 [M,F], and the reference that they were compared with."""
+    """What a record says of images, the features float64 [B,F] of the first of them, and what they were compared with."""
 
     said: dict[str, Any]
     features: Tensor
@@ -39,9 +40,10 @@ def score(store: Store, row: Row, images: Tensor, labels: Tensor | None, device:
     reference = reference_of(assembly.data, assembly.spelled["dataset"], extractor, device, store.root)
     # The labels of held-out images are what they are, and the key of such a row knows nothing of how others are drawn.
     drawn = "balanced" if assembly.recipe.balanced_labels or row.about == "tokenizer" else "random"
-    seen = features_of(reference, images, labels, device)
-    said = vars(verdict_of(assembly.parts.metrics, reference, seen, images, drawn))
-    return Scored({**said, "keys": {**row.keys, **reference.keys}}, seen.features, reference)
+    seen, found = seen_and_judged(assembly.parts.metrics, reference, images, labels, device, drawn)
+    warnings = [*assembly.data.notes, *found.warnings]
+    said = {**vars(found), "warnings": warnings, "keys": {**row.keys, **reference.keys}}
+    return Scored(said, seen.opening, reference)
 
 
 def save_real(store: Store, data: ImageData) -> None:

@@ -142,7 +142,7 @@ def _record_images(
 
 def _nearest(row: Row, scored: Scored) -> Mapping[str, Writer]:
     """The training images that the first samples resemble, by the features that were scored."""
-    return nearest_file(scored.features[:MATCHED], scored.reference.real.features, row.assembly.data.train)
+    return nearest_file(scored.features[:MATCHED], scored.reference.real.features.features, row.assembly.data.train)
 
 
 def _costs(batch_size: int, model: Model, trained: TrainStep) -> dict[str, float]:

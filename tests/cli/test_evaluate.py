@@ -15,7 +15,8 @@ from mgbench.components.datasets.embedded import Digits, Shapes
 from mgbench.components.extractors.embedded import DigitsCnn, ShapesCnn
 from mgbench.components.metrics.frechet import frechet_distance
 from mgbench.registry.loading import load
-from mgbench.trials.real_features import reference_of, verdict
+from mgbench.trials.real_features import reference_of
+from mgbench.trials.verdict import verdict
 from tests import weights
 from tests.cli.conftest import Command
 
@@ -137,6 +138,69 @@ def test_published_statistics_with_some_images_beside_them(mgbench: Command) -> 
     assert few["fid[digits_cnn]"] > expected["fid[digits_cnn]"]
 
 
+def test_statistics_that_were_written_are_read_on_both_sides(mgbench: Command) -> None:
+    np.save("digits.npy", DIGITS.test[:, 0].numpy())
+    np.save("real.npy", DIGITS.train[:, 0].numpy())
+    last = ("--extractor", "digits_cnn", "--metrics", "fid")
+    whole = said(mgbench, "digits.npy", "--reference", "real.npy", *last)
+    for name in ("digits", "real"):
+        said(mgbench, f"{name}.npy", "--reference", "digits", *last, "--statistics", f"{name}.npz")
+    with np.load("digits.npz") as written:
+        assert set(written) == {"mu", "sigma", "N", "protocol"}
+        assert int(written["N"]) == 500
+        assert str(written["protocol"]).endswith(DigitsCnn().build().id)
+    for ours in ("digits.npy", "digits.npz"):
+        found = said(mgbench, ours, "--reference", "real.npz", *last)
+        assert found["scores"] == pytest.approx(whole["scores"], rel=1e-6)
+        assert found["count"] == 500
+    assert "/n500/statistics/digits_cnn@" in found["protocol"]
+    kid = said(mgbench, "digits.npz", "--reference", "digits", "--metrics", "fid,kid,accuracy")
+    assert set(kid["scores"]) == {"fid[digits_cnn]"}
+    other = mgbench("evaluate", "digits.npz", "--reference", "shapes")
+    assert "says that its statistics are of digits_cnn@" in other.err
+    none = mgbench("evaluate", "digits.npy", "--reference", "digits", "--metrics", "kid", "--statistics", "x.npz")
+    assert (none.code, "ask for fid" in none.err) == (2, True)
+
+
+def test_statistics_without_a_number_of_images(mgbench: Command) -> None:
+    np.savez("few.npz", mu=np.zeros(48), sigma=np.eye(48))
+    found = said(mgbench, "few.npz", "--reference", "digits", "--metrics", "fid")
+    assert "/nunknown/statistics/" in found["protocol"]
+    assert any("does not say of how many images" in warning for warning in found["warnings"])
+
+
+def test_each_class_has_its_own_distance(mgbench: Command) -> None:
+    np.savez("digits.npz", arr_0=DIGITS.test[:, 0].numpy()[..., None], arr_1=DIGITS.test_labels)
+    found = said(mgbench, "digits.npz", "--reference", "digits", "--metrics", "class_fid")
+    network = DigitsCnn().build()
+    assert DIGITS.test_labels is not None
+    assert DIGITS.train_labels is not None
+    threes = (
+        features(network, DIGITS.test[DIGITS.test_labels == 3]),
+        features(network, DIGITS.train[DIGITS.train_labels == 3]),
+    )
+    assert found["scores"]["class_fid_3[digits_cnn]"] == pytest.approx(frechet_distance(*threes), rel=1e-6)
+    assert len(found["scores"]) == len(found["floors"]) == 11
+    mean = sum(found["scores"][f"class_fid_{label}[digits_cnn]"] for label in range(10)) / 10
+    assert found["scores"]["class_fid[digits_cnn]"] == pytest.approx(mean)
+
+
+def test_floats_are_judged_when_it_is_said_how(mgbench: Command) -> None:
+    np.save("floats.npy", DIGITS.test[:, 0].numpy() / np.float32(255))
+    found = said(mgbench, "floats.npy", "--reference", "digits", "--metrics", "fid", "--floats", "round")
+    np.save("digits.npy", DIGITS.test[:, 0].numpy())
+    assert found["scores"] == said(mgbench, "digits.npy", "--reference", "digits", "--metrics", "fid")["scores"]
+    assert "/uint8-round/" in found["protocol"]
+    wrong = mgbench("evaluate", "floats.npy", "--reference", "digits", "--floats", "cutt")
+    assert "--floats cannot be 'cutt'; did you mean 'cut'?" in wrong.err
+
+
+def test_images_far_darker_than_the_real_ones_are_noted(mgbench: Command) -> None:
+    np.save("dark.npy", DIGITS.test[:, 0].numpy() // 4)
+    found = said(mgbench, "dark.npy", "--reference", "digits", "--metrics", "fid")
+    assert any("grey levels bright on average" in warning for warning in found["warnings"])
+
+
 def test_a_second_opinion_is_a_metric_like_any(mgbench: Command) -> None:
     if not all(importlib.util.find_spec(name) for name in ("torch_fidelity", "cleanfid")):
         pytest.skip("torch-fidelity or clean-fid is not installed")
@@ -175,7 +239,7 @@ def test_what_was_seen_of_the_reference_is_kept(mgbench: Command) -> None:
     [
         (["nowhere", "--reference", "digits"], "nowhere does not exist; give a folder of pictures"),
         (["float.npy", "--reference", "digits"], "holds float32 numbers, and images are uint8"),
-        (["one.npy", "--reference", "digits"], "a metric needs at least 2 images, and one set has 1"),
+        (["one.npy", "--reference", "digits"], "fid needs at least 2 images in each set, and one has 1"),
         (["digits.npy", "--reference", "shapes"], "the images are 8x8 and those of the reference 16x16"),
         (["digits.npy", "--reference", "digit"], "neither a data set nor a file or folder; did you mean 'digits'?"),
         (["digits.npy", "--reference", "digits(seed=1)"], "has no option 'seed'"),

@@ -3,6 +3,7 @@
 import builtins
 import dataclasses
 import importlib.util
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ import pytest
 import torch
 from mgbench_plugins.fidelity import TorchFidelity
 
-from mgbench.components.metrics.distances import Fid, InceptionScore, Kid
+from mgbench.components.metrics.classifier import InceptionScore
+from mgbench.components.metrics.distances import Fid, Kid
 from mgbench.components.metrics.neighbours import Prdc
-from mgbench.errors import Unfit, UserError
+from mgbench.errors import Partly, Unfit, UserError
 from mgbench.interfaces.data import Features, Statistics
 from mgbench.recipes.spec import Spec
 from mgbench.registry.loading import load
+from mgbench.stages.evaluate import Seen, judge
 from tests.plugins.second_opinions import digits
 
 installed = pytest.mark.skipif(
@@ -90,6 +93,35 @@ def test_an_option_it_does_not_know_is_not_lost(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delitem(torch_fidelity.defaults.DEFAULTS, "prc")
     with pytest.raises(Unfit, match="this torch-fidelity does not know prc"):
         TorchFidelity()(*digits())
+
+
+@installed
+@pytest.mark.parametrize(
+    ("count", "names", "left_out"),
+    [
+        (2, {"fid", "kid"}, ("isc needs 20 images, and there are 2", "prc needs 4 images, and there are 2")),
+        (3, {"fid", "kid"}, ("isc needs 20", "prc needs 4 images, and there are 3")),
+        (4, {"fid", "kid", "precision", "recall"}, ("isc needs 20 images, and there are 4",)),
+        (19, {"fid", "kid", "precision", "recall"}, ("isc needs 20 images, and there are 19",)),
+        (20, {"fid", "kid", "precision", "recall", "inception_score"}, ()),
+    ],
+)
+def test_few_images_give_what_they_are_enough_for(count: int, names: set[str], left_out: tuple[str, ...]) -> None:
+    generated, real = digits()
+    found = judge((TorchFidelity(kid_subsets=2),), Seen.of(generated.first(count)), Seen.of(real), "")
+    assert set(found.scores) == {f"torch_fidelity_{name}" for name in names}
+    assert all(math.isfinite(value) for value in found.scores.values())
+    assert all(said in "; ".join(found.left_out) for said in left_out)
+    assert bool(found.left_out) == bool(left_out)
+    assert found.scores.get("torch_fidelity_inception_score", 2) > 1
+
+
+def test_one_image_is_enough_for_nothing() -> None:
+    with pytest.raises(Unfit, match="fid needs 2 images, and there are 1"):
+        TorchFidelity().check_counts(1, 500)
+    with pytest.raises(Partly, match="isc needs 20 images"):
+        TorchFidelity().check_counts(19, 500)
+    TorchFidelity().check_counts(20, 500)
 
 
 def test_statistics_are_no_images() -> None:

@@ -4,7 +4,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from mgbench.errors import UserError
 from mgbench.stages.image_files import read_images, read_statistics
@@ -14,91 +13,8 @@ COLOUR = GENERATOR.integers(0, 256, (6, 8, 10, 3), dtype=np.uint8)
 GREY = GENERATOR.integers(0, 256, (6, 8, 10), dtype=np.uint8)
 
 
-def picture(path: Path, pixels: Any, **options: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, **options)
-
-
 def first_axes(pixels: Any) -> torch.Tensor:
     return torch.from_numpy(pixels).permute(0, 3, 1, 2)
-
-
-def test_a_folder_in_the_order_of_its_names(tmp_path: Path) -> None:
-    for index, pixels in enumerate(COLOUR):
-        picture(tmp_path / f"{index}.png", pixels)
-    found = read_images(tmp_path)
-    assert torch.equal(found.images, first_axes(COLOUR))
-    assert (found.labels, found.class_names, found.notes) == (None, (), ())
-
-
-def test_folders_are_classes(tmp_path: Path) -> None:
-    for index, pixels in enumerate(GREY):
-        picture(tmp_path / ("dog" if index % 2 else "cat") / f"{index}.png", pixels)
-    found = read_images(tmp_path)
-    assert found.images.shape == (6, 1, 8, 10)
-    assert found.class_names == ("cat", "dog")
-    assert found.labels is not None
-    assert found.labels.tolist() == [0, 0, 0, 1, 1, 1]
-    assert torch.equal(found.images[:, 0], torch.from_numpy(GREY[[0, 2, 4, 1, 3, 5]]))
-
-
-def test_grey_among_colour_is_shown_in_three_channels(tmp_path: Path) -> None:
-    picture(tmp_path / "0.png", GREY[0])
-    picture(tmp_path / "1.png", COLOUR[0])
-    found = read_images(tmp_path)
-    assert torch.equal(found.images[0], torch.from_numpy(GREY[0]).expand(3, -1, -1))
-
-
-def test_what_is_opaque_needs_no_alpha_and_what_has_a_palette_is_what_it_looks_like(tmp_path: Path) -> None:
-    opaque = np.concatenate([COLOUR[0], np.full((8, 10, 1), 255, np.uint8)], 2)
-    picture(tmp_path / "0.png", opaque)
-    flat = np.full((8, 10, 3), 77, np.uint8)
-    Image.fromarray(flat).convert("P", palette=Image.Palette.ADAPTIVE).save(tmp_path / "1.png")
-    found = read_images(tmp_path)
-    assert torch.equal(found.images, first_axes(np.stack([COLOUR[0], flat])))
-
-
-def test_losses_are_noted(tmp_path: Path) -> None:
-    picture(tmp_path / "0.jpg", COLOUR[0])
-    picture(tmp_path / "1.png", COLOUR[1])
-    assert read_images(tmp_path).notes == (
-        f"1 of 2 pictures in {tmp_path} are JPEG or WebP, whose losses a distance sees; PNG has none",
-    )
-
-
-def test_a_folder_without_pictures(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("nothing to see")
-    with pytest.raises(UserError, match="there is no picture in"):
-        read_images(tmp_path)
-
-
-def test_pictures_of_two_sizes(tmp_path: Path) -> None:
-    picture(tmp_path / "a.png", COLOUR[0])
-    picture(tmp_path / "b.png", COLOUR[1].transpose(1, 0, 2))
-    with pytest.raises(UserError, match=r"b\.png is 10x8 and a\.png 8x10|a\.png is 8x10 and b\.png 10x8"):
-        read_images(tmp_path)
-
-
-def test_a_picture_cut_short(tmp_path: Path) -> None:
-    picture(tmp_path / "a.png", COLOUR[0])
-    whole = (tmp_path / "a.png").read_bytes()
-    for content in (whole[: len(whole) // 2], b"", b"not a picture"):
-        (tmp_path / "a.png").write_bytes(content)
-        with pytest.raises(UserError, match=r"a\.png is no picture that can be read"):
-            read_images(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("pixels", "sentence"),
-    [
-        (np.concatenate([COLOUR[0], COLOUR[0, ..., :1]], 2), "partly transparent"),
-        (GREY[0].astype(np.uint16) * 256, "of the mode I;16"),
-    ],
-)
-def test_pictures_of_other_kinds(pixels: Any, sentence: str, tmp_path: Path) -> None:
-    picture(tmp_path / "a.png", pixels)
-    with pytest.raises(UserError, match=f"{sentence}; write it as 8-bit grey or RGB"):
-        read_images(tmp_path)
 
 
 LABELS = np.arange(6) % 2
@@ -197,3 +113,67 @@ def test_what_holds_no_statistics(tmp_path: Path) -> None:
         np.savez(tmp_path / f"{number}.npz", **arrays)
         with pytest.raises(UserError, match="are no mean and covariance"):
             read_statistics(tmp_path / f"{number}.npz")
+
+
+@pytest.mark.parametrize(
+    ("values", "how", "expected"),
+    [
+        ([0.0, 0.5, 0.999, 1.0], "round", [0, 128, 255, 255]),
+        ([0.0, 0.5, 0.999, 1.0], "cut", [0, 127, 254, 255]),
+        ([-1.0, 0.0, 0.99, 1.0], "half_up", [0, 128, 254, 255]),
+        ([-1.0, 0.0, 0.99, 1.0], "cut", [0, 127, 253, 255]),
+    ],
+)
+def test_floats_become_uint8_as_is_said(values: list[float], how: Any, expected: list[int], tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array(values, dtype=np.float32).reshape(1, 2, 2))
+    found = read_images(tmp_path / "a.npy", how)
+    assert found.images.flatten().tolist() == expected
+    assert found.pixels == f"uint8-{how}"
+
+
+def test_floats_beyond_their_range_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", COLOUR.astype(np.float32))
+    with pytest.raises(UserError, match=r"holds floats from 0 to 255, and images are in \[0, 1\] or \[-1, 1\]"):
+        read_images(tmp_path / "a.npy", "round")
+
+
+@pytest.mark.parametrize(
+    ("levels", "said"),
+    [([0, 1], "are 0, 1,"), ([0, 1, 255], "are 0, 1, 255,"), ([1], "are 1,"), ([0, 255], ""), ([0, 1, 7], "")],
+)
+def test_floats_that_were_cast_unscaled_are_said(levels: list[int], said: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.resize(np.array(levels, np.uint8), (3, 8, 8)))
+    if not said:
+        assert len(read_images(tmp_path / "a.npy").images) == 3
+        return
+    with pytest.raises(UserError, match=f"{said} as if floats had been cast to uint8 unscaled"):
+        read_images(tmp_path / "a.npy")
+
+
+SYMMETRIC = np.array([[2.0, 0.5], [0.5, 1.0]])
+
+
+@pytest.mark.parametrize(
+    ("sigma", "said"),
+    [
+        (np.array([[2.0, 0.5], [0.4, 1.0]]), "sigma is not symmetric"),
+        (np.array([[2.0, 3.0], [3.0, 1.0]]), "sigma has the eigenvalue -1.54"),
+        (-SYMMETRIC, "sigma has the eigenvalue"),
+        (SYMMETRIC + np.array([[0, 1e-6], [0, 0]]), ""),
+        (np.array([[1.0, 1.0], [1.0, 1.0 - 1e-7]]), ""),
+        (np.zeros((2, 2)), ""),
+    ],
+)
+def test_a_sigma_that_is_no_covariance_is_said(sigma: Any, said: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", mu=np.zeros(2), sigma=sigma)
+    if said:
+        with pytest.raises(UserError, match=said):
+            read_statistics(tmp_path / "a.npz")
+    else:
+        assert read_statistics(tmp_path / "a.npz") is not None
+
+
+def test_a_sigma_of_fewer_images_than_features_in_float32_is_a_covariance(tmp_path: Path) -> None:
+    few = np.random.default_rng(0).normal(size=(20, 64)).astype(np.float32)
+    np.savez(tmp_path / "a.npz", mu=few.mean(0), sigma=np.cov(few, rowvar=False).astype(np.float32))
+    assert read_statistics(tmp_path / "a.npz") is not None

@@ -4,19 +4,23 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from mgbench.components.datasets.embedded import Shapes
-from mgbench.components.metrics.distances import Accuracy, Fid, InceptionScore, Kid
+from mgbench.components.metrics.classifier import Accuracy, InceptionScore
+from mgbench.components.metrics.distances import Fid, Kid
 from mgbench.components.metrics.memorisation import Copied, Gap
 from mgbench.errors import Unfit
 from mgbench.interfaces.data import Features, ImageData
 from mgbench.results.store import Store
+from mgbench.stages.evaluate import Seen
 from mgbench.trials import real_features as references
-from mgbench.trials.real_features import Reference, reference_of, verdict
+from mgbench.trials.real_features import Reference, reference_of
+from mgbench.trials.verdict import verdict
 
 CPU = torch.device("cpu")
 DATA = Shapes(train=64, test=32).load()
@@ -56,11 +60,11 @@ def reference(root: Path, eye: Eye | None = None, data: ImageData = DATA) -> Ref
     return reference_of(data, "shapes(train=64)", eye or Eye(), CPU, root)
 
 
-def same(one: Features | None, other: Features | None) -> bool:
+def same(one: Seen | None, other: Seen | None) -> bool:
     assert one is not None
     assert other is not None
     names = ("features", "logits", "labels", "spatial", "images")
-    return all(torch.equal(getattr(one, name), getattr(other, name)) for name in names)
+    return all(torch.equal(getattr(one.features, name), getattr(other.features, name)) for name in names)
 
 
 def test_what_was_seen_is_not_looked_at_again(tmp_path: Path) -> None:
@@ -169,3 +173,47 @@ def test_generated_images_are_compared_with_held_out_ones_and_those_not_with_the
     alone = verdict(metrics, dataclasses.replace(reference(tmp_path), held_out=None), DATA.train, None, CPU)
     assert set(alone.scores) == {"fid[means]"}
     assert [warning for warning in alone.warnings if "needs held-out images" in warning]
+
+
+CALLS: list[str] = []
+
+
+@dataclass(frozen=True)
+class Counted(Fid):
+    """FID that tells when it works."""
+
+    option: int = 0
+
+    def update(self, state: Any, seen: Features) -> Any:
+        CALLS.append("update")
+        return super().update(state, seen)
+
+    def compute(self, generated: Any, reference: Any) -> dict[str, float]:
+        CALLS.append("compute")
+        return super().compute(generated, reference)
+
+
+def test_states_of_the_reference_and_floors_are_computed_once(tmp_path: Path) -> None:
+    def row(metric: Fid, root: Path = tmp_path) -> Any:
+        found = reference(root)
+        CALLS.clear()
+        return verdict((metric,), found, DATA.test[:20].flip(3), None, CPU)
+
+    first = row(Counted())
+    # The images, the reference and the held-out images; the score and the floor.
+    assert (CALLS.count("update"), CALLS.count("compute")) == (3, 2)
+    again = row(Counted())
+    assert (CALLS.count("update"), CALLS.count("compute")) == (1, 1)
+    assert again == first
+    other = row(Counted(option=1))
+    assert (CALLS.count("update"), CALLS.count("compute")) == (3, 2)
+    assert other == first
+    plain = row(Fid(), tmp_path / "elsewhere")
+    assert plain == first
+
+
+def test_a_floor_that_is_broken_is_computed_again(tmp_path: Path) -> None:
+    first = verdict((Fid(),), reference(tmp_path), DATA.test, None, CPU)
+    (file,) = (tmp_path / "references").glob("*/floors.json")
+    file.write_text("{}")
+    assert verdict((Fid(),), reference(tmp_path), DATA.test, None, CPU) == first

@@ -1,8 +1,7 @@
-"""How far generated images are from real ones: a Fréchet and a kernel distance, and whether they show what was asked.
+"""Distances between generated and real images: a Fréchet and a kernel distance.
 
-All take features of one extractor. The numbers are comparable between rows that share the extractor (its id), the
-reference and the number of images, and between no others. More distances are in `frechet_metrics`, and what can be said of
-quality and variety apart in `neighbours`.
+Both take features of one extractor. The numbers are comparable between rows that share the extractor (its id), the
+reference and the number of images, and between no others. More Fréchet distances are in `frechet_variants`.
 """
 
 from collections.abc import Mapping
@@ -11,8 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mgbench.components.metrics.frechet import Gaussian, at_least_two, comparable, finite
-from mgbench.errors import Unfit, UserError
+from mgbench.components.metrics import states
+from mgbench.components.metrics.frechet import comparable
+from mgbench.components.metrics.states import State
+from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features
@@ -21,6 +22,7 @@ from mgbench.recipes.spec import Count, Index
 
 # Rows of a kernel matrix that are held at a time.
 _BLOCK = 2048
+_ONE_BY_ONE = "{} compares images one by one, and the reference is a mean and a covariance; give its images"
 
 
 @dataclass(frozen=True)
@@ -35,29 +37,57 @@ class Fid:
         """`fid` of features [M,F] and [L,F].
 
         Raises:
-            UserError: with fewer than 2 images in a set, features that are not finite, or of different extractors.
+            Unfit: with fewer than 2 images in a set.
+            UserError: with features that are not finite, or of different extractors.
         """
-        return {"fid": Gaussian.of(generated.features).distance(real(reference))}
+        return self.compute(self.update(None, generated), self.update(None, reference))
+
+    def check_counts(self, generated: int, reference: int) -> None:
+        """Raise `Unfit` with fewer than 2 images in a set."""
+        need("fid", 2, generated, reference)
+
+    def update(self, state: State | None, seen: Features) -> State:
+        """The state with the features [B,F] of one more batch, or of the statistics that stand for them."""
+        new = states.of_features(seen.features) if seen.statistics is None else states.of_statistics(seen.statistics)
+        return new if state is None else self.merge(state, new)
+
+    def merge(self, one: State, other: State) -> State:
+        """The state of both sets together."""
+        return states.merge(one, other)
+
+    def finish(self, state: State) -> State:
+        """The mean and the root of the covariance of a whole set."""
+        return states.finish(state)
+
+    def statistics(self, state: State) -> State:
+        """The mean and the covariance under the names that ADM and pytorch-fid give them."""
+        return dict(zip(("mu", "sigma"), states.mean_and_covariance(state), strict=True))
+
+    def compute(self, generated: State, reference: State) -> dict[str, float]:
+        """`fid` of two states; raises as the metric itself."""
+        return {"fid": states.gaussian(generated).distance(states.gaussian(reference))}
 
 
-def real(reference: Features) -> Gaussian:
-    """What a reference amounts to for a Fréchet distance: its statistics, where others took them, or else its features."""
-    if reference.statistics is not None:
-        return Gaussian.known(reference.statistics)
-    return Gaussian.of(reference.features)
+def need(metric: str, least: int, generated: int, reference: int, advice: str = "give more images") -> None:
+    """Refuse sets that are too small; a reference of 0 images is known by its statistics, which others took.
+
+    Raises:
+        Unfit: saying which metric needs how many images, and how many there are.
+    """
+    fewest = min(generated, reference or generated)
+    if fewest < least:
+        raise Unfit(f"{metric} needs at least {least} images in each set, and one has {fewest}; {advice}")
 
 
 def both(metric: str, generated: Features, reference: Features) -> tuple[Tensor, Tensor]:
     """The features [M,F] and [L,F] that a metric compares one by one, float64.
 
     Raises:
-        Unfit: if there are but statistics of the reference.
-        UserError: with fewer than 2 images in a set, features that are not finite, or of different extractors.
+        Unfit: if there are but statistics of the reference, or fewer than 2 images in a set.
+        UserError: with features that are not finite, or of different extractors.
     """
     if reference.statistics is not None and not len(reference.features):
-        raise Unfit(
-            f"{metric} compares images one by one, and the reference is a mean and a covariance; give its images"
-        )
+        raise Unfit(_ONE_BY_ONE.format(metric))
     return comparable(generated.features, reference.features)
 
 
@@ -78,20 +108,29 @@ class Kid:
         """`kid` of features [M,F] and [L,F].
 
         Raises:
-            UserError: with fewer than 2 images (or than `subset_size`) in a set, features that are not finite, or of
-                different extractors.
+            Unfit: with fewer than 2 images (or than `subset_size`) in a set, or only statistics of the reference.
+            UserError: with features that are not finite, or of different extractors.
         """
         first, second = both("kid", generated, reference)
+        self.check_counts(len(first), len(second))
         if not self.subsets:
             return {"kid": kernel_distance(first, second)}
         return {"kid": sum(self._subset_distances(first, second)) / self.subsets}
 
-    def _subset_distances(self, first: Tensor, second: Tensor) -> list[float]:
-        size, least = self.subset_size, min(len(first), len(second))
-        if not 2 <= size <= least:
-            raise UserError(
-                f"kid: subset_size is {size}, and should be from 2 to {least}, the images of the smaller set"
+    def check_counts(self, generated: int, reference: int) -> None:
+        """Raise `Unfit` with fewer than 2 images in a set, or than a subset has."""
+        if not reference:
+            raise Unfit(_ONE_BY_ONE.format("kid"))
+        need("kid", 2, generated, reference)
+        least = min(generated, reference)
+        if self.subsets and not 2 <= self.subset_size <= least:
+            raise Unfit(
+                f"kid: subset_size is {self.subset_size}, and should be from 2 to {least}, "
+                "the images of the smaller set"
             )
+
+    def _subset_distances(self, first: Tensor, second: Tensor) -> list[float]:
+        size = self.subset_size
         streams = Streams.root(self.seed, "kid")
         pairs = [(streams.fold(2 * subset), streams.fold(2 * subset + 1)) for subset in range(self.subsets)]
         return [kernel_distance(_some(first, one, size), _some(second, two, size)) for one, two in pairs]
@@ -123,64 +162,6 @@ def _kernel(products: Tensor, dim: int) -> Tensor:
     return (products / dim + 1) ** 3
 
 
-@dataclass(frozen=True)
-class Accuracy:
-    """The share of generated images that the extractor takes for the class that was asked for; higher is better.
-
-    A model that always draws the same image of a class is perfect by it: read it next to a distance.
-    """
-
-    def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
-        """`accuracy` of logits [M,K] and labels [M]; nothing where there are no logits or no labels (None, or all -1).
-
-        Raises:
-            UserError: with fewer than 2 labelled images, or logits that are not finite.
-        """
-        if generated.logits is None or generated.labels is None:
-            return {}
-        labels = generated.labels.to("cpu")
-        asked = labels >= 0
-        if len(labels) and not bool(asked.any()):
-            return {}
-        logits = finite(generated.logits)[asked]
-        at_least_two(len(logits))
-        return {"accuracy": float((logits.argmax(1) == labels[asked]).double().mean())}
-
-
-@dataclass(frozen=True)
-class InceptionScore:
-    """exp of the mean KL divergence of p(class | image) from p(class) (Salimans et al., arXiv:1606.03498); higher is better.
-
-    Of all images at once, because the mean over `splits` of them falls with their size (Barratt and Sharma,
-    arXiv:1801.01973); papers usually take 10. It looks at no real image.
-    """
-
-    splits: Count = 1
-    seed: Index = 0
-
-    def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
-        """`inception_score` of logits [M,K], from 1 to K.
-
-        Raises:
-            Unfit: if the extractor has no logits.
-            UserError: with fewer than 2 images a split, or logits that are not finite.
-        """
-        if generated.logits is None:
-            raise Unfit("inception_score needs class logits, and this extractor has none; name another extractor")
-        logits = finite(generated.logits)
-        at_least_two(len(logits) // self.splits)
-        rng = Streams.root(self.seed, "inception_score").fold(torch.arange(len(logits)))
-        # In random order, because the images may lie class by class.
-        parts = logits[rng.uniform(1)[:, 0].argsort()].tensor_split(self.splits)
-        return {"inception_score": sum(map(_inception_score, parts)) / self.splits}
-
-
-def _inception_score(logits: Tensor) -> float:
-    log_p = logits.log_softmax(1)
-    log_mean = log_p.logsumexp(0) - torch.tensor(len(logits), dtype=torch.float64).log()
-    return float((log_p.exp() * (log_p - log_mean)).sum(1).mean().exp())
-
-
 @hookimpl
 def mgbench_metrics() -> Mapping[str, type[Metric]]:
-    return {"fid": Fid, "kid": Kid, "accuracy": Accuracy, "inception_score": InceptionScore}
+    return {"fid": Fid, "kid": Kid}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mgbench.errors import UserError
+from mgbench.errors import Unfit, UserError
 from mgbench.interfaces.data import Statistics
 
 
@@ -69,7 +69,7 @@ class Moments:
         """The unbiased covariance [F,F].
 
         Raises:
-            UserError: with fewer than 2 images.
+            Unfit: with fewer than 2 images.
         """
         at_least_two(self.count)
         return self.scatter / (self.count - 1)
@@ -92,7 +92,8 @@ class Gaussian:
         """Of features [M,F] of any float type.
 
         Raises:
-            UserError: with fewer than 2 images, or features that are not finite.
+            Unfit: with fewer than 2 images.
+            UserError: with features that are not finite.
         """
         numbers = finite(features)
         count, dim = numbers.shape
@@ -149,17 +150,18 @@ def at_least_two(count: int) -> None:
     """Refuse what has no variance.
 
     Raises:
-        UserError: with fewer than 2 images.
+        Unfit: with fewer than 2 images.
     """
     if count < 2:
-        raise UserError(f"a metric needs at least 2 images, and one set has {count}")
+        raise Unfit(f"a metric needs at least 2 images, and one set has {count}")
 
 
 def comparable(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """Features [M,F] and [L,F] in float64 on the CPU.
 
     Raises:
-        UserError: with fewer than 2 images in a set, features that are not finite, or of different extractors.
+        Unfit: with fewer than 2 images in a set.
+        UserError: with features that are not finite, or of different extractors.
     """
     one, two = finite(first), finite(second)
     at_least_two(min(len(one), len(two)))
@@ -171,7 +173,8 @@ def frechet_distance(first: Tensor, second: Tensor) -> float:
     """The squared Fréchet distance of features [M,F] and [L,F]; at least 0, and 0 to rounding for equal sets.
 
     Raises:
-        UserError: with fewer than 2 images in a set, features that are not finite, or of different extractors.
+        Unfit: with fewer than 2 images in a set.
+        UserError: with features that are not finite, or of different extractors.
     """
     return Gaussian.of(first).distance(Gaussian.of(second))
 
@@ -180,7 +183,8 @@ def frechet_distance_of_moments(first: Moments, second: Moments) -> float:
     """The squared Fréchet distance of two summed-up sets, as `frechet_distance`.
 
     Raises:
-        UserError: with fewer than 2 images in a set, or features of different extractors.
+        Unfit: with fewer than 2 images in a set.
+        UserError: with features of different extractors.
     """
     return Gaussian(first.mean, first.root).distance(Gaussian(second.mean, second.root))
 

@@ -8,9 +8,11 @@ import torch
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 
-from mgbench.components.metrics.distances import real
+from mgbench.components.metrics import states
+from mgbench.components.metrics.distances import need
 from mgbench.components.metrics.frechet import Gaussian, finite
-from mgbench.errors import Unfit, UserError
+from mgbench.components.metrics.states import State
+from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features
@@ -39,17 +41,28 @@ class FidInfinity:
         """`fid_infinity` of features [M,F] and [L,F]; noise may take it below 0.
 
         Raises:
-            UserError: with fewer images than make `points` sizes of two and more, or features that are not finite.
+            Unfit: with fewer images than make `points` sizes of two and more.
+            UserError: with features that are not finite.
         """
-        features, aim = finite(generated.features), real(reference)
-        sizes = torch.linspace(self.smallest * len(features), len(features), self.points).round().long().tolist()
-        if sizes[0] < 2 or len(set(sizes)) < self.points:
-            raise UserError(f"fid_infinity: {len(features)} images do not make {self.points} sets of different sizes")
+        features, aim = finite(generated.features), _aim(reference)
+        self.check_counts(len(features), 0)
+        sizes = self._sizes(len(features))
         means = [sum(values) / len(values) for values in (self._distances(features, size, aim) for size in sizes)]
         inverse = torch.tensor(sizes, dtype=torch.float64).reciprocal()
         line = torch.stack([torch.ones_like(inverse), inverse], 1)
         solved = torch.linalg.lstsq(line, torch.tensor(means, dtype=torch.float64)[:, None]).solution
         return {"fid_infinity": float(solved[0, 0])}
+
+    def check_counts(self, generated: int, reference: int) -> None:
+        """Raise `Unfit` with fewer images than make `points` sizes of two and more."""
+        sizes = self._sizes(generated)
+        if sizes[0] < 2 or len(set(sizes)) < self.points:
+            raise Unfit(f"fid_infinity: {generated} images do not make {self.points} sets of different sizes")
+        need("fid_infinity", 2, generated, reference)
+
+    def _sizes(self, count: int) -> list[int]:
+        sizes: list[int] = torch.linspace(self.smallest * count, count, self.points).round().long().tolist()
+        return sizes
 
     def _distances(self, features: Tensor, size: int, aim: Gaussian) -> list[float]:
         return [Gaussian.of(part).distance(aim) for part in self._sets(features, size)]
@@ -72,22 +85,87 @@ class Sfid:
         """`sfid` of spatial features [M,S] and [L,S].
 
         Raises:
-            Unfit: if the extractor, or the statistics of the reference, have no spatial features.
-            UserError: with fewer than 2 images in a set, or features that are not finite.
+            Unfit: if the extractor, or the statistics of the reference, have no spatial features, or with fewer than 2
+                images in a set.
+            UserError: with features that are not finite.
         """
-        if generated.spatial is None:
+        return self.compute(self.update(None, generated), self.update(None, reference))
+
+    def check_counts(self, generated: int, reference: int) -> None:
+        """Raise `Unfit` with fewer than 2 images in a set."""
+        need("sfid", 2, generated, reference)
+
+    def update(self, state: State | None, seen: Features) -> State:
+        """The state with the spatial features [B,S] of one more batch, or of the statistics that stand for them."""
+        if seen.spatial_statistics is not None:
+            return states.of_statistics(seen.spatial_statistics)
+        if seen.spatial is None:
+            what = "this extractor has none" if seen.statistics is None else "the statistics of the reference have none"
             raise Unfit(
-                "sfid needs spatial features, and this extractor has none; name one that does, such as inception"
+                f"sfid needs spatial features, and {what}; name an extractor that does, such as inception, "
+                "and a reference with mu_s and sigma_s, or with images"
             )
-        if reference.spatial_statistics is not None:
-            aim = Gaussian.known(reference.spatial_statistics)
-        elif reference.spatial is not None:
-            aim = Gaussian.of(reference.spatial)
-        else:
-            raise Unfit("sfid needs spatial features of the reference, and its statistics have none; give its images")
-        return {"sfid": Gaussian.of(generated.spatial).distance(aim)}
+        new = states.of_features(seen.spatial)
+        return new if state is None else self.merge(state, new)
+
+    def merge(self, one: State, other: State) -> State:
+        """The state of both sets together."""
+        return states.merge(one, other)
+
+    def finish(self, state: State) -> State:
+        """The mean and the root of the covariance of a whole set."""
+        return states.finish(state)
+
+    def statistics(self, state: State) -> State:
+        """The mean and the covariance under the names that ADM and pytorch-fid give them."""
+        return dict(zip(("mu_s", "sigma_s"), states.mean_and_covariance(state), strict=True))
+
+    def compute(self, generated: State, reference: State) -> dict[str, float]:
+        """`sfid` of two states; raises as the metric itself."""
+        return {"sfid": states.gaussian(generated).distance(states.gaussian(reference))}
+
+
+@dataclass(frozen=True)
+class ClassFid:
+    """FID of the images of each class against the real ones of that class, and the mean over the classes; lower is better.
+
+    The intra-class FID of conditional models (Miyato and Koyama, arXiv:1802.05637). A class has few images, so that each
+    number is biased upward more than `fid`: compare only equal numbers of images a class.
+    """
+
+    def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
+        """`class_fid_0`, … by the number of the class, and `class_fid` their mean, of features [M,F] and labels [M].
+
+        Raises:
+            Unfit: if images have no labels (-1 is none), or a class has fewer than 2 images in a set.
+            UserError: with features that are not finite.
+        """
+        if generated.labels is None or reference.labels is None:
+            raise Unfit("class_fid needs the classes of generated and of real images, and one side has none")
+        fake, true = generated.labels.cpu(), reference.labels.cpu()
+        found = {}
+        for label in sorted(set(true[true >= 0].tolist())):
+            rows = fake == label, true == label
+            need(f"class_fid of class {label}", 2, int(rows[0].sum()), max(1, int(rows[1].sum())))
+            pair = (Gaussian.of(part.features[some]) for part, some in zip((generated, reference), rows, strict=True))
+            found[f"class_fid_{label}"] = next(pair).distance(next(pair))
+        if not found:
+            raise Unfit("class_fid needs the classes of real images, and the reference has none")
+        return {"class_fid": sum(found.values()) / len(found), **found}
+
+    def check_counts(self, generated: int, reference: int) -> None:
+        """Raise `Unfit` with fewer than 2 images in a set, or with statistics instead of real images."""
+        if not reference:
+            raise Unfit("class_fid needs the images of the reference, which is a mean and a covariance")
+        need("class_fid", 2, generated, reference)
+
+
+def _aim(reference: Features) -> Gaussian:
+    if reference.statistics is not None:
+        return Gaussian.known(reference.statistics)
+    return Gaussian.of(reference.features)
 
 
 @hookimpl
 def mgbench_metrics() -> Mapping[str, type[Metric]]:
-    return {"fid_infinity": FidInfinity, "sfid": Sfid}
+    return {"fid_infinity": FidInfinity, "sfid": Sfid, "class_fid": ClassFid}

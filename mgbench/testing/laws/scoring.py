@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mgbench.errors import Unfit
+from mgbench.interfaces import optional
 from mgbench.interfaces.data import Features, Statistics
 from mgbench.testing.checks import need, same, seeded
 
@@ -60,7 +61,39 @@ def metric(component: Any) -> None:
         need(said == component(*pair), "the same features must give the same numbers")
     need(bool(component(one, two)), "all there is to see must give some number")
     _bare(component, one, two)
+    _states(component, first, second + 50)
     need(same(one.features, kept), "a metric must leave the features as they are")
+
+
+def _states(component: Any, first: Tensor, second: Tensor) -> None:
+    merging = optional.mergeable(component)
+    if merging is None:
+        return
+    labels = torch.arange(64) % 3
+    one, two = seen(first, labels), seen(second, labels)
+    whole = component(one, two)
+    real = merging.update(None, two)
+    for sizes in ([64], [1, 63], [20, 20, 24]):
+        rows = torch.split(torch.arange(64), sizes)
+        parts = [seen(first[some], labels[some]) for some in rows]
+        grown: Any = None
+        for part in parts:
+            grown = merging.update(grown, part)
+        merged = merging.update(None, parts[0])
+        for part in parts[1:]:
+            before = {name: numbers.clone() for name, numbers in merged.items()}
+            other = merging.merge(merged, merging.update(None, part))
+            need(all(same(merged[name], before[name]) for name in before), "a state must not be changed in place")
+            merged = other
+        for state in (grown, merged, optional.finished(merging, merged)):
+            found = merging.compute(state, optional.finished(merging, real))
+            need(_close(found, whole), "a state of batches must give the numbers of all features at once")
+
+
+def _close(one: Mapping[str, float], two: Mapping[str, float]) -> bool:
+    return one.keys() == two.keys() and all(
+        math.isclose(one[name], two[name], rel_tol=1e-7, abs_tol=1e-9) for name in one
+    )
 
 
 def _bare(component: Any, one: Features, two: Features) -> None:

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from mgbench.components.metrics.distances import Fid
 from mgbench.components.metrics.frechet_variants import FidInfinity, Sfid
-from mgbench.errors import Unfit, UserError
+from mgbench.errors import Unfit
 from mgbench.interfaces.data import Features, Statistics
 
 
@@ -42,7 +42,7 @@ def test_it_is_seeded_and_refuses_what_is_too_small() -> None:
     one, two = normal(60, 4, 0), normal(60, 4, 1)
     first, again, other = (FidInfinity(seed=seed)(one, two)["fid_infinity"] for seed in (0, 0, 1))
     assert first == again != other
-    with pytest.raises(UserError, match="12 images do not make 10 sets"):
+    with pytest.raises(Unfit, match="12 images do not make 10 sets"):
         FidInfinity()(normal(12, 4, 0), two)
 
 
@@ -71,7 +71,11 @@ def test_sfid_sees_where_things_stand() -> None:
     ("generated", "reference", "sentence"),
     [
         (Features(torch.ones(3, 2)), Features(torch.ones(3, 2)), "this extractor has none"),
-        (Features(torch.ones(3, 2), spatial=torch.ones(3, 2)), Features(torch.ones(3, 2)), "its statistics have none"),
+        (
+            Features(torch.ones(3, 2), spatial=torch.ones(3, 2)),
+            Features(torch.ones(0, 2), statistics=Statistics(torch.ones(2), torch.eye(2))),
+            "the statistics of the reference have none",
+        ),
     ],
 )
 def test_sfid_says_what_it_needs(generated: Features, reference: Features, sentence: str) -> None:

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from mgbench.components.metrics import neighbours
 from mgbench.components.metrics.neighbours import Prdc
-from mgbench.errors import Unfit, UserError
+from mgbench.errors import Unfit
 from mgbench.interfaces.data import Features, Statistics
 
 
@@ -82,7 +82,7 @@ def test_density_of_one_distribution_is_about_one() -> None:
 
 
 def test_too_few_neighbours_are_refused() -> None:
-    with pytest.raises(UserError, match="5 images have no 5th neighbour"):
+    with pytest.raises(Unfit, match="5 images have no 5th neighbour"):
         said(normal(5), normal(60))
 
 

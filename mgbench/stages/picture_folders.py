@@ -1,0 +1,199 @@
+"""Folders of pictures as people have them: what is read, what is left out, and why."""
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mgbench.errors import UserError
+from mgbench.stages.pictures import EXTENSIONS, Shown, Unreadable, show
+
+# Names of files that a note spells out.
+_NAMED = 3
+_UNSEEN = ("__MACOSX",)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Images uint8 [M,C,H,W'] with C 1 or 3, their labels int64 [M] if they have any, and by which names; what to note.
+
+    `pixels` says how they became uint8, as protocols write it.
+    """
+
+    images: Tensor
+    labels: Tensor | None = None
+    class_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    pixels: str = "uint8"
+
+
+def read_folder(folder: Path, change: Callable[[Any], Any] = lambda picture: picture) -> Pictures:
+    """The pictures of a folder and below in the order of their names, each as a viewer shows it and then changed.
+
+    Where they lie in folders of their own, the names of these are the classes: in the order of numbers if all are numbers,
+    of letters otherwise. Hidden files are passed over. What cannot be read is left out, and the notes say which and why.
+
+    Raises:
+        UserError: if no picture is left, or they differ in size.
+    """
+    found = _walk(folder)
+    files, strays = _without_strays(folder, found.pictures)
+    if not files:
+        raise UserError(f"there is no picture in {folder}; {', '.join(sorted(EXTENSIONS))} are looked for")
+    shown, broken = _read(files, change)
+    if not shown:
+        first = next(iter(broken))
+        raise UserError(f"{first} is no picture that can be read ({broken[first]}); write it again or take it away")
+    pixels = _stacked(folder, shown)
+    labels, names, empty = _classes(folder, list(shown))
+    notes = [
+        *_left_out(folder, broken),
+        *_noted(folder, found.links, "are left out, as the links lead nowhere"),
+        *_noted(folder, found.hidden, "are left out, as hidden folders and those of archives are no classes"),
+        *_noted(folder, found.others, "are left out, as they are no pictures that mgbench reads"),
+        *_noted(folder, strays, "are left out, as they lie beside the folders of the classes"),
+        *_noted(folder, [folder / name for name in empty], "are no classes, as they hold no picture"),
+        *_changes(folder, shown),
+    ]
+    return Pictures(pixels, labels, names, tuple(notes))
+
+
+@dataclass
+class _Found:
+    pictures: list[Path] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
+    hidden: list[Path] = field(default_factory=list)
+    links: list[Path] = field(default_factory=list)
+
+
+def _walk(folder: Path) -> _Found:
+    """Every file of a folder and below, by what it is; links to folders are followed, and circles of them are not."""
+    found = _Found()
+    for path in _below(folder, {os.path.realpath(folder)}, found):
+        if path.suffix.lower() in EXTENSIONS or (not path.suffix and _opens(path)):
+            found.pictures.append(path)
+        else:
+            found.others.append(path)
+    found.pictures.sort()
+    return found
+
+
+def _below(folder: Path, above: set[str], found: _Found) -> Iterator[Path]:
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError as error:
+        raise UserError(f"{folder} cannot be looked into ({error.strerror}); make it readable") from None
+    for path in inside:
+        if path.name.startswith(".") or path.name in _UNSEEN:
+            found.hidden += [path] * path.is_dir()
+        elif path.is_dir():
+            real = os.path.realpath(path)
+            if real not in above:
+                yield from _below(path, above | {real}, found)
+        elif path.exists():
+            yield path
+        else:
+            found.links.append(path)
+
+
+def _opens(file: Path) -> bool:
+    """Whether a file whose name says nothing is a picture."""
+    try:
+        show(file)
+    except Unreadable:
+        return False
+    return True
+
+
+def _without_strays(folder: Path, files: list[Path]) -> tuple[list[Path], list[Path]]:
+    """The pictures, and those apart that lie beside folders which hold more of them, such as a grid of samples."""
+    above = [file for file in files if file.parent == folder]
+    return (files, []) if 2 * len(above) >= len(files) else ([file for file in files if file.parent != folder], above)
+
+
+def _read(files: Iterable[Path], change: Callable[[Any], Any]) -> tuple[dict[Path, Shown], dict[Path, str]]:
+    shown, broken = {}, {}
+    for file in files:
+        try:
+            shown[file] = show(file, change)
+        except Unreadable as reason:
+            broken[file] = str(reason)
+    return shown, broken
+
+
+def _stacked(folder: Path, shown: dict[Path, Shown]) -> Tensor:
+    pixels = [part.pixels for part in shown.values()]
+    sizes = Counter(part.shape[:2] for part in pixels)
+    if len(sizes) > 1:
+        examples = {part.pixels.shape[:2]: file.name for file, part in reversed(shown.items())}
+        said = " and ".join(f"{examples[size]} is {size[0]}x{size[1]}" for size, _ in sizes.most_common(2))
+        raise UserError(
+            f"{said}, and the pictures of {folder} have {len(sizes)} sizes; bring all of them to one size, "
+            "because how images are resized moves every distance"
+        )
+    if any(part.ndim == 3 for part in pixels):
+        # One in colour makes all of three channels.
+        pixels = [np.repeat(part[..., None], 3, 2) if part.ndim == 2 else part for part in pixels]
+    images = torch.from_numpy(np.stack(pixels))
+    return images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
+
+
+def _classes(folder: Path, files: list[Path]) -> tuple[Tensor | None, tuple[str, ...], list[str]]:
+    """Labels of the pictures, the names of the classes, and the folders beside them that hold no picture."""
+    above = [file.relative_to(folder).parts[:-1] for file in files]
+    if not all(above):
+        return None, (), []
+    found = [composed(parts[0]) for parts in above]
+    names = class_order(set(found))
+    beside = [path.name for path in sorted(folder.iterdir()) if path.is_dir() and not _is_hidden(path)]
+    empty = [name for name in beside if composed(name) not in names]
+    return torch.tensor([names.index(name) for name in found]), names, empty
+
+
+def _is_hidden(path: Path) -> bool:
+    return path.name.startswith(".") or path.name in _UNSEEN
+
+
+def composed(name: str) -> str:
+    """A name in the one spelling of its letters: file systems differ in whether an accent is a letter of its own."""
+    return unicodedata.normalize("NFC", name)
+
+
+def class_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Class names in the order of their labels: by number where all are numbers, so that 10 follows 9, else by letter."""
+    listed = list(names)
+    by_number = all(name.isascii() and name.isdigit() for name in listed)
+    return tuple(sorted(listed, key=lambda name: (int(name), name) if by_number else (0, name)))
+
+
+def _left_out(folder: Path, broken: dict[Path, str]) -> list[str]:
+    reasons = {file: f" ({reason})" for file, reason in broken.items()}
+    return _noted(folder, list(broken), "are left out, as they cannot be read", reasons)
+
+
+def _noted(folder: Path, files: Sequence[Path], what: str, reasons: dict[Path, str] | None = None) -> list[str]:
+    """A note that counts some files and names the first of them; nothing where there are none."""
+    if not files:
+        return []
+    said = [f"{file.relative_to(folder)}{(reasons or {}).get(file, '')}" for file in files[:_NAMED]]
+    more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+    return [f"{len(files)} in {folder} {what}: {', '.join(said)}{more}"]
+
+
+def _changes(folder: Path, shown: dict[Path, Shown]) -> list[str]:
+    lossy = sum(part.lossy for part in shown.values())
+    kinds = Counter(change for part in shown.values() for change in part.changes)
+    losses = (
+        f"{lossy} of {len(shown)} pictures in {folder} are JPEG or another lossy format, whose losses a distance sees"
+    )
+    return [
+        *[f"{losses}; PNG has none"] * bool(lossy),
+        *(f"{count} of {len(shown)} pictures in {folder} were {change}" for change, count in kinds.items()),
+    ]

@@ -1,0 +1,133 @@
+"""One picture file as a viewer shows it: turned upright, in sRGB, on white, with eight bits a channel."""
+
+import io
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps
+
+# By the format that Pillow finds in the file, whatever its name says. The others that are read lose nothing.
+LOSSY = {"JPEG", "MPO", "WEBP", "JPEG2000", "AVIF"}
+EXTENSIONS = frozenset(
+    f".{name}"
+    for name in (
+        *("png", "apng", "bmp", "dib", "pbm", "pgm", "ppm", "pnm", "tif", "tiff", "tga", "gif", "pcx", "qoi"),
+        *("jpg", "jpeg", "jpe", "jfif", "webp", "jp2", "j2k", "jpx", "avif", "avifs"),
+    )
+)
+_DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+_ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
+
+
+class Unreadable(Exception):
+    """A file that is no picture, or one that has no agreed look; the message says why."""
+
+
+@dataclass
+class Shown:
+    """Pixels uint8 [H,W] or [H,W,3] of a picture, and what was done to show them, in words that fit after "were"."""
+
+    pixels: Any
+    lossy: bool
+    changes: list[str] = field(default_factory=list)
+
+
+def show(file: Path, change: Callable[[Any], Any] = lambda picture: picture) -> Shown:
+    """A picture as a viewer shows it, then changed.
+
+    Turned as EXIF says; the first of several pages; a colour profile other than sRGB and CMYK brought to sRGB; a palette
+    looked up; 16 bits a channel rounded to 8; what is transparent laid on white.
+
+    Raises:
+        Unreadable: if it cannot be decoded whole, or its pixels are floats.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Pictures of more than 90 million pixels are pictures all the same; at twice as many Pillow refuses.
+            warnings.simplefilter("ignore")
+            with Image.open(file) as picture:
+                picture.load()
+                shown = Shown(None, picture.format in LOSSY)
+                shown.pixels = np.asarray(change(_viewed(picture, shown.changes)))
+    except Unreadable:
+        raise
+    except Exception as error:
+        raise Unreadable(" ".join(str(error).split()) or type(error).__name__) from None
+    return shown
+
+
+def _viewed(picture: Any, changes: list[str]) -> Any:
+    if getattr(picture, "n_frames", 1) > 1:
+        changes.append("reduced to the first of their pages or frames")
+        picture.seek(0)
+    upright = ImageOps.exif_transpose(picture)
+    if upright.size != picture.size or picture.getexif().get(0x0112, 1) != 1:
+        changes.append("turned as their EXIF orientation says")
+    return _coloured(upright, picture.info.get("icc_profile"), changes)
+
+
+def _coloured(picture: Any, profile: bytes | None, changes: list[str]) -> Any:
+    if picture.mode in _DEEP:
+        changes.append("rounded from 16 bits to 8")
+        return Image.fromarray(_to_eight_bits(np.asarray(picture)))
+    if picture.mode == "F":
+        raise Unreadable("its pixels are floats, of which nothing says what is white")
+    if picture.mode in _ALPHA or "transparency" in picture.info:
+        return _on_white(picture, changes)
+    if picture.mode in ("1", "L"):
+        return picture.convert("L")
+    if picture.mode == "P":
+        return _without_colour(picture.convert("RGB"))
+    return _in_srgb(picture, profile, changes)
+
+
+def _to_eight_bits(deep: Any) -> Any:
+    if deep.min() < 0 or deep.max() > 65535:
+        raise Unreadable("its pixels are whole numbers beyond 16 bits")
+    # 65,535 is white as 255 is.
+    return ((deep.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def _on_white(picture: Any, changes: list[str]) -> Any:
+    whole = picture.convert("RGBA")
+    if whole.getchannel("A").getextrema()[0] < 255:
+        changes.append("laid on white, as they are partly transparent")
+    flat = Image.alpha_composite(Image.new("RGBA", whole.size, "white"), whole).convert("RGB")
+    return flat if picture.mode in ("RGBA", "RGBa", "RGB") else _without_colour(flat)
+
+
+def _without_colour(picture: Any) -> Any:
+    """A picture in colour as a grey one if all of it is grey."""
+    pixels = np.asarray(picture)
+    grey = bool((pixels == pixels[..., :1]).all())
+    return Image.fromarray(pixels[..., 0].copy()) if grey else picture
+
+
+def _in_srgb(picture: Any, profile: bytes | None, changes: list[str]) -> Any:
+    if picture.mode == "RGB" and (not profile or _is_srgb(profile)):
+        return picture
+    if picture.mode != "RGB":
+        changes.append(f"brought from {picture.mode} to RGB")
+    else:
+        changes.append("brought to sRGB from another colour profile")
+    if not profile:
+        return picture.convert("RGB")
+    try:
+        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        return ImageCms.profileToProfile(picture, given, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError):
+        # A broken profile is one that viewers ignore.
+        return picture.convert("RGB")
+
+
+def _is_srgb(profile: bytes) -> bool:
+    try:
+        said = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
+    except (ImageCms.PyCMSError, OSError):
+        return True
+    # Of those whose name says nothing, "c2" and "uRGB" are the small copies of sRGB that large sites write.
+    return "srgb" in said.lower() or said.strip().lower() in ("c2", "urgb", "c2ci")
