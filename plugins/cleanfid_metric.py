@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from mgbench.interfaces.bibtex import by_key
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features
 from mgbench.interfaces.optional import native_side
+from mgbench.interfaces.scores import ScoreInfo
 from mgbench.recipes.spec import Count, Index
 
 _BATCH = 64
@@ -37,6 +38,15 @@ class CleanFid:
     that size already the three agree. pytorch-fid also scales pixels in its own way: for that, ask for
     inception(pixels=pytorch).
     """
+
+    scores: ClassVar[Mapping[str, ScoreInfo]] = {
+        "clean_fid": ScoreInfo("FID by clean-fid", "lower"),
+        "clean_kid": ScoreInfo("KID by clean-fid", "lower"),
+        "clean_fid_legacy_pytorch": ScoreInfo("FID by clean-fid, resized by PyTorch", "lower"),
+        "clean_kid_legacy_pytorch": ScoreInfo("KID by clean-fid, resized by PyTorch", "lower"),
+        "clean_fid_legacy_tensorflow": ScoreInfo("FID by clean-fid, resized by the extractor", "lower"),
+        "clean_kid_legacy_tensorflow": ScoreInfo("KID by clean-fid, resized by the extractor", "lower"),
+    }
 
     mode: Literal["clean", "legacy_pytorch", "legacy_tensorflow"] = "clean"
     kid: bool = False

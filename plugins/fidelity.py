@@ -7,7 +7,7 @@ the mean of float32 ones; and no option is handed to it that it does not know, b
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from mgbench.errors import Partly, Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features
+from mgbench.interfaces.scores import ScoreInfo
 from mgbench.recipes.spec import Count
 
 Measure = Literal["isc", "fid", "kid", "prc"]
@@ -36,6 +37,14 @@ class TorchFidelity:
     The images go through the extractor once more, in its loop. The Inception score is left out where there are no logits, a
     number where there are too few images for it, and a subset of KID has at most as many images as the smaller set.
     """
+
+    scores: ClassVar[Mapping[str, ScoreInfo]] = {
+        "torch_fidelity_inception_score": ScoreInfo("Inception score by torch-fidelity", "higher"),
+        "torch_fidelity_fid": ScoreInfo("FID by torch-fidelity", "lower"),
+        "torch_fidelity_kid": ScoreInfo("KID by torch-fidelity", "lower"),
+        "torch_fidelity_precision": ScoreInfo("Precision by torch-fidelity", "higher"),
+        "torch_fidelity_recall": ScoreInfo("Recall by torch-fidelity", "higher"),
+    }
 
     metrics: tuple[Measure, ...] = ("isc", "fid", "kid", "prc")
     isc_splits: Count = 10

@@ -1,4 +1,4 @@
-"""`mgbench compare`: is the difference between two methods, or two studies, more than chance?"""
+"""`mgbench compare`: the difference between two methods, or two studies, and whether it is more than chance."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,24 +21,34 @@ def compare(
     where: Annotated[str, typer.Option(help="Only these rows, such as 'sampling_steps=16 and labels=true'.")] = "",
     fail_on: Annotated[
         list[str] | None,
-        typer.Option(metavar="LIMIT", help="Exit with 1 if a score moved further: 'fid:+5%', 'accuracy:-0.01'."),
+        typer.Option(
+            metavar="LIMIT",
+            help="Exit with 1 if a score moved further, or rows are missing: 'fid:+5%', 'accuracy:-0.01'.",
+        ),
     ] = None,
     results: choices.Results = Path("results"),
 ) -> None:
     """Compare B with A, paired by seed: difference, 95 % interval, and p-value corrected for all that is compared."""
-    from mgbench.report.significance import Limit, contrast
+    from mgbench.report.significance import Limit, contrast, gaps
 
+    if before == after:
+        raise UserError(f"{before} is the same on both sides; name two methods, two series or two studies")
     limits = [Limit.parse(text) for text in fail_on or ()]
     sides, by = _sides(before, after, study, where, results)
-    table = contrast(*sides, by)
+    table, missing = contrast(*sides, by), gaps(*sides, by, (before, after))
     if table.empty:
-        raise UserError(f"{before} and {after} have no finished rows of the same steps and seed to compare")
-    _print(table, by)
+        why = f" ({'; '.join(missing)})" if missing else ""
+        raise UserError(f"{before} and {after} have no finished rows of the same steps and seed to compare{why}")
+    for text in missing:
+        typer.secho(f"mgbench: {text}", fg="yellow", err=True)
+    _print(table, by, sides[0])
     failed = [(text, limit.exceeded(table)) for text, limit in zip(fail_on or (), limits, strict=True)]
     for text, rows in failed:
         for row in rows.to_dict("records"):
-            typer.secho(f"{text} is exceeded: {_place(row, by)}: {_moved(row)}", fg="red", err=True)
-    if any(len(rows) for _, rows in failed):
+            typer.secho(f"{text} is exceeded: {_place(row, by)}: {_moved(row, table)}", fg="red", err=True)
+    if limits and missing:
+        typer.secho("not all rows could be compared, so --fail-on fails", fg="red", err=True)
+    if any(len(rows) for _, rows in failed) or (limits and missing):
         raise typer.Exit(1)
 
 
@@ -73,25 +83,28 @@ def _selected(results: Path, study: str, where: str) -> "pd.DataFrame":
     return select(read_results(results, study), where)
 
 
-def _print(table: "pd.DataFrame", by: tuple[str, ...]) -> None:
+def _print(table: "pd.DataFrame", by: tuple[str, ...], frame: "pd.DataFrame") -> None:
     import pandas as pd
 
     from mgbench.cli.table import console, print_frame
-    from mgbench.report.measures import number, score_name, with_interval
+    from mgbench.report.measures import images_scored, number, score_name, with_interval
 
     shown = pd.DataFrame({name.replace("_", " "): table[name].map(_told) for name in by})
     limits = zip(table["difference"], table["low"], table["high"], strict=True)
     shown = shown.assign(
-        score=table["metric"].map(score_name),
+        score=[score_name(table, name) for name in table["metric"]],
         A=table["before"].map(number),
         B=table["after"].map(number),
         difference=[with_interval(*values) for values in limits],
         **{"p (Holm)": table["p_adjusted"].map(number)},
-        pairs=table["pairs"],
+        seeds=table["seeds"],
     )
-    print_frame(console(), shown, "B − A, paired by seed")
-    if (table["pairs"] < 2).any():
-        typer.echo("where there is one pair nothing is known of chance; run both with --seeds 0,1,2 or more")
+    images = images_scored(frame)
+    print_frame(console(), shown, "B − A, paired by seed" + (f" ({images} images)" if images else ""))
+    if table.attrs["averaged"]:
+        typer.echo(f"averaged within each seed, pair by pair: {', '.join(table.attrs['averaged'])}")
+    if (table["seeds"] < 2).any():
+        typer.echo("where there is one seed nothing is known of chance; run both with --seeds 0,1,2 or more")
 
 
 def _told(value: Any) -> str:
@@ -104,7 +117,7 @@ def _place(row: dict[Any, Any], by: tuple[str, ...]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {_told(row[name])}" for name in by)
 
 
-def _moved(row: dict[Any, Any]) -> str:
+def _moved(row: dict[Any, Any], table: "pd.DataFrame") -> str:
     from mgbench.report.measures import briefly, score_name
 
-    return f"{score_name(row['metric'])} went from {briefly(row['before'])} to {briefly(row['after'])}"
+    return f"{score_name(table, row['metric'])} went from {briefly(row['before'])} to {briefly(row['after'])}"

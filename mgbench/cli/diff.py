@@ -1,4 +1,4 @@
-"""`mgbench diff`: what changed from one study to another."""
+"""`mgbench diff`: changes from one study to another."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mgbench.cli import choices
+from mgbench.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mgbench.report.changes import Comparison
 
 
 def diff(
@@ -16,37 +19,63 @@ def diff(
     after: Annotated[str, typer.Argument(help="Another one.", show_default=False)],
     results: choices.Results = Path("results"),
 ) -> None:
-    """Show what changed from one study to another: recipes, and scores by paired differences."""
+    """Show the changes from one study to another: recipes, and scores by paired differences."""
     from mgbench.cli.recipes import diff_recipes, is_study
-    from mgbench.cli.table import console, print_frame
     from mgbench.report import compare, read_results
 
+    if before == after:
+        raise UserError(f"{before} is the same on both sides; name two studies, or two methods")
     if not (is_study(results, before) or is_study(results, after)):
         diff_recipes(before, after)
         return
-    found = compare(read_results(results, before), read_results(results, after))
+    sides = read_results(results, before), read_results(results, after)
+    found = compare(*sides)
     typer.echo(f"{before} → {after}: {found.same} row{'s' if found.same != 1 else ''} in both")
+    _print_changes(found, before, after, sides[1])
+    for problem, reasons in (("not compared", found.unpaired), ("did not finish", found.unfinished)):
+        for method, why in reasons.items():
+            typer.secho(f"mgbench: {method}: {problem}: {why}", fg="yellow", err=True)
+    if found.unpaired and not len(found.scores):
+        raise typer.Exit(1)
+
+
+def _print_changes(found: "Comparison", before: str, after: str, rows: "pd.DataFrame") -> None:
+    from mgbench.cli.table import console, print_frame
+
     for said, methods in (("only in " + before, found.gone), ("only in " + after, found.new)):
         if methods:
             typer.echo(f"{said}: {', '.join(methods)}")
     if len(found.fields):
-        print_frame(console(), found.fields, "what changed")
+        print_frame(console(), found.fields, "changed fields")
     if len(found.scores):
-        print_frame(console(), _said(found.scores), "after − before, paired")
+        _print_scores(found, rows)
     elif not len(found.fields) and not found.gone and not found.new:
         typer.echo("nothing changed")
 
 
-def _said(scores: "pd.DataFrame") -> "pd.DataFrame":
+def _print_scores(found: "Comparison", after: "pd.DataFrame") -> None:
+    from mgbench.cli.table import console, print_frame
+    from mgbench.report.measures import images_scored
+
+    images = images_scored(after)
+    title = "after − before, paired by seed" + (f" ({images} images)" if images else "")
+    print_frame(console(), _said(found.scores, after), title)
+    for method, fields in found.averaged.items():
+        typer.echo(f"{method}: averaged within each seed, pair by pair: {', '.join(fields)}")
+
+
+def _said(scores: "pd.DataFrame", frame: "pd.DataFrame") -> "pd.DataFrame":
     """The differences in words."""
     from mgbench.report.measures import score_name, with_interval
 
     limits = zip(scores["mean"], scores["low"], scores["high"], strict=True)
     differences = [f"{'+' if mean > 0 else ''}{with_interval(mean, low, high)}" for mean, low, high in limits]
-    unsure = (scores["pairs"] > 1) & (scores["low"] <= 0) & (scores["high"] >= 0)
+    unsure = (scores["seeds"] > 1) & (scores["low"] <= 0) & (scores["high"] >= 0)
     return scores[["method"]].assign(
-        score=scores["metric"].map(score_name),
+        score=[score_name(frame, name) for name in scores["metric"]],
         difference=differences,
         **{"holds 0": unsure.map({True: "yes", False: ""})},
+        seeds=scores["seeds"],
         pairs=scores["pairs"],
+        **{"without partner": scores["alone"]},
     )

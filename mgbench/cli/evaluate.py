@@ -106,11 +106,12 @@ def _print_json(images: Path, answer: "Answer") -> None:
 
 
 def _print(images: Path, answer: "Answer") -> None:
-    from mgbench.report.measures import number, score_name
+    from mgbench.report.labels import read_declaration
+    from mgbench.report.measures import declared_name, number
 
     verdict = answer.verdict
     typer.secho(f"{images}: {_described(answer)}", bold=True)
-    names = {name: score_name(name) for name in verdict.scores}
+    names = {name: declared_name(name, read_declaration(verdict.declared.get(name, {}))) for name in verdict.scores}
     room = max(map(len, names.values()), default=0)
     if verdict.floors:
         typer.secho(f"{'':<{room}}  {'images':>10}  {'real ones':>10}", dim=True)

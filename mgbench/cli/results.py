@@ -125,7 +125,7 @@ def _list(frame: "pd.DataFrame", results: Path) -> None:
             head, no_wrap=head != "series", overflow="fold", justify="right" if head in ("steps", "seed") else "left"
         )
     for name in scores:
-        table.add_column(Text(score_name(name).replace("[", "\n[")), justify="right", no_wrap=True)
+        table.add_column(Text(score_name(frame, name).replace("[", "\n[")), justify="right", no_wrap=True)
     reasons = frame["reason"].astype(bool).any()
     if reasons:
         table.add_column("reason", overflow="fold", ratio=2)

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def print_row(layout: "Layout", key: str) -> None:
     """Print a row: what it is, its scores beside their floors, costs, recipe, where it was made, and its files."""
     from mgbench.cli.table import console
-    from mgbench.report.measures import cost_axis, number, score_name
+    from mgbench.report.labels import read_declaration
+    from mgbench.report.measures import cost_axis, declared_name, number
     from mgbench.results.maintenance.inventory import amount, stored_studies
     from mgbench.results.record import load_record
 
@@ -24,7 +25,10 @@ def print_row(layout: "Layout", key: str) -> None:
     _print(
         screen,
         "scores",
-        ((score_name(name), *cells) for name, cells in scores.items()),
+        (
+            (declared_name(name, read_declaration(record.declared.get(name, {}))), *cells)
+            for name, cells in scores.items()
+        ),
         ("", "real images"),
         numbers=True,
     )

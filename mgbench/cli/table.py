@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 # Columns of text, which wrap where it is narrow; numbers stay whole.
 TEXT_COLUMNS = ("series", "status", "tokenizer", "method", "score", "field", "before", "after")
 # Columns that every part of a table has, whichever of its scores it shows.
-FIXED = ("series", "steps", "NFE", "s/image", "seeds", "status", "tokenizer")
+FIXED = ("series", "steps", "NFE", "s/image", "N", "seeds", "status", "tokenizer")
 WIDE, PADDING, HEAD, LEAST_TEXT = 160, 2, 18, 16
 
 
 def print_table(
     frame: "pd.DataFrame", allow_mismatch: bool = False, scores: Sequence[str] = (), everything: bool = False
 ) -> None:
-    """Print one line per method and number of steps, one per tokenizer, and why the rows that are not there came to nothing.
+    """Print the warnings, a line per method and number of steps, one per tokenizer, and why missing rows came to nothing.
 
     Of many scores the first that fit beside each other, or those that are named, or `everything` in parts; what is not
     shown is said.
@@ -32,6 +32,7 @@ def print_table(
     """
     from mgbench.report import of_images, printable, problems, summary_table, tokenizer_table
 
+    _print_warnings(frame)
     shown = printable(_only(summary_table(of_images(frame), allow_mismatch), scores))
     if (shown["status"] == "done").all():
         shown = shown.drop(columns="status")
@@ -49,6 +50,19 @@ def print_table(
         steps = str(problem.steps)
         at = f" at steps {steps}" if steps else ""
         screen.print(f"{problem.status}: {problem.series}{at}: {problem.reason}", markup=False)
+
+
+def _print_warnings(frame: "pd.DataFrame") -> None:
+    """Print what the numbers below have to be read with, before them."""
+    import typer
+
+    for text in frame["warnings"].explode().dropna().unique():
+        typer.secho(f"warning: {text}", fg="yellow")
+    if same := frame.attrs.get("same"):
+        rows = "1 row asks" if same == 1 else f"{same} rows ask"
+        typer.secho(
+            f"{rows} for more steps than can be taken and repeat{'s' if same == 1 else ''} the row of fewer", dim=True
+        )
 
 
 def _only(table: "pd.DataFrame", names: Sequence[str]) -> "pd.DataFrame":

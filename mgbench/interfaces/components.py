@@ -209,7 +209,11 @@ class Extractor(Protocol):
 
 
 class Metric(Protocol):
-    """How far are the images from the real ones?"""
+    """How far are the images from the real ones?
+
+    Optional: `scores`, what it declares of each number that it may return, by name. A number without a declaration is named
+    with the extractor and shown without bold, a Pareto front or a best one, because nobody knows which way is better.
+    """
 
     def __call__(self, generated: Features, reference: Features) -> Mapping[str, float]:
         """Numbers by name, from features float64 on the CPU.

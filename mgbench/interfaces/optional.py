@@ -4,7 +4,7 @@ Each function is the only place where its attribute is looked up, and says what 
 is the class that a plugin offers; other arguments are what it makes.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mgbench.interfaces.data import ExtractorModule, TokenSpace
     from mgbench.interfaces.modules import NetworkModule
     from mgbench.interfaces.sampling import Step
+    from mgbench.interfaces.scores import ScoreInfo
 
 Maker = Callable[..., object]
 
@@ -184,3 +185,9 @@ def statistics(metric: "MergeableMetric", state: "MetricState") -> "MetricState"
     """
     known: Callable[[MetricState], MetricState] | None = getattr(metric, "statistics", None)
     return {} if known is None else known(state)
+
+
+def declared_scores(metric: object) -> "Mapping[str, ScoreInfo]":
+    """`scores`: label, unit, direction and source of each number of a metric, by its name; nothing is known without it."""
+    found: Mapping[str, ScoreInfo] = getattr(metric, "scores", {})
+    return found

@@ -1,7 +1,9 @@
-"""What do the stored records say? One tidy frame: a row per record, a column per field, score and cost."""
+"""The stored records as one tidy frame: a row per record, a column per field, score and cost."""
 
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pandas as pd
 
 from mgbench.errors import UserError
 from mgbench.recipes.recipe import FIELDS
-from mgbench.report.labels import of_tokens
+from mgbench.report.labels import Declared, read_declaration
 from mgbench.report.where import select
 from mgbench.results.layout import Layout
 from mgbench.results.record import Record, find_study, load_record
@@ -28,6 +30,9 @@ METHOD = "method"
 WHEN, COMMAND = ("started", "finished"), "command"
 # What a record is about: images that a method drew, or how well a tokenizer gives real ones back.
 ABOUT, IMAGES, TOKENIZER = "about", "images", "tokenizer"
+# The number of images that a row was scored on, as its protocol says.
+COUNT = "scored images"
+_COUNT = re.compile(r"/n(\d+)(?:/|$)")
 
 
 class Names(tuple[str, ...]):
@@ -40,13 +45,17 @@ class Names(tuple[str, ...]):
 def read_results(path: Path | str, study: str | None = None, where: str = "") -> pd.DataFrame:
     """One row per stored record; with a study, its rows only, under its method names and in its order.
 
-    Columns: key, training_key, about, method, series, status, reason; every field of a recipe; scores and costs by name; the
-    floor of a score as "floor <score>"; protocol, data, warnings, tail; and where and with which versions it was made. A
-    `series` is the method with the fields that vary within it besides the seed and the sampling steps:
-    "maskgit, sampler=halton". Where a process decides the number of steps itself, `sampling_steps` are those it took (none
-    for a row that did not finish). `frame.attrs` lists the names of the `scores`, `costs` and `origin` columns, the
-    `corrupt` files, how many rows of the study have no record yet (`missing`), the study's `command`, the `references`
-    of what it uses in BibTeX, and the `packages` installed where it was started.
+    Columns: key, training_key, about, method, series, status, reason; every field of a recipe; scores and costs by name;
+    the floor of a score as "floor <score>"; protocol, data, warnings, tail; "scored images", how many images the scores are
+    of; and where and with which versions it was made. A `series` is the method with the fields that vary within it besides
+    the seed and the sampling steps: "maskgit, sampler=halton". Where a process decides the number of steps itself,
+    `sampling_steps` are those it took (none for a row that did not finish). Of rows that asked for more steps than can be
+    taken and are the same sampling, the one that asked for fewest is kept.
+
+    `frame.attrs` lists the names of the `scores`, `costs` and `origin` columns, what metrics declare of the scores
+    (`declared`), how many rows were left out as the `same` sampling, the `corrupt` files, how many rows of the study have no
+    record yet (`missing`), the study's `command`, the `references` of what it uses in BibTeX, and the `packages` installed
+    where it was started.
 
     `where` keeps the rows for which a condition holds, such as "sampler=halton and nfe<=16".
 
@@ -68,11 +77,37 @@ def read_results(path: Path | str, study: str | None = None, where: str = "") ->
         rows.sort(key=lambda row: _natural(*row))
     frame = select(_frame(rows), where)
     frame["series"] = name_series(frame)
+    frame, same = one_row_per_sampling(frame)
     missing = len(wanted) - len(rows) - sum(Path(name).parent.name in {key for key, _ in wanted} for name in corrupt)
     said = {name: getattr(view, name, "") for name in ("command", "references")}
     said |= {"corrupt": Names(corrupt), "packages": Names(getattr(view, "packages", ()))}
-    frame.attrs.update(missing=missing, study=study or "", **said)
+    frame.attrs.update(missing=missing, same=same, study=study or "", **said)
     return frame
+
+
+def one_row_per_sampling(frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """The frame without the rows that repeat another's sampling, and how many these are.
+
+    With more steps than tokens, some steps reveal nothing and are not taken: 32 steps on 16 tokens may be the 16-step row.
+    Rows are one sampling where series, seed, steps taken, forwards and all scores agree.
+    """
+    scores = [name for name in score_names(frame) if name in frame]
+    if TAKEN not in frame or not scores:
+        return frame, 0
+    asked, taken = (pd.to_numeric(frame[name], errors="coerce") for name in (POINT, TAKEN))
+    if not (asked > taken).any():
+        return frame, 0
+    able = (frame["status"] == "done") & frame[scores].notna().any(axis=1) & taken.notna()
+    keys = ["series", REPEAT, TAKEN, "protocol", *(["nfe"] if "nfe" in frame else []), *scores]
+    again = frame.loc[asked.sort_values(kind="stable").index].loc[able].duplicated(keys)
+    left_out = again.index[again]
+    return frame.drop(index=left_out), len(left_out)
+
+
+def taken_steps(rows: pd.DataFrame) -> pd.Series:
+    """The sampling steps of each row as they were taken, or as they were asked for where that is not recorded."""
+    asked = pd.to_numeric(rows[POINT], errors="coerce")
+    return pd.to_numeric(rows[TAKEN], errors="coerce").fillna(asked) if TAKEN in rows else asked
 
 
 def of_images(frame: pd.DataFrame) -> pd.DataFrame:
@@ -119,10 +154,11 @@ def _frame(rows: list[tuple[Record, str]]) -> pd.DataFrame:
     records = [record for record, _ in rows]
     fields = _union(FIELDS, *(record.recipe for record in records))
     scores = sorted(_union(*map(_scores, records)), key=_asked(records))
+    declared = _declared(records)
     costs = _union(*(record.costs for record in records))
     floors = [FLOOR + name for name in _union(*(record.floors for record in records))]
     origin = _union(*(record.origin for record in records))
-    columns = _union(HEAD, fields, scores, costs, floors, TAIL, origin)
+    columns = _union(HEAD, fields, scores, costs, floors, TAIL, (COUNT,), origin)
     cells = [_row(record, method) for record, method in rows]
     frame = pd.DataFrame(cells, columns=columns)
     for name in fields:
@@ -131,6 +167,7 @@ def _frame(rows: list[tuple[Record, str]]) -> pd.DataFrame:
         column = pd.Series(values, frame.index, object)
         frame[name] = column if column.isna().any() else column.infer_objects()
     frame.attrs.update(scores=Names(scores), costs=Names(costs), origin=Names(origin), fields=Names(fields))
+    frame.attrs["declared"] = declared
     return frame
 
 
@@ -149,16 +186,41 @@ def _row(record: Record, method: str) -> dict[str, Any]:
     floors = {FLOOR + name: value for name, value in record.floors.items()}
     own = {name: getattr(record, name) for name in (*HEAD, *TAIL) if name not in ("series", "method")}
     recipe = {**record.recipe, POINT: _steps(record)}
-    return {**record.origin, **record.costs, **_scores(record), **floors, **recipe, **own, "method": method}
+    said = {**record.origin, **record.costs, **_scores(record), **floors, **recipe, **own}
+    return {**said, COUNT: _count(record.protocol), "method": method}
+
+
+@cache
+def _count(protocol: str) -> float:
+    found = _COUNT.search(protocol)
+    return float(found[1]) if found else np.nan
 
 
 def _scores(record: Record) -> dict[str, float]:
     """The scores by their whole names: what a score of tokens measures is only known with their tokenizer."""
+    return {_whole_name(record, name): value for name, value in record.scores.items()}
+
+
+def _whole_name(record: Record, name: str) -> str:
     tokenizer = record.recipe.get("tokenizer")
-    return {
-        f"{name}[{tokenizer}]" if tokenizer and of_tokens(name) else name: value
-        for name, value in record.scores.items()
-    }
+    of_tokens = record.declared.get(name, {}).get("of") == "tokens"
+    return f"{name}[{tokenizer}]" if tokenizer and of_tokens else name
+
+
+def _declared(records: list[Record]) -> Declared:
+    """What the records declare of their scores; of what they contradict each other in, nothing."""
+    said: dict[str, list[dict[str, str]]] = {}
+    for record in records:
+        for name, plain in record.declared.items():
+            known = said.setdefault(_whole_name(record, name), [])
+            if plain not in known:
+                known.append(plain)
+    found = {name: read_declaration(known[-1]) for name, known in said.items() if _agree(known)}
+    return Declared({name: info for name, info in found.items() if info is not None})
+
+
+def _agree(known: list[dict[str, str]]) -> bool:
+    return len({(plain.get("better"), plain.get("of")) for plain in known}) == 1
 
 
 def _steps(record: Record) -> Any:

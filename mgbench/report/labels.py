@@ -1,58 +1,35 @@
-"""What is a number called, in which unit, which way is better, and of what does it tell?
+"""Labels of costs, and what the metrics declare of the scores.
 
-Records hold names and numbers only, so this is the one place where the report knows names: a table of words, never a
-branch. A name that is not in it is shown as it is, and its better direction is the one that leads to real images.
+Records hold costs by name only, so this is the one place where the report knows names of costs: a table of words, never a
+branch. What a score is called, and which way is better, its metric declares, and the record says it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+import pandas as pd
+
+from mgbench.interfaces.scores import ScoreInfo
 
 
 @dataclass(frozen=True)
 class Words:
-    """How a score or a cost is called on an axis and in a table.
-
-    One that is `of_tokens` measures a model by the tokens of real images, whatever is sampled from it; it compares models of
-    one tokenizer, which its name says as that of others says the extractor: "bits_per_dim[vq(codes=64)]".
-    """
+    """The label of a cost on an axis, and its short form in a table."""
 
     axis: str
     short: str
-    higher_is_better: bool | None = None
-    of_tokens: bool = False
 
 
-SCORES = {
-    "fid": Words("FID", "FID", False),
-    "fid_infinity": Words("FID∞", "FID∞", False),
-    "sfid": Words("sFID", "sFID", False),
-    "kid": Words("KID", "KID", False),
-    "cmmd": Words("CMMD", "CMMD", False),
-    "mind": Words("MIND", "MIND", False),
-    "mind_infinity": Words("MIND∞", "MIND∞", False),
-    "vendi": Words("Vendi score", "Vendi", True),
-    "copied": Words("Copied (share)", "Copied", False),
-    "authpct": Words("Authentic (%)", "AuthPct", True),
-    "gap": Words("Generalisation gap of FID", "gap", False),
-    "accuracy": Words("Accuracy", "Accuracy", True),
-    "precision": Words("Precision", "Precision", True),
-    "recall": Words("Recall", "Recall", True),
-    "density": Words("Density", "Density", True),
-    "coverage": Words("Coverage", "Coverage", True),
-    "inception_score": Words("Inception score", "IS", True),
-    "bits_per_dim": Words("Bits per dimension", "bits/dim", False, of_tokens=True),
-    "rmse": Words("RMSE (grey levels)", "RMSE", False),
-    "torch_fidelity_inception_score": Words("Inception score by torch-fidelity", "IS (t-f)", True),
-    "torch_fidelity_fid": Words("FID by torch-fidelity", "FID (t-f)", False),
-    "torch_fidelity_kid": Words("KID by torch-fidelity", "KID (t-f)", False),
-    "torch_fidelity_precision": Words("Precision by torch-fidelity", "Precision (t-f)", True),
-    "torch_fidelity_recall": Words("Recall by torch-fidelity", "Recall (t-f)", True),
-    "clean_fid": Words("FID by clean-fid", "clean FID", False),
-    "clean_kid": Words("KID by clean-fid", "clean KID", False),
-    "clean_fid_legacy_pytorch": Words("FID by clean-fid, resized by PyTorch", "FID (pytorch)", False),
-    "clean_kid_legacy_pytorch": Words("KID by clean-fid, resized by PyTorch", "KID (pytorch)", False),
-    "clean_fid_legacy_tensorflow": Words("FID by clean-fid, resized by the extractor", "FID (tensorflow)", False),
-    "clean_kid_legacy_tensorflow": Words("KID by clean-fid, resized by the extractor", "KID (tensorflow)", False),
-}
+class Declared(dict[str, ScoreInfo]):
+    """What metrics declare of scores, by the names of their columns; pandas copies `attrs` deeply, and need not copy this."""
+
+    def __deepcopy__(self, _: object) -> "Declared":
+        return self
+
+
+UNDECLARED = Declared()
+
+
 COSTS = {
     "steps_taken": Words("Steps taken", "steps taken"),
     "nfe": Words("NFE (network forwards per image)", "NFE"),
@@ -61,10 +38,10 @@ COSTS = {
     "train_seconds": Words("Training time (seconds)", "train s"),
     "train_images_per_second": Words("Training speed (images per second)", "train img/s"),
     "token_forwards": Words("Token-forwards (tokens through a block per image)", "tokens"),
-    "flops_per_image": Words("Arithmetic (FLOPs per image)", "FLOPs/image"),
+    "flops_per_image": Words("FLOPs per image", "FLOPs/image"),
     "peak_memory_bytes": Words("Peak memory (bytes)", "memory"),
     "sampling_batch": Words("Images drawn at once", "batch"),
-    "train_flops": Words("Training arithmetic (FLOPs)", "train FLOPs"),
+    "train_flops": Words("Training FLOPs", "train FLOPs"),
     "train_utilisation": Words("Model FLOPs utilisation", "MFU"),
     "parameters": Words("Parameters", "parameters"),
     "bits_per_dim_error": Words("Standard error of the bits per dimension", "± bits/dim"),
@@ -79,6 +56,22 @@ def family(metric: str) -> str:
     return metric.partition("[")[0]
 
 
-def of_tokens(metric: str) -> bool:
+def read_declaration(plain: Mapping[str, str]) -> ScoreInfo | None:
+    """The declaration that a record holds; None where a newer or foreign one cannot be read."""
+    try:
+        info = ScoreInfo(**plain)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+    return info if info.better in ("lower", "higher") else None
+
+
+def declared_in(frame: pd.DataFrame) -> Mapping[str, ScoreInfo]:
+    """What the records of a frame declare of their scores, by column."""
+    found: Mapping[str, ScoreInfo] = frame.attrs.get("declared", UNDECLARED)
+    return found
+
+
+def of_tokens(frame: pd.DataFrame, metric: str) -> bool:
     """Whether a score measures a model by the tokens of real images, and not by what is sampled from it."""
-    return family(metric) in SCORES and SCORES[family(metric)].of_tokens
+    info = declared_in(frame).get(metric)
+    return info is not None and info.of == "tokens"

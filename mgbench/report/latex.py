@@ -1,18 +1,14 @@
-"""What goes into a paper? The table in four formats, the references, and a paragraph about how it was done."""
+"""Files for a paper: the table in four formats, the references, and a paragraph about how it was done."""
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from mgbench.report.frame import POINT, REPEAT, of_images, score_names, spell
 from mgbench.report.measures import cost_short, higher_is_better, number, score_name, with_interval
-from mgbench.report.paired import interval
-from mgbench.report.summary import comparable
-from mgbench.report.table import TABLE_COSTS, best_per_series, metrics_of, summary_table
+from mgbench.report.paired import BEST, TIED, standing
+from mgbench.report.table import TABLE_COSTS, best_per_series, metrics_of, steps_said, summary_table
 
-# Sign of the best in a column, and of those that it cannot be told from.
-BEST, TIED = "best", "tied"
 _ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "†": r"$\dagger$", "γ": r"$\gamma$", "–": "--",
@@ -22,51 +18,24 @@ _ESCAPES = {
 def paper_table(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Each series at its best number of steps by the first score: what its cells say, and which are best or tied.
 
-    A series ties with the best of a column where the 95 % interval of their difference, paired by seed, holds 0; with one
-    seed, where both read the same.
+    A series ties with the best of a column where the 95 % interval of their difference, paired by seed, holds 0.
     """
     table = summary_table(frame, allow_mismatch=True)
     metrics = metrics_of(table)
     if metrics:
         best = best_per_series(frame, table, metrics[0])
         table = pd.concat([best, table[~table["series"].isin(best["series"])].drop_duplicates("series")])
-    shown = pd.DataFrame({"method": table["series"], "steps": [f"{steps:.0f}" for steps in table[POINT]]})
+    shown = pd.DataFrame({"method": table["series"], "steps": steps_said(table)})
     for cost in (name for name in TABLE_COSTS if name in table):
         shown[cost_short(cost)] = table[cost].map(number).to_numpy()
     signs = pd.DataFrame("", index=shown.index, columns=shown.columns)
     for metric in metrics:
         columns = zip(table[metric], table[f"{metric} low"], table[f"{metric} high"], strict=True)
-        shown[score_name(metric)] = [with_interval(*values) for values in columns]
-        signs[score_name(metric)] = _signs(frame, table, metric, list(shown[score_name(metric)]))
+        name = score_name(frame, metric)
+        shown[name] = [with_interval(*values) for values in columns]
+        signs[name] = standing(frame, table, metric, higher_is_better(frame, metric))
+    shown["N"] = table["images"].map(number).to_numpy()
     return shown, signs.reindex(columns=shown.columns, fill_value="")
-
-
-def _signs(frame: pd.DataFrame, table: pd.DataFrame, metric: str, said: list[str]) -> list[str]:
-    means = table[metric].to_numpy(float)
-    if len(means) < 2 or np.isnan(means).all():
-        return [""] * len(means)
-    first = int(np.nanargmax(means) if higher_is_better(frame, metric) else np.nanargmin(means))
-    rows = comparable(frame, metric, allow_mismatch=True)
-    scores = pd.to_numeric(rows[metric]).groupby([rows["series"], rows[POINT], rows[REPEAT]]).mean()
-    seeds = [_seeds(scores, series, steps) for series, steps in zip(table["series"], table[POINT], strict=True)]
-    tied = [said[place] == said[first] or _ties(seeds[place], seeds[first]) for place in range(len(means))]
-    return [BEST if place == first else TIED if tied[place] else "" for place in range(len(means))]
-
-
-def _seeds(scores: pd.Series, series: str, steps: float) -> pd.Series:
-    try:
-        found: pd.Series = scores.loc[(series, steps)]
-    except KeyError:
-        return pd.Series(dtype=float)
-    return found
-
-
-def _ties(one: pd.Series, other: pd.Series) -> bool:
-    common = one.index.intersection(other.index)
-    if len(common) < 2:
-        return False
-    _, low, high = interval(one[common].to_numpy(float) - other[common].to_numpy(float))
-    return low <= 0 <= high
 
 
 def as_markdown(shown: pd.DataFrame, signs: pd.DataFrame) -> str:
@@ -110,9 +79,12 @@ def escape(text: str) -> str:
 
 
 def _note(shown: pd.DataFrame, signs: pd.DataFrame) -> str:
-    said = ["Bold: best."]
-    if any("±" in text for text in shown.to_numpy(str).ravel()):
+    said = ["N: images scored."]
+    certain = any("±" in text for text in shown.to_numpy(str).ravel())
+    if certain:
         said.insert(0, "Mean ± half of the 95 % interval over seeds (Student's t).")
+    if bool((signs == BEST).to_numpy().any()):
+        said.append("Bold: best." if certain else "Bold: best of one seed, which says nothing of chance.")
     if bool((signs == TIED).to_numpy().any()):
         said.append("Marked: cannot be told from the best (95 % interval of the difference, paired by seed).")
     return " ".join(said)
@@ -131,7 +103,7 @@ def methods_text(frame: pd.DataFrame) -> str:
         f"at a learning rate of {_range(rows['learning_rate'])}, and sampled in {_list(rows[POINT])} steps.",
         f"There {'is 1 seed' if seeds == 1 else f'are {seeds} seeds'} ({_list(rows[REPEAT])}); a seed decides initial "
         "weights, training order, labels and noise, so that methods are compared on the same draws.",
-        f"Scores ({_names(pd.Series([score_name(name) for name in score_names(rows)]))}) follow the protocol "
+        f"Scores ({_names(pd.Series([score_name(rows, name) for name in score_names(rows)]))}) follow the protocol "
         f"{_names(rows['protocol'])}: data, reference split, number of samples, balance of labels, pixel format, extractor.",
         "We report means and 95 % intervals over seeds (Student's t).",
         _hardware(rows),

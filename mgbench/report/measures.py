@@ -1,23 +1,66 @@
-"""How are a score and a cost written, and which way is better?"""
+"""Names and numbers as they are written: of scores, of costs, and of values with their intervals."""
 
 import math
 import re
 
 import pandas as pd
 
-from mgbench.report.labels import COSTS, SCORES, family
-from mgbench.report.summary import comparable, floor_of, summarise
+from mgbench.interfaces.scores import ScoreInfo
+from mgbench.report.frame import COUNT, of_images, score_names
+from mgbench.report.labels import COSTS, declared_in, family
+from mgbench.report.names import short_specs
+from mgbench.report.summary import summarise
 
 
-def score_name(metric: str) -> str:
-    """How a score is written: "FID[digits_cnn]"."""
-    name, bracket, extractor = metric.partition("[")
-    return (SCORES[name].axis if name in SCORES else name) + bracket + extractor
+def score_name(frame: pd.DataFrame, metric: str) -> str:
+    """A score as prose and table heads name it: "FID[digits_cnn]", as its metric declares it.
+
+    A score of tokens names its tokenizer only where the frame has that score of several tokenizers.
+    """
+    info = declared_in(frame).get(metric)
+    if info is None or info.of != "tokens":
+        return declared_name(metric, info)
+    kin = [name for name in declared_in(frame) if family(name) == family(metric)]
+    short = short_specs(_inner(name) for name in kin)
+    return info.label if len(kin) < 2 else f"{info.label} ({short[_inner(metric)]})"
 
 
-def score_axis(metric: str, higher: bool) -> str:
-    """The label of a score's axis, with the better direction."""
-    return f"{score_name(metric)} ({'higher' if higher else 'lower'} is better)"
+def declared_name(metric: str, info: ScoreInfo | None) -> str:
+    """A score by the label and unit that its metric declares, with what stands in brackets: "FID[digits_cnn]"."""
+    name, bracket, inner = metric.partition("[")
+    unit = f" ({info.unit})" if info and info.unit else ""
+    return (name if info is None else info.label) + bracket + inner + unit
+
+
+def _inner(metric: str) -> str:
+    return metric.partition("[")[2].removesuffix("]")
+
+
+def score_axis(frame: pd.DataFrame, metric: str, count: bool = True) -> str:
+    """The label of a score's axis, with how many images it is of (if wanted) and the better direction."""
+    info = declared_in(frame).get(metric)
+    images = images_scored(frame, metric) if count and (info is None or info.of != "tokens") else ""
+    said = [images, f"{info.better} is better" if info else ""]
+    inside = ", ".join(part for part in said if part)
+    return score_name(frame, metric) + (f" ({inside})" if inside else "")
+
+
+def images_scored(frame: pd.DataFrame, metric: str = "") -> str:
+    """How many images the scores are of, as "N = 500"; empty where no protocol says it."""
+    counts = counts_scored(frame, metric)
+    if not counts:
+        return ""
+    return f"N = {counts[0]:,}" + (f" to {counts[-1]:,}" if len(counts) > 1 else "")
+
+
+def counts_scored(frame: pd.DataFrame, metric: str = "") -> list[int]:
+    """The numbers of images that finished rows (with a score, if one is named) are scored on, rising."""
+    rows = of_images(frame)
+    rows = rows if len(rows) else frame
+    if COUNT not in rows:
+        return []
+    rows = rows[(rows["status"] == "done") & (rows[metric].notna() if metric in rows else True)]
+    return sorted({int(count) for count in rows[COUNT].dropna().unique()})
 
 
 def cost_axis(cost: str) -> str:
@@ -30,20 +73,25 @@ def cost_short(cost: str) -> str:
     return COSTS[cost].short if cost in COSTS else cost.replace("_", " ")
 
 
-def higher_is_better(frame: pd.DataFrame, metric: str) -> bool:
-    """Whether more of a metric is better: as the table says, else whether real images have more of it than samples."""
-    words = SCORES.get(family(metric))
-    if words is not None and words.higher_is_better is not None:
-        return words.higher_is_better
-    floor = floor_of(frame, metric)
-    values = comparable(frame, metric, allow_mismatch=True)[metric]
-    return floor is not None and len(values) > 0 and float(values.median()) < floor
+def higher_is_better(frame: pd.DataFrame, metric: str) -> bool | None:
+    """Whether more of a score is better, as its metric declares; None where it declares nothing."""
+    info = declared_in(frame).get(metric)
+    return None if info is None else info.better == "higher"
+
+
+def ranked_scores(frame: pd.DataFrame) -> list[str]:
+    """The scores whose better direction is declared, so that one of them can be the best."""
+    return [name for name in score_names(frame) if higher_is_better(frame, name) is not None]
 
 
 def ranked(frame: pd.DataFrame, metric: str, cost: str | None = None) -> pd.DataFrame:
-    """The summary of a metric, best mean first, whatever the protocols."""
-    summary = summarise(frame, metric, cost, allow_mismatch=True)
-    return summary.sort_values("mean", ascending=not higher_is_better(frame, metric), kind="stable")
+    """The summary of a metric, best mean first, whatever the protocols; in the order of the frame where none is best."""
+    return in_rank(summarise(frame, metric, cost, allow_mismatch=True), "mean", higher_is_better(frame, metric))
+
+
+def in_rank(table: pd.DataFrame, column: str, higher: bool | None) -> pd.DataFrame:
+    """A table with the best of a column first; as it is where no direction is the better one."""
+    return table if higher is None else table.sort_values(column, ascending=not higher, kind="stable")
 
 
 def slug(*names: str) -> str:

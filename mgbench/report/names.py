@@ -1,4 +1,4 @@
-"""What is a series called where there is little room? Its method and specs, without what all of them share."""
+"""Short names of series: the method and specs, without what all of them share."""
 
 import re
 from collections.abc import Iterable, Iterator

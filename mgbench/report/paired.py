@@ -1,15 +1,23 @@
-"""Which choices matter? The difference that each choice on an axis makes with everything else equal."""
+"""Paired differences: what each choice on an axis makes with everything else equal, and which points differ at all.
+
+Replicates are seeds. Whatever else pairs differ in (steps, other fields) is averaged within a seed first, because rows that
+share a trained model are no independent trials of it.
+"""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from mgbench.recipes.recipe import decides
 from mgbench.report.frame import POINT, REPEAT, spelled_fields
+from mgbench.report.measures import number
 from mgbench.report.summary import comparable, half_width
 
-COLUMNS = ["axis", "choice", "reference", "mean", "low", "high", "pairs"]
+COLUMNS = ["axis", "choice", "reference", "mean", "low", "high", "seeds", "pairs"]
+# Of a point beside the best: the best itself, and one that cannot be told from it.
+BEST, TIED = "best", "tied"
 
 
 def axes_of(frame: pd.DataFrame) -> list[str]:
@@ -23,9 +31,10 @@ def effects(frame: pd.DataFrame, metric: str, allow_mismatch: bool = False) -> p
     """The paired difference of a metric that each choice makes against the most frequent one of its axis.
 
     A pair is two finished rows whose recipes agree in every field but the axis, the seed included, whatever their methods
-    are called; a field that nothing asks on one side does not count. The interval is Student's t over the pairs. The
-    number of sampling steps is no axis here: the trade-offs show it. Columns: axis, choice, reference, mean, low, high,
-    pairs; the axis with the largest difference first.
+    are called; a field that nothing asks on one side does not count. The pairs of one
+    seed are averaged, and the interval is Student's t over the seeds. The number of sampling steps is no axis here: the
+    trade-offs show it. Columns: axis, choice, reference, mean, low, high, seeds, pairs; the axis with the largest
+    difference first.
 
     Raises:
         UserError: if there is no such metric or the rows are not comparable.
@@ -46,6 +55,7 @@ class _Table:
 
     def __init__(self, spelled: pd.DataFrame, unasked: pd.DataFrame, scores: np.ndarray) -> None:
         self.spelled, self.scores = spelled, scores
+        self.seeds = spelled[REPEAT].to_numpy(object) if REPEAT in spelled else np.zeros(len(spelled), object)
         # With its name hashed in, lest two fields that swap their values have the same sum.
         named = {str(name): (f"{name}=" + spelled[name]).to_numpy(object) for name in spelled}
         self.hashes = {name: pd.util.hash_array(values) for name, values in named.items()}
@@ -57,18 +67,22 @@ class _Table:
         reference = str(choices.index[int(np.argmax(choices.to_numpy()))])
         rows = {str(choice): np.flatnonzero(self.spelled[axis] == choice) for choice in choices.index}
         for choice in choices.index:
-            differences = self._differences(axis, rows[reference], rows[choice]) if choice != reference else np.empty(0)
+            if choice == reference:
+                continue
+            differences = self._differences(axis, rows[reference], rows[choice])
             if len(differences):
-                yield (axis, str(choice), reference, *interval(differences), len(differences))
+                by_seed = differences.groupby(level=1).mean().to_numpy(float)
+                yield (axis, str(choice), reference, *interval(by_seed), len(by_seed), len(differences))
 
-    def _differences(self, axis: str, base: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """The score of each row minus that of the row it is paired with."""
+    def _differences(self, axis: str, base: np.ndarray, other: np.ndarray) -> pd.Series:
+        """The score of each row minus that of the row it is paired with, by what they share and by seed."""
         left_out = [name for name, none in self.unasked.items() if none[base].all() != none[other].all()]
         keys = self.whole - _sum([self.hashes[name] for name in {axis, *left_out}])
-        left, right = (pd.Series(self.scores[side], keys[side]).groupby(level=0).mean() for side in (other, base))
-        common = left.index.intersection(right.index)
-        differences: np.ndarray = left[common].to_numpy(float) - right[common].to_numpy(float)
-        return differences
+        left, right = (
+            pd.Series(self.scores[side], [keys[side], self.seeds[side]]).groupby(level=[0, 1]).mean()
+            for side in (other, base)
+        )
+        return (left - right).dropna()
 
 
 def _sum(hashes: list[np.ndarray]) -> np.ndarray:
@@ -82,3 +96,57 @@ def interval(values: np.ndarray) -> tuple[float, float, float]:
     deviation = float(values.std(ddof=1)) if len(values) > 1 else np.nan
     half = float(half_width(np.array([deviation]), np.array([len(values)]))[0])
     return mean, mean - half, mean + half
+
+
+@dataclass(frozen=True)
+class Points:
+    """A score at some points (series and steps), by seed: values [points, seeds], NaN where a seed has none."""
+
+    values: np.ndarray
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, metric: str, points: pd.DataFrame) -> "Points":
+        """The score of finished rows at each of some points, which have the columns series and sampling_steps."""
+        rows = comparable(frame, metric, allow_mismatch=True)
+        scores = pd.to_numeric(rows[metric]).groupby([rows["series"], rows[POINT], rows[REPEAT]], dropna=False).mean()
+        wanted = pd.MultiIndex.from_frame(points[["series", POINT]])
+        return cls(scores.unstack().reindex(wanted).to_numpy(float))
+
+    def apart(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Whether points differ from others [n]: 1 if the 95 % interval of their difference, paired by seed, leaves 0 out,
+        0 if it holds 0, NaN where fewer than 2 seeds have both.
+        """
+        differences = self.values[one] - self.values[other]
+        count = np.isfinite(differences).sum(axis=1)
+        known = np.where(np.isfinite(differences), differences, 0.0)
+        mean = known.sum(axis=1) / np.maximum(count, 1)
+        spread = np.where(np.isfinite(differences), differences - mean[:, None], 0.0)
+        deviation = np.sqrt((spread**2).sum(axis=1) / np.maximum(count - 1, 1))
+        half = half_width(deviation, count)
+        return np.where(count > 1, (np.abs(mean) > half).astype(float), np.nan)
+
+
+def standing(
+    frame: pd.DataFrame, table: pd.DataFrame, metric: str, higher: bool | None, by: str | None = None
+) -> list[str]:
+    """For each row of a summary table whether its mean is the best of all (or of those that agree in `by`), or tied with it.
+
+    A row is tied where the 95 % interval of its difference from the best, paired by seed, holds 0; where fewer than 2
+    seeds have both, where both means read the same. Nothing is best where no direction is the better one.
+    """
+    means = table[metric].to_numpy(float) * (1 if higher else -1)
+    groups = np.zeros(len(table), int) if by is None else pd.factorize(table[by])[0]
+    known = np.flatnonzero(np.isfinite(means))
+    order = known[np.argsort(-means[known], kind="stable")]
+    first = dict(zip(groups[order][::-1], order[::-1], strict=True))
+    sizes = np.bincount(groups[known], minlength=groups.max(initial=0) + 1) if len(known) else np.zeros(1, int)
+    signs = [""] * len(table)
+    if higher is None or not len(known):
+        return signs
+    best = np.array([first[group] for group in groups[known]])
+    told = Points.of(frame, metric, table).apart(known, best)
+    for place, other, apart in zip(known, best, told, strict=True):
+        same = number(means[place]) == number(means[other]) if np.isnan(apart) else not apart
+        if sizes[groups[place]] > 1:
+            signs[place] = BEST if place == other else TIED if same else ""
+    return signs

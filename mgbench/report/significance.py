@@ -1,4 +1,4 @@
-"""Is the difference between two methods, or two studies, more than chance? Paired by seed, corrected for many looks."""
+"""Significance of the difference between two methods, or two studies: paired by seed, corrected for many looks."""
 
 import re
 from dataclasses import dataclass
@@ -8,51 +8,114 @@ import pandas as pd
 from scipy.special import stdtr
 
 from mgbench.errors import UserError, suggestion
-from mgbench.report.frame import POINT, REPEAT, of_images, score_names
-from mgbench.report.labels import family, of_tokens
+from mgbench.report.frame import POINT, REPEAT, of_images, score_names, spelled_fields
+from mgbench.report.labels import declared_in, family, of_tokens
 from mgbench.report.paired import interval
 from mgbench.report.summary import comparable
 
-COLUMNS = ["metric", "pairs", "before", "after", "difference", "low", "high", "p", "p_adjusted"]
+COLUMNS = ["metric", "seeds", "pairs", "before", "after", "difference", "low", "high", "p", "p_adjusted"]
+# Fields that decide only how rows are scored; what differs in them is another protocol, or the same number again.
+UNPAIRED = ("metrics",)
 
 
 def contrast(before: pd.DataFrame, after: pd.DataFrame, by: tuple[str, ...] = (POINT,)) -> pd.DataFrame:
     """The paired difference of every score that both have, at each value of `by` that both have; of a score that belongs to
     the model, once for all numbers of steps (then missing).
 
-    A pair is a finished row of either side with the same values of `by` and the same seed. Columns: `by`, then metric, pairs,
-    the two means, difference (after − before) with its 95 % interval (Student's t over the pairs), the p-value of no
-    difference, and the p-value corrected for the number of rows (Holm); the last four are missing where there is one pair.
+    A pair is a finished row of either side with the same values of `by`, the same seed, and the same value of every field
+    that varies within the sides; pairs of one seed are averaged, because seeds alone are replicates. Columns: `by`, then
+    metric, seeds, pairs, the two means, difference (after − before) with its 95 % interval (Student's t over the seeds), the
+    p-value of no difference, and the p-value corrected for the number of rows (Holm); the last four are missing where there
+    is one seed. `attrs["averaged"]` lists the fields over which pairs of one seed are averaged.
 
     Raises:
-        UserError: if the two sides were scored under different protocols.
+        UserError: if the two sides are the same rows, were scored under different protocols, or cannot be paired.
     """
     sides = [of_images(side) for side in (before, after)]
+    if len(sides[0]) and set(sides[0]["key"]) == set(sides[1]["key"]):
+        raise UserError("both sides are the same rows, which differ in nothing; name two methods or two studies")
+    fields = paired_fields(sides, by)
     common = [name for name in score_names(sides[0]) if name in score_names(sides[1])]
-    found = [row for metric in common for row in _of_metric(sides, metric, by)]
+    found = [row for metric in common for row in _of_metric(sides, metric, by, fields)]
     table = pd.DataFrame(found, columns=[*by, *COLUMNS])
     if POINT in by:
         table[POINT] = table[POINT].astype("Int64")
-    return table.assign(p_adjusted=holm(table["p"].to_numpy(float)))
+    table = table.assign(p_adjusted=holm(table["p"].to_numpy(float)))
+    table.attrs.update(averaged=fields, declared=declared_in(before))
+    return table
 
 
-def _of_metric(sides: list[pd.DataFrame], metric: str, by: tuple[str, ...]) -> list[dict[str, object]]:
+def paired_fields(sides: list[pd.DataFrame], by: tuple[str, ...]) -> list[str]:
+    """The fields besides seed and `by` that vary within the groups of both sides, and by which their rows are paired.
+
+    Raises:
+        UserError: if a field varies on one side in values that the other does not have.
+    """
+    spelled = [spelled_fields(side) for side in sides]
+    groups = [side["series"] if "series" in by else pd.Series("", side.index) for side in sides]
+    varied: list[list[str]] = []
+    for part, group in zip(spelled, groups, strict=True):
+        names = [str(name) for name in part if name not in (POINT, REPEAT, *UNPAIRED)]
+        counts = part[names].groupby(group.to_numpy()).nunique().max() if len(part) else pd.Series(1, names)
+        varied.append([name for name in names if counts[name] > 1])
+    fields = list(dict.fromkeys([*varied[0], *varied[1]]))
+    for name in fields:
+        values = [set(part[name]) if name in part else {"none"} for part in spelled]
+        if not values[0] & values[1] or min(map(len, values)) < 2:
+            several, which = (values[0], "A") if len(values[0]) >= len(values[1]) else (values[1], "B")
+            raise UserError(
+                f"{which} has {len(several)} values of {name} ({', '.join(sorted(several)[:3])}, …) that the other side does "
+                f"not, so its rows have no partners; name one with --where '{name}=…', or a series instead of a method"
+            )
+    return fields
+
+
+def gaps(before: pd.DataFrame, after: pd.DataFrame, by: tuple[str, ...], names: tuple[str, str]) -> list[str]:
+    """Rows that a comparison lacks: those of a side that did not finish, and those that only the other side has."""
+    sides = [of_images(side) for side in (before, after)]
+    done = [side[side["status"] == "done"] for side in sides]
+    keys = [{tuple(row) for row in side[[*by, REPEAT]].astype(str).to_numpy()} for side in done]
+    said = []
+    for side, finished, own, other, name in zip(sides, done, keys, reversed(keys), names, strict=True):
+        if len(finished) < len(side):
+            statuses = side.loc[side["status"] != "done", "status"].value_counts().items()
+            counted = ", ".join(f"{count} {status}" for status, count in statuses)
+            said.append(f"{name}: {len(side) - len(finished)} of {len(side)} rows did not finish ({counted})")
+        missing = sorted(other - own)
+        if missing:
+            places = [
+                ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in zip((*by, REPEAT), row, strict=True))
+                for row in missing[:3]
+            ]
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            said.append(f"{name} lacks what the other side has: {'; '.join(places)}{more}")
+        if side.attrs.get("missing"):
+            said.append(f"{name}: {side.attrs['missing']} rows have no record yet")
+    return said
+
+
+def _of_metric(
+    sides: list[pd.DataFrame], metric: str, by: tuple[str, ...], fields: list[str]
+) -> list[dict[str, object]]:
     rows = [comparable(side, metric) for side in sides]
     protocols = [*dict.fromkeys(protocol for side in rows for protocol in side["protocol"])]
     if len(protocols) > 1:
         raise UserError(
             f"{metric} cannot be compared: one side was scored under {protocols[0]!r}, the other under {protocols[1]!r}"
         )
-    keys = [name for name in by if name != POINT or not of_tokens(metric)]
-    values = [side.groupby([*keys, REPEAT])[metric].mean().astype(float) for side in rows]
+    keys = [name for name in by if name != POINT or not of_tokens(sides[0], metric)]
+    spelled = [side.assign(**spelled_fields(side)[fields]) for side in rows]
+    values = [side.groupby([*keys, *fields, REPEAT])[metric].mean().astype(float) for side in spelled]
     pairs = pd.concat(values, axis=1, join="inner", keys=["before", "after"]).reset_index()
     found = []
     for place, part in pairs.groupby(keys, sort=False) if keys else [((), pairs)] * bool(len(pairs)):
-        differences = (part["after"] - part["before"]).to_numpy(float)
+        seeds = part.groupby(REPEAT)[["before", "after"]].mean()
+        differences = (seeds["after"] - seeds["before"]).to_numpy(float)
         mean, low, high = interval(differences)
-        means = {"before": part["before"].mean(), "after": part["after"].mean()}
+        means = {"before": seeds["before"].mean(), "after": seeds["after"].mean()}
         stands = {"difference": mean, "low": low, "high": high, "p": p_value(differences)}
-        found.append({**dict(zip(keys, place, strict=True)), "metric": metric, "pairs": len(part), **means, **stands})
+        counts = {"seeds": len(seeds), "pairs": len(part)}
+        found.append({**dict(zip(keys, place, strict=True)), "metric": metric, **counts, **means, **stands})
     return found
 
 

@@ -1,4 +1,4 @@
-"""What is a report made from, and what is wanted of it? The stored rows, where they lie, and the choices of who asks."""
+"""Source of a report: the stored rows, where they lie, and the choices of the one who asks."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How do all figures look? On screen and on paper; and for every series one colour, marker and dash.
+"""Style of all figures, on screen and on paper; and for every series one colour, marker and dash.
 
 Figures are drawn for a light ground. Every colour has one that takes its place on a dark ground (`on_dark`), so that a page
 shows one drawing on both.

@@ -1,11 +1,11 @@
-"""How good is each series at each number of steps, and how sure are we? The mean over seeds and its 95 % interval."""
+"""The mean of each series over seeds at each number of steps, with its 95 % interval; floors and the Pareto front."""
 
 import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
 from mgbench.errors import UserError, suggestion
-from mgbench.report.frame import ABOUT, FLOOR, IMAGES, POINT, TOKENIZER, of_images, score_names
+from mgbench.report.frame import ABOUT, FLOOR, IMAGES, POINT, REPEAT, TOKENIZER, of_images, score_names, taken_steps
 from mgbench.report.labels import of_tokens
 
 CONFIDENCE = 0.95
@@ -47,8 +47,9 @@ def comparable(frame: pd.DataFrame, metric: str, allow_mismatch: bool = False) -
 def summarise(frame: pd.DataFrame, metric: str, cost: str | None = None, allow_mismatch: bool = False) -> pd.DataFrame:
     """The mean of a metric over seeds per (series, sampling_steps), with its 95 % interval (Student's t).
 
-    Columns: series, sampling_steps, count, mean, low, high (the last two missing where there is one seed), and `cost`,
-    the mean of the cost, if one is named. Series stand in the order of the frame.
+    Seeds alone are replicates: several rows of one seed are averaged first. Columns: series, sampling_steps, count (of
+    seeds), mean, low, high (the last two missing where there is one seed), taken (the mean of the steps that were taken),
+    and `cost`, the mean of the cost, if one is named. Series stand in the order of the frame.
 
     Raises:
         UserError: if there is no such metric or cost, or the rows are not comparable.
@@ -56,19 +57,31 @@ def summarise(frame: pd.DataFrame, metric: str, cost: str | None = None, allow_m
     rows = comparable(frame, metric, allow_mismatch)
     if cost is not None and cost not in frame:
         raise UserError(f"no row has a cost {cost!r}; {suggestion(cost, frame.attrs.get('costs', ()))}")
-    groups = rows.assign(**{metric: pd.to_numeric(rows[metric])}).groupby(["series", POINT], sort=False, dropna=False)
+    rows = rows.assign(**{metric: pd.to_numeric(rows[metric]), "taken": taken_steps(rows)})
+    wanted = [metric, "taken", *([cost] if cost is not None else [])]
+    groups = _by_seed(rows, ["series", POINT], wanted).groupby(["series", POINT], sort=False, dropna=False)
     result = groups[metric].agg(count="count", mean="mean", deviation="std")
     half = half_width(result["deviation"].to_numpy(), result["count"].to_numpy())
     result = result.assign(low=result["mean"] - half, high=result["mean"] + half).drop(columns="deviation")
+    result["taken"] = groups["taken"].mean()
     if cost is not None:
         result["cost"] = groups[cost].mean()
     return _in_order(result.reset_index(), rows)
 
 
+def _by_seed(rows: pd.DataFrame, keys: list[str], values: list[str]) -> pd.DataFrame:
+    """One row per seed under the keys: the mean of its rows, where it has several."""
+    if REPEAT not in rows or not rows.duplicated([*keys, REPEAT]).any():
+        return rows
+    numbers = rows[values].apply(pd.to_numeric, errors="coerce").assign(**rows[[*keys, REPEAT]])
+    means: pd.DataFrame = numbers.groupby([*keys, REPEAT], sort=False, dropna=False)[values].mean().reset_index()
+    return means
+
+
 def sampled_scores(frame: pd.DataFrame) -> list[str]:
     """The scores that depend on how a model is sampled: of tokens none does, nor what is one number of each of several models."""
     images = of_images(frame)
-    return [name for name in score_names(images) if not of_tokens(name) and not _one_per_model(images, name)]
+    return [name for name in score_names(images) if not of_tokens(frame, name) and not _one_per_model(images, name)]
 
 
 def _one_per_model(frame: pd.DataFrame, metric: str) -> bool:
@@ -113,8 +126,13 @@ def reconstruction_floors(frame: pd.DataFrame, metric: str, rows: pd.DataFrame) 
     return {str(name): float(part.mean()) for name, part in known.merge(used).groupby("tokenizer", sort=False)[metric]}
 
 
-def pareto(summary: pd.DataFrame, higher: bool) -> pd.DataFrame:
-    """The points of a summary with a cost that no other point beats in both, from the cheapest to the best."""
+def pareto(summary: pd.DataFrame, higher: bool | None) -> pd.DataFrame:
+    """The points of a summary with a cost that no other point beats in both, from the cheapest to the best.
+
+    None where no direction is the better one.
+    """
+    if higher is None:
+        return summary[:0]
     order = summary.dropna(subset=["cost", "mean"])
     order = order.sort_values(["cost", "mean"], ascending=[True, not higher], kind="stable")
     best = order["mean"].cummax() if higher else order["mean"].cummin()

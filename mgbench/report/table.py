@@ -1,11 +1,13 @@
-"""Which numbers stand behind the figures? A row per series and step count, and why the other rows came to nothing."""
+"""The numbers behind the figures: a row per series and step count, and why the other rows came to nothing."""
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from mgbench.report.frame import POINT, TOKENIZER, of_images, score_names, spell
-from mgbench.report.measures import cost_short, higher_is_better, number, score_name, with_interval
+from mgbench.report.frame import COUNT, POINT, REPEAT, TOKENIZER, of_images, score_names, spell, taken_steps
+from mgbench.report.labels import declared_in
+from mgbench.report.measures import cost_short, higher_is_better, in_rank, number, score_name, with_interval
 from mgbench.report.summary import summarise
 
 TABLE_COSTS = ("nfe", "seconds_per_image")
@@ -15,15 +17,18 @@ TOKENIZER_COSTS = ("tokens", "codes_used", "parameters", "fit_seconds")
 def summary_table(frame: pd.DataFrame, allow_mismatch: bool = False) -> pd.DataFrame:
     """One row per (series, sampling_steps) of the methods, finished or not.
 
-    Columns: series, sampling_steps; nfe and seconds_per_image where known; for every score its mean, "<score> low" and
-    "<score> high" (the 95 % interval over seeds); seeds (how many finished) and status ("done", or "2 done, 1 failed").
+    Columns: series, sampling_steps (as asked for), taken (the mean of those taken), images (how many were scored; the
+    fewest, where rows differ); nfe and seconds_per_image where known; for every score its mean, "<score> low" and
+    "<score> high" (the 95 % interval over seeds); seeds (of how many a row finished) and status ("done", or "2 done, 1 failed").
     """
     frame = of_images(frame)
     keys = ["series", POINT]
     statuses = frame.groupby([*keys, "status"], sort=False, dropna=False).size().unstack(fill_value=0)
-    done = statuses["done"] if "done" in statuses else pd.Series(0, statuses.index)
     table = pd.DataFrame(index=statuses.index)
-    finished = frame[frame["status"] == "done"].groupby(keys, sort=False, dropna=False)
+    rows = frame[frame["status"] == "done"]
+    finished = rows.assign(taken=taken_steps(rows)).groupby(keys, sort=False, dropna=False)
+    table["taken"] = finished["taken"].mean()
+    table["images"] = finished[COUNT].min() if COUNT in rows else np.nan
     for cost in (name for name in TABLE_COSTS if name in frame):
         table[cost] = finished[cost].mean()
     for metric in score_names(frame):
@@ -33,12 +38,14 @@ def summary_table(frame: pd.DataFrame, allow_mismatch: bool = False) -> pd.DataF
             summary["low"],
             summary["high"],
         )
-    table["seeds"] = done
+    table["seeds"] = finished[REPEAT].nunique().reindex(table.index, fill_value=0)
     table["status"] = [_status(row[row > 0]) for _, row in statuses.iterrows()]
     order = {name: place for place, name in enumerate(frame["series"].unique())}
-    return table.reset_index().sort_values(
+    table = table.reset_index().sort_values(
         keys, key=lambda c: c.map(order) if c.name == "series" else c, ignore_index=True
     )
+    table.attrs["declared"] = declared_in(frame)
+    return table
 
 
 def _status(counts: pd.Series) -> str:
@@ -49,13 +56,25 @@ def _status(counts: pd.Series) -> str:
 
 def printable(table: pd.DataFrame) -> pd.DataFrame:
     """A summary table in words for a terminal or a page: means with intervals, short heads, a dash where nothing is."""
-    shown = pd.DataFrame({"series": table["series"], "steps": table[POINT].map(number)})
+    shown = pd.DataFrame({"series": table["series"], "steps": steps_said(table)})
     for cost in (name for name in TABLE_COSTS if name in table):
         shown[cost_short(cost)] = table[cost].map(number)
     for metric in metrics_of(table):
         columns = zip(table[metric], table[f"{metric} low"], table[f"{metric} high"], strict=True)
-        shown[score_name(metric)] = [with_interval(*values) for values in columns]
-    return shown.assign(seeds=table["seeds"].astype(str), status=table["status"])
+        shown[score_name(table, metric)] = [with_interval(*values) for values in columns]
+    return shown.assign(N=table["images"].map(number), seeds=table["seeds"].astype(str), status=table["status"])
+
+
+def steps_said(table: pd.DataFrame) -> list[str]:
+    """The steps of each row of a summary: those taken, with those asked for where they are others."""
+    return [steps_of(asked, taken) for asked, taken in zip(table[POINT], table["taken"], strict=True)]
+
+
+def steps_of(asked: float, taken: float) -> str:
+    """Steps as a table writes them: "16", or "14 of 16" where fewer were taken than were asked for."""
+    if pd.isna(taken) or pd.isna(asked) or round(taken) == round(asked):
+        return number(asked if pd.isna(taken) else taken if pd.isna(asked) else asked)
+    return f"{taken:.0f} of {asked:.0f}"
 
 
 def metrics_of(table: pd.DataFrame) -> list[str]:
@@ -64,19 +83,11 @@ def metrics_of(table: pd.DataFrame) -> list[str]:
 
 
 def best_per_series(frame: pd.DataFrame, table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The row of each series whose mean is best, in the order of the table."""
-    return _best(frame, table, metric, "series")
-
-
-def best_per_step(frame: pd.DataFrame, table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The row of each number of steps whose mean is best."""
-    return _best(frame, table, metric, POINT)
-
-
-def _best(frame: pd.DataFrame, table: pd.DataFrame, metric: str, by: str) -> pd.DataFrame:
+    """The row of each series whose mean is best, in the order of the table; none of a score without a better direction."""
     scored = table.dropna(subset=[metric])
-    order = scored.sort_values(metric, ascending=not higher_is_better(frame, metric), kind="stable")
-    return order.drop_duplicates(by).sort_index()
+    higher = higher_is_better(frame, metric)
+    order = scored[:0] if higher is None else in_rank(scored, metric, higher)
+    return order.drop_duplicates("series").sort_index()
 
 
 def problems(frame: pd.DataFrame) -> pd.DataFrame:
@@ -111,7 +122,9 @@ def tokenizer_table(frame: pd.DataFrame) -> pd.DataFrame:
     for cost in (name for name in TOKENIZER_COSTS if name in rows):
         shown[cost_short(cost)] = rows[cost].map(number)
     for metric in (name for name in score_names(frame) if rows[name].notna().any()):
-        shown[score_name(metric)] = rows[metric].map(number)
+        shown[score_name(frame, metric)] = rows[metric].map(number)
+    if COUNT in rows:
+        shown["N"] = rows[COUNT].map(number)
     return shown.reset_index(drop=True)
 
 

@@ -1,4 +1,4 @@
-"""How does a trade-off look in a terminal? A small plot of letters."""
+"""A trade-off as a small plot of letters, for a terminal."""
 
 import numpy as np
 import pandas as pd
@@ -43,7 +43,7 @@ def text_plot(
         taken = board[height - 1 - y, x]
         board[height - 1 - y, x] = marks[name] if taken in (" ", marks[name]) else "+"
     return "\n".join(
-        [score_axis(metric, higher), *_framed(board, across, down), cost_axis(cost), *_legend(names, marks, rest)]
+        [score_axis(frame, metric), *_framed(board, across, down), cost_axis(cost), *_legend(names, marks, rest)]
     )
 
 

@@ -1,4 +1,4 @@
-"""Which rows does a report take? A condition such as `sampler=halton and nfe<=16`, read and applied to a frame."""
+"""Selection of rows: a condition such as `sampler=halton and nfe<=16`, read and applied to a frame."""
 
 import operator
 import re

@@ -1,4 +1,4 @@
-"""What does a report write? The page, every figure as PNG, SVG and PDF, sheets and films, and the tables of a paper."""
+"""Everything that a report writes: the page, every figure as PNG, SVG and PDF, sheets and films, and the tables of a paper."""
 
 from pathlib import Path
 

@@ -30,6 +30,7 @@ class Record:
     the scores were obtained; `origin` says where, when and with which versions. A row about a tokenizer scores held-out
     images that went through it and back, the best that a model of its tokens can do; its `training_key` is the tokenizer's.
     `keys` name what it rests on: its tokenizer, model, images, and the references of real and held-out images.
+    `declared` has, for each score, what its metric declares of it (`mgbench.interfaces.scores.ScoreInfo.plain`).
     `files` are the names and SHA-256 sums of what lies beside the record, `tail` how the log of a row ends that failed.
     """
 
@@ -50,6 +51,7 @@ class Record:
     files: dict[str, str] = field(default_factory=dict)
     tail: str = ""
     keys: dict[str, str] = field(default_factory=dict)
+    declared: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

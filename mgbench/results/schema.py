@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from mgbench.errors import UserError
+from mgbench.results.known_scores import known_scores
 
 # 2: a row says what it is about. 3: and the checksums of the files beside it. 4: and how the log of one that failed ends; a
-# study says what was installed. 5: a row names what it rests on.
-SCHEMA = 5
+# study says what was installed. 5: a row names what it rests on. 6: and what its metrics declare of their numbers.
+SCHEMA = 6
 
 
 class Corrupt(Exception):
@@ -38,14 +39,16 @@ RECORDS: dict[int, Upgrade] = {
     2: lambda content: {"files": {}, **content},
     3: lambda content: {"tail": "", **content},
     4: lambda content: {"keys": {}, **content},
+    5: lambda content: {"declared": known_scores(content["scores"]), **content},
 }
 STUDIES: dict[int, Upgrade] = {
     1: lambda content: {"references": "", **content},
     2: _as_it_was,
     3: lambda content: {"packages": [], **content},
     4: _as_it_was,
+    5: _as_it_was,
 }
-MANIFESTS: dict[int, Upgrade] = {1: _as_it_was, 2: _as_it_was, 3: _as_it_was, 4: _as_it_was}
+MANIFESTS: dict[int, Upgrade] = {1: _as_it_was, 2: _as_it_was, 3: _as_it_was, 4: _as_it_was, 5: _as_it_was}
 
 
 def seal(content: Any) -> str:

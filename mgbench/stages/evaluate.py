@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any
 
@@ -14,6 +14,7 @@ from mgbench.errors import Partly, Unfit
 from mgbench.interfaces import optional
 from mgbench.interfaces.components import MergeableMetric, Metric, MetricState
 from mgbench.interfaces.data import Features
+from mgbench.interfaces.scores import ScoreInfo
 
 BATCH = 256
 
@@ -183,26 +184,35 @@ IMAGES_PER_FEATURE = 10
 
 @dataclass(frozen=True)
 class Judgement:
-    """Scores by name, and why the metrics that are missing were left out."""
+    """Scores by name, what their metrics declare of them, and why what is missing was left out."""
 
     scores: dict[str, float]
     left_out: tuple[str, ...] = ()
+    declared: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def judge(metrics: Iterable[Metric], generated: Seen, reference: Seen, extractor: str) -> Judgement:
-    """Every metric's numbers, each named with the extractor it saw through, `fid[digits_cnn]`, unless that is no name.
+    """Every metric's numbers. One that depends on the extractor is named with it, `fid[digits_cnn]`, unless that is no name.
 
     What does not fit, and a number that is none, is left out with its reason.
     """
     scores: dict[str, float] = {}
     left_out: list[str] = []
+    declared: dict[str, dict[str, str]] = {}
     for metric in metrics:
         said, reasons = _numbers(metric, generated, reference)
         wrong = [name for name, value in said.items() if not isfinite(value)]
         left_out += [*reasons, *(f"{name} is left out, as it came to {said[name]}" for name in wrong)]
-        good = {name: float(value) for name, value in said.items() if name not in wrong}
-        scores |= {f"{name}[{extractor}]" if extractor else name: value for name, value in good.items()}
-    return Judgement(scores, tuple(left_out))
+        known = optional.declared_scores(metric)
+        good = {name: _full_name(name, known.get(name), extractor) for name in said if name not in wrong}
+        scores |= {full: float(said[name]) for name, full in good.items()}
+        declared |= {full: known[name].plain() for name, full in good.items() if name in known}
+    return Judgement(scores, tuple(left_out), declared)
+
+
+def _full_name(name: str, info: ScoreInfo | None, extractor: str) -> str:
+    """A number whose metric declares nothing is taken to depend on the extractor."""
+    return f"{name}[{extractor}]" if extractor and (info is None or info.of == "features") else name
 
 
 def _numbers(metric: Metric, generated: Seen, reference: Seen) -> tuple[dict[str, float], list[str]]:

@@ -12,9 +12,11 @@ from mgbench.interfaces.components import Parts
 from mgbench.interfaces.data import UNLABELLED, ImageData, TokenSpace
 from mgbench.interfaces.modules import TokenizerModule
 from mgbench.interfaces.randomness import derive
+from mgbench.interfaces.scores import ScoreInfo
 from mgbench.stages.tokenize import encode
 
 ROUNDS, BATCH = 16, 256
+DECLARED = {"bits_per_dim": ScoreInfo("Bits per dimension", "lower", of="tokens")}
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,14 @@ from torch import Tensor
 from mgbench.interfaces.engine import Options, RowEnded
 from mgbench.interfaces.progress import Progress
 from mgbench.interfaces.ranks import Team
+from mgbench.interfaces.scores import ScoreInfo
 from mgbench.results.store import Store
 from mgbench.stages.tokenize import reconstruct
 from mgbench.trials.fit import Fitted
 from mgbench.trials.plan import Row
 from mgbench.trials.score import IMAGES, images_writer, now, origin, save_real, score, shown_rows
+
+DECLARED = {"rmse": ScoreInfo("RMSE", "lower", unit="grey levels", of="images")}
 
 
 def record_reconstruction(
@@ -26,6 +29,7 @@ def record_reconstruction(
     labels = None if data.test_labels is None else data.test_labels[: len(real)]
     images, tokens = reconstruct(fitted.tokenizer, real, device, options.batch)
     found = score(store, row, images, labels, device).said
+    found["declared"] |= {name: info.plain() for name, info in DECLARED.items()}
     found["scores"]["rmse"] = float((images.double() - real.double()).square().mean().sqrt())
     save_real(store, data)
     shown = shown_rows(data)

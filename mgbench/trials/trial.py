@@ -15,6 +15,7 @@ from mgbench.interfaces.ranks import ALONE, RankFailed, Team
 from mgbench.results.record import About, Status, ending
 from mgbench.results.store import Store, Writer
 from mgbench.stages.cost import training_costs
+from mgbench.stages.likelihood import DECLARED
 from mgbench.stages.memory import ran_out
 from mgbench.stages.sample import Model, asked_labels
 from mgbench.stages.train import TrainStep
@@ -134,7 +135,8 @@ def _record_images(
     save_real(store, assembly.data)
     costs = {**kept.costs, **_costs(assembly.recipe.batch_size, model, fitted[1]), **model.bound.costs}
     scores, warnings = scored.said["scores"] | model.bound.scores, [*scored.said["warnings"], *kept.warnings]
-    said = {**scored.said, "scores": scores, "warnings": warnings}
+    declared = scored.said["declared"] | {name: DECLARED[name].plain() for name in model.bound.scores}
+    said = {**scored.said, "scores": scores, "declared": declared, "warnings": warnings}
     record = row.record("done", costs=costs, origin={**origin(row, device, started), **kept.devices}, **said)
     store.save_record(record, shown)
     progress.emit(RowEnded(row.key, "done"))

@@ -13,12 +13,13 @@ from mgbench.trials.real_features import Reference
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a record says of images: their scores, those of as many real ones, and how both were obtained."""
+    """What a record says of images: their scores, those of as many real ones, and how both were obtained, and what they are."""
 
     scores: dict[str, float]
     floors: dict[str, float]
     warnings: list[str]
     protocol: str
+    declared: dict[str, dict[str, str]]
 
 
 def verdict(
@@ -58,7 +59,8 @@ def judged(metrics: tuple[Metric, ...], reference: Reference, generated: Seen, w
     floors = reference.floors([metric for metric, said in zip(metrics, found, strict=True) if said.scores], number)
     scores = {name: value for said in found for name, value in said.scores.items()}
     warnings = [*_warnings(number, reference), *(reason for said in found for reason in said.left_out)]
-    return Verdict(scores, floors.scores, warnings, f"{reference.name}/{what}/{reference.extractor.id}")
+    declared = {name: info for said in found for name, info in said.declared.items()}
+    return Verdict(scores, floors.scores, warnings, f"{reference.name}/{what}/{reference.extractor.id}", declared)
 
 
 def _warnings(count: int, reference: Reference) -> list[str]:

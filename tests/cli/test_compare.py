@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from mgbench.results.layout import Layout
+from mgbench.results.record import load_study
 from tests.cli.conftest import Command
-from tests.report.synthetic import record, store, store_study
+from tests.report.synthetic import record, store, store_study, unfinished
 
 FID = "fid[digits_cnn]"
 
@@ -46,9 +48,32 @@ def test_a_regression_exits_with_one_and_says_where(mgbench: Command, results: P
     assert mgbench("compare", "maskgit", "emigm", "--fail-on", "fid:+5%").code == 0
 
 
+def test_a_gate_that_lacks_rows_fails_and_says_which(mgbench: Command, results: Path) -> None:
+    lost = unfinished("maskgit", 16, 2, "failed", "no memory")
+    store(results, lost)
+    kept = [key for key, method in load_study(Layout(results).study("new")).rows]
+    store_study(results, "less", [(key, "mine") for key in kept[:-1]] + [(lost.key, "mine")])
+    assert mgbench("compare", "old", "less").code == 0
+    answer = mgbench("compare", "old", "less", "--fail-on", "fid:+900%")
+    assert answer.code == 1
+    assert "less: 1 of 6 rows did not finish (1 failed)" in answer.err
+    assert "less lacks what the other side has: series mine, sampling steps 16, seed 2" in answer.err
+
+
+def test_rows_without_one_partner_are_refused(mgbench: Command, results: Path) -> None:
+    scales = [record("wide", 8, recipe={"guidance_schedule": f"constant(scale={scale})"}) for scale in (1.5, 2.0, 3.0)]
+    samplers = [record("deep", 8, recipe={"sampler": name}) for name in ("halton", "random_order")]
+    store(results, *scales, *samplers)
+    answer = mgbench("compare", "wide", "deep")
+    assert answer.code == 2
+    assert "guidance_schedule" in answer.err
+    assert "no partners" in answer.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (("emigm", "emigm"), "emigm is the same on both sides"),
         (("emigm", "maskgitt"), "did you mean 'maskgit'?"),
         (("emigm", "maskgit", "--fail-on", "fid"), "write for example 'fid:+5%'"),
         (("emigm", "maskgit", "--fail-on", "fod:+5%"), "no score is called 'fod'"),

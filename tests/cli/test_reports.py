@@ -72,7 +72,7 @@ def test_a_name_that_does_not_exist_is_said_and_nothing_is_written(
 def test_show_prints_the_table_and_a_plot(mgbench: Command, results: Path) -> None:
     answer = mgbench("show", "mine")
     assert answer.code == 0
-    assert "FID[digits_cnn] (lower is better)" in answer.out
+    assert "FID[digits_cnn] (N = 500, lower is better)" in answer.out
     assert "● emigm" in answer.out
     assert "└────" in answer.out
     assert "└────" not in mgbench("show", "mine", "--no-plot").out

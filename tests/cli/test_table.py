@@ -38,14 +38,14 @@ def printed(monkeypatch: pytest.MonkeyPatch, path: Path, width: int, **options: 
 def test_no_head_and_no_number_is_cut_and_what_is_not_shown_is_said(
     monkeypatch: pytest.MonkeyPatch, results: Path, width: int
 ) -> None:
-    text = printed(monkeypatch, results, width)
+    text, frame = printed(monkeypatch, results, width), read_results(results)
     body, _, rest = text.partition("not shown: ")
     rest = " ".join(rest.split())
     for name, value in SCORES.items():
         whole = len(re.findall(rf"\b{value:.0f}\b", body))
         assert whole in (0, 4), "a number is whole in each of its rows"
-        head = score_name(name).partition("[")[0]
-        assert set(head.split()) <= set(body.split()) if whole else score_name(name) in rest, name
+        head = score_name(frame, name)
+        assert set(head.partition("[")[0].split()) <= set(body.split()) if whole else head in rest, name
     assert str(round(SCORES["fid[digits_cnn]"])) in body, "the first score is always there"
     assert "…" not in body
     assert ("--all" in rest) == ("not shown" in text)

@@ -1,5 +1,6 @@
 import itertools
 import math
+from typing import ClassVar
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ import torch
 from mgbench import testing
 from mgbench.errors import Unfit
 from mgbench.interfaces.data import Features
+from mgbench.interfaces.scores import ScoreInfo
 from tests.laws.registered import built, every
 
 COUNT = itertools.count()
@@ -23,6 +25,21 @@ def silent(generated: Features, reference: Features) -> dict[str, float]:
     return {"d": 0.0}
 
 
+class Pretender:
+    """A distance of features that is declared to be of images."""
+
+    scores: ClassVar = {"d": ScoreInfo("Distance", "lower", of="images")}
+
+    def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
+        return {"d": float(generated.features.mean() - reference.features.mean())}
+
+
+class Sideways(Pretender):
+    """Declared with a direction that there is not."""
+
+    scores: ClassVar = {"d": ScoreInfo("Distance", "left")}  # type: ignore[arg-type]
+
+
 BROKEN = {
     "name its numbers": lambda generated, reference: [1.0],
     "finite": lambda generated, reference: {"d": math.nan},
@@ -30,6 +47,9 @@ BROKEN = {
     "some number": lambda generated, reference: {},
     "must be named": silent,
     "leave the features": spoil,
+    "must be declared": lambda generated, reference: {"d": 0.0},
+    "depends on the features": Pretender(),
+    "better is": Sideways(),
 }
 
 

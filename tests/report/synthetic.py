@@ -12,6 +12,7 @@ import numpy as np
 from mgbench.recipes.keys import digest
 from mgbench.recipes.recipe import Recipe
 from mgbench.report import Choices, read_stored, write_report
+from mgbench.results.known_scores import known_scores
 from mgbench.results.layout import Layout
 from mgbench.results.record import Record, StudyView, as_content
 from mgbench.results.schema import seal
@@ -82,7 +83,8 @@ def record(method: str = "emigm", steps: int = 8, seed: int = 0, **changes: Any)
         data="ab12cd34",
         origin=dict(ORIGIN),
     )
-    return replace(made, **changes)
+    made = replace(made, **changes)
+    return made if "declared" in changes else replace(made, declared=known_scores(made.scores))
 
 
 def unfinished(method: str, steps: int, seed: int, status: Any, reason: str) -> Record:

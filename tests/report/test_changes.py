@@ -58,7 +58,7 @@ def test_a_text_plot_has_a_mark_per_series_and_its_scales(tmp_path):
         read_results(store(tmp_path, *rows, record("maskgit", 8, scores={FID: 10.0}, costs={"nfe": 8.0})))
     )
     lines = drawn.splitlines()
-    assert lines[0] == "FID[digits_cnn] (lower is better)"
+    assert lines[0] == "FID[digits_cnn] (N = 500, lower is better)"
     assert lines[1] == " 100 ┤●" + " " * 63
     assert lines[14] == "   1 ┤" + " " * 63 + "●"
     assert [line for line in lines if line.startswith("  ")][-2:] == ["  ● emigm", "  ■ maskgit"]

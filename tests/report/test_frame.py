@@ -11,6 +11,7 @@ from mgbench.errors import UserError
 from mgbench.report.frame import of_images, read_results
 from mgbench.report.summary import mark_protocols, summarise
 from mgbench.report.table import printable, problems, summary_table, tokenizer_table, write_csv
+from mgbench.results.known_scores import known_scores
 from mgbench.results.layout import Layout
 from mgbench.results.record import Record, as_content
 from mgbench.results.schema import seal
@@ -135,7 +136,14 @@ def about_tokenizer(**changes):
     costs = {"tokens": 16.0, "codes_used": 0.5, "parameters": 300.0, "fit_seconds": 20.0}
     scores = {FID: 1.5, "rmse": 12.25}
     return replace(
-        made, **{"recipe": {**recipe, "tokenizer": "vq(codes=64)"}, "scores": scores, "costs": costs, **changes}
+        made,
+        **{
+            "recipe": {**recipe, "tokenizer": "vq(codes=64)"},
+            "scores": scores,
+            "declared": known_scores(scores),
+            "costs": costs,
+            **changes,
+        },
     )
 
 
@@ -167,6 +175,7 @@ def test_the_table_of_tokenizers_has_their_costs_and_scores(tmp_path):
             "fit s": "20",
             "FID[digits_cnn]": "1.50",
             "RMSE (grey levels)": "12.2",
+            "N": "500",
         }
     ]
     assert tokenizer_table(of_images(frame)).empty

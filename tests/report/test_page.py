@@ -84,7 +84,7 @@ def test_the_page_says_what_was_found_and_why_the_rest_was_not(report):
     for said in (
         "Key findings",
         "Real images score 6.3",
-        "95 % intervals",
+        "95 % interval of their difference, paired by seed",
         "no codes",
         "few images",
         "digits_cnn@3f2a",

@@ -184,6 +184,10 @@ def test_a_record_of_every_schema_is_read_as_one_of_this(path: Path) -> None:
     assert record.origin["threads"] == 1
     assert record.tail == ("RuntimeError: two tensors disagree" if schema >= 4 else "")
     assert record.keys.get("model") == ("77c0ffee12345678" if schema >= 5 else None)
+    assert record.declared == {
+        "fid[digits_cnn]": {"label": "FID", "better": "lower"},
+        "kid[digits_cnn]": {"label": "KID", "better": "lower"},
+    }
 
 
 @pytest.mark.parametrize("path", sorted(STORED.glob("study-*.json")), ids=lambda path: path.stem)

@@ -14,6 +14,7 @@ from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features
 from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.scores import ScoreInfo
 from mgbench.recipes.spec import Count, Index
 
 
@@ -23,6 +24,8 @@ class Accuracy:
 
     A model that always draws the same image of a class is perfect by it: read it next to a distance.
     """
+
+    scores: ClassVar[Mapping[str, ScoreInfo]] = {"accuracy": ScoreInfo("Accuracy", "higher")}
 
     needs_reference: ClassVar[bool] = False
 
@@ -73,6 +76,8 @@ class InceptionScore:
     (`splits=10`); ADM takes every 5,000 consecutive ones (`split_size=5000, shuffle=False`), which gives far less where
     images lie class by class. A `split_size` takes the place of `splits`.
     """
+
+    scores: ClassVar[Mapping[str, ScoreInfo]] = {"inception_score": ScoreInfo("Inception score", "higher")}
 
     splits: Count = 1
     seed: Index = 0

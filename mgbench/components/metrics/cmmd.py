@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Gt
@@ -13,6 +13,7 @@ from mgbench.components.metrics.distances import both
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features
+from mgbench.interfaces.scores import ScoreInfo
 
 # Rows of a kernel matrix that are held at a time.
 _BLOCK = 2048
@@ -29,6 +30,8 @@ class Cmmd:
     there are, and never negative. The published numbers are of CLIP ViT-L/14 at 336 pixels; `unit=false` leaves features
     the length they have.
     """
+
+    scores: ClassVar[Mapping[str, ScoreInfo]] = {"cmmd": ScoreInfo("CMMD", "lower")}
 
     sigma: Annotated[float, Gt(0)] = 10.0
     unit: bool = True

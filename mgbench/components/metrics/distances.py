@@ -6,6 +6,7 @@ reference and the number of images, and between no others. More Fréchet distanc
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features
 from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.scores import ScoreInfo
 from mgbench.recipes.spec import Count, Index
 
 # Rows of a kernel matrix that are held at a time.
@@ -32,6 +34,8 @@ class Fid:
     Biased upward with few images, and differently for different models (Chong and Forsyth, arXiv:1911.07023): compare
     only equal numbers of images, and a warning says so where there are few.
     """
+
+    scores: ClassVar[Mapping[str, ScoreInfo]] = {"fid": ScoreInfo("FID", "lower")}
 
     def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
         """`fid` of features [M,F] and [L,F].
@@ -99,6 +103,8 @@ class Kid:
     all images at once by default; with `subsets`, the mean over that many random subsets of `subset_size` images of
     each set, as in torch-fidelity.
     """
+
+    scores: ClassVar[Mapping[str, ScoreInfo]] = {"kid": ScoreInfo("KID", "lower")}
 
     subsets: Index = 0
     subset_size: Count = 1000

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Gt, Lt
@@ -17,6 +17,7 @@ from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features
 from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.scores import ScoreInfo
 from mgbench.recipes.spec import Index
 
 Points = Annotated[int, Ge(2)]
@@ -32,6 +33,8 @@ class FidInfinity:
     as many sets as they fill, and those are averaged. The bias that the reference brings stays. It is no line where a set
     has hardly more images than there are features, so `smallest` should keep clear of that.
     """
+
+    scores: ClassVar[Mapping[str, ScoreInfo]] = {"fid_infinity": ScoreInfo("FID∞", "lower")}
 
     points: Points = 10
     smallest: Part = 0.5
@@ -80,6 +83,8 @@ class Sfid:
     FID pools over all places; this one sees where things stand. As in ADM (Dhariwal and Nichol, arXiv:2105.05233) the
     features are those of seven channels in the middle of Inception.
     """
+
+    scores: ClassVar[Mapping[str, ScoreInfo]] = {"sfid": ScoreInfo("sFID", "lower")}
 
     def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
         """`sfid` of spatial features [M,S] and [L,S].

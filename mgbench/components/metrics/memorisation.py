@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Gt, Lt
@@ -16,6 +16,7 @@ from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features
 from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.scores import ScoreInfo
 from mgbench.recipes.spec import Count, Index
 
 
@@ -27,6 +28,8 @@ class Copied:
     The comparison of distances to training images with those of held-out ones is that of Meehan, Chaudhuri and Dasgupta
     (arXiv:2004.05675).
     """
+
+    scores: ClassVar[Mapping[str, ScoreInfo]] = {"copied": ScoreInfo("Copied (share)", "lower")}
 
     share: Annotated[float, Gt(0), Lt(1)] = 0.05
 
@@ -51,6 +54,8 @@ class AuthPct:
     100 either: read it beside its floor.
     """
 
+    scores: ClassVar[Mapping[str, ScoreInfo]] = {"authpct": ScoreInfo("Authentic", "higher", unit="%")}
+
     def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
         """`authpct` of features [M,F] and [L,F].
 
@@ -70,6 +75,8 @@ class Gap:
 
     Equal numbers, because FID is biased by them: the mean over `subsets` random choices of training images.
     """
+
+    scores: ClassVar[Mapping[str, ScoreInfo]] = {"gap": ScoreInfo("Generalisation gap of FID", "lower")}
 
     subsets: Count = 4
     seed: Index = 0

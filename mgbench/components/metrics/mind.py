@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features
 from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.scores import ScoreInfo
 from mgbench.recipes.spec import Count, Index
 
 # Projections that are held at a time, 64 MiB of them.
@@ -29,6 +31,8 @@ class Mind:
     squared difference of the sorted projections; with other numbers the exact transport between them, where others leave
     out images of the larger set. As biased upward with few images as FID: compare equal numbers, with the floor beside.
     """
+
+    scores: ClassVar[Mapping[str, ScoreInfo]] = {"mind": ScoreInfo("MIND", "lower")}
 
     directions: Count = 1000
     seed: Index = 0
@@ -50,6 +54,8 @@ class MindInfinity:
 
     The bias that the reference brings stays (Chong and Forsyth, arXiv:1911.07023).
     """
+
+    scores: ClassVar[Mapping[str, ScoreInfo]] = {"mind_infinity": ScoreInfo("MIND∞", "lower")}
 
     directions: Count = 1000
     points: Points = 10

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features
+from mgbench.interfaces.scores import ScoreInfo
 from mgbench.recipes.spec import Count
 
 # Distances that are held at a time, 64 MiB of them: those between 50,000 and 10,000 images would fill 4 GB.
@@ -33,6 +34,13 @@ class Prdc:
     `arithmetic` is how distances are computed: torch-fidelity takes float32, and ADM float16 wherever that stays finite,
     which moves precision and recall in the third digit.
     """
+
+    scores: ClassVar[Mapping[str, ScoreInfo]] = {
+        "precision": ScoreInfo("Precision", "higher"),
+        "recall": ScoreInfo("Recall", "higher"),
+        "density": ScoreInfo("Density", "higher"),
+        "coverage": ScoreInfo("Coverage", "higher"),
+    }
 
     k: Count = 3
     density_k: Count = 5

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from mgbench.components.metrics.frechet import at_least_two, finite
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features
+from mgbench.interfaces.scores import ScoreInfo
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class Vendi:
     From 1, where all images are alike, to M or F, where no two share anything. It looks at no real image: read it beside
     its floor, and beside a distance, since noise is varied too.
     """
+
+    scores: ClassVar[Mapping[str, ScoreInfo]] = {"vendi": ScoreInfo("Vendi score", "higher")}
 
     def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
         """`vendi` of features [M,F].

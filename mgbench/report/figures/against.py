@@ -1,4 +1,4 @@
-"""Which trade-offs does a report show, and in which words? Every score against the costs that tell its rows apart."""
+"""The trade-offs that a report shows, and their words: every score against the costs that tell its rows apart."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -7,13 +7,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mgbench.report.figures.picture import Picture
-from mgbench.report.figures.tradeoff import FIRST, MOST_PANELS, metric_panels, panels, points
-from mgbench.report.frame import POINT, REPEAT, of_images, score_names
+from mgbench.report.figures.tradeoff import FIRST, MOST_PANELS, ambiguous, metric_panels, panels, points
+from mgbench.report.frame import REPEAT, of_images, score_names
 from mgbench.report.labels import family
-from mgbench.report.measures import cost_axis, number, ranked, score_name, slug
+from mgbench.report.measures import cost_axis, higher_is_better, number, ranked, score_name, slug
 from mgbench.report.stored import Stored
 from mgbench.report.style import MOST_SERIES, looks
-from mgbench.report.summary import comparable, floor_of, reconstruction_floors, sampled_scores
+from mgbench.report.summary import comparable, floor_of, pareto, reconstruction_floors, sampled_scores
 
 SECTION = "Trade-offs"
 # What scores are drawn against, in this order, and how a file name says it.
@@ -47,7 +47,7 @@ def _picture(stored: Stored, metric: str, cost: str) -> Picture:
     return Picture(
         SECTION,
         f"{_short(frame, metric)}-versus-{word}",
-        f"{score_name(metric)} against {cost_axis(cost).partition(' (')[0]}",
+        f"{score_name(frame, metric)} against {cost_axis(cost).partition(' (')[0]}",
         _caption(frame, metric, cost) + _which(stored, metric),
         _alt(frame, metric, cost),
         partial(_draw_picture, stored, metric, cost),
@@ -63,11 +63,15 @@ def _draw_picture(stored: Stored, metric: str, cost: str) -> Figure:
 def _caption(frame: pd.DataFrame, metric: str, cost: str) -> str:
     summary = points(frame, metric, cost, allow_mismatch=True)
     rows = comparable(frame, metric, allow_mismatch=True)
-    said = ["Numbers at points: sampling steps."]
+    higher = higher_is_better(frame, metric)
+    said = ["Numbers at points: sampling steps taken."]
     if summary["low"].notna().any():
         seeds = rows[REPEAT].nunique()
         said.append(f"Bands: 95 % interval of the mean over {seeds} seeds (Student's t).")
-    said.append("Pale step: the Pareto front.")
+    if len(pareto(summary, higher)) > 1:
+        said.append("Pale step: the Pareto front.")
+    if len(ambiguous(frame, metric, summary, higher)):
+        said.append("Dotted rings: points of which the seeds cannot say whether they are on it.")
     if floor_of(frame, metric) is not None:
         said.append("Dashed: as many held-out real images.")
     if reconstruction_floors(frame, metric, rows):
@@ -84,11 +88,12 @@ def _which(stored: Stored, metric: str) -> str:
 
 def _alt(frame: pd.DataFrame, metric: str, cost: str) -> str:
     best = ranked(frame, metric, cost).drop_duplicates("series")[:MOST_SERIES]
+    word = "best " if higher_is_better(frame, metric) is not None else ""
     said = [
-        f"{row['series']}: best {number(row['mean'])} at {cost} {number(row['cost'])}, {row[POINT]:.0f} steps"
+        f"{row['series']}: {word}{number(row['mean'])} at {cost} {number(row['cost'])}, {row['taken']:.0f} steps"
         for _, row in best.iterrows()
     ]
-    kind = f"Line chart of {score_name(metric)} against {cost_axis(cost)}, one line per method"
+    kind = f"Line chart of {score_name(frame, metric)} against {cost_axis(cost)}, one line per method"
     return f"{kind}. {'; '.join(said)}."
 
 

@@ -1,4 +1,4 @@
-"""How are the axes of a trade-off scaled, and how are levels that nothing can beat drawn?"""
+"""Scales of the axes of a trade-off, and levels that nothing can beat."""
 
 import itertools
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Which choices matter? For every axis of a study, the difference that each choice makes with everything else equal."""
+"""Effects of choices: for every axis of a study, the difference that each makes with everything else equal."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -13,7 +13,7 @@ from mgbench.report.figures.axes import draw_note, halo
 from mgbench.report.figures.picture import Picture
 from mgbench.report.frame import of_images, score_names
 from mgbench.report.labels import family
-from mgbench.report.measures import higher_is_better, number, score_name, slug
+from mgbench.report.measures import higher_is_better, images_scored, number, score_name, slug
 from mgbench.report.names import short_specs
 from mgbench.report.paired import effects
 from mgbench.report.stored import Stored
@@ -32,16 +32,15 @@ def pictures(stored: Stored) -> Iterator[Picture]:
             yield Picture(
                 "Choices",
                 f"effects-{slug(family(metric))}",
-                f"What each choice does to {score_name(metric)}",
-                "Differences to the choice marked ◇, over pairs of rows that agree in everything else, seed and steps included. "
-                "Bars: 95 % interval of the mean over the pairs (Student's t); hollow where it holds 0 or there is one pair.",
-                _alt(found, metric),
+                f"What each choice does to {score_name(frame, metric)}",
+                _caption(found),
+                _alt(found, score_name(frame, metric)),
                 partial(_figure, frame, metric),
             )
 
 
 def choice_effects(frame: pd.DataFrame, metric: str, ax: Axes | None = None, *, allow_mismatch: bool = False) -> Axes:
-    """Draw the paired difference of every choice against the most frequent one of its axis, with interval and pairs.
+    """Draw the paired difference of every choice against the most frequent one of its axis, with interval and seeds.
 
     Raises:
         UserError: if there is no such score, or the rows are not comparable.
@@ -55,12 +54,13 @@ def choice_effects(frame: pd.DataFrame, metric: str, ax: Axes | None = None, *, 
             _draw(axes, height, row)
         _name(axes, found, heights)
         higher = higher_is_better(frame, metric)
-        better = "right" if higher else "left"
-        axes.set_xlabel(f"Difference in {score_name(metric)} ({better} is better)")
+        said = [images_scored(frame, metric), {True: "right is better", False: "left is better", None: ""}[higher]]
+        inside = ", ".join(part for part in said if part)
+        axes.set_xlabel(f"Difference in {score_name(frame, metric)}" + (f" ({inside})" if inside else ""))
         axes.grid(axis="y", visible=False)
         axes.margins(x=0.12)
         axes.spines["left"].set_visible(False)
-        draw_note(axes, "pairs")
+        draw_note(axes, "seeds")
     return axes
 
 
@@ -80,7 +80,7 @@ def _figure(frame: pd.DataFrame, metric: str) -> Figure | None:
 
 
 def strongest(found: pd.DataFrame) -> pd.DataFrame:
-    """The choices to draw, each axis' reference (no pairs) first, without the options that all of an axis share.
+    """The choices to draw, each axis' reference (no seeds) first, without the options that all of an axis share.
 
     Of very many choices those that differ most.
     """
@@ -88,7 +88,7 @@ def strongest(found: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for _, part in found[found.index.isin(keep)].groupby("axis", sort=False):
         short = short_specs([*part["choice"], *part["reference"]])
-        reference = part.head(1).assign(choice=part["reference"], mean=0.0, low=np.nan, high=np.nan, pairs=0)
+        reference = part.head(1).assign(choice=part["reference"], mean=0.0, low=np.nan, high=np.nan, seeds=0, pairs=0)
         parts.append(pd.concat([reference, part]).replace({"choice": short, "reference": short}))
     return pd.concat(parts, ignore_index=True) if parts else found
 
@@ -112,7 +112,7 @@ def _size(found: pd.DataFrame) -> tuple[float, float]:
 def _draw(axes: Axes, height: float, row: dict[Any, Any]) -> None:
     mean, low, high = row["mean"], row["low"], row["high"]
     marker: dict[str, Any] = {"markersize": 1.15 * medium().marker, "markeredgewidth": 0.7 * medium().line, "zorder": 3}
-    if not row["pairs"]:
+    if not row["seeds"]:
         paper, quiet = LIGHT.paper, LIGHT.quiet
         axes.plot([mean], [height], marker="d", color=quiet, markerfacecolor=paper, gid="reference", **marker)
         return
@@ -124,8 +124,8 @@ def _draw(axes: Axes, height: float, row: dict[Any, Any]) -> None:
     face = colour if sure else LIGHT.paper
     axes.plot([mean], [height], marker="o", color=colour, markerfacecolor=face, gid="effect", **marker)
     axes.annotate(
-        str(row["pairs"]), (1, height), xycoords=("axes fraction", "data"), va="center", ha="right",
-        fontsize=0.82 * medium().text, color=LIGHT.quiet, gid="pairs",
+        str(row["seeds"]), (1, height), xycoords=("axes fraction", "data"), va="center", ha="right",
+        fontsize=0.82 * medium().text, color=LIGHT.quiet, gid="seeds",
     )  # fmt: skip
 
 
@@ -146,10 +146,22 @@ def _name(axes: Axes, found: pd.DataFrame, heights: np.ndarray) -> None:
         )  # fmt: skip
 
 
-def _alt(found: pd.DataFrame, metric: str) -> str:
-    columns = found[["axis", "choice", "reference", "mean", "pairs"]].astype({"pairs": int}).to_numpy().tolist()
+def _caption(found: pd.DataFrame) -> str:
+    """What was averaged, and over what the bars are."""
+    said = ["Differences to the choice marked ◇, over rows that agree in everything else, seed and steps included."]
+    if (found["pairs"] > found["seeds"]).any():
+        said.append("What a seed has several of (steps, other fields) is averaged within it.")
+    if (found["seeds"] > 1).any():
+        said.append("Bars: 95 % interval over seeds (Student's t); hollow where it holds 0 or there is one seed.")
+    else:
+        said.append("One seed: whether a difference is more than chance is not known.")
+    return " ".join(said)
+
+
+def _alt(found: pd.DataFrame, name: str) -> str:
+    columns = found[["axis", "choice", "reference", "mean", "seeds"]].astype({"seeds": int}).to_numpy().tolist()
     said = [
-        f"{axis} {choice} instead of {reference}: {number(mean)} ({pairs} pair{'s' if pairs > 1 else ''})"
-        for axis, choice, reference, mean, pairs in columns
+        f"{axis} {choice} instead of {reference}: {number(mean)} ({seeds} seed{'s' if seeds > 1 else ''})"
+        for axis, choice, reference, mean, seeds in columns
     ]
-    return f"Paired differences in {score_name(metric)}. {'; '.join(said[:12])}."
+    return f"Paired differences in {name}. {'; '.join(said[:12])}."

@@ -1,4 +1,4 @@
-"""How does an image come about? The tokens revealed step by step: as a strip, and animated."""
+"""Tokens revealed step by step: as a strip, and animated."""
 
 import io
 import zipfile
@@ -13,7 +13,7 @@ from PIL import Image
 
 from mgbench.report.figures.image_grid import Shown, as_cells, draw_board
 from mgbench.report.figures.picture import Picture, as_bytes
-from mgbench.report.figures.sheets import one_per_series, sheet_steps
+from mgbench.report.figures.sheets import one_per_series, said_steps, sheet_steps
 from mgbench.report.names import short_names
 from mgbench.report.stored import Stored
 from mgbench.report.style import theme
@@ -57,7 +57,7 @@ def pictures(stored: Stored) -> Iterator[Picture]:
         yield Picture(
             "Samples",
             "film",
-            "Step by step" + (f", in {steps} steps" if steps else ""),
+            "Step by step" + (f", in {said_steps(frame, steps)}" if steps else ""),
             "The state after some of the steps; chequered tokens are masked. The same label and noise in every row.",
             f"Film strips, one row each of {', '.join(names)}: an image from all tokens masked to finished.",
             partial(_strip, frame, layout, steps),

@@ -1,4 +1,4 @@
-"""What does a larger grid say? Heat maps of two axes, and small multiples: a panel per choice on one axis."""
+"""Larger grids: heat maps of two axes, and small multiples, a panel per choice on one axis."""
 
 import itertools
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from mgbench.report.names import short_specs
 from mgbench.report.paired import axes_of, effects
 from mgbench.report.stored import Stored
 from mgbench.report.style import LIGHT, MOST_LONG, WHITE, Look, legend_label, lines, looks, medium, panel, theme
-from mgbench.report.summary import comparable, sampled_scores
+from mgbench.report.summary import comparable, sampled_scores, summarise
 
 MOST_MAPS, MOST_CELLS = 3, 24
 # A label of a cell is wrapped after so many letters.
@@ -37,6 +37,8 @@ def pictures(stored: Stored) -> Iterator[Picture]:
     """Heat maps of the pairs of axes that matter most, then small multiples over the first axis of three or more."""
     frame = stored.frame
     for metric in sampled_scores(frame)[:1]:
+        if higher_is_better(frame, metric) is None:
+            return
         ranked = _axes_by_effect(frame, metric)
         for one, other in list(itertools.combinations([*ranked, POINT], 2))[:MOST_MAPS]:
             if _crossed(frame, metric, one, other):
@@ -102,14 +104,14 @@ def heat_map(
         _label_cells(axes, cells)
         axes.set_xlabel(other.replace("_", " "))
         axes.set_ylabel(one.replace("_", " "))
-        axes.set_title(score_axis(metric, higher))
+        axes.set_title(score_axis(frame, metric))
         axes.grid(False)
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
     return axes
 
 
-def _draw_cells(axes: Axes, values: np.ndarray, higher: bool) -> None:
+def _draw_cells(axes: Axes, values: np.ndarray, higher: bool | None) -> None:
     """Every cell in its colour with its number, and a frame around the best."""
     norm, colours = _norm(values), COLOURS if higher else f"{COLOURS}_r"
     image = axes.imshow(np.ma.masked_invalid(values), cmap=colours, norm=norm, aspect="auto")
@@ -120,7 +122,8 @@ def _draw_cells(axes: Axes, values: np.ndarray, higher: bool) -> None:
                 column, row, number(value), ha="center", va="center", fontsize=0.85 * medium().text,
                 color="#111111" if bright else WHITE,
             )  # fmt: skip
-    _frame_best(axes, values, higher)
+    if higher is not None:
+        _frame_best(axes, values, higher)
 
 
 def _label_cells(axes: Axes, cells: pd.DataFrame) -> None:
@@ -184,9 +187,9 @@ def small_multiples(
             axes.remove()
         _same_scales(grid[: len(parts)])
         grid[(len(parts) - 1) // across * across + (across - 1) // 2].set_xlabel(cost_axis(cost))
-        arrow = "↑" if higher_is_better(frame, metric) else "↓"
+        arrow = {True: " ↑", False: " ↓", None: ""}[higher_is_better(frame, metric)]
         for axes in grid[: len(parts) : across]:
-            axes.set_ylabel(f"{score_name(metric)} {arrow}")
+            axes.set_ylabel(f"{score_name(frame, metric)}{arrow}")
         shown = pd.concat([asked.shown(part) for _, part in parts])
         below(figure, list(shown["series"].unique()), styles)
     return figure
@@ -219,15 +222,15 @@ def _same_scales(grid: np.ndarray) -> None:
 def _map_picture(frame: pd.DataFrame, metric: str, one: str, other: str) -> Picture:
     cells = grid_of(frame, metric, one, other)
     values = cells.to_numpy(float)
-    row, column = _best(values, higher_is_better(frame, metric))
+    row, column = _best(values, bool(higher_is_better(frame, metric)))
     where = f"{cells.index[row]} and {cells.columns[column]}"
     names = " and ".join(name.replace("_", " ") for name in (one, other))
     return Picture(
         "Choices",
         f"{slug(family(metric))}-{slug(one, other)}",
-        f"{score_name(metric)} by {names}",
+        f"{score_name(frame, metric)} by {names}",
         "Each cell: the best mean over seeds of all rows with both choices. Bright is better; the best cell is framed.",
-        f"Heat map of {score_name(metric)} by {names}: best {number(float(values[row, column]))} at {where}.",
+        f"Heat map of {score_name(frame, metric)} by {names}: best {number(float(values[row, column]))} at {where}.",
         lambda: _drawn(heat_map(frame, metric, one, other, allow_mismatch=True)),
     )
 
@@ -243,11 +246,16 @@ def _multiples_picture(frame: pd.DataFrame, metric: str, by: str) -> Picture:
     return Picture(
         "Choices",
         f"{slug(family(metric))}-by-{slug(by)}",
-        f"{score_name(metric)} against NFE, by {named}",
-        f"A panel per {named}, all on the same scales; the arrow points to better. Bands: 95 % interval over seeds.",
-        f"Small multiples: {score_name(metric)} against network forwards, a panel per {named}.",
+        f"{score_name(frame, metric)} against NFE, by {named}",
+        f"A panel per {named}, all on the same scales; the arrow points to better.{_bands(frame, metric)}",
+        f"Small multiples: {score_name(frame, metric)} against network forwards, a panel per {named}.",
         partial(_draw_multiples, frame, metric, by),
     )
+
+
+def _bands(frame: pd.DataFrame, metric: str) -> str:
+    certain = summarise(frame, metric, allow_mismatch=True)["low"].notna().any()
+    return " Bands: 95 % interval over seeds." if certain else ""
 
 
 def _draw_multiples(frame: pd.DataFrame, metric: str, by: str) -> Figure:

@@ -1,4 +1,4 @@
-"""How hard should one push towards the label? Scores against the guidance scale, which is read from the spec."""
+"""Scores against the guidance scale, which is read from the spec."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -17,7 +17,7 @@ from mgbench.report.figures.labels import below
 from mgbench.report.figures.picture import Picture
 from mgbench.report.figures.tradeoff import draw_line
 from mgbench.report.frame import POINT, REPEAT, name_series, spelled_fields
-from mgbench.report.measures import higher_is_better, number, score_axis, score_name
+from mgbench.report.measures import higher_is_better, in_rank, number, score_axis, score_name
 from mgbench.report.names import short_names
 from mgbench.report.stored import Stored
 from mgbench.report.style import MOST_LONG, MOST_SERIES, Look, legend_label, letters, looks, panel, theme
@@ -36,15 +36,15 @@ def pictures(stored: Stored) -> Iterator[Picture]:
     sweeps = {metric: found for metric in sampled_scores(frame) if len(found := sweep(frame, metric, True))}
     sweeps = dict(list(sweeps.items())[:MOST_PANELS])
     for metric, found in list(sweeps.items())[:1]:
-        names = ", ".join(map(score_name, sweeps))
+        names = ", ".join(score_name(frame, name) for name in sweeps)
         steps = " or ".join(str(count) for count in sorted(found[POINT].unique()))
         yield Picture(
             "Choices",
             "guidance",
             f"{names} against the guidance scale",
-            f"Scale 1 is the conditional model without guidance. Each line keeps everything else the same, at {steps} steps. "
-            f"Bands: 95 % interval over seeds.{_which(found)}",
-            _alt(found, metric, higher_is_better(frame, metric)),
+            f"Scale 1 is the conditional model without guidance. Each line keeps everything else the same, at {steps} steps."
+            f"{' Bands: 95 % interval over seeds.' if found['low'].notna().any() else ''}{_which(found)}",
+            _alt(found, score_name(frame, metric), higher_is_better(frame, metric)),
             partial(_panels, frame, sweeps),
         )
 
@@ -109,12 +109,14 @@ def sweep(frame: pd.DataFrame, metric: str, allow_mismatch: bool = False) -> pd.
 def _lines(guided: pd.DataFrame, unguided: pd.DataFrame) -> pd.DataFrame:
     """The mean score of every line at every scale; what is unguided belongs to all lines of its settings."""
     firsts = guided.drop_duplicates(["form", "rest"])[["form", "rest", "line", "series", POINT]]
-    base = firsts.merge(unguided[["rest", "scale", "score"]], on="rest")
-    own = firsts.merge(guided[["form", "rest", "scale", "score"]], on=["form", "rest"])
+    base = firsts.merge(unguided[["rest", "scale", "score", REPEAT]], on="rest")
+    own = firsts.merge(guided[["form", "rest", "scale", "score", REPEAT]], on=["form", "rest"])
     points = pd.concat([base, own.assign(guided=own["scale"])], ignore_index=True)
     counts = points.groupby(["form", "rest"])[["scale", "guided"]].transform("nunique")
     keys = ["form", "rest", "line", "series", POINT, "scale"]
-    scored = points[(counts["scale"] > 2) | (counts["guided"] > 1)].groupby(keys, sort=False)["score"]
+    # Of a seed one number, so that only seeds are replicates.
+    seeds = points[(counts["scale"] > 2) | (counts["guided"] > 1)].groupby([*keys, REPEAT], sort=False, dropna=False)
+    scored = seeds["score"].mean().reset_index().groupby(keys, sort=False)["score"]
     found = scored.agg(["mean", "std", "count"]).reset_index()
     half = half_width(found["std"].to_numpy(float), found["count"].to_numpy())
     named = found["line"] + f", {FIELD}=" + found["form"]
@@ -148,7 +150,7 @@ def score_versus_scale(
     with theme(bare=ax is not None):
         axes = ax if ax is not None else Figure(figsize=panel(), layout="constrained").subplots()
         kept = _line_looks(found, {**looks(frame), **(styles or {})}, higher)
-        _draw_sweep(axes, found, kept, score_axis(metric, higher))
+        _draw_sweep(axes, found, kept, score_axis(frame, metric))
         if kept:
             axes.legend([look.handle() for look in kept.values()], list(map(legend_label, short_names(kept).values())))
     return axes
@@ -166,16 +168,16 @@ def _panels(frame: pd.DataFrame, sweeps: dict[str, pd.DataFrame], styles: Mappin
         figure = Figure(figsize=panel(1, 0.72 * len(sweeps) + 0.1), layout="constrained")
         grid = np.ravel(figure.subplots(len(sweeps), squeeze=False, sharex=True))
         for axes, (metric, found) in zip(grid, sweeps.items(), strict=True):
-            _draw_sweep(axes, found, kept, score_axis(metric, higher_is_better(frame, metric)))
+            _draw_sweep(axes, found, kept, score_axis(frame, metric))
             axes.label_outer()
         below(figure, list(kept), kept)
         figure.align_ylabels()
     return figure
 
 
-def _line_looks(found: pd.DataFrame, styles: Mapping[str, Look], higher: bool) -> dict[str, Look]:
+def _line_looks(found: pd.DataFrame, styles: Mapping[str, Look], higher: bool | None) -> dict[str, Look]:
     """The look of each line, that of its first series; of very many those that come to the best score."""
-    best = found.sort_values("mean", ascending=not higher, kind="stable")["line"].unique()[:MOST_LONG]
+    best = in_rank(found, "mean", higher)["line"].unique()[:MOST_LONG]
     firsts = found[found["line"].isin(best)].drop_duplicates("line")
     return {str(line): styles[str(series)] for line, series in zip(firsts["line"], firsts["series"], strict=True)}
 
@@ -192,8 +194,8 @@ def _draw_sweep(axes: Axes, found: pd.DataFrame, kept: Mapping[str, Look], name:
     axes.set_ylabel(legend_label(name, letters(0.5 * panel()[1])))
 
 
-def _alt(found: pd.DataFrame, metric: str, higher: bool) -> str:
-    best = found.sort_values("mean", ascending=not higher, kind="stable").drop_duplicates("line")
+def _alt(found: pd.DataFrame, name: str, higher: bool | None) -> str:
+    best = in_rank(found, "mean", higher).drop_duplicates("line")
     columns = best[["line", "mean", "scale"]].head(MOST_SERIES).to_numpy().tolist()
     said = [f"{line}: best {number(mean)} at scale {scale:g}" for line, mean, scale in columns]
-    return f"Line chart of {score_name(metric)} against the guidance scale. {'; '.join(said)}."
+    return f"Line chart of {name} against the guidance scale. {'; '.join(said)}."

@@ -1,4 +1,4 @@
-"""How are images laid out? A board of rows with names at the left and heads on top, each pixel as it is."""
+"""Images in a grid: rows with names at the left and heads on top, each pixel as it is."""
 
 import zipfile
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which line is which, and at which settings? Names at the ends of lines and numbers beside points, where there is room."""
+"""Labels of lines: names at their ends and numbers beside points, where there is room."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation, Transform
 
 from mgbench.report.figures.axes import LINE, halo, separate_levels
-from mgbench.report.frame import POINT
 from mgbench.report.names import short_names
 from mgbench.report.style import LIGHT, Look, legend_label, lines, medium, readable
 
@@ -187,7 +186,7 @@ def spread(wanted: np.ndarray, height: float, low: float, high: float) -> np.nda
 
 def _number(axes: Axes, points: pd.DataFrame, room: Room) -> None:
     size = 0.78 * medium().text
-    for steps, cost, mean in points[[POINT, "cost", "mean"]].itertuples(index=False):
+    for steps, cost, mean in points[["taken", "cost", "mean"]].itertuples(index=False):
         text = f"{steps:.0f}"
         spot = room.place(np.array([(cost, mean)], float))[0]
         half = np.array((LETTER * size * len(text) / 2 + 1, LINE * size / 2))

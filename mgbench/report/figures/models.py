@@ -1,4 +1,4 @@
-"""What is a model worth before anything is sampled from it? A point per trained model, for scores of its tokens."""
+"""Scores of the models themselves, before anything is sampled: a point per trained model."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mgbench.report.figures.picture import Picture
-from mgbench.report.frame import of_images, score_names
-from mgbench.report.measures import higher_is_better, number, score_axis, score_name, slug, with_interval
+from mgbench.report.frame import REPEAT, of_images, score_names
+from mgbench.report.measures import higher_is_better, in_rank, number, score_axis, score_name, slug, with_interval
 from mgbench.report.names import short_names
 from mgbench.report.paired import interval
 from mgbench.report.stored import Stored
@@ -31,10 +31,10 @@ def pictures(stored: Stored) -> Iterator[Picture]:
             yield Picture(
                 "Training",
                 slug(metric),
-                f"{score_name(metric)} of each model",
-                "A score of the model itself, the same however it is sampled; series that share their models share a point. "
-                "Bars: 95 % interval over seeds.",
-                f"Dot plot of {score_name(metric)}, a point per model. {'; '.join(said)}.",
+                f"{score_name(frame, metric)} of each model",
+                "A score of the model itself, the same however it is sampled; series that share their models share a point."
+                + (" Bars: 95 % interval over seeds." if found["low"].notna().any() else ""),
+                f"Dot plot of {score_name(frame, metric)}, a point per model. {'; '.join(said)}.",
                 partial(_figure, frame, metric),
             )
 
@@ -45,12 +45,13 @@ def by_model(frame: pd.DataFrame, metric: str, allow_mismatch: bool = False) -> 
     Series that share their models are one, under the name of the first. Columns: series, mean, low, high.
     """
     models = comparable(frame, metric, allow_mismatch).drop_duplicates("training_key")
+    seeds = models.groupby(["series", REPEAT], sort=False, dropna=False)[metric].mean()
     found = [
         {"series": series, **dict(zip(("mean", "low", "high"), interval(part.to_numpy(float)), strict=True))}
-        for series, part in models.groupby("series", sort=False)[metric]
+        for series, part in seeds.groupby(level=0, sort=False)
     ]
     table = pd.DataFrame(found, columns=["series", "mean", "low", "high"])
-    order = table.sort_values("mean", ascending=not higher_is_better(frame, metric), kind="stable")
+    order = in_rank(table, "mean", higher_is_better(frame, metric))
     return order.head(MOST_SERIES).reset_index(drop=True)
 
 
@@ -80,7 +81,7 @@ def model_scores(
                 with_interval(row["mean"], row["low"], row["high"]), (1, height), xycoords=("axes fraction", "data"),
                 xytext=(5, 0), textcoords="offset points", va="center", fontsize=0.85 * medium().text, color=LIGHT.quiet,
             )  # fmt: skip
-        _frame(axes, found, score_axis(metric, higher_is_better(frame, metric)))
+        _frame(axes, found, score_axis(frame, metric))
     return axes
 
 

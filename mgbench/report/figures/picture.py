@@ -1,4 +1,4 @@
-"""What is one picture of a report? A figure with the words that go with it, drawn when it is asked for."""
+"""One picture of a report: a figure with the words that go with it, drawn when it is asked for."""
 
 import io
 from collections.abc import Callable, Iterator

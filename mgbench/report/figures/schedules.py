@@ -1,4 +1,4 @@
-"""How is an image revealed? The mask schedules γ(t), and how many tokens each step of a sampler reveals."""
+"""How an image is revealed: the mask schedules γ(t), and how many tokens each step of a sampler reveals."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What do the images look like? The same labels and noise from one series to the next, real images on top."""
+"""Sheets of samples: the same labels and noise from one series to the next, real images on top."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 
 from mgbench.report.figures.image_grid import Shown, draw_board, load_images
 from mgbench.report.figures.picture import Picture
-from mgbench.report.frame import POINT, REPEAT, of_images, score_names
-from mgbench.report.measures import number, ranked
+from mgbench.report.frame import POINT, REPEAT, of_images, taken_steps
+from mgbench.report.measures import ranked, ranked_scores
 from mgbench.report.names import short_names
 from mgbench.report.stored import Stored
 from mgbench.report.style import MOST_SERIES
+from mgbench.report.table import steps_of
 from mgbench.results.layout import Layout
 
 COLUMNS = 10
@@ -25,7 +26,7 @@ def pictures(stored: Stored) -> Iterator[Picture]:
     """The sheets: all series at one number of steps, and the best series at every number of steps."""
     frame, layout = stored.frame, stored.layout
     steps = sheet_steps(frame)
-    at = f"at {number(steps)} steps" if steps is not None else "at their largest number of steps"
+    at = f"at {said_steps(frame, steps)}" if steps is not None else "at their largest number of steps"
     beneath = " Beneath each row: the nearest training images." if stored.choices.neighbours else ""
     yield Picture(
         "Samples",
@@ -50,6 +51,15 @@ def pictures(stored: Stored) -> Iterator[Picture]:
         )
 
 
+def said_steps(frame: pd.DataFrame, asked: int) -> str:
+    """The steps that finished rows took which were asked for so many: "16 steps", "14 to 16 steps (32 asked for)"."""
+    rows = of_images(frame)
+    taken = taken_steps(rows[(rows["status"] == "done") & (rows[POINT] == asked)]).round()
+    low, high = (int(taken.min()), int(taken.max())) if len(taken) else (asked, asked)
+    said = f"{low}" if low == high else f"{low} to {high}"
+    return f"{said} step{'s' if high > 1 else ''}" + ("" if low == high == asked else f" ({asked} asked for)")
+
+
 def sample_sheet(
     frame: pd.DataFrame,
     layout: Layout,
@@ -69,9 +79,9 @@ def sample_sheet(
     short = short_names(rows["series"])
     names = [
         short[str(row.series)]
-        + (f", {row.sampling_steps} steps" if several else "")
+        + (f", {taken:.0f} steps" if several else "")
         + ("" if row.labels or not mixed else "\n(no labels)")
-        for row in rows.itertuples()
+        for row, taken in zip(rows.itertuples(), taken_steps(rows), strict=True)
     ]
     return _sheet(rows, names, layout, neighbours)
 
@@ -80,7 +90,10 @@ def steps_sheet(frame: pd.DataFrame, layout: Layout, series: str, steps: tuple[i
     """A row of images per number of steps of one series, all with the same labels and noise; None without images."""
     rows = _stored(frame[(frame["series"] == series) & frame[POINT].isin(steps)], layout, None, IMAGES)
     rows = rows.sort_values(POINT, kind="stable").drop_duplicates(POINT)
-    names = [f"{count} step{'s' if count > 1 else ''}" for count in rows[POINT]]
+    names = [
+        f"{steps_of(asked, taken)} step{'s' if asked > 1 else ''}"
+        for asked, taken in zip(rows[POINT], taken_steps(rows), strict=True)
+    ]
     return _sheet(rows, names, layout)
 
 
@@ -177,7 +190,7 @@ def _alike(real: tuple[np.ndarray, np.ndarray], labels: np.ndarray) -> tuple[np.
 
 def _best_series(frame: pd.DataFrame) -> str | None:
     """The series to show step by step: the best of the first score, or the first that finished."""
-    for metric in score_names(of_images(frame)):
+    for metric in ranked_scores(of_images(frame)):
         best = ranked(frame, metric)
         if len(best):
             return str(best["series"].iloc[0])

@@ -1,4 +1,4 @@
-"""Where does the time go? The share of training, sampling and whatever else was timed, for every series."""
+"""Shares of the time: training, sampling and whatever else was timed, for every series."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""How do quality and cost trade off? A score against a cost, a line and a band per series, and the Pareto front."""
+"""Trade-off of quality and cost: a score against a cost, a line and a band per series, and the Pareto front."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from mgbench.recipes.kinds import KINDS
 from mgbench.report.figures.axes import draw_level, draw_note, limit_height, lines_share, scale_height, scale_width
 from mgbench.report.figures.labels import below, fits_beside, label_lines, lay_out
-from mgbench.report.frame import ABOUT, TOKENIZER, name_series, spell
-from mgbench.report.measures import cost_axis, higher_is_better, score_axis
+from mgbench.report.frame import ABOUT, POINT, TOKENIZER, name_series, spell
+from mgbench.report.measures import cost_axis, higher_is_better, in_rank, score_axis
 from mgbench.report.names import short_names, short_specs
+from mgbench.report.paired import Points
 from mgbench.report.style import (
     LIGHT,
     MOST_LONG,
@@ -62,12 +63,13 @@ class Tradeoff:
         styles = {**looks(frame), **looks(rows), **styles}
         _draw_rest(axes, rest)
         _draw_front(axes, front)
+        _mark_ambiguous(axes, ambiguous(frame, metric, summary, higher))
         for name, line in shown.groupby("series", sort=False):
             draw_line(axes, line, styles[str(name)])
         scale_width(axes, summary["cost"])
         _draw_floors(axes, frame, metric, rows, shown)
         axes.set_xlabel(cost_axis(self.cost))
-        axes.set_ylabel(legend_label(score_axis(metric, higher), letters(0.85 * panel()[1])))
+        axes.set_ylabel(legend_label(score_axis(rows, metric), letters(0.95 * panel()[1])))
         label_lines(axes, shown, styles, front, names=False)
 
 
@@ -83,9 +85,9 @@ def metric_versus(
     """Draw a score against a cost: a line per series, its 95 % interval over seeds, the Pareto front, and the floors.
 
     The floors are what real images score, as they are and once the tokenizer has encoded and decoded them. The numbers
-    beside points are sampling steps. Of many series the best are drawn in colour, the others faintly. A cost that is one
-    number per series (of training) shows each series at its best. Give `styles` (of `looks`) to have the same colours in
-    several figures.
+    beside points are the sampling steps taken. Of many series the best are drawn in colour, the others faintly. A cost that
+    is one number per series (of training) shows each series at its best. Give `styles` (of `looks`) to have the same colours
+    in several figures.
 
     Raises:
         UserError: if there is no such score or cost, or the rows are not comparable.
@@ -136,7 +138,9 @@ def metric_panels(
     return figure
 
 
-def _finish(figure: Figure, shown: list[pd.DataFrame], styles: Mapping[str, Look], higher: bool, beside: bool) -> None:
+def _finish(
+    figure: Figure, shown: list[pd.DataFrame], styles: Mapping[str, Look], higher: bool | None, beside: bool
+) -> None:
     """Give all panels one width, lay the figure out for good, and write names and settings where there is room."""
     for axes in figure.axes:
         scale_width(axes, pd.concat(shown)["cost"])
@@ -159,7 +163,7 @@ def points(frame: pd.DataFrame, metric: str, cost: str, allow_mismatch: bool) ->
     summary = summarise(frame, metric, cost, allow_mismatch)
     spans = summary.groupby("series", sort=False)["cost"].agg(["min", "max", "size"])
     if (spans["size"] > 1).any() and ((spans["max"] - spans["min"]) <= 1e-6 * spans["max"].abs()).all():
-        order = summary.sort_values("mean", ascending=not higher_is_better(frame, metric), kind="stable")
+        order = in_rank(summary, "mean", higher_is_better(frame, metric))
         return order.drop_duplicates("series").sort_index()
     return summary
 
@@ -178,10 +182,10 @@ def panels(rows: pd.DataFrame, by: str = "", named: bool = True) -> list[tuple[s
     return [(title, rows[rows["labels"] == value]) for value, title in titles.items()]
 
 
-def foremost(summary: pd.DataFrame, higher: bool, most: int = MOST_SERIES) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The series to draw in colour (those with the best means) and the others."""
+def foremost(summary: pd.DataFrame, higher: bool | None, most: int = MOST_SERIES) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The series to draw in colour (those with the best means; the first ones, where none is best) and the others."""
     best = summary.groupby("series", sort=False)["mean"].agg("max" if higher else "min")
-    keep = best.sort_values(ascending=not higher, kind="stable").index[:most]
+    keep = (best if higher is None else best.sort_values(ascending=not higher, kind="stable")).index[:most]
     chosen = summary["series"].isin(keep)
     return summary[chosen], summary[~chosen]
 
@@ -194,6 +198,8 @@ def _height(shown: pd.DataFrame, beside: bool) -> float:
 def draw_line(axes: Axes, line: pd.DataFrame, look: Look) -> None:
     """Draw a series' `mean` over its `cost`, with its interval as a band; a single point with a bar."""
     alone = len(line) == 1
+    # Along the cost, because more steps may cost less, and a line that runs backwards says nothing.
+    line = line.sort_values("cost", kind="stable")
     drawn = axes.plot(line["cost"], line["mean"], color=look.colour, linewidth=medium().line, zorder=3, **look.marks())[
         0
     ]
@@ -204,7 +210,6 @@ def draw_line(axes: Axes, line: pd.DataFrame, look: Look) -> None:
         drawn.set_markersize(1.5 * medium().marker)
         axes.vlines(band["cost"], band["low"], band["high"], color=look.colour, linewidth=medium().line * 0.7, zorder=2)
     elif len(band):
-        band = band.sort_values("cost", kind="stable")
         axes.fill_between(band["cost"], band["low"], band["high"], color=look.colour, alpha=0.14, linewidth=0, zorder=1)
 
 
@@ -226,6 +231,38 @@ def _draw_front(axes: Axes, front: pd.DataFrame) -> None:
         axes.step(
             front["cost"], front["mean"], where="post", color=LIGHT.quiet, alpha=0.22,
             linewidth=2.4 * medium().line, solid_capstyle="round", solid_joinstyle="round", zorder=0.8, gid="pareto",
+        )  # fmt: skip
+
+
+def ambiguous(frame: pd.DataFrame, metric: str, summary: pd.DataFrame, higher: bool | None) -> pd.DataFrame:
+    """The points of which seeds cannot say whether they are on the Pareto front.
+
+    A point beside the front that cannot be told from the point of the front that beats it, or one on it whose gain over
+    the cheaper one before it may be chance: the 95 % interval of the difference, paired by seed, holds 0.
+    """
+    front = pareto(summary, higher)
+    points = summary.dropna(subset=["cost", "mean"]).reset_index(drop=True)
+    if front.empty or not len(points):
+        return points[:0]
+    on_front = pd.MultiIndex.from_frame(points[["series", POINT]]).isin(
+        pd.MultiIndex.from_frame(front[["series", POINT]])
+    )
+    # The front rises in cost: the last of its points that costs no more than a point is the one that beats it.
+    rivals = np.searchsorted(front["cost"].to_numpy(float), points["cost"].to_numpy(float), side="right") - 1
+    rivals = np.where(on_front, rivals - 1, rivals)
+    asked = np.flatnonzero(rivals >= 0)
+    both = pd.concat([points, front], ignore_index=True)
+    apart = Points.of(frame, metric, both).apart(asked, len(points) + rivals[asked])
+    unsure: pd.DataFrame = points.iloc[asked[apart == 0]]
+    return unsure
+
+
+def _mark_ambiguous(axes: Axes, points: pd.DataFrame) -> None:
+    if len(points):
+        size = (2.1 * medium().marker) ** 2
+        axes.scatter(
+            points["cost"], points["mean"], s=size, facecolors="none", edgecolors=LIGHT.quiet, linestyles=":",
+            linewidths=0.6 * medium().line, zorder=2.5, gid="ambiguous",
         )  # fmt: skip
 
 

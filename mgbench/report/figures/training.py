@@ -1,4 +1,4 @@
-"""Did training settle? The smoothed loss of each model against its training steps."""
+"""Curves of the training: the smoothed loss of each model against its training steps."""
 
 from collections.abc import Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""What is behind a row? Recipe, scores, costs, protocol, environment and the command that repeats it."""
+"""Details behind a row: recipe, scores, costs, protocol, environment and the command that repeats it."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mgbench.report.frame import FLOOR, HEAD, TAIL, score_names, spell, written
+from mgbench.report.frame import COUNT, FLOOR, HEAD, TAIL, score_names, spell, written
 from mgbench.report.measures import cost_axis, score_name
 from mgbench.report.page.repeat import commands
 from mgbench.report.summary import MARK
 from mgbench.results.layout import Layout
 
 # Columns that the table and the groups below show already.
-ELSEWHERE = {*HEAD, *TAIL, MARK}
+ELSEWHERE = {*HEAD, *TAIL, MARK, COUNT}
 # Groups that are text as it stands, over the whole width.
 VERBATIM = ("To repeat it", "End of its log", "Source")
 
@@ -37,8 +37,8 @@ def details(frame: pd.DataFrame, layout: Layout) -> list[dict[str, Any]]:
             part
             for name in score_names(frame)
             for part in (
-                _column(frame, name, score_name(name)),
-                _column(frame, FLOOR + name, f"real images, {score_name(name)}"),
+                _column(frame, name, score_name(frame, name)),
+                _column(frame, FLOOR + name, f"real images, {score_name(frame, name)}"),
             )
         ],
         "Costs": [_column(frame, name, cost_axis(name)) for name in costs],

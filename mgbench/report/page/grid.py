@@ -1,4 +1,4 @@
-"""What does a table on the page hold? Columns of text and numbers, which the page sorts, filters, hides and exports."""
+"""Tables of the page: columns of text and numbers, which it sorts, filters, hides and exports."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -7,21 +7,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mgbench.report.frame import POINT, REPEAT, score_names, spell, written
-from mgbench.report.measures import cost_short, number, score_name
+from mgbench.report.frame import COUNT, POINT, REPEAT, score_names, spell, taken_steps, written
+from mgbench.report.measures import cost_short, higher_is_better, number, score_name
 from mgbench.report.page.details import recipe_fields
 from mgbench.report.page.shell import finite
-from mgbench.report.table import TABLE_COSTS, best_per_series, best_per_step, metrics_of, printable
+from mgbench.report.paired import BEST, TIED, standing
+from mgbench.report.table import TABLE_COSTS, best_per_series, metrics_of, printable, steps_of
 
 LIMITS = ("low", "high")
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: what is read in it and, where it is sorted and exported as numbers, those.
+    """A column: the text of its cells and, where it is sorted and exported as numbers, those.
 
     A column that is `hidden` is there for those who ask for it; one that is a `facet` has a menu of its values to filter by.
-    `marked` are the rows whose cell stands out, and `swatch` puts the colour of a series before its name.
+    `marked` are the rows whose cell is the best, `tied` those that cannot be told from it, and `swatch` puts the colour of a
+    series before its name.
     """
 
     head: str
@@ -31,12 +33,13 @@ class Column:
     facet: bool = False
     swatch: bool = False
     marked: Sequence[int] = ()
+    tied: Sequence[int] = ()
 
     def as_data(self) -> dict[str, Any]:
         """What the page's script reads."""
         flags = {name: True for name in ("hidden", "facet", "swatch") if getattr(self, name)}
         numbers = {} if self.numbers is None else {"numbers": [_briefly(value) for value in self.numbers]}
-        marked = {"marked": list(self.marked)} if self.marked else {}
+        marked = {name: list(rows) for name in ("marked", "tied") if (rows := getattr(self, name))}
         # Each text once, and which of them stands in each row.
         codes, texts = pd.factorize(np.array(self.cells, dtype=object))
         return {"head": self.head, "texts": list(texts), "codes": codes.tolist(), **numbers, **flags, **marked}
@@ -84,32 +87,41 @@ def _best(frame: pd.DataFrame, table: pd.DataFrame) -> Grid | None:
     best = best_per_series(frame, table, metrics[0])
     if best.empty:
         return None
-    name = score_name(metrics[0])
-    note = (
-        f"Each series at the number of steps at which its {name} is best. Mean ± half of the 95 % interval over seeds."
-    )
-    return Grid("best", "Best of each series", note, _of_summary(frame, best, {}), _members(frame, best))
+    name = score_name(frame, metrics[0])
+    signs = {metric: standing(frame, best, metric, higher_is_better(frame, metric)) for metric in metrics}
+    note = f"Each series at the number of steps at which its {name} is best. {_note(table, signs, '')}"
+    return Grid("best", "Best of each series", note, _of_summary(frame, best, signs), _members(frame, best))
 
 
 def _means(frame: pd.DataFrame, table: pd.DataFrame) -> Grid:
-    marked: dict[str, list[int]] = {}
-    for metric in metrics_of(table):
-        if table["series"].nunique() > 1:
-            best = best_per_step(frame, table, metric)
-            marked[metric] = table.index.get_indexer(best.index).tolist()
-    bold = " Bold: the best at that number of steps." if marked else ""
-    note = f"Mean ± half of the 95 % interval over seeds, at every number of steps.{bold}"
-    return Grid("means", "Means over seeds", note, _of_summary(frame, table, marked), _members(frame, table))
+    signs: dict[str, list[str]] = {}
+    for metric in metrics_of(table) if table["series"].nunique() > 1 else ():
+        signs[metric] = standing(frame, table, metric, higher_is_better(frame, metric), POINT)
+    note = _note(table, signs, " at that number of steps")
+    return Grid("means", "Means over seeds", note, _of_summary(frame, table, signs), _members(frame, table))
+
+
+def _note(table: pd.DataFrame, signs: dict[str, list[str]], where: str) -> str:
+    """What the marks in a table of means say."""
+    certain = any(table[f"{metric} low"].notna().any() for metric in metrics_of(table))
+    said = ["Mean ± half of the 95 % interval over seeds." if certain else "One seed each: there is no interval."]
+    found = {sign for column in signs.values() for sign in column}
+    if BEST in found:
+        said.append(f"Bold: the best{where}{'' if certain else ', of which one seed cannot say that it is no chance'}.")
+    if TIED in found and certain:
+        said.append("Underlined: cannot be told from it (95 % interval of the difference, paired by seed).")
+    return " ".join([*said, "N: images scored."])
 
 
 def _rows(frame: pd.DataFrame) -> Grid:
     columns = [
         *_names(frame),
-        number_column("steps", frame[POINT], facet=True),
+        _steps(frame.assign(taken=taken_steps(frame))),
         number_column("seed", frame[REPEAT], facet=True),
     ]
     columns += [number_column(cost_short(cost), frame[cost]) for cost in TABLE_COSTS if cost in frame]
-    columns += [number_column(score_name(metric), frame[metric]) for metric in score_names(frame)]
+    columns += [number_column(score_name(frame, metric), frame[metric]) for metric in score_names(frame)]
+    columns.append(number_column("N", frame[COUNT]))
     columns += [_text(frame, "status", facet=True), _text(frame, "reason", hidden=True)]
     columns += list(_recipes(frame))
     return Grid("rows", "Every row", "Every seed by itself: the rows behind the means.", columns)
@@ -124,18 +136,32 @@ def _recipes(frame: pd.DataFrame) -> Iterator[Column]:
             yield replace(column, facet=bool(within))
 
 
-def _of_summary(frame: pd.DataFrame, table: pd.DataFrame, marked: dict[str, list[int]]) -> list[Column]:
+def _of_summary(frame: pd.DataFrame, table: pd.DataFrame, signs: dict[str, list[str]]) -> list[Column]:
     shown = printable(table)
     methods = frame.drop_duplicates("series").set_index("series")["method"]
     columns = _names(table.assign(method=table["series"].map(methods)))
-    columns.append(number_column("steps", table[POINT], facet=True))
+    columns.append(_steps(table))
     columns += [number_column(cost_short(cost), table[cost]) for cost in TABLE_COSTS if cost in table]
     for metric in metrics_of(table):
-        head = score_name(metric)
+        head = score_name(frame, metric)
         means = [finite(value) for value in table[metric]]
-        columns.append(Column(head, list(shown[head]), means, marked=marked.get(metric, ())))
+        marks = {
+            sign: [place for place, said in enumerate(signs.get(metric, ())) if said == sign] for sign in (BEST, TIED)
+        }
+        columns.append(Column(head, list(shown[head]), means, marked=marks[BEST], tied=marks[TIED]))
         columns += [number_column(f"{head} {end}", table[f"{metric} {end}"], hidden=True) for end in LIMITS]
-    return [*columns, number_column("seeds", table["seeds"]), _text(table, "status", facet=True)]
+    return [
+        *columns,
+        number_column("N", table["images"]),
+        number_column("seeds", table["seeds"]),
+        _text(table, "status", facet=True),
+    ]
+
+
+def _steps(table: pd.DataFrame) -> Column:
+    """The steps taken, with those asked for where they are others."""
+    texts = [steps_of(asked, taken) for asked, taken in zip(table[POINT], table["taken"], strict=True)]
+    return Column("steps", texts, [finite(value) for value in table["taken"].fillna(table[POINT])], facet=True)
 
 
 def _names(frame: pd.DataFrame) -> list[Column]:

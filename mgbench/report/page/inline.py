@@ -1,4 +1,4 @@
-"""How does a drawing stand in a page on a light and on a dark ground? As SVG whose colours are names that the page knows."""
+"""SVG inside a page, on a light and on a dark ground: its colours are names that the page knows."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Where do the numbers come from? Protocols, devices and versions, and what was typed."""
+"""The origin of the numbers: protocols, devices and versions, and what was typed."""
 
 import pandas as pd
 

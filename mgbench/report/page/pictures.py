@@ -1,4 +1,4 @@
-"""How does a picture get into the page? Drawn once, kept as files, and set into the page as the drawing it is."""
+"""Pictures of a page: drawn once, kept as files, and set into the page as SVG."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

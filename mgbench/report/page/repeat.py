@@ -1,4 +1,4 @@
-"""How is one row made again? Its study's command, narrowed to the row's method, seed and settings."""
+"""The command that makes one row again: its study's, narrowed to the row's method, seed and settings."""
 
 import shlex
 from collections.abc import Iterator, Mapping

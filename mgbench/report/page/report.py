@@ -1,4 +1,4 @@
-"""How is a study read? One self-contained page, the figures and sheets as files, and every row as a table."""
+"""The report of a study: one self-contained page, the figures and sheets as files, and every row as a table."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What does every page share? Its styles and scripts inside itself, and a policy that lets nothing else run or load."""
+"""Shared by every page: styles and scripts inside it, and a policy that lets nothing else run or load."""
 
 import base64
 import hashlib

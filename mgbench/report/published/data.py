@@ -1,4 +1,4 @@
-"""Which numbers do the papers print? Rows with their sources, and the traps that were found while collecting them."""
+"""Numbers that the papers print: rows with their sources, and the traps that were found while collecting them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How do the published methods trade quality for cost? FID against network forwards, every series named where it lies."""
+"""Quality and cost of the published methods: FID against network forwards, every series named where it lies."""
 
 import textwrap
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Where is there room for a name? Greedily: for each in turn the nearest place that covers neither points nor other names.
+"""Places for names, greedily: for each in turn the nearest one that covers neither points nor other names.
 
 Everything is in typographic points on the paper: boxes as (left, bottom, right, top), points as (x, y).
 """

@@ -1,4 +1,4 @@
-"""May a user's own rows be laid over the published numbers? Only those with the same protocol; a sentence says which."""
+"""A user's own rows over the published numbers: only those with the same protocol, and a sentence says which."""
 
 import re
 from collections.abc import Iterator

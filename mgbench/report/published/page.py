@@ -1,4 +1,4 @@
-"""How are the published numbers read? The figure as files, and a page with it, its footnotes, and every row's source."""
+"""The published numbers to read: the figure as files, and a page with it, its footnotes, and every row's source."""
 
 import io
 from dataclasses import replace

@@ -35,11 +35,12 @@
     return colours ? `<i class="swatch" style="--light:${colours[0]};--dark:${colours[1]}"></i>` : "";
   }
 
-  function render(column, marked) {
+  function render(column) {
+    const marked = new Set(column.marked), tied = new Set(column.tied);
     return (_, type, [row]) => {
       if (type === "display") {
         const text = escape(column.cells[row]);
-        return (column.swatch ? swatch(column.cells[row]) : "") + (marked.has(row) ? `<strong>${text}</strong>` : text);
+        return (column.swatch ? swatch(column.cells[row]) : "") + (marked.has(row) ? `<strong>${text}</strong>` : tied.has(row) ? `<u>${text}</u>` : text);
       }
       return type === "filter" || !column.numbers ? column.cells[row] : column.numbers[row];
     };
@@ -48,7 +49,7 @@
   function definition(column) {
     return {
       data: null,
-      render: render(column, new Set(column.marked)),
+      render: render(column),
       visible: !column.hidden,
       type: column.numbers ? "missing-last" : "string",
       className: column.numbers ? "number" : column.texts.every(({ length }) => length <= SHORT) ? "text short" : "text",

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from mgbench.errors import Unfit
 from mgbench.interfaces import optional
 from mgbench.interfaces.data import Features, Statistics
+from mgbench.interfaces.optional import declared_scores
+from mgbench.interfaces.scores import ScoreInfo
 from mgbench.testing.checks import need, same, seeded
 
 
@@ -63,6 +65,21 @@ def metric(component: Any) -> None:
     _bare(component, one, two)
     _states(component, first, second + 50)
     need(same(one.features, kept), "a metric must leave the features as they are")
+    _declared(component, one, two)
+
+
+def _declared(component: Any, one: Features, two: Features) -> None:
+    """Every number is declared, and one that is declared to be of images alone does not see through the extractor."""
+    said, declared = component(one, two), declared_scores(component)
+    missing = [name for name in said if name not in declared]
+    need(not missing, f"label, unit and better direction of {', '.join(missing)} must be declared in `scores`")
+    need(all(isinstance(info, ScoreInfo) and info.label for info in declared.values()), "each needs a label")
+    need(all(info.better in ("lower", "higher") for info in declared.values()), "better is 'lower' or 'higher'")
+    of_images = [name for name in said if declared[name].of == "images"]
+    other = [replace(part, features=part.features.flip(1) * 3 + 1) for part in (one, two)]
+    again = component(*other) if of_images else {}
+    for name in of_images:
+        need(again.get(name) == said[name], f"{name} is declared to be of images, and depends on the features")
 
 
 def _states(component: Any, first: Tensor, second: Tensor) -> None:

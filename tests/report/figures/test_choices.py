@@ -62,14 +62,14 @@ def test_rows_that_differ_in_two_choices_make_no_pair(tmp_path):
     assert effects_figure(frame, FID) is None
 
 
-def test_the_figure_of_effects_shows_means_intervals_pairs_and_references(grid):
+def test_the_figure_of_effects_shows_means_intervals_seeds_and_references(grid):
     axes = choice_effects(grid, FID)
     drawn = [line.get_xdata()[0] for line in axes.lines if line.get_gid() == "effect"]
     assert sorted(drawn) == pytest.approx(sorted(effects(grid, FID)["mean"]))
     assert [line.get_xdata()[0] for line in axes.lines if line.get_gid() == "reference"] == [0, 0, 0]
     assert next(text.get_text() for text in axes.texts if text.get_gid() == "axis") == "sampler"
-    assert {text.get_text() for text in axes.texts if text.get_gid() == "pairs"} == {"72", "54", "108"}
-    assert axes.get_xlabel() == "Difference in FID[digits_cnn] (left is better)"
+    assert {text.get_text() for text in axes.texts if text.get_gid() == "seeds"} == {"3"}
+    assert axes.get_xlabel() == "Difference in FID[digits_cnn] (N = 500, left is better)"
     assert "right is better" in choice_effects(grid, "accuracy[digits_cnn]").get_xlabel()
 
 
