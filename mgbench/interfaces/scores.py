@@ -1,6 +1,7 @@
 """Declarations of the numbers that metrics return: label, unit, better direction, and what a number depends on."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Better = Literal["lower", "higher"]
@@ -30,3 +31,17 @@ class ScoreInfo:
             "better": self.better,
             **{name: value for name, value in optional.items() if value != defaults[name]},
         }
+
+
+def declaration(scores: Mapping[str, ScoreInfo], name: str) -> ScoreInfo | None:
+    """What is declared of a number: under its name, or under the start of it with a star.
+
+    "class_fid_*" declares `class_fid_0`, `class_fid_1` and so on, and what the star stands for ends their labels.
+    """
+    for known, info in scores.items():
+        start = known.removesuffix("*")
+        if known == name:
+            return info
+        if known != start and name.startswith(start):
+            return replace(info, label=f"{info.label} {name.removeprefix(start)}")
+    return None

@@ -14,7 +14,7 @@ from mgbench.errors import Partly, Unfit
 from mgbench.interfaces import optional
 from mgbench.interfaces.components import MergeableMetric, Metric, MetricState
 from mgbench.interfaces.data import Features
-from mgbench.interfaces.scores import ScoreInfo
+from mgbench.interfaces.scores import ScoreInfo, declaration
 
 BATCH = 256
 
@@ -203,10 +203,10 @@ def judge(metrics: Iterable[Metric], generated: Seen, reference: Seen, extractor
         said, reasons = _numbers(metric, generated, reference)
         wrong = [name for name, value in said.items() if not isfinite(value)]
         left_out += [*reasons, *(f"{name} is left out, as it came to {said[name]}" for name in wrong)]
-        known = optional.declared_scores(metric)
-        good = {name: _full_name(name, known.get(name), extractor) for name in said if name not in wrong}
+        known = {name: declaration(optional.declared_scores(metric), name) for name in said}
+        good = {name: _full_name(name, known[name], extractor) for name in said if name not in wrong}
         scores |= {full: float(said[name]) for name, full in good.items()}
-        declared |= {full: known[name].plain() for name, full in good.items() if name in known}
+        declared |= {full: info.plain() for name, full in good.items() if (info := known[name]) is not None}
     return Judgement(scores, tuple(left_out), declared)
 
 

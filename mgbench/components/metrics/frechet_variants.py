@@ -138,6 +138,11 @@ class ClassFid:
     number is biased upward more than `fid`: compare only equal numbers of images a class.
     """
 
+    scores: ClassVar[Mapping[str, ScoreInfo]] = {
+        "class_fid": ScoreInfo("FID within classes", "lower"),
+        "class_fid_*": ScoreInfo("FID of class", "lower"),
+    }
+
     def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
         """`class_fid_0`, … by the number of the class, and `class_fid` their mean, of features [M,F] and labels [M].
 

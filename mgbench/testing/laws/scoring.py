@@ -12,7 +12,7 @@ from mgbench.errors import Unfit
 from mgbench.interfaces import optional
 from mgbench.interfaces.data import Features, Statistics
 from mgbench.interfaces.optional import declared_scores
-from mgbench.interfaces.scores import ScoreInfo
+from mgbench.interfaces.scores import ScoreInfo, declaration
 from mgbench.testing.checks import need, same, seeded
 
 
@@ -71,11 +71,12 @@ def metric(component: Any) -> None:
 def _declared(component: Any, one: Features, two: Features) -> None:
     """Every number is declared, and one that is declared to be of images alone does not see through the extractor."""
     said, declared = component(one, two), declared_scores(component)
-    missing = [name for name in said if name not in declared]
+    known = {name: declaration(declared, name) for name in said}
+    missing = [name for name, info in known.items() if info is None]
     need(not missing, f"label, unit and better direction of {', '.join(missing)} must be declared in `scores`")
     need(all(isinstance(info, ScoreInfo) and info.label for info in declared.values()), "each needs a label")
     need(all(info.better in ("lower", "higher") for info in declared.values()), "better is 'lower' or 'higher'")
-    of_images = [name for name in said if declared[name].of == "images"]
+    of_images = [name for name, info in known.items() if info is not None and info.of == "images"]
     other = [replace(part, features=part.features.flip(1) * 3 + 1) for part in (one, two)]
     again = component(*other) if of_images else {}
     for name in of_images:
