@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Generator, Tensor
 
-from mgbench.components.heads.noise_schedule import interpolated
+from mgbench.components.heads.noise_schedule import interpolated, once
 from mgbench.components.heads.solvers import LEAST_LOG_RATIO
 from mgbench.components.samplers.plans import in_random_order, lowest
 from mgbench.components.schedules.maskings import Truncation, draw_levels, truncated
@@ -133,18 +133,23 @@ class DPMSolver3S:
 
     def solve(self, predict: Predict, betas: Tensor, dim: int, rng: Streams) -> Tensor:
         dtype = torch.float64 if self.precision == "float64" else torch.float32
-        curve = NoiseCurve.of(betas, dtype)
+        curve, grids = once(betas, (self.steps, self.precision), lambda: path_along(betas, self.steps, dtype))
 
         def noise(x: Tensor, t: Tensor) -> Tensor:
             eps, _ = predict(x.float(), float((t - curve.first) * len(betas)))
             return eps.to(dtype)
 
-        each = orders(self.steps)
-        outer = curve.grid(1.0, curve.first, len(each))
         x = rng.fold(0).normal(dim).float().to(dtype)
-        for order, (start, end) in zip(each, pairwise(outer.tolist()), strict=True):
-            x = update(curve, noise, x, curve.grid(start, end, order))
+        for times in grids:
+            x = update(curve, noise, x, times)
         return x.float()
+
+
+def path_along(betas: Tensor, evaluations: int, dtype: torch.dtype) -> tuple[NoiseCurve, list[Tensor]]:
+    """The curve of a table float64 [T], and the times [order + 1] of every update that the evaluations are spent on."""
+    curve, each = NoiseCurve.of(betas, dtype), orders(evaluations)
+    outer = curve.grid(1.0, curve.first, len(each)).tolist()
+    return curve, [curve.grid(*ends, order) for order, ends in zip(each, pairwise(outer), strict=True)]
 
 
 def orders(evaluations: int) -> list[int]:

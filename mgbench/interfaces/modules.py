@@ -55,7 +55,7 @@ class NetworkModule(Module, Protocol):
     """A `torch.nn.Module` that turns partly masked tokens into one vector a token.
 
     Two attributes are optional (`mgbench.interfaces.optional`): `takes_sequences` of its blocks, and `selects` of the module
-    itself, which then takes a keyword `at` bool [B,N] and returns only the rows z [R,W] where it is True.
+    itself, which then is a `SelectiveNetworkModule`.
     """
 
     width: int
@@ -65,3 +65,12 @@ class NetworkModule(Module, Protocol):
 
         A value that lies under the mask never changes the result.
         """
+
+
+class SelectiveNetworkModule(Module, Protocol):
+    """A network that computes z only where somebody reads it."""
+
+    width: int
+
+    def __call__(self, tokens: "Tensor", mask: "Tensor", labels: "Tensor", at: "Tensor | None" = None) -> "Tensor":
+        """As `NetworkModule`; with `at` bool [B,N] the rows z float [R,W] where it is True, in the order of z[at]."""

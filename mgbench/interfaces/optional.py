@@ -6,7 +6,7 @@ is the class that a plugin offers; other arguments are what it makes.
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, cast
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         Tokenizer,
     )
     from mgbench.interfaces.data import ExtractorModule, TokenSpace
-    from mgbench.interfaces.modules import NetworkModule
+    from mgbench.interfaces.modules import NetworkModule, SelectiveNetworkModule
     from mgbench.interfaces.sampling import Step
     from mgbench.interfaces.scores import ScoreInfo
 
@@ -122,7 +122,7 @@ def log_likelihood(head: "HeadModule") -> "Callable[[Tensor, Tensor], Tensor] | 
     return known
 
 
-def selects(network: "NetworkModule") -> bool:
+def selects(network: "NetworkModule") -> "TypeGuard[SelectiveNetworkModule]":
     """`selects`: whether a network takes the keyword `at` bool [B,N] and returns only the rows z [R,W] where it is True."""
     return bool(getattr(network, "selects", False))
 

@@ -18,13 +18,17 @@ _MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
 
 
 def _shift(x: Tensor, bits: int) -> Tensor:
-    return (x >> bits) & ((1 << (64 - bits)) - 1)
+    return (x >> bits).bitwise_and_((1 << (64 - bits)) - 1)
 
 
 def _mix(x: Tensor) -> Tensor:
-    x = (x ^ _shift(x, 30)) * _MIX_1
-    x = (x ^ _shift(x, 27)) * _MIX_2
-    return x ^ _shift(x, 31)
+    # In place after the first step: for the codes of many tokens these are the largest tensors of sampling.
+    mixed = x ^ _shift(x, 30)
+    mixed *= _MIX_1
+    mixed ^= _shift(mixed, 27)
+    mixed *= _MIX_2
+    mixed ^= _shift(mixed, 31)
+    return mixed
 
 
 def derive(seed: int, purpose: str) -> int:
@@ -56,7 +60,7 @@ class Streams:
         """`count` uniform numbers from each stream, float64 [..., count], never 0 or 1."""
         numbers = torch.arange(1, count + 1, device=self.keys.device)
         bits = _mix(_mix(self.keys)[..., None] + numbers * _GOLDEN)
-        return (_shift(bits, 11).double() + 0.5) * 2.0**-53
+        return _shift(bits, 11).double().add_(0.5).mul_(2.0**-53)
 
     def normal(self, count: int) -> Tensor:
         """`count` standard normal numbers from each stream, float64 [..., count]."""
@@ -68,5 +72,4 @@ class Streams:
 
         In float64, because lower precision cuts off the tail and so acts as a lower temperature (Zheng et al., arXiv:2409.02908).
         """
-        gumbel: Tensor = -torch.log(-torch.log(self.uniform(count)))
-        return gumbel
+        return self.uniform(count).log_().neg_().log_().neg_()

@@ -21,7 +21,9 @@ class Softmax:
     top_p: Share = 1.0
 
     def __call__(self, logits: Tensor) -> Tensor:
-        logits = logits / self.temperature
+        logits = logits if self.temperature == 1 else logits / self.temperature
+        if self.top_k in (0, logits.shape[-1]) and self.top_p == 1:
+            return logits
         ordered, order = logits.sort(-1, descending=True)
         kept = torch.ones_like(ordered, dtype=torch.bool)
         if self.top_k:

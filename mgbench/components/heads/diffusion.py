@@ -16,6 +16,7 @@ from mgbench.components.heads.noise_schedule import (
     cosine_betas,
     gaussian_kl,
     learned_log_variance,
+    table_of,
 )
 from mgbench.components.heads.solvers import check_path
 from mgbench.errors import Unfit
@@ -32,8 +33,8 @@ class DiffusionMLP(TokenMLP):
         super().__init__(dim, 2 * dim, condition, width, depth, noise_samples)
         self.register_buffer("betas", cosine_betas(), persistent=False)
 
-    def forward(self, x: Tensor, t: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        out = self.numbers(x, self.embedded(t, x.dtype), z)
+    def forward(self, x: Tensor, t: Tensor, z: Tensor, known: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        out = self.numbers(x, self.embedded(t, x.dtype), z, known)
         return out[:, : self.dim], out[:, self.dim :]
 
     def embedded(self, t: Tensor, dtype: torch.dtype) -> Tensor:
@@ -47,7 +48,7 @@ class DiffusionMLP(TokenMLP):
 
     def loss_terms(self, z: Tensor, values: Tensor, t: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Squared noise error [R] and bound [R] in bits at times int64 [R] and noise [R,D]; only the variance learns from it."""
-        table = Table(self.betas)
+        table = table_of(self.betas)
         # Roots before rounding: in float32, 1 − ᾱ of the first times is off by a thousandth.
         coef_x0, coef_noise = (share.sqrt().float()[t, None] for share in (table.alpha_bar, 1 - table.alpha_bar))
         x_t = coef_x0 * values + coef_noise * noise

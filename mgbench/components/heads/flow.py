@@ -31,8 +31,8 @@ class FlowMLP(TokenMLP):
         self.options = options
         self.register_buffer("betas", torch.empty(0, dtype=torch.float64), persistent=False)
 
-    def forward(self, x: Tensor, t: Tensor, z: Tensor) -> tuple[Tensor, None]:
-        return self.numbers(x, self.embedded(TIME_SCALE * t, x.dtype), z), None
+    def forward(self, x: Tensor, t: Tensor, z: Tensor, known: Tensor | None = None) -> tuple[Tensor, None]:
+        return self.numbers(x, self.embedded(TIME_SCALE * t, x.dtype), z, known), None
 
     def draw_times(self, rows: int, generator: Generator) -> Tensor:
         if self.options.times == "logit_normal":

@@ -60,9 +60,12 @@ class TokenMLP(nn.Module):
         for closed in (*gates, self.exit_modulation, self.exit):
             nn.init.zeros_(closed.weight)
 
-    def numbers(self, x: Tensor, embedded: Tensor, z: Tensor) -> Tensor:
-        """All that is predicted [R,`outputs`], from embedded times [R,width] or [1,width]."""
-        y = nn.functional.silu(embedded + self.condition(z))
+    def numbers(self, x: Tensor, embedded: Tensor, z: Tensor, known: Tensor | None = None) -> Tensor:
+        """All that is predicted float [R,`outputs`], from embedded times [R,width] or [1,width].
+
+        `known` is `condition(z)` [R,width] where it was computed before.
+        """
+        y = nn.functional.silu(embedded + (self.condition(z) if known is None else known))
         h = self.entry(x)
         for block in self.blocks:
             h = block(h, y)
@@ -76,7 +79,7 @@ class TokenMLP(nn.Module):
         return embedded
 
     @abstractmethod
-    def forward(self, x: Tensor, t: Tensor, z: Tensor) -> tuple[Tensor, Tensor | None]:
+    def forward(self, x: Tensor, t: Tensor, z: Tensor, known: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """The prediction [R,D], and the variance value [R,D] of a head that learns one."""
 
     @abstractmethod
@@ -105,15 +108,15 @@ class TokenMLP(nn.Module):
         temperature: float = 1.0,
     ) -> Drawn:
         """Values [R,D] by the solver; continuous values have no probability to rank by, and no temperature but the solver's."""
-
-        def at(time: float) -> Tensor:
-            return torch.tensor([time], device=z.device)
+        halves = z if z_uncond is None else torch.cat([z, z_uncond])
+        known = self.condition(halves)
 
         def predict(x: Tensor, time: float) -> tuple[Tensor, Tensor | None]:
+            t = torch.tensor([time], device=z.device)
             if z_uncond is None:
-                predicted: tuple[Tensor, Tensor | None] = self(x, at(time), z)
+                predicted: tuple[Tensor, Tensor | None] = self(x, t, z, known)
                 return predicted
-            both, value = self(torch.cat([x, x]), at(time), torch.cat([z, z_uncond]))
+            both, value = self(torch.cat([x, x]), t, halves, known)
             with_label, without = both.chunk(2)
             return guided(with_label, without, scale), None if value is None else value.chunk(2)[0]
 

@@ -4,11 +4,14 @@ Symbols: ᾱ_i = Π_{j≤i} (1 − β_j); x_i = √ᾱ_i x_0 + √(1 − ᾱ_i) 
 """
 
 import math
+from collections.abc import Callable, Hashable, MutableMapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 STEPS = 1000
 
@@ -55,6 +58,27 @@ class Table:
         coef_x0 = self.betas * self.alpha_bar_before.sqrt() / (1 - self.alpha_bar)
         coef_xt = (1 - self.alpha_bar_before) * (1 - self.betas).sqrt() / (1 - self.alpha_bar)
         return coef_x0, coef_xt
+
+
+_DERIVED: MutableMapping[Tensor, dict[Hashable, Any]] = WeakTensorKeyDictionary()
+T = TypeVar("T")
+
+
+def once(betas: Tensor, name: Hashable, make: Callable[[], T]) -> T:
+    """What is derived from a noise table float64 [T] under a name: made the first time, and handed out again after that.
+
+    A table is known by the tensor itself, which nobody changes; comparing its content would wait for the device.
+    """
+    derived = _DERIVED.setdefault(betas, {})
+    if name not in derived:
+        derived[name] = make()
+    found: T = derived[name]
+    return found
+
+
+def table_of(betas: Tensor) -> "Table":
+    """The table of β float64 [T], made once."""
+    return once(betas, "table", lambda: Table(betas))
 
 
 def respaced(betas: Tensor, steps: int) -> tuple[list[int], Table]:

@@ -7,7 +7,14 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from mgbench.components.heads.noise_schedule import Table, cosine_betas, interpolated, learned_log_variance, respaced
+from mgbench.components.heads.noise_schedule import (
+    Table,
+    cosine_betas,
+    interpolated,
+    learned_log_variance,
+    once,
+    respaced,
+)
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Parts, Predict
@@ -60,7 +67,7 @@ class DDPM:
         _check_steps(self.steps, self.drop_near_noise)
 
     def solve(self, predict: Predict, betas: Tensor, dim: int, rng: Streams) -> Tensor:
-        times, table = respaced(_table(betas, self.drop_near_noise), self.steps)
+        times, table = _respaced(betas, self.steps, self.drop_near_noise)
         x = _normal(rng, 0, dim)
         for index in reversed(range(len(times))):
             mean, deviation = ancestral_step(table, index, x, *predict(x, float(times[index])))
@@ -101,7 +108,7 @@ class DDIM:
     def solve(self, predict: Predict, betas: Tensor, dim: int, rng: Streams) -> Tensor:
         from diffusers import DDIMScheduler
 
-        times, table = respaced(_table(betas, self.drop_near_noise), self.steps)
+        times, table = _respaced(betas, self.steps, self.drop_near_noise)
         # A table of just these times, so that each step leads exactly to the next one whatever their spacing.
         scheduler = DDIMScheduler(len(times), trained_betas=table.betas.cpu().numpy(), clip_sample=False)
         # In float64: in their float32 the ᾱ of almost pure noise is 0, and a single step divides by it.
@@ -172,7 +179,7 @@ def _scheduled(
     maker: Any, order: int, predict: Predict, betas: Tensor, steps: int, dim: int, rng: Streams, **options: Any
 ) -> Tensor:
     """Follow a scheduler of diffusers along `steps` noise levels, uniform in their logarithm, and from the last one to x_0."""
-    table = Table(_above_noise(betas).cpu())
+    table = once(betas, "above noise", lambda: Table(_above_noise(betas).cpu()))
     scheduler = maker(
         len(table.betas),
         trained_betas=table.betas.numpy(),
@@ -198,6 +205,11 @@ def _times(table: Table, sigmas: Tensor) -> list[float]:
     log_kept, wanted = table.alpha_bar.log().flip(0), -torch.log1p(sigmas**2)
     times = torch.arange(len(log_kept) - 1, -1, -1, dtype=torch.float64)
     return interpolated(wanted, log_kept, times).clamp(0, len(times) - 1).tolist()
+
+
+def _respaced(betas: Tensor, steps: int, drop_near_noise: bool) -> tuple[list[int], Table]:
+    """As `respaced`, made once for all solves of a run."""
+    return once(betas, ("respaced", steps, drop_near_noise), lambda: respaced(_table(betas, drop_near_noise), steps))
 
 
 def _table(betas: Tensor, drop_near_noise: bool) -> Tensor:

@@ -41,20 +41,32 @@ class Attention(nn.Module):
         self.proj = nn.Linear(width, width)
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, seen: Tensor | None, cache: Cache | None = None) -> Tensor:
-        """Attend within x [B,M,W] and to the M' positions of the `cache`, which x joins.
+    def forward(
+        self, x: Tensor, seen: Tensor | None, cache: Cache | None = None, asking: Tensor | None = None
+    ) -> Tensor:
+        """Attend within x float [B,M,W] and to the M' positions of the `cache`, which x joins; float [B,M,W].
 
-        `seen` marks the positions that exist, bool [B,M], or what each position sees, bool [B or 1,M,M' + M]; None: all.
+        `seen` marks the positions that exist, bool [B,M], or what each position sees, bool [B or 1,M,M' + M]; None: all. With
+        `asking` float [B,R,W] those R positions attend to x, and the result is theirs.
         """
-        batch, length, width = x.shape
-        q, k, v = self.qkv(x).reshape(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        if asking is None:
+            q, k, v = self._heads(self.qkv(x), 3)
+        else:
+            width = x.shape[-1]
+            weight, bias = self.qkv.weight, self.qkv.bias
+            (q,) = self._heads(functional.linear(asking, weight[:width], bias[:width]), 1)
+            k, v = self._heads(functional.linear(x, weight[width:], bias[width:]), 2)
         if cache is not None:
             k, v = cache.extend(self, k, v)
         heads = None if seen is None else seen[:, None, None, :] if seen.ndim == 2 else seen[:, None]
         dropout = self.dropout if self.training else 0.0
         y = functional.scaled_dot_product_attention(q, k, v, attn_mask=heads, dropout_p=dropout)
-        out: Tensor = self.drop(self.proj(y.transpose(1, 2).reshape(batch, length, width)))
+        out: Tensor = self.drop(self.proj(y.transpose(1, 2).flatten(2)))
         return out
+
+    def _heads(self, projected: Tensor, parts: int) -> Tensor:
+        """Projections [B,M,parts·W] by part and head: [parts,B,heads,M,·]."""
+        return projected.reshape(*projected.shape[:2], parts, self.heads, -1).permute(2, 0, 3, 1, 4)
 
 
 class Block(nn.Module):
@@ -71,8 +83,13 @@ class Block(nn.Module):
         self.fc2 = nn.Linear(mlp_ratio * width, width)
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
-        x = x + self.attn(self.norm1(x), seen)
+    def forward(self, x: Tensor, seen: Tensor | None = None, places: Tensor | None = None) -> Tensor:
+        """Change x float [B,M,W]; `seen` as `Attention` takes it. With `places` int64 [B,R] only those come out: [B,R,W]."""
+        normed = self.norm1(x)
+        if places is None:
+            x = x + self.attn(normed, seen)
+        else:
+            x = chosen(x, places) + self.attn(normed, seen, asking=chosen(normed, places))
         hidden = self.drop(functional.gelu(self.fc1(self.norm2(x))))
         out: Tensor = x + self.drop(self.fc2(hidden))
         return out
@@ -140,6 +157,27 @@ class LabelEmbedding(nn.Module):
             return unlabelled.expand(len(labels), -1)
         known = self.classes(labels.clamp_min(0))
         return torch.where((labels == UNLABELLED)[:, None], unlabelled, known)
+
+
+def chosen(x: Tensor, places: Tensor) -> Tensor:
+    """The vectors float [B,R,W] at the places int64 [B,R] of x [B,M,W]."""
+    return x.gather(1, places[..., None].expand(-1, -1, x.shape[-1]))
+
+
+def true_places(at: Tensor) -> tuple[Tensor, Tensor | None]:
+    """The places int64 [B,R] at which `at` bool [B,M] is True, in rising order and padded to the longest row.
+
+    With it, which of them are no padding, bool [B,R]; None where none is.
+    """
+    counts = at.sum(1)
+    fewest, most = torch.stack(counts.aminmax()).tolist()
+    places = (~at).int().argsort(dim=1, stable=True)[:, :most]
+    return places, None if fewest == most else torch.arange(most, device=at.device) < counts[:, None]
+
+
+def rows_read(x: Tensor, read: Tensor | None) -> Tensor:
+    """The vectors float [R,W] of x [B,M,W] that are no padding, in order; `read` bool [B,M] as `true_places` gives it."""
+    return x.flatten(0, 1) if read is None else x[read]
 
 
 def token_embedding(space: TokenSpace, width: int) -> nn.Module:

@@ -12,9 +12,12 @@ from mgbench.components.networks.blocks import (
     Block,
     LabelEmbedding,
     check_heads,
+    chosen,
     initialise,
     positions,
+    rows_read,
     token_embedding,
+    true_places,
 )
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.data import TokenSpace
@@ -23,17 +26,10 @@ from mgbench.recipes.spec import Count, Share
 Unconditional = Literal["mask_token", "class_token"]
 
 
-def _visible_first(mask: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Positions [B,M] of the visible entries of each row, padded to the longest row, and which of them are no padding."""
-    visible = (~mask).sum(1)
-    order = mask.int().argsort(dim=1, stable=True)[:, : int(visible.max())]
-    if bool((visible == visible[0]).all()):
-        return order, None
-    return order, torch.arange(order.shape[1], device=mask.device) < visible[:, None]
-
-
 class MaskedAutoencoder(nn.Module):
-    """Encoder of class slots and visible tokens; decoder of all tokens, masked ones as the mask token."""
+    """Encoder of class tokens and visible tokens; decoder of all tokens, masked ones as the mask token."""
+
+    selects = True
 
     def __init__(self, options: "MAE", space: TokenSpace, classes: int) -> None:
         super().__init__()
@@ -55,36 +51,43 @@ class MaskedAutoencoder(nn.Module):
         self.head_positions = positions(space.length, width)
         self.apply(initialise)
 
-    def forward(self, tokens: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, mask: Tensor, labels: Tensor, at: Tensor | None = None) -> Tensor:
+        """Z float [B,N,W] of tokens int64 [B,N] or float [B,N,D], mask bool [B,N] and labels int64 [B]; with `at`, z[at]."""
         unlabelled = self.mask_token if self.class_token is None else self.class_token
         class_tokens = self.label(labels, unlabelled)[:, None].expand(-1, self.class_tokens, -1)
         x = self.embed_norm(torch.cat([class_tokens, self.embed(tokens)], 1) + self.encoder_positions)
         hidden = torch.cat([mask.new_zeros(len(mask), self.class_tokens), mask], 1)
-        return self._decode(*self._encode(x, hidden), hidden.shape[1])
+        return self._decode(*self._encode(x, hidden), hidden.shape[1], at)
 
     def _encode(self, x: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         if self.sees == "mask_tokens":
             x, hidden = torch.where(hidden[..., None], self.mask_token.to(x.dtype), x), torch.zeros_like(hidden)
-        kept, valid = _visible_first(hidden)
-        x = x.gather(1, kept[..., None].expand(-1, -1, self.width))
+        kept, valid = true_places(~hidden)
+        x = chosen(x, kept)
         for block in self.encoder:
             x = block(x, valid)
         return self.bridge(self.encoder_norm(x)), kept, valid
 
-    def _decode(self, x: Tensor, kept: Tensor, valid: Tensor | None, length: int) -> Tensor:
+    def _decode(self, x: Tensor, kept: Tensor, valid: Tensor | None, length: int, at: Tensor | None) -> Tensor:
         if valid is not None:
             # Padding sits on masked positions, so what it scatters back must be the mask token.
             x = torch.where(valid[..., None], x, self.mask_token.to(x.dtype))
         full = self.mask_token.to(x.dtype).expand(len(x), length, -1)
         x = full.scatter(1, kept[..., None].expand(-1, -1, self.width), x) + self.decoder_positions
-        for block in self.decoder:
+        for block in self.decoder[:-1]:
             x = block(x)
-        out: Tensor = self.decoder_norm(x)[:, self.class_tokens :] + self.head_positions
-        return out
+        if at is None:
+            out: Tensor = self.decoder_norm(self.decoder[-1](x))[:, self.class_tokens :] + self.head_positions
+            return out
+        places, read = true_places(at)
+        x = self.decoder_norm(self.decoder[-1](x, places=places + self.class_tokens)) + self.head_positions[0, places]
+        return rows_read(x, read)
 
 
 class SingleStream(nn.Module):
     """One transformer over a class token and all tokens, masked ones as the mask token."""
+
+    selects = True
 
     def __init__(self, options: "Transformer", space: TokenSpace, classes: int) -> None:
         super().__init__()
@@ -101,15 +104,19 @@ class SingleStream(nn.Module):
         self.norm = nn.LayerNorm(width, eps=EPS)
         self.apply(initialise)
 
-    def forward(self, tokens: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, mask: Tensor, labels: Tensor, at: Tensor | None = None) -> Tensor:
+        """Z float [B,N,W] of tokens int64 [B,N] or float [B,N,D], mask bool [B,N] and labels int64 [B]; with `at`, z[at]."""
         unlabelled = self.mask_token if self.class_token is None else self.class_token
         seen = torch.where(mask[..., None], self.mask_token, self.embed(tokens))
         x = torch.cat([self.label(labels, unlabelled)[:, None], seen], 1)
         x = self.embed_norm(x + self.positions)
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             x = block(x)
-        out: Tensor = self.norm(x)[:, 1:]
-        return out
+        if at is None:
+            out: Tensor = self.norm(self.blocks[-1](x))[:, 1:]
+            return out
+        places, read = true_places(at)
+        return rows_read(self.norm(self.blocks[-1](x, places=places + 1)), read)
 
 
 @dataclass(frozen=True)

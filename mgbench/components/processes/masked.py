@@ -17,9 +17,12 @@ from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import HeadModule, Parts
 from mgbench.interfaces.data import UNLABELLED, TokenSpace
 from mgbench.interfaces.modules import NetworkModule
-from mgbench.interfaces.optional import log_likelihood, solver_of_step, value_temperature
+from mgbench.interfaces.optional import log_likelihood, selects, solver_of_step, value_temperature
 from mgbench.interfaces.sampling import Drawn, Request, SamplerInput, State, Step
 from mgbench.recipes.spec import Share
+
+# What a sampler requires, where it looks at logits.
+READS_LOGITS = ("logits", "everything")
 
 
 class MaskedModel(nn.Module):
@@ -115,17 +118,21 @@ def _draw(turn: _Turn, state: State, at: Tensor) -> Drawn:
 
     An image with no such position costs nothing. Every value comes from the stream of its image, step and position.
     """
-    rows = at.any(1)
-    if not rows.any():
+    # Where every image reveals as many tokens, none is left out, and nobody has to ask the device which are.
+    rows = slice(None) if turn.step.reveal else at.any(1)
+    if isinstance(rows, Tensor) and not rows.any():
         return Drawn(torch.zeros_like(state.tokens))
-    scale, at_rows = turn.parts.guidance_schedule(turn.step), at[rows]
-    z, z_uncond = _look(turn.model, state.tokens[rows], state.mask[rows], turn.request.labels[rows], scale)
+    scale = turn.parts.guidance_schedule(turn.step)
+    z, z_uncond = _look(
+        turn.model.network, state.tokens[rows], state.mask[rows], turn.request.labels[rows], at[rows], scale
+    )
     places = torch.arange(at.shape[1], device=at.device)
     streams = turn.request.images.fold(1).fold(turn.step.index)[:, None].fold(places)[at]
-    without = None if z_uncond is None else z_uncond[at_rows]
     temperature = value_temperature(turn.parts.sampler, turn.step)
-    drawn = turn.model.head.sample(z[at_rows], without, scale, streams, _parts_at(turn), temperature)
-    return Drawn(_spread(drawn.values.to(state.tokens.dtype), at), _spread(drawn.log_p, at), _spread(drawn.logits, at))
+    drawn = turn.model.head.sample(z, z_uncond, scale, streams, _parts_at(turn), temperature)
+    # Logits of all codes are many: K numbers in float64 a token, which most samplers never look at.
+    logits = drawn.logits if turn.parts.sampler.requires in READS_LOGITS else None
+    return Drawn(_spread(drawn.values.to(state.tokens.dtype), at), _spread(drawn.log_p, at), _spread(logits, at))
 
 
 def _parts_at(turn: _Turn) -> Parts:
@@ -136,16 +143,25 @@ def _parts_at(turn: _Turn) -> Parts:
 
 
 def _look(
-    model: MaskedModel, tokens: Tensor, mask: Tensor, labels: Tensor, scale: float
+    network: NetworkModule, tokens: Tensor, mask: Tensor, labels: Tensor, at: Tensor, scale: float
 ) -> tuple[Tensor, Tensor | None]:
-    """The network's z with the labels, and without them where guidance needs it; then both halves are one batch."""
+    """The network's z float [R,W] at the positions `at` bool [B,N], with the labels; and without them where guidance needs it.
+
+    Then both halves are one batch.
+    """
     if scale == 1:
-        return model.network(tokens, mask, labels), None
+        return _rows(network, tokens, mask, labels, at), None
     without = torch.full_like(labels, UNLABELLED)
-    z, z_uncond = model.network(
-        torch.cat([tokens, tokens]), torch.cat([mask, mask]), torch.cat([labels, without])
-    ).chunk(2)
+    tokens, mask, at = (torch.cat([halves, halves]) for halves in (tokens, mask, at))
+    z, z_uncond = _rows(network, tokens, mask, torch.cat([labels, without]), at).chunk(2)
     return z, z_uncond
+
+
+def _rows(network: NetworkModule, tokens: Tensor, mask: Tensor, labels: Tensor, at: Tensor) -> Tensor:
+    """The network's z float [R,W] at the positions `at`, and no further where the network can leave others out."""
+    if selects(network):
+        return network(tokens, mask, labels, at=at)
+    return network(tokens, mask, labels)[at]
 
 
 def _spread(rows: Any, at: Tensor) -> Any:
@@ -165,8 +181,7 @@ def _view(turn: _Turn, state: State, drawn: Drawn) -> SamplerInput:
         log_p = torch.where(state.mask, log_p, now)
     elif log_p is not None and state.log_p is not None:
         log_p = torch.where(state.mask, log_p, state.log_p)
-    logits = drawn.logits if turn.parts.sampler.requires in ("logits", "everything") else None
-    return SamplerInput(turn.space, state.mask, log_p, logits)
+    return SamplerInput(turn.space, state.mask, log_p, drawn.logits)
 
 
 def _all_masked(space: TokenSpace, labels: Tensor) -> State:
