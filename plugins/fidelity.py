@@ -32,7 +32,8 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class TorchFidelity:
-    """Inception score, FID, KID, precision and recall as torch-fidelity computes them from the images.
+    """Inception score, FID, KID, precision and recall as torch-fidelity computes them from the images
+    (arXiv:1606.03498, 1706.08500, 1801.01401, 1904.06991).
 
     The images go through the extractor once more, in its loop. The Inception score is left out where there are no logits, a
     number where there are too few images for it, and a subset of KID has at most as many images as the smaller set.

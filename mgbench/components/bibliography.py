@@ -1,4 +1,4 @@
-"""Which papers do our components come from? Those that have no plugin of their own; a component's docstring names its papers."""
+"""BibTeX entries of papers that have no plugin of their own; a component's docstring names its papers."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How many bits does a model need for the tokens of held-out images? An upper bound, where its process can give one."""
+"""Bits per dimension: an upper bound on what a model needs for the tokens of held-out images."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Memory that ran out, which libraries tell in several ways; and trying again with less at once."""
+"""Out-of-memory errors, however a library reports them, and retries with a smaller batch."""
 
 import gc
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What value does a masked token take? One of K codes."""
+"""The head of codes: a softmax over K of them."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,7 +17,7 @@ from mgbench.recipes.spec import Share
 
 
 class CategoricalModule(nn.Module):
-    """Logits [R,K] of rows z [R,W]."""
+    """Logits float [R,K] of rows z float [R,W]."""
 
     def __init__(self, options: "Categorical", codes: int, width: int) -> None:
         super().__init__()
@@ -31,12 +31,12 @@ class CategoricalModule(nn.Module):
         return logits
 
     def loss(self, z: Tensor, values: Tensor, generator: Generator) -> Tensor:
-        """Cross-entropy [R] in nats of the codes int64 [R]."""
+        """Cross-entropy float [R] in nats of the codes int64 [R] at rows z [R,W]."""
         smoothing = self.options.label_smoothing
         return functional.cross_entropy(self(z).float(), values, reduction="none", label_smoothing=smoothing)
 
     def log_likelihood(self, z: Tensor, values: Tensor) -> Tensor:
-        """Log p [R] of the codes int64 [R]; label smoothing is of the training only."""
+        """Log p float64 [R] of the codes int64 [R] at rows z [R,W]; label smoothing is of the training only."""
         return -functional.cross_entropy(self(z).double(), values, reduction="none")
 
     def sample(
@@ -60,7 +60,7 @@ class CategoricalModule(nn.Module):
 
 @dataclass(frozen=True)
 class Categorical:
-    """A softmax over the codes, trained by cross-entropy with label smoothing."""
+    """A softmax over the codes, trained by cross-entropy with label smoothing (Szegedy et al., arXiv:1512.00567)."""
 
     label_smoothing: Share = 0.0
     asks: ClassVar[tuple[str, ...]] = ("code_draw",)

@@ -1,4 +1,4 @@
-"""Which codes may be drawn, and how boldly?"""
+"""Code draws: which codes may be drawn, and at which temperature."""
 
 import math
 from dataclasses import dataclass

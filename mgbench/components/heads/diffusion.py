@@ -1,4 +1,4 @@
-"""What value does a masked token take? A small diffusion model of one token, given z (MAR, arXiv:2406.11838, §3)."""
+"""The diffusion head: a small diffusion model of one token, given z (MAR, arXiv:2406.11838, §3)."""
 
 import math
 from collections.abc import Mapping
@@ -71,7 +71,9 @@ class DiffusionMLP(TokenMLP):
 
 @dataclass(frozen=True)
 class Diffusion:
-    """DDPM with 1,000 cosine steps, noise prediction and learned variance; each token is trained `noise_samples` times a step."""
+    """DDPM of one token given z (MAR, arXiv:2406.11838, §3), with 1,000 cosine steps, noise prediction and learned variance
+    (2102.09672); each token is trained `noise_samples` times a step.
+    """
 
     width: Count = 64
     depth: Count = 3

@@ -1,4 +1,4 @@
-"""What value does a masked token take? The end of a flow from noise, given z: flow matching on the straight line.
+"""The flow head: a small flow from noise to one token, given z, by flow matching on the straight line.
 
 x_t = (1 − t) x_0 + t ε, and the velocity that is learned is E[ε − x_0 | x_t] (rectified flow, Liu et al., arXiv:2209.03003;
 flow matching, Lipman et al., arXiv:2210.02747; with t = 1 noise, as in Esser et al., arXiv:2403.03206).

@@ -1,4 +1,4 @@
-"""What value does a masked token take? One drawn from a mixture of Gaussians, in closed form (GIVT, arXiv:2312.02116, §3.2)."""
+"""The mixture head: a token drawn from a mixture of Gaussians, in closed form (GIVT, arXiv:2312.02116, §3.2)."""
 
 import math
 from dataclasses import dataclass

@@ -50,7 +50,9 @@ def _normal(rng: Streams, number: int, dim: int) -> Tensor:
 
 @dataclass(frozen=True)
 class DDPM:
-    """Ancestral sampling over `steps` of the table's times with the learned variance; `temperature` multiplies the noise.
+    """Ancestral sampling (DDPM, arXiv:2006.11239) over `steps` of the table's times with the learned variance (2102.09672).
+
+    `temperature` multiplies the noise.
 
     Written out here because the scheduler of diffusers draws its own noise, which would tie an image to its batch, and has no
     temperature; a test holds it to that scheduler. MAR samples so, with 100 steps (arXiv:2406.11838) and `drop_near_noise` off:
@@ -77,8 +79,9 @@ class DDPM:
 
 
 def ancestral_step(table: Table, index: int, x: Tensor, eps: Tensor, value: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of p(x_{i−1} | x_i) at an index of a (respaced) table; x_0 is not clipped.
+    """Mean and standard deviation float [R,D] of p(x_{i−1} | x_i) at an index of a (respaced) table; x_0 is not clipped.
 
+    From x, the predicted noise `eps` and the variance `value`, float [R,D] each.
     Where no variance was learned (`value` None), it is that of q(x_{i−1} | x_i, x_0).
     """
     alpha_bar = table.alpha_bar[index]
@@ -141,7 +144,7 @@ class DPMSolver:
 
 @dataclass(frozen=True)
 class DPMSolverSinglestep:
-    """DPM-Solver++ as `dpmpp_multistep`, in the singlestep form: groups of `order` evaluations that forget those before them.
+    """DPM-Solver++ (arXiv:2211.01095) in the singlestep form: groups of `order` evaluations that forget those before them.
 
     By diffusers, whose groups share one uniform grid; where `steps` is no multiple, and at the end, groups are shorter.
     """
@@ -237,7 +240,10 @@ def _above_noise(betas: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Euler:
-    """The straight line in `steps` equal steps, each along the velocity at its start, by diffusers."""
+    """The straight line of flow matching (arXiv:2210.02747) in `steps` equal steps, each along the velocity at its start.
+
+    By diffusers.
+    """
 
     path: ClassVar[Path] = "velocity"
     steps: Count = 16
@@ -250,9 +256,9 @@ class Euler:
 
 @dataclass(frozen=True)
 class Heun:
-    """The straight line in `steps` equal steps, each along the mean of the velocities at its two ends, by diffusers.
+    """The straight line in `steps` equal steps, each along the mean of the velocities at its two ends (arXiv:2206.00364, §3).
 
-    Two evaluations a step, but one in the last, where the velocity at the end is not asked: 2·steps − 1.
+    By diffusers. Two evaluations a step, but one in the last, where the velocity at the end is not asked: 2·steps − 1.
     """
 
     path: ClassVar[Path] = "velocity"

@@ -1,4 +1,4 @@
-"""What does the model see around a token? An encoder of the visible tokens only, or one stream of all of them."""
+"""Networks: an encoder of the visible tokens with a decoder of all, or one stream of all tokens."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How does an unfinished image become a finished one? By masking tokens in training and revealing them in sampling.
+"""The masked process: tokens are masked in training and revealed in sampling.
 
 MaskGIT, MAR, masked diffusion and eMIGM are this one process (eMIGM, arXiv:2503.07197, Eq. 7); what tells them apart is
 asked, once each, of the components.
@@ -35,7 +35,10 @@ class MaskedModel(nn.Module):
 
 @dataclass(frozen=True)
 class Masked:
-    """Masked image generation; a share `label_drop` of the training images is shown without its label, for guidance."""
+    """Masked image generation (eMIGM, arXiv:2503.07197, Eq. 7).
+
+    A share `label_drop` of the training images is shown without its label, for guidance.
+    """
 
     label_drop: Share = 0.1
     asks: ClassVar[tuple[str, ...]] = (
@@ -58,6 +61,7 @@ class Masked:
         return MaskedModel(network, parts.head.build(space, network.width))
 
     def loss(self, model: MaskedModel, parts: Parts, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
+        """The weighted sum over tokens of the head's loss, a scalar; tokens int64 [B,N] or float [B,N,D], labels int64 [B]."""
         batch, length = tokens.shape[:2]
         mask, t = parts.masking.draw(parts.mask_schedule, batch, length, generator)
         dropped = torch.rand(labels.shape, generator=generator, device=labels.device) < self.label_drop
@@ -85,6 +89,7 @@ class Masked:
         return space.length / counts * nats.sum(1)
 
     def sample(self, model: MaskedModel, parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
+        """Yield the state after every step of the sampler's plan: tokens int64 [B,N] or float [B,N,D] and mask bool [B,N]."""
         state = _all_masked(space, request.labels)
         times = parts.time_grid(request.steps)
         for step in parts.sampler.plan(parts.sampling_schedule, space, times, request.shared):

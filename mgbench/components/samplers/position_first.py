@@ -1,4 +1,4 @@
-"""Which tokens are revealed next? The samplers that look at nothing but the mask, and belong to no single paper."""
+"""Samplers that look at nothing but the mask, of papers that have no plugin of their own."""
 
 import math
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Which tokens are revealed next? The samplers that rank tokens by what the head thinks of their codes."""
+"""Samplers that rank tokens by the probabilities that the head gives their codes."""
 
 import math
 from collections.abc import Iterable

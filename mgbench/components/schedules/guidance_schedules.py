@@ -1,5 +1,6 @@
-"""How hard do we push towards the label at this step? A scale w in u + w (c − u): 1 is the plain conditional model.
+"""Guidance schedules: the scale w of u + w (c − u) at every step (classifier-free guidance, Ho and Salimans, arXiv:2207.12598).
 
+A scale of 1 is the plain conditional model.
 All schedules have the shape w = 1 + (scale − 1)·f with a share f of their own: of the tokens revealed after the step (ρ), or of
 the steps that are done. Where f is 0 no unconditional pass is paid for. Papers that write (1 + s) c − s u mean `scale_of(s)`.
 """
@@ -46,7 +47,7 @@ def advise_label_drop(parts: Parts, label_drop: float) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Unguided:
-    """Scale 1 at every step: one forward pass, no unconditional one."""
+    """Scale 1 at every step: one forward pass, no unconditional one, as without classifier-free guidance (arXiv:2207.12598)."""
 
     def __call__(self, step: Step) -> float:
         return 1.0
@@ -54,7 +55,7 @@ class Unguided:
 
 @dataclass(frozen=True)
 class Constant:
-    """The same scale at every step: f = 1."""
+    """The same scale at every step, f = 1: classifier-free guidance as it was proposed (arXiv:2207.12598)."""
 
     scale: NotNegative = 2.0
 

@@ -1,4 +1,4 @@
-"""How much does t count in the loss? A weight for every token of a batch: L = Σ_i w_i ℓ_i.
+"""Loss weightings: a weight for every token of a batch, L = Σ_i w_i ℓ_i.
 
 What the weightings share are two questions of their own. `visible` is how much a token counts that was not masked, against
 one that was: 0 in most papers, 1 where the loss runs over all tokens, 0.1 in TiTok. `per` is what the sum is divided
@@ -22,7 +22,7 @@ Per = Literal["counted", "token", "image"]
 
 
 def spread(weight: Tensor, mask: Tensor, visible: float, per: Per) -> Tensor:
-    """Weights [B,N] from those of the times [B]."""
+    """Weights float [B,N] of the tokens, from those of the times float [B] and the mask bool [B,N]."""
     share = torch.where(mask, 1.0, visible).to(weight.dtype)
     parts = {"counted": max(1, int((share != 0).sum())), "token": mask.numel(), "image": len(mask)}
     return weight[:, None] * share / parts[per]
@@ -30,7 +30,7 @@ def spread(weight: Tensor, mask: Tensor, visible: float, per: Per) -> Tensor:
 
 @dataclass(frozen=True)
 class Uniform:
-    """Weight 1 at every time, as MaskGIT, MAR and eMIGM train."""
+    """Weight 1 at every time, as MaskGIT (arXiv:2202.04200), MAR (2406.11838) and eMIGM (2503.07197) train."""
 
     visible: Share = 0.0
     per: Per = "counted"
@@ -40,7 +40,7 @@ class Uniform:
 
 
 def log_slope(schedule: MaskSchedule, t: Tensor, t_floor: float) -> Tensor:
-    """γ′(t)/γ(t) of any schedule by differentiation in float64; times below `t_floor` count as t_floor.
+    """γ′(t)/γ(t) of any schedule at times float [B], by differentiation in float64; times below `t_floor` count as t_floor.
 
     Some schedules are infinitely steep at 1, where time ends just before.
     """

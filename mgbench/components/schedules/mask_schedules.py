@@ -1,4 +1,4 @@
-"""What share of the tokens is masked at time t? The schedules that belong to no single paper.
+"""Mask schedules: the share of the tokens that is masked at time t, of the papers that have no plugin of their own.
 
 Papers that count the other way, in r = 1 − t, are turned round here: a power of t and one of r are two schedules. What papers
 call a schedule is no second spelling of it, since their names clash; they stand in `known_as`, to which an unknown name leads.

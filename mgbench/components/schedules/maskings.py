@@ -1,4 +1,4 @@
-"""How many tokens of each training image are masked, and which?
+"""Maskings: how many tokens of each training image are masked, and which.
 
 A masking begins with a level in [0, 1) for every image, and makes of it a time or, in MAR's and AutoNAT's way, the share to mask
 itself. What the maskings have in common are options:
@@ -38,18 +38,18 @@ def draw_levels(count: int, draws: Draws, generator: Generator) -> Tensor:
 
 
 def truncated(levels: Tensor, t_min: float, truncation: Truncation) -> Tensor:
-    """Times in [t_min, 1] of levels."""
+    """Times float [B] in [t_min, 1] of levels float [B]."""
     return {"truncate": t_min + (1 - t_min) * levels, "clamp": levels.clamp_min(t_min)}[truncation]
 
 
 def exact_mask(shares: Tensor, tokens: int, rounding: Rounding, generator: Generator) -> Tensor:
-    """A mask [B, tokens] with the share [B] of every row, rounded to a whole number of tokens, at random positions."""
+    """A mask bool [B, tokens] with the share float [B] of every row, rounded to a whole number of tokens, at random positions."""
     counts = _ROUNDINGS[rounding](shares * tokens).clamp(1, tokens).long()
     return draw_positions(counts, tokens, generator)
 
 
 def draw_positions(counts: Tensor, tokens: int, generator: Generator) -> Tensor:
-    """A mask [B, tokens] with `counts` [B] positions of each row chosen at random."""
+    """A mask bool [B, tokens] with `counts` int64 [B] positions of each row chosen at random."""
     scores = torch.rand(len(counts), tokens, generator=generator, device=generator.device)
     return lowest(scores, torch.ones_like(scores, dtype=torch.bool), counts)
 

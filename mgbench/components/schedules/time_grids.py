@@ -1,4 +1,4 @@
-"""At which times does sampling stop? A grid bends the steps of any schedule: γ(grid(u)) is a schedule again."""
+"""Time grids: the times at which sampling stops. A grid bends the steps of any schedule, as γ(grid(u)) is a schedule again."""
 
 import math
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ def _evenly(steps: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Uniform:
-    """Equal steps from 1 to `end`. eMIGM's code stops at 1e-5, which decides ties at an interval's border."""
+    """Equal steps from 1 to `end`. eMIGM's code (arXiv:2503.07197) stops at 1e-5, which decides ties at an interval's border."""
 
     end: Share = 0.0
 
