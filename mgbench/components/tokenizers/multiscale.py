@@ -1,4 +1,4 @@
-"""What is a token? A code of a coarse picture or of what is still missing from it, in scales from one token to the whole grid.
+"""Tokens that are codes of a coarse picture and of what is still missing from it, in scales from one token to the whole grid.
 
 The multi-scale residual quantiser of VAR (Tian et al., arXiv:2404.02905, Algorithms 1 and 2) on patches of pixels. Symbols:
 f [B,D,h,h] is the grid of patches; z_k the codes of scale k, a grid of s_k × s_k; D_k shrinks a grid to that side by area, U_k
@@ -8,12 +8,12 @@ grows it back (bicubic); φ_k is a 3×3 convolution. z_k are the codes nearest t
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mgbench.components.tokenizers.lloyd import first_centres, lloyd_step
 from mgbench.components.tokenizers.patches import cut, join, to_bytes, to_unit
 from mgbench.errors import Unfit, UserError
 from mgbench.hookspecs import hookimpl
@@ -22,6 +22,8 @@ from mgbench.interfaces.modules import Fitting
 from mgbench.recipes.spec import Count
 
 ROUNDS = 6
+# Steps of k-means in a round.
+STEPS = 5
 FITTED_ON = 4096
 # Against a least-squares problem that determines nothing, such as that of images that are all black.
 RIDGE = 1e-3
@@ -60,12 +62,10 @@ class MultiscaleModule(nn.Module):
         Raises:
             UserError: if the images have fewer different patches than there are codes.
         """
-        from sklearn.cluster import MiniBatchKMeans
-
         images = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:FITTED_ON]]
-        f, codes = self._grid(images.to(self.codebook.device)), len(self.codebook)
+        f, codes, total = self._grid(images.to(self.codebook.device)), len(self.codebook), ROUNDS * STEPS
         self._fit_filters(f, exact=True)
-        start: Any = "k-means++"
+        centres = torch.empty(0)
         for done in range(ROUNDS):
             residuals = self._residuals(f, exact=not done)
             different = len(torch.unique(residuals, dim=0))
@@ -73,13 +73,14 @@ class MultiscaleModule(nn.Module):
                 raise UserError(
                     f"multiscale: {codes} codes, but the images have only {different} different patches; take fewer codes"
                 )
-            kmeans = MiniBatchKMeans(codes, init=start, n_init=1, random_state=seed, batch_size=4096)
-            kmeans.fit(residuals.cpu().numpy())
+            centres = centres if done else first_centres(residuals, codes, seed)
+            for step in range(STEPS):
+                centres, error = lloyd_step(residuals, centres)
+                yield done * STEPS + step + 1, total, error
             # The code 0 is the nearest to nothing: unfinished images hold it where no code has been drawn yet.
-            found = torch.from_numpy(kmeans.cluster_centers_)
-            self.codebook.copy_(found[found.square().sum(1).argsort()])
-            start = self.codebook.cpu().numpy()
-            yield done + 1, ROUNDS, self._fit_filters(f)
+            centres = centres[centres.square().sum(1).argsort()]
+            self.codebook.copy_(centres)
+            yield (done + 1) * STEPS, total, self._fit_filters(f)
 
     def _residuals(self, f: Tensor, exact: bool) -> Tensor:
         """What is to be coded in all scales, [M,D]; with `exact`, as if the codes of the scales before lost nothing."""

@@ -1,4 +1,4 @@
-"""What is a token? Square patches of pixels, as they are or as the nearest of a few codes; or every pixel a code."""
+"""Tokens that are square patches of pixels, as they are or as the nearest of a few codes; or every pixel a code."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -7,6 +7,7 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
+from mgbench.components.tokenizers.lloyd import first_centres, lloyd_step
 from mgbench.errors import Unfit, UserError
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.data import TokenSpace
@@ -14,6 +15,11 @@ from mgbench.interfaces.modules import Fitting
 from mgbench.recipes.spec import Count
 
 Bits = Annotated[int, Ge(1), Le(8)]
+# Patches that k-means is run on: more of them move its centres less than another seed does.
+FITTED_ON = 250_000
+# Steps of k-means at most; it ends when one takes less than this share off the error.
+MOST_STEPS = 100
+SETTLED = 1e-3
 
 
 def cut(images: Tensor, size: int) -> Tensor:
@@ -73,28 +79,44 @@ class KMeansModule(nn.Module):
         self.codebook = nn.Parameter(torch.zeros(codes, self.space.dim), requires_grad=False)
 
     def fit(self, images: Tensor, seed: int) -> Fitting:
-        """Run k-means on the patches.
+        """Run k-means on the patches of as many images, at random, as have about 250,000; the error is told at every step.
 
         Raises:
             UserError: if the images have fewer different patches than there are codes.
         """
-        from sklearn.cluster import MiniBatchKMeans
-
-        patches = cut(to_unit(images), self.size).flatten(0, 1)
-        codes, different = len(self.codebook), len(torch.unique(patches, dim=0))
-        if different < codes:
-            raise UserError(
-                f"kmeans: {codes} codes, but the images have only {different} different patches; take fewer codes"
-            )
-        kmeans = MiniBatchKMeans(codes, random_state=seed, n_init=3, batch_size=4096).fit(patches.cpu().numpy())
-        self.codebook.copy_(torch.from_numpy(kmeans.cluster_centers_))
-        yield 1, 1, float(kmeans.inertia_) / len(patches)
+        codes = len(self.codebook)
+        patches = _some_patches(images, self.size, codes, seed)
+        centres, before = first_centres(patches, codes, seed), float("inf")
+        for step in range(1, MOST_STEPS + 1):
+            centres, error = lloyd_step(patches, centres)
+            settled = before - error <= SETTLED * error
+            yield MOST_STEPS if settled else step, MOST_STEPS, error
+            if settled:
+                break
+            before = error
+        self.codebook.copy_(centres)
 
     def encode(self, images: Tensor) -> Tensor:
         return torch.cdist(cut(to_unit(images), self.size), self.codebook).argmin(-1)
 
     def decode(self, tokens: Tensor) -> Tensor:
         return to_bytes(join(self.codebook[tokens], self.shape, self.size))
+
+
+def _some_patches(images: Tensor, size: int, codes: int, seed: int) -> Tensor:
+    """Patches float32 [M,C·size·size] of random images; of all of them where some have too few different ones.
+
+    Raises:
+        UserError: if all have.
+    """
+    tiles = (images.shape[2] // size) * (images.shape[3] // size)
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    for count in (max(1, FITTED_ON // tiles), len(images)):
+        patches = cut(to_unit(images[order[:count]]), size).flatten(0, 1)
+        different = len(torch.unique(patches, dim=0))
+        if different >= codes:
+            return patches
+    raise UserError(f"kmeans: {codes} codes, but the images have only {different} different patches; take fewer codes")
 
 
 class LevelsModule(nn.Module):
