@@ -209,6 +209,8 @@ class CountedModule(nn.Module):
                 raise RuntimeError("no codebook")
             if self.failure == "diverges":
                 raise Diverged("the loss became nan")
+            while self.failure == "takes for ever":
+                time.sleep(0.01)
         self.fitted.fill_(1)
 
     def encode(self, images: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from mgbench.interfaces.progress import INTERRUPTED
 
 if TYPE_CHECKING:
     from mgbench.cli.displays import Display
+    from mgbench.engines.status import Board
     from mgbench.interfaces.engine import Engine, Event, Job, Options, Run
     from mgbench.recipes.study import Outline
     from mgbench.trials.plan import Trial
@@ -213,23 +214,31 @@ def _compute(work: Work, display: "Display") -> int:
         display.show(event)
 
     with display, board.posted():
-        asked = _stop_on_ctrl_c(work.engine, display)
+        asked = _stop_on_ctrl_c(work.engine, display, board)
         conduct(work.engine, chosen.store, work.trials, work.job, show)
         exit_code = _exit_code(chosen, stopped=bool(asked))
         board.ended(exit_code)
     return exit_code
 
 
-def _stop_on_ctrl_c(engine: "Run", display: "Display") -> list[int]:
+def _stop_on_ctrl_c(engine: "Run", display: "Display", board: "Board") -> list[int]:
     """Ctrl-C, or being told to end, lets the trials finish the write in hand and end; a second one ends them at once."""
     asked: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
         asked.append(number)
-        engine.stop() if len(asked) == 1 else engine.kill()
-        display.say(
-            "stopping: checkpoints are being written; Ctrl-C again stops at once" if len(asked) == 1 else "stopped"
+        if len(asked) > 1:
+            display.say("stopped")
+            engine.kill()
+            return
+        trained = sum(stage.stage == "train" for stage in board.status.stages.values())
+        waits = (
+            f": {trained} training{'s' * (trained > 1)} at work, which write{'s' * (trained == 1)} a checkpoint"
+            if trained
+            else ""
         )
+        display.say(f"stopping{waits}; Ctrl-C again stops at once")
+        engine.stop()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, note)

@@ -3,10 +3,14 @@
 import math
 import multiprocessing
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -29,6 +33,21 @@ PATIENCE = 60.0
 LOOK_EVERY = 1.0
 ALLOWED, TOGETHER = "--trial-memory allows", "all trials of this machine together may hold"
 STOPPED = End("interrupted", STOPPED_BY_USER)
+
+
+class _StoppedAtStart(Exception):
+    """The run was stopped while a process was being started."""
+
+
+def _start_server() -> None:
+    """Start the process that trials fork from with Ctrl-C ignored: it would print a traceback of what it imports at that time."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @dataclass(frozen=True)
@@ -66,6 +85,9 @@ class _Running:
 class LocalRun:
     """Runs jobs, at most one on a group of devices; `stop` asks the running ones to end, `kill` ends them.
 
+    `stop` may be called by a signal handler while a process is started, which takes as long as what is preloaded takes to import;
+    the start is given up then.
+
     Raises:
         UserError: if the devices are not there.
     """
@@ -77,10 +99,11 @@ class LocalRun:
         self._context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
         if "forkserver" in methods:
             self._context.set_forkserver_preload(PRELOAD)
+            _start_server()
         self._leases = leases
         self._free = groups(leases.devices, leases.each)
         self._running: list[_Running] = []
-        self._stopping = False
+        self._stopping = self._starting = False
         self._looked = 0.0
         self._holders: dict[str, tuple[float, Holder | None]] = {}
         self._told: set[str] = set()
@@ -101,6 +124,8 @@ class LocalRun:
         self._stopping = True
         for running in self._running:
             running.terminate()
+        if self._starting:
+            raise _StoppedAtStart
 
     def kill(self) -> None:
         """End every running trial at once."""
@@ -119,7 +144,8 @@ class LocalRun:
                     yield Event(job, Note(other.computes(job.name)))
                 continue
             waiting.remove(job)
-            self._start(job)
+            with suppress(_StoppedAtStart):
+                self._start(job)
 
     def _claimed(self, job: Job) -> Holder | None:
         """Which process of another run computes a job; looked up once a second."""
@@ -139,8 +165,12 @@ class LocalRun:
         for rank, (_, pipe) in enumerate(pairs, 1):
             other = Other(rank, size, pipe)
             processes.append(self._context.Process(target=assist, args=(job, devices[rank], other), name=job.name))
-        for process in processes:
-            process.start()
+        self._starting = True
+        try:
+            for process in processes:
+                process.start()
+        finally:
+            self._starting = False
         # Of what only they hold now, each sees when the other end has gone.
         for pipe in (theirs, *chain.from_iterable(pairs)):
             pipe.close()
@@ -184,7 +214,9 @@ class LocalRun:
         exit_code = running.processes[0].exitcode
         if exit_code == 0:
             return End()
-        return STOPPED if exit_code == INTERRUPTED else self._why(running.processes[:1])
+        # One that had not begun to listen is ended by the signal itself.
+        told = (INTERRUPTED, -signal.SIGTERM) if self._stopping else (INTERRUPTED,)
+        return STOPPED if exit_code in told else self._why(running.processes[:1])
 
     def _why(self, processes: Sequence[Any]) -> End:
         """What is told of the last of these that has ended by itself."""

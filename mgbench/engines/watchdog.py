@@ -1,20 +1,22 @@
-"""A trial outlives who started it by a minute at most, however that came to its end."""
+"""Ends a trial within a minute of the end of the process that started it."""
 
 import os
 import select
-import signal
 import threading
 import time
 from multiprocessing.connection import Connection
+
+from mgbench.interfaces.progress import StopRequest
 
 # For the write in hand, and a checkpoint.
 PATIENCE = 60.0
 
 
-def guard(parent: Connection, asked: list[int], patience: float = PATIENCE) -> None:
-    """Watch the end of a pipe that leads to the parent: when nobody reads it any more, ask to stop, and in the end exit.
+def guard(parent: Connection, request: StopRequest, patience: float = PATIENCE) -> None:
+    """Watch the pipe to the parent: when nobody reads it any more, request to stop, and after so many seconds exit.
 
-    What ends the parent and its group (Ray does, when the command dies) is not to end this process before its checkpoint.
+    The process leaves the group of its parent, because Ray ends the whole group when the command dies, and a checkpoint is to be
+    written first.
     """
     if not hasattr(select, "poll"):
         return
@@ -25,7 +27,7 @@ def guard(parent: Connection, asked: list[int], patience: float = PATIENCE) -> N
     def watch() -> None:
         poller.poll()
         # The parent is gone: leave a checkpoint, for the same command to go on from, and hold nobody's cores.
-        asked.append(signal.SIGHUP)
+        request.asked = True
         time.sleep(patience)
         os._exit(1)
 

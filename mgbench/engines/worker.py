@@ -16,7 +16,7 @@ from mgbench.engines.distributed import Other
 from mgbench.engines.locks import Holder, claimed
 from mgbench.engines.watchdog import guard
 from mgbench.interfaces.engine import Job, Message, Note
-from mgbench.interfaces.progress import INTERRUPTED, Interrupted, Progress
+from mgbench.interfaces.progress import INTERRUPTED, Interrupted, Progress, StopRequest
 from mgbench.interfaces.ranks import Task, Team
 from mgbench.recipes.recipe import Recipe
 from mgbench.registry.loading import load
@@ -24,22 +24,25 @@ from mgbench.registry.registry import Registry
 from mgbench.registry.resolve import assemble
 from mgbench.results.store import Store
 from mgbench.trials.fit import Helper
-from mgbench.trials.notify_trackers import told
+from mgbench.trials.notify_trackers import notified
 from mgbench.trials.plan import Row, Trial
 from mgbench.trials.trial import run_trial
 
 
 def work(job: Job, device: str, parent: Connection, team: Team) -> None:
     """Run one job in this process, telling the parent how far it is; exits with 130 if it was asked to stop, or left alone."""
-    asked, on = _begin(job, device, parent)
+    request = _listen()
     try:
-        registry, store = load(job.sources), Store(job.root)
-        trial, emit, stop = _trial(registry, job), _emitter(parent, asked), lambda: bool(asked)
+        on = _begin(job, device, parent, request)
+        with request.anywhere():
+            registry, store = load(job.sources), Store(job.root)
+            trial = _trial(registry, job)
+        progress = Progress(_emitter(parent, request), lambda: request.asked, request.anywhere)
         with (
-            claimed(store.layout.claim(job.key), _waiting(job, Progress(emit, stop))),
-            told(registry.life, job, trial, store, on, emit) as emit,
+            claimed(store.layout.claim(job.key), _waiting(job, progress)),
+            notified(registry.life, job, trial, store, on, progress.emit) as emit,
         ):
-            run_trial(store, trial, on, Progress(emit, stop), job.options, team)
+            run_trial(store, trial, on, replace(progress, emit=emit), job.options, team)
     except Interrupted:
         sys.exit(INTERRUPTED)
     finally:
@@ -61,23 +64,23 @@ def _waiting(job: Job, progress: Progress) -> Callable[[Holder], None]:
 
 def assist(job: Job, device: str, team: Other) -> None:
     """Help the first process of a job, which tells the parent of both, until it has gone."""
-    asked, on = _begin(job, device, team.pipe)
+    request = _listen()
+    on = _begin(job, device, team.pipe, request)
     found: list[Helper] = []
 
     def do(task: Task) -> None:
         # Not before there is something to do: rank 0 may find all of it done.
         if not found:
-            progress = Progress(stop=lambda: bool(asked)).of(team)
+            progress = Progress(stop=lambda: request.asked).of(team)
             found.append(Helper(Store(job.root), _trial(load(job.sources), job), on, progress, team))
         task.help(found[0])
 
     team.serve(do)
 
 
-def _begin(job: Job, device: str, above: Connection) -> tuple[list[int], torch.device]:
-    """Listen, also to whether who is above has gone, write to the log and take the device; what asked to stop, and the device."""
-    asked = _listen()
-    guard(above, asked)
+def _begin(job: Job, device: str, above: Connection, request: StopRequest) -> torch.device:
+    """Watch the pipe to the parent, write to the log and take the device."""
+    guard(above, request)
     _to_log(job.log)
     # A process that crashes leaves in its log where it was.
     faulthandler.enable()
@@ -85,7 +88,7 @@ def _begin(job: Job, device: str, above: Connection) -> tuple[list[int], torch.d
     on = torch.device(device)
     if on.type == "cuda":
         torch.cuda.set_device(on)
-    return asked, on
+    return on
 
 
 def _trial(registry: Registry, job: Job) -> Trial:
@@ -98,16 +101,16 @@ def _row(registry: Registry, job: Job, method: str, recipe: Recipe) -> Row:
     return replace(row, origin={"plugins": plugins, "study": job.study, "command": job.command})
 
 
-def _listen() -> list[int]:
-    """What asked to stop: a Ctrl-C in the terminal or the parent. Only noted, so that what is being written is finished first."""
-    asked: list[int] = []
+def _listen() -> StopRequest:
+    """Take Ctrl-C in the terminal, and SIGTERM from the parent, as a request to stop."""
+    request = StopRequest()
 
     def note(number: int, frame: FrameType | None) -> None:
-        asked.append(number)
+        request.signalled()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, note)
-    return asked
+    return request
 
 
 def _to_log(path: Path) -> None:
@@ -117,12 +120,12 @@ def _to_log(path: Path) -> None:
         os.dup2(file.fileno(), stream)
 
 
-def _emitter(parent: Connection, asked: list[int]) -> Callable[[Message], None]:
+def _emitter(parent: Connection, request: StopRequest) -> Callable[[Message], None]:
     def emit(message: Message) -> None:
         try:
             parent.send(message)
         except OSError:
             # The parent is gone: leave a checkpoint, for the same command to go on from, and hold nobody's cores.
-            asked.append(signal.SIGHUP)
+            request.asked = True
 
     return emit

@@ -1,6 +1,7 @@
 """Progress of a trial, reported to the process that started it, and the request to stop that comes back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from mgbench.interfaces.engine import Message, StageProgress
@@ -16,11 +17,48 @@ class Interrupted(Exception):
 
 
 @dataclass
+class StopRequest:
+    """The request to stop that reaches a process: by a signal, or because its parent has gone.
+
+    A signal is only noted, so that a write or a training step in hand is finished, except where `anywhere` allows more.
+    """
+
+    asked: bool = False
+    _at_once: bool = False
+
+    def signalled(self) -> None:
+        """Note a signal, in the main thread.
+
+        Raises:
+            Interrupted: inside `anywhere`.
+        """
+        self.asked = True
+        if self._at_once:
+            raise Interrupted
+
+    @contextmanager
+    def anywhere(self) -> Iterator[None]:
+        """Inside the `with` a signal interrupts at once: for work that leaves nothing half done and may take minutes.
+
+        Raises:
+            Interrupted: if the user asks to stop, or did before.
+        """
+        before, self._at_once = self._at_once, True
+        try:
+            if self.asked:
+                raise Interrupted
+            yield
+        finally:
+            self._at_once = before
+
+
+@dataclass
 class Progress:
-    """`emit` passes a message on; `stop` says whether the user asked to stop."""
+    """`emit` passes a message on; `stop` says whether the user asked to stop, and `anywhere` lets that interrupt at once."""
 
     emit: Callable[[Message], None] = field(default=lambda message: None)
     stop: Callable[[], bool] = field(default=lambda: False)
+    anywhere: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def __call__(
         self, stage: str, done: int, total: int, row: str = "", steps: int | None = None, **measured: float

@@ -82,6 +82,7 @@ class Train:
             RuntimeError: if the checkpoint that rank 0 goes on from is not the one that is read here.
         """
         store, assembly, team, device = helper.store, helper.assembly, helper.team, helper.device
+        helper.progress("encode", 0, len(assembly.data.train))
         tokens, labels = training_data(helper.tokenizer, assembly.data, assembly.recipe.labels, device)
         module = _build(assembly, helper.tokenizer)
         with team.group(device):
@@ -116,7 +117,8 @@ def fitted_model(
             _train(store, assembly, module, tokenizer, device, progress.of(team), team)
     model = _read_model(store, assembly, module, tokenizer, device)
     last = _read_curve(folder / CURVE)[-1]
-    bound = held_out_bound(assembly.parts, model.module, tokenizer, assembly.data, assembly.recipe.seed, device)
+    with progress.anywhere():
+        bound = held_out_bound(assembly.parts, model.module, tokenizer, assembly.data, assembly.recipe.seed, device)
     return replace(model, bound=bound), last
 
 
@@ -155,9 +157,11 @@ def _read_tokenizer(store: Store, assembly: Assembly, tokenizer: Any) -> Fitted:
 
 def _fit(store: Store, folder: Path, tokenizer: Any, images: Tensor, progress: Progress) -> None:
     curve, started = [], time.monotonic()
-    for step, total, loss in fit_steps(tokenizer, images):
-        curve.append((step, loss, time.monotonic() - started))
-        progress("tokenize", step, total, loss=loss)
+    # A step may take minutes, and leaves nothing.
+    with progress.anywhere():
+        for step, total, loss in fit_steps(tokenizer, images):
+            curve.append((step, loss, time.monotonic() - started))
+            progress("tokenize", step, total, loss=loss)
     state = {name: value.contiguous() for name, value in tokenizer.state_dict().items()}
     files = {
         TOKENIZER: lambda path: _put_weights(path, state),
@@ -176,7 +180,9 @@ def _train(
     store: Store, assembly: Assembly, module: Any, tokenizer: Any, device: torch.device, progress: Progress, team: Team
 ) -> None:
     folder = store.layout.model(assembly.keys.training)
-    tokens, labels = training_data(tokenizer, assembly.data, assembly.recipe.labels, device)
+    progress("encode", 0, len(assembly.data.train))
+    with progress.anywhere():
+        tokens, labels = training_data(tokenizer, assembly.data, assembly.recipe.labels, device)
     with team.group(device):
         training = Training(assembly.recipe, assembly.parts, module, device, team)
         curve = _resume(store, folder, training)

@@ -1,4 +1,4 @@
-"""Tell trackers how a trial goes; whatever they do, it goes on as it would without them."""
+"""Notify trackers of the progress of a trial, which goes on whatever they do."""
 
 import copy
 import random
@@ -21,24 +21,24 @@ Emit = Callable[[Message], None]
 
 
 @contextmanager
-def told(
+def notified(
     trackers: Mapping[str, LifeHooks], job: Job, trial: Trial, store: Store, device: torch.device, emit: Emit
 ) -> Iterator[Emit]:
-    """Inside a trial's life: trackers, by plugin, hear that it starts, what is emitted here, and how its rows ended.
+    """Inside the `with`, trackers, by plugin, are notified that the trial starts, of every message, and how its rows ended.
 
-    One that raises is told of in a note, with its traceback in the trial's log, and hears no more of this trial.
+    One that raises is named in a note, with its traceback in the trial's log, and is left out for the rest of this trial.
     """
-    audience = _Audience(trackers, job, trial, device, emit)
-    audience.tell(STARTED)
+    notifier = _Notifier(trackers, job, trial, device, emit)
+    notifier.notify(STARTED)
     try:
-        yield audience.emit
+        yield notifier.emit
     finally:
-        if audience:
+        if notifier:
             found = (store.record(row.key) for row in trial.rows)
-            audience.tell(FINISHED, records=[record for record in found if record is not None])
+            notifier.notify(FINISHED, records=[record for record in found if record is not None])
 
 
-class _Audience:
+class _Notifier:
     """The trackers that have not raised yet."""
 
     def __init__(
@@ -55,21 +55,21 @@ class _Audience:
         """Pass a message on, and notify the trackers of what was measured."""
         self._emit(message)
         if isinstance(message, StageProgress) and message.measured:
-            self.tell(LOGGED, stage=message.stage, step=message.done, values=dict(message.measured))
+            self.notify(LOGGED, stage=message.stage, step=message.done, values=dict(message.measured))
 
-    def tell(self, hook: str, **said: Any) -> None:
+    def notify(self, hook: str, **values: Any) -> None:
         """Call a hook of every tracker that has it, each with copies of its own."""
         for name, hooks in list(self._hooks.items()):
             if hook not in hooks:
                 continue
             try:
                 with _same_random_numbers(self._device):
-                    hooks[hook](run=self._runs[name], **copy.deepcopy(said))
+                    hooks[hook](run=self._runs[name], **copy.deepcopy(values))
             except (Exception, SystemExit) as error:
                 traceback.print_exc()
                 del self._hooks[name]
-                said_of_it = f"tracker {name!r} hears no more of this trial: {_sentence(error)} (log: {self._log})"
-                self._emit(Note(said_of_it))
+                reason = f"tracker {name!r} hears no more of this trial: {_sentence(error)} (log: {self._log})"
+                self._emit(Note(reason))
 
 
 def _run(name: str, job: Job, trial: Trial, device: torch.device) -> TrackedRun:

@@ -27,7 +27,8 @@ def record_reconstruction(
     progress("judge", 0, 1, row.key)
     real = data.test[: row.assembly.samples]
     labels = None if data.test_labels is None else data.test_labels[: len(real)]
-    images, tokens = reconstruct(fitted.tokenizer, real, device, options.batch)
+    with progress.anywhere():
+        images, tokens = reconstruct(fitted.tokenizer, real, device, options.batch)
     found = score(store, row, images, labels, device).said
     found["declared"] |= {name: info.plain() for name, info in DECLARED.items()}
     found["scores"]["rmse"] = float((images.double() - real.double()).square().mean().sqrt())

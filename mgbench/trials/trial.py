@@ -130,7 +130,8 @@ def _record_images(
         kept = KeptImages(drawn.images, drawn.costs, drawn.devices, files, drawn.warnings)
         keep_images(store, row, kept, labels, options.keep_images)
     progress("judge", 0, 1, row.key)
-    scored = score(store, row, kept.images, labels if model.classes else None, device)
+    with progress.anywhere():
+        scored = score(store, row, kept.images, labels if model.classes else None, device)
     shown = {IMAGES: images_writer(kept.images[:SHOWN], labels[:SHOWN]), **kept.files, **_nearest(row, scored)}
     save_real(store, assembly.data)
     costs = {**kept.costs, **_costs(assembly.recipe.batch_size, model, fitted[1]), **model.bound.costs}

@@ -230,9 +230,13 @@ def test_events_are_told_as_json(tmp_path: Path, mgbench: Command) -> None:
 
 
 def stop_in_training(
-    folder: Path, arguments: Sequence[str], stop: Callable[[int, int], None] = os.killpg, by: int = signal.SIGINT
+    folder: Path,
+    arguments: Sequence[str],
+    stop: Callable[[int, int], None] = os.killpg,
+    by: int = signal.SIGINT,
+    line_with: str = ": train",
 ) -> tuple[int, str]:
-    """Run a command in a group of its own, press Ctrl-C (or stop it otherwise) once it trains, and tell how it ended."""
+    """Run a command in a group of its own, press Ctrl-C (or stop it otherwise) after such a line, and tell how it ended."""
     process = subprocess.Popen(
         [sys.executable, "-m", "mgbench", *arguments],
         cwd=folder,
@@ -246,7 +250,7 @@ def stop_in_training(
     lines = []
     for line in process.stdout:
         lines.append(line)
-        if ": train" in line:
+        if line_with in line:
             time.sleep(0.5)
             stop(process.pid, by)
             break
@@ -266,13 +270,29 @@ def test_a_trial_does_not_outlive_the_command(tmp_path: Path, by: int, code: int
     assert {record.status for record in stopped} == {"interrupted"}
 
 
+@pytest.mark.parametrize(
+    ("line", "by"), [("study doubles", signal.SIGINT), (": tokenize", signal.SIGINT), (": tokenize", signal.SIGTERM)]
+)
+def test_what_is_stopped_while_it_imports_or_fits_ends_at_once_and_claims_no_checkpoint(
+    tmp_path: Path, line: str, by: int
+) -> None:
+    """In a step of fitting that never ends, and while the process that trials fork from still imports."""
+    arguments = [*DOUBLES, "--set", "tokenizer=counted(failure='takes for ever')"]
+    code, said = stop_in_training(tmp_path, arguments, os.killpg if by == signal.SIGINT else os.kill, by, line)
+    assert code == 130, said
+    assert "Traceback" not in said
+    assert "stopping; Ctrl-C again" in said
+    assert {record.status for record in records(tmp_path)} <= {"interrupted"}
+    assert not list((tmp_path / "results").rglob("checkpoint.pt"))
+
+
 @pytest.mark.usefixtures("_no_report")
 def test_ctrl_c_in_training_leaves_a_checkpoint_and_the_same_command_goes_on(tmp_path: Path, mgbench: Command) -> None:
     arguments = [*DOUBLES, "--set", "loss_weighting=slow(0.02)", "--set", "train_steps=120"]
     code, said = stop_in_training(tmp_path, arguments)
     assert code == 130, said
     assert "Traceback" not in said
-    assert "stopping: checkpoints are being written" in said
+    assert "stopping: 1 training at work, which writes a checkpoint" in said
     stopped = records(tmp_path)
     assert [record.status for record in stopped] == ["interrupted"] * 2
     (checkpoint,) = (tmp_path / "results" / "models").glob("*/checkpoint.pt")

@@ -88,7 +88,10 @@ def test_a_run_in_the_background_is_watched_and_stopped(mgbench: Command, tmp_pa
         reap(number)
     assert "6 interrupted" in mgbench("status").out
     assert list(Layout(tmp_path / "results").root.glob("models/*/checkpoint.pt"))
-    assert "stopping: checkpoints are being written" in (tmp_path / "results" / "logs" / "doubles.log").read_text()
+    assert (
+        "stopping: 1 training at work, which writes a checkpoint"
+        in (tmp_path / "results" / "logs" / "doubles.log").read_text()
+    )
 
 
 def reap(number: int) -> None:

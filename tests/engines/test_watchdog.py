@@ -8,11 +8,12 @@ GUARDED = """
 import sys, time
 from multiprocessing.connection import Connection
 from mgbench.engines.watchdog import guard
-asked = []
+from mgbench.interfaces.progress import StopRequest
+request = StopRequest()
 pipe = Connection(int(sys.argv[1]), readable=False)
-guard(pipe, asked, float(sys.argv[2]))
+guard(pipe, request, float(sys.argv[2]))
 print("ready", flush=True)
-while not asked or sys.argv[2] == "0.2":
+while not request.asked or sys.argv[2] == "0.2":
     time.sleep(0.01)
 print("asked to stop", flush=True)
 """

@@ -37,7 +37,7 @@ def run(root: Path, recipe: Recipe, most: int | None = None) -> tuple[Record, li
 
 def test_a_metric_that_is_added_is_taken_of_the_images_that_were_kept(tmp_path: Path) -> None:
     first, through = run(tmp_path, TINY)
-    assert through == ["train", "sample", "judge"]
+    assert through == ["encode", "train", "sample", "judge"]
     again, through = run(tmp_path, MORE)
     assert through == ["judge"]
     assert again.key != first.key

@@ -20,7 +20,7 @@ from mgbench.recipes.study import Study
 from mgbench.registry.loading import find, load
 from mgbench.registry.registry import LifeHooks, Registry
 from mgbench.results.store import Store
-from mgbench.trials.notify_trackers import told
+from mgbench.trials.notify_trackers import notified
 from mgbench.trials.plan import Trial, plan_rows, plan_tokenizers, plan_trials
 from mgbench.trials.trial import run_trial
 from tests import doubles
@@ -93,7 +93,7 @@ def run(
     )
     events: list[Message] = []
     hooks = {name: tracker.hooks() for name, tracker in trackers.items()}
-    with told(hooks, job, trial, store, CPU, events.append) as emit:
+    with notified(hooks, job, trial, store, CPU, events.append) as emit:
         run_trial(store, trial, CPU, Progress(emit, stop))
     return Result(store, trial, events)
 
@@ -168,7 +168,7 @@ def pretend(root: Path, trial: Trial, trackers: dict[str, Heard], *emitted: Mess
     job = Job(trial.name, trial.key, "images", "", (), (), root, trackers=tuple(trackers))
     events: list[Message] = []
     hooks = {name: tracker.hooks() for name, tracker in trackers.items()}
-    with told(hooks, job, trial, Store(root), CPU, events.append) as emit:
+    with notified(hooks, job, trial, Store(root), CPU, events.append) as emit:
         for event in emitted:
             emit(event)
     return events
@@ -277,7 +277,7 @@ def test_random_numbers_that_a_tracker_draws_are_its_own(
 def test_without_trackers_nothing_is_told_and_nothing_is_written(trial: Trial, tmp_path: Path) -> None:
     unasked = Heard()
     job = Job(trial.name, trial.key, "images", "", (), (), tmp_path)
-    with told({"mine": unasked.hooks()}, job, trial, Store(tmp_path), CPU, lambda event: None) as emit:
+    with notified({"mine": unasked.hooks()}, job, trial, Store(tmp_path), CPU, lambda event: None) as emit:
         emit(STEPS[0])
     assert unasked.said == []
     assert not list(tmp_path.iterdir())

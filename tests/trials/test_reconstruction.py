@@ -74,7 +74,7 @@ def test_a_tokenizer_is_fitted_once_for_all_models_and_first(
     assert models["one"].training_key != models["two"].training_key
     names = [progress.stage for progress in stages(seen)]
     assert names.count("tokenize") == 1
-    assert list(dict.fromkeys(names)) == ["tokenize", "judge", "train", "sample"]
+    assert list(dict.fromkeys(names)) == ["tokenize", "judge", "encode", "train", "sample"]
 
 
 def test_a_tokenizer_s_row_says_how_near_held_out_images_come_back(

@@ -437,7 +437,7 @@ def test_every_stage_is_told_in_its_order(registry: Registry, tmp_path: Path) ->
     seen: list[Message] = []
     run(registry, tmp_path, progress=Progress(seen.append), m=TINY)
     told = [one.stage if isinstance(one, StageProgress) else "row" for one in seen]
-    assert list(dict.fromkeys(told)) == ["train", "sample", "judge", "row"], "a patch needs no fitting"
+    assert list(dict.fromkeys(told)) == ["encode", "train", "sample", "judge", "row"], "a patch needs no fitting"
 
 
 def test_a_trial_is_told_by_its_methods_and_seed(registry: Registry, tmp_path: Path) -> None:
