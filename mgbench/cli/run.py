@@ -232,11 +232,8 @@ def _stop_on_ctrl_c(engine: "Run", display: "Display", board: "Board") -> list[i
             engine.kill()
             return
         trained = sum(stage.stage == "train" for stage in board.status.stages.values())
-        waits = (
-            f": {trained} training{'s' * (trained > 1)} at work, which write{'s' * (trained == 1)} a checkpoint"
-            if trained
-            else ""
-        )
+        at_work = f"{trained} training{'s' * (trained > 1)} at work, which write{'s' * (trained == 1)} a checkpoint"
+        waits = f": {at_work}" if trained else ""
         display.say(f"stopping{waits}; Ctrl-C again stops at once")
         engine.stop()
 

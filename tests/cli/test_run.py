@@ -270,8 +270,11 @@ def test_a_trial_does_not_outlive_the_command(tmp_path: Path, by: int, code: int
     assert {record.status for record in stopped} == {"interrupted"}
 
 
+FITTING = ": tokenize"
+
+
 @pytest.mark.parametrize(
-    ("line", "by"), [("study doubles", signal.SIGINT), (": tokenize", signal.SIGINT), (": tokenize", signal.SIGTERM)]
+    ("line", "by"), [("study doubles", signal.SIGINT), (FITTING, signal.SIGINT), (FITTING, signal.SIGTERM)]
 )
 def test_what_is_stopped_while_it_imports_or_fits_ends_at_once_and_claims_no_checkpoint(
     tmp_path: Path, line: str, by: int
