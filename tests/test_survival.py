@@ -67,7 +67,8 @@ def run(registry: Registry, root: Path, progress: Progress | None = None, **more
     recipes = {"m": RECIPE, **({"other": RECIPE.change(**more)} if more else {})}
     rows = plan_rows(registry, Study("s", recipes), store)
     rows = [*plan_tokenizers(rows, store), *rows]
-    store.save_study(StudyView("s", tuple((row.key, row.method) for row in rows if row.method != "other")))
+    of_study = [row for row in rows if row.method != "other" and row.assembly.recipe.metrics == RECIPE.metrics]
+    store.save_study(StudyView("s", tuple((row.key, row.method) for row in of_study)))
     for trial in plan_trials(rows):
         run_trial(store, trial, CPU, progress or Progress())
     return store.notes
