@@ -74,9 +74,9 @@ class MultiscaleModule(nn.Module):
                     f"multiscale: {codes} codes, but the images have only {different} different patches; take fewer codes"
                 )
             centres = centres if done else first_centres(residuals, codes, seed)
-            for step in range(STEPS):
+            for step in range(1, STEPS):
                 centres, error = lloyd_step(residuals, centres)
-                yield done * STEPS + step + 1, total, error
+                yield done * STEPS + step, total, error
             # The code 0 is the nearest to nothing: unfinished images hold it where no code has been drawn yet.
             centres = centres[centres.square().sum(1).argsort()]
             self.codebook.copy_(centres)
