@@ -50,7 +50,7 @@ COURSES = {
     "shapes": Course("shapes_cnn", Shapes(train=20_000, seed=1_000_003), epochs=12, dropout=0.0, redraw=5.0),
     "mnist": Course("mnist_cnn", Mnist(), epochs=60, dropout=0.2, redraw=0.5),
     # So few pictures, of kinds that people tell apart by knowing them: the features are to keep the picture above all.
-    "emoji": Course("emoji_cnn", Emoji(), epochs=80, dropout=0.3, redraw=2.0),
+    "emoji": Course("emoji_cnn", Emoji(), epochs=25, dropout=0.3, redraw=10.0),
 }
 SEED = 0
 

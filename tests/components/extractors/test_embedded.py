@@ -123,9 +123,9 @@ def test_held_out_images_suffice_for_their_features(name: str, datasets: dict[st
     assert len(datasets[name].test) >= IMAGES_PER_FEATURE * SHAPES[name].features
 
 
-# 768 pictures leave a network less sure of new ones, and most emoji are as good in a mirror or a pixel aside.
+# Most emoji are as good in a mirror or a pixel aside.
 @pytest.mark.parametrize(
-    ("name", "times", "moved"), [("digits_cnn", 2, True), ("mnist_cnn", 2, True), ("emoji_cnn", 1.25, False)]
+    ("name", "times", "moved"), [("digits_cnn", 2, True), ("mnist_cnn", 2, True), ("emoji_cnn", 1.5, False)]
 )
 def test_held_out_images_are_nearer_than_anything_spoilt(
     name: str, times: float, moved: bool, datasets: dict[str, ImageData]
