@@ -168,7 +168,7 @@ def outline(
     methods: list[str] | None,
     name: str,
 ) -> "Outline":
-    """What the options and the study file ask for together.
+    """The options and the study file, joined.
 
     Raises:
         UserError: if one of them cannot be read.
@@ -245,12 +245,12 @@ def most_images(text: str) -> int | None:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """What an option lists, separated by commas."""
+    """Names that an option lists, separated by commas."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def listed(texts: Iterable[str] | None) -> tuple[str, ...]:
-    """What an option lists that may be repeated, each name once."""
+    """Names that a repeatable option lists, each once."""
     return tuple(dict.fromkeys(name for text in texts or () for name in names(text)))
 
 

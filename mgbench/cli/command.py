@@ -45,7 +45,7 @@ class Command(TyperCommand):
                 )
 
     def _unknown(self, option: str) -> str:
-        """What to do about an option that the command does not have."""
+        """Advice about an option that the command does not have."""
         from mgbench.recipes.recipe import FIELDS
 
         known = dict(_options(self))

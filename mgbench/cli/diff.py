@@ -18,6 +18,12 @@ def diff(
     before: Annotated[str, typer.Argument(help="A study, or a method.", show_default=False)],
     after: Annotated[str, typer.Argument(help="Another one.", show_default=False)],
     results: choices.Results = Path("results"),
+    plugins: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME,…", help="Also methods and components of these files or modules.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Show the changes from one study to another: recipes, and scores by paired differences."""
     from mgbench.cli.recipes import diff_recipes, is_study
@@ -25,8 +31,8 @@ def diff(
 
     if before == after:
         raise UserError(f"{before} is the same on both sides; name two studies, or two methods")
-    if not (is_study(results, before) or is_study(results, after)):
-        diff_recipes(before, after)
+    if not (is_study(results, before) and is_study(results, after)):
+        diff_recipes(before, after, results, plugins=choices.listed(plugins))
         return
     sides = read_results(results, before), read_results(results, after)
     found = compare(*sides)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Display(Protocol):
-    """What hears of a run: sentences for people, and events."""
+    """Listener of a run: takes sentences for people, and events."""
 
     def __enter__(self) -> Self: ...
 
@@ -27,7 +27,7 @@ class Display(Protocol):
 
 
 class Complaints:
-    """What to say of rows and trials that did not end well: once, where all rows of a trial fail for one reason."""
+    """Sentences about rows and trials that did not end well: one where all rows of a trial fail for one reason."""
 
     def __init__(self) -> None:
         self._said: set[str] = set()

@@ -1,4 +1,4 @@
-"""`mgbench doctor`: is everything that is stored what was written, and can a run do its work here?"""
+"""`mgbench doctor`: checks every stored file, and what a run needs of this machine."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,7 +41,7 @@ def doctor(
 
 
 def _examined(root: Path, given: bool) -> "Checkup | None":
-    """What was found in the folder, or None where there are no results yet."""
+    """Findings in the folder, or None where there are no results yet."""
     from mgbench.results.maintenance.check import ROOMS, examine
 
     if root.exists() and (not root.is_dir() or any((root / room).exists() for room in ROOMS)):
@@ -53,7 +53,7 @@ def _examined(root: Path, given: bool) -> "Checkup | None":
 
 
 class _Waiting:
-    """How many files were looked at so far, on a terminal."""
+    """Count of the files looked at so far, on a terminal."""
 
     def __enter__(self) -> "_Waiting":
         from rich.console import Console

@@ -42,7 +42,7 @@ class Rates:
     alike: Mapping[tuple[str, ...], list["Record"]] = field(default_factory=dict)
 
     def of(self, trial: "Trial", trained: bool) -> Estimate:
-        """How long a trial takes, whose model may be trained already."""
+        """Time that a trial takes, without training where its model is there."""
         spelled = trial.rows[0].spelled
         if trial.about != "images":
             return Estimate(source="")

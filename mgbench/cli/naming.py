@@ -41,7 +41,7 @@ def _names(name: str) -> Iterable[str]:
 
 
 def _lost(layout: "Layout", name: str, keys: Collection[str]) -> int:
-    """How many rows of a stored study would not be in one of the same name with these keys."""
+    """Number of finished rows of a stored study that would not be in one of the same name with these keys."""
     from mgbench.results.record import load_study
     from mgbench.results.schema import Corrupt
 
@@ -52,11 +52,21 @@ def _lost(layout: "Layout", name: str, keys: Collection[str]) -> int:
     # What stands behind `mgbench run` is the same for `mgbench plan`.
     if shlex.split(view.command)[2:] == sys.argv[2:]:
         return 0
-    return sum(key not in keys for key, _ in view.rows)
+    return sum(key not in keys and _done(layout, key) for key, _ in view.rows)
+
+
+def _done(layout: "Layout", key: str) -> bool:
+    from mgbench.results.record import load_record
+    from mgbench.results.schema import Corrupt
+
+    try:
+        return load_record(layout.run(key) / "record.json").status == "done"
+    except (FileNotFoundError, Corrupt):
+        return False
 
 
 def row_names(trials: "Iterable[Trial]") -> dict[str, str]:
-    """What to call the rows of trials while they are computed, by key: method, seed, and what tells them apart."""
+    """Names of the rows of trials while they are computed, by key: method, seed, and what tells them apart."""
     return {
         row.key: f"{row.method}{_apart(trial, row)}"
         for trial in trials

@@ -1,4 +1,4 @@
-"""`mgbench plan`: what a run would do, without doing it."""
+"""`mgbench plan`: everything that a run would do, without doing it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -174,7 +174,7 @@ def clock(seconds: float) -> str:
 
 
 def summary(chosen: choices.Chosen) -> str:
-    """How many recipes and tokenizers there are, and what happens to them."""
+    """Counts of recipes, trials and tokenizers, by what happens to them."""
     from mgbench.results.maintenance.inventory import counted
     from mgbench.trials.plan import plan_trials
 

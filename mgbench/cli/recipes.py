@@ -20,18 +20,23 @@ def is_study(results: Path, name: str) -> bool:
     return Layout(results).study(name).is_file()
 
 
-def show_recipe(name: str, results: Path, as_json: bool = False) -> None:
+def _studies(results: Path) -> list[str]:
+    from mgbench.results.layout import Layout
+
+    return [path.stem for path in Layout(results).study("x").parent.glob("*.json")]
+
+
+def show_recipe(name: str, results: Path, as_json: bool = False, plugins: Sequence[str] = ()) -> None:
     """Print the recipe of a method, or what a component is and can be told.
 
     Raises:
         UserError: if neither is called so, with the nearest name, of a study as well.
     """
-    registry = _loaded()
+    registry = _loaded(plugins)
     methods = _methods(registry)
     offers = {kind: registry.names(kind)[name] for kind in registry_kinds() if name in registry.names(kind)}
     if name not in methods and not offers:
-        studies = [path.stem for path in (results / "studies").glob("*.json")]
-        known = {*methods, *studies, *(other for kind in registry_kinds() for other in registry.names(kind))}
+        known = {*methods, *_studies(results), *(other for kind in registry_kinds() for other in registry.names(kind))}
         near = (
             suggestion(name, known)
             if "did you mean" in suggestion(name, known)
@@ -47,14 +52,14 @@ def show_recipe(name: str, results: Path, as_json: bool = False) -> None:
         _print_component(kind, name, offer)
 
 
-def diff_recipes(before: str, after: str, as_json: bool = False) -> None:
+def diff_recipes(before: str, after: str, results: Path, as_json: bool = False, plugins: Sequence[str] = ()) -> None:
     """Print the fields in which the recipes of two methods differ.
 
     Raises:
         UserError: if there is no method of that name.
     """
-    registry = _loaded()
-    one, other = (_spelled(registry, _method(registry, name)) for name in (before, after))
+    registry = _loaded(plugins)
+    one, other = (_spelled(registry, _method(registry, name, results)) for name in (before, after))
     differing = {field: (one[field], other[field]) for field in one if one[field] != other[field]}
     if as_json:
         from mgbench.cli.as_json import print_json
@@ -75,10 +80,10 @@ def registry_kinds() -> tuple[str, ...]:
     return tuple(first.values())
 
 
-def _loaded() -> "Registry":
-    from mgbench.registry.loading import load
+def _loaded(plugins: Sequence[str]) -> "Registry":
+    from mgbench.registry.loading import find, load
 
-    return load()
+    return load([find(name) for name in plugins])
 
 
 def _methods(registry: "Registry") -> dict[str, tuple[str, Any]]:
@@ -86,10 +91,11 @@ def _methods(registry: "Registry") -> dict[str, tuple[str, Any]]:
     return {name: (plugin, recipe) for plugin, found in registry.recipes.items() for name, recipe in found.items()}
 
 
-def _method(registry: "Registry", name: str) -> Any:
+def _method(registry: "Registry", name: str, results: Path) -> Any:
     methods = _methods(registry)
     if name not in methods:
-        raise UserError(f"no method is called {name!r}; {suggestion(name, methods)}")
+        meant = suggestion(name, {*methods, *_studies(results)})
+        raise UserError(f"no method is called {name!r}, and no study in {results}; {meant}")
     return methods[name][1]
 
 

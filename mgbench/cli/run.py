@@ -250,7 +250,7 @@ def _exit_code(chosen: choices.Chosen, stopped: bool) -> int:
 
 
 def _say_what_is_kept(chosen: choices.Chosen, display: "Display") -> None:
-    """How much space the drawn images of this study take, and how to keep fewer."""
+    """Space that the drawn images of this study take, and the option that keeps fewer."""
     from mgbench.results.maintenance.inventory import amount, size
 
     folders = {chosen.store.layout.images(row.assembly.keys.images) for row in chosen.rows}

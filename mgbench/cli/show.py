@@ -13,6 +13,12 @@ def show(
         str, typer.Argument(help="A study, a method or a component (default: all that is stored).", show_default=False)
     ] = "",
     results: choices.Results = Path("results"),
+    plugins: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME,…", help="Also methods and components of these files or modules.", show_default=False
+        ),
+    ] = None,
     where: Annotated[
         str, typer.Option(metavar="CONDITION", help="Only these rows, such as 'sampler=halton and nfe<=16'.")
     ] = "",
@@ -31,7 +37,7 @@ def show(
     from mgbench.report import read_results, text_plot
 
     if recipe or (study and not is_study(results, study)):
-        show_recipe(study, results)
+        show_recipe(study, results, plugins=choices.listed(plugins))
         return
     frame = read_results(results, study or None, where)
     print_table(frame, scores=choices.names(scores), everything=everything)

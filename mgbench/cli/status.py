@@ -57,7 +57,7 @@ def _views(layout: "Layout", study: str) -> "list[StudyView]":
 
 
 def _count(layout: "Layout", view: "StudyView") -> dict[str, int]:
-    """How many rows of a study have each status; those without a record are "left"."""
+    """Number of rows of a study by status; those without a record are "left"."""
     from mgbench.results.record import load_record
     from mgbench.results.schema import Corrupt
 

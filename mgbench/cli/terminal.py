@@ -41,7 +41,7 @@ def _shows(stream: TextIO, text: str) -> bool:
 
 
 def _in_words(error: UnicodeError) -> tuple[str, int]:
-    """What stands for characters that an encoding lacks."""
+    """Handler of encoding errors: ASCII for characters that an encoding lacks."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(map(_in_ascii, error.object[error.start : error.end])), error.end

@@ -1,5 +1,6 @@
 """What docs/plugins.md teaches works as it is written."""
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -38,3 +39,17 @@ def test_the_parts_that_are_taught_keep_the_laws(tmp_path: Path) -> None:
     sampling.sampler(registry.names("sampler")["raster"].maker())
     training.dataset(registry.names("dataset")["stripes"].maker())
     scoring.metric(registry.names("metric")["brightness"].maker())
+
+
+PAGES = [*DOCS.glob("*.md"), *(DOCS.parent / name for name in ("README.md", "CONTRIBUTING.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:mgbench|plugins|tests|scripts|docs|studies|benchmarks)/[\w./]*\w(?:/|\.\w+))`", text)
+    named += [str((page.parent / link).relative_to(DOCS.parent)) for link in re.findall(r"\]\(([\w./-]+\.\w+)\)", text)]
+    missing = [path for path in named if not (DOCS.parent / path).exists()]
+    assert not missing
+    modules = re.findall(r"`(mgbench(?:\.[a-z_]+)+)(?:\.[A-Z]\w+)?`", text)
+    assert not [name for name in modules if importlib.util.find_spec(name) is None]

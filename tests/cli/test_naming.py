@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mgbench.results.record import StudyView, load_study
+from mgbench.results.record import Record, StudyView, load_study
 from mgbench.results.store import Store
 from tests import doubles
 from tests.cli.conftest import Command
@@ -15,8 +15,19 @@ OPTIONS = ("--plugins", doubles.FILE, "--methods", "tiny", "--vary", "sampling_s
 @pytest.fixture
 def stored(tmp_path: Path) -> Store:
     store = Store(tmp_path / "results")
-    store.save_study(StudyView("doubles", (("gone1", "tiny"), ("gone2", "tiny")), "mgbench run --plugins doubles"))
+    rows = (("gone1", "done"), ("gone2", "done"), ("gone3", "done"), ("gone4", "failed"))
+    for key, status in rows:
+        store.save_record(Record(key, "model", "tiny", status, {}))  # type: ignore[arg-type]
+    views = (("gone1", "tiny"), ("gone2", "tiny"), ("gone4", "tiny"), ("never", "tiny"))
+    store.save_study(StudyView("doubles", views, "mgbench run --plugins doubles"))
     return store
+
+
+def test_a_study_of_which_nothing_is_done_has_nothing_to_lose(mgbench: Command, stored: Store) -> None:
+    stored.save_study(StudyView("doubles", (("gone4", "tiny"), ("never", "tiny")), "mgbench run"))
+    answer = mgbench("plan", *OPTIONS)
+    assert (answer.code, answer.err) == (0, "")
+    assert "doubles-2" not in answer.out
 
 
 def test_another_experiment_gets_another_name_and_says_so(mgbench: Command, stored: Store) -> None:

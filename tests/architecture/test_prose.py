@@ -1,0 +1,127 @@
+"""Docstrings say what a thing is, give shapes and say what is raised; what is left is counted by room, and only falls."""
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = [*(ROOT / "mgbench").rglob("*.py"), *(ROOT / "plugins").glob("*.py")]
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+# Protocols of kinds keep their questions: they are the table of contents.
+TABLES = ("mgbench/interfaces/components.py", "mgbench/hookspecs.py", "mgbench/recipes/kinds.py")
+OPENERS = re.compile(r"(What|Who|How|Which|Where|Why|When|Whose)\b(?! a\b| there\b)")
+SHAPE = re.compile(r"\[[A-Z0-9][^\]]*\]|\bscalar\b|elementwise|\bof any shape\b|[Rr]aises as|as `\w+`")
+
+# What is left, by room: a number here only falls, and goes when it is 0.
+QUESTIONS: dict[str, int] = {"components": 3, "engines": 1, "registry": 1, "results": 1}
+OPENING: dict[str, int] = {
+    "cli": 2,
+    "components": 19,
+    "engines": 30,
+    "errors.py": 1,
+    "interfaces": 13,
+    "plugins": 6,
+    "recipes": 9,
+    "registry": 15,
+    "report": 34,
+    "results": 27,
+    "stages": 6,
+    "testing": 3,
+    "trials": 14,
+}
+SHAPELESS: dict[str, int] = {"components": 23, "interfaces": 5, "plugins": 8, "stages": 5, "testing": 2, "trials": 4}
+SILENT: dict[str, int] = {"components": 7, "plugins": 1, "recipes": 1, "results": 1, "testing": 1}
+
+
+def room(path: Path) -> str:
+    parts = path.relative_to(ROOT).parts
+    return parts[1] if parts[0] == "mgbench" and len(parts) > 2 else parts[0] if parts[0] != "mgbench" else parts[1]
+
+
+def documented(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
+    """Every docstring, and what it is of."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | Function) and (text := ast.get_docstring(node)):
+            yield node, text
+
+
+def questions(path: Path, tree: ast.Module) -> Iterator[str]:
+    """Modules whose docstring opens with a question."""
+    text = (ast.get_docstring(tree) or "").split("\n\n")[0]
+    if "?" in text and shown(path) not in TABLES:
+        yield shown(path)
+
+
+def opening(path: Path, tree: ast.Module) -> Iterator[str]:
+    """Docstrings that open with a word of questions."""
+    if shown(path) not in TABLES:
+        yield from (f"{shown(path)}: {text.splitlines()[0]}" for _, text in documented(tree) if OPENERS.match(text))
+
+
+def shapeless(path: Path, tree: ast.Module) -> Iterator[str]:
+    """Public functions and methods with a docstring that take or return tensors and give no shape."""
+    for node, text in documented(tree):
+        if isinstance(node, Function) and not node.name.startswith("_"):
+            hints = [argument.annotation for argument in (*node.args.args, *node.args.kwonlyargs)] + [node.returns]
+            takes = any(hint is not None and re.search(r"\bTensor\b", ast.unparse(hint)) for hint in hints)
+            if takes and not SHAPE.search(text):
+                yield f"{shown(path)}: {node.name}"
+
+
+def silent(path: Path, tree: ast.Module) -> Iterator[str]:
+    """Public functions and methods with a docstring that raise something and do not say so; a command's is its help."""
+    if room(path) == "cli":
+        return
+    for node, text in documented(tree):
+        if isinstance(node, Function) and not node.name.startswith("_"):
+            raised = {
+                inner.exc.func.id
+                for inner in ast.walk(node)
+                if isinstance(inner, ast.Raise)
+                and isinstance(inner.exc, ast.Call)
+                and isinstance(inner.exc.func, ast.Name)
+            }
+            if raised and not re.search(r"[Rr]aises\b", text):
+                yield f"{shown(path)}: {node.name} raises {', '.join(sorted(raised))}"
+
+
+def shown(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+COUNTS: dict[str, tuple[Callable[[Path, ast.Module], Iterator[str]], dict[str, int]]] = {
+    "questions": (questions, QUESTIONS),
+    "opening": (opening, OPENING),
+    "shapeless": (shapeless, SHAPELESS),
+    "silent": (silent, SILENT),
+}
+
+
+def found(what: str) -> dict[str, list[str]]:
+    by_room: dict[str, list[str]] = {}
+    for path in FILES:
+        for said in COUNTS[what][0](path, ast.parse(path.read_text(encoding="utf-8"))):
+            by_room.setdefault(room(path), []).append(said)
+    return by_room
+
+
+@pytest.mark.parametrize("what", COUNTS)
+def test_what_is_left_to_say_in_plain_words_only_falls(what: str) -> None:
+    left, allowed = found(what), COUNTS[what][1]
+    over = {name: said for name, said in left.items() if len(said) > allowed.get(name, 0)}
+    assert not over, f"{what}: more than the {allowed} that are allowed: {over}"
+
+
+def test_the_counts_see_what_they_count() -> None:
+    text = (
+        '"""What is this?"""\ndef f(x: Tensor) -> Tensor:\n    """Which x it is."""\n    raise UserError("no")\n'
+        'def g(x: "Tensor") -> int:\n    """The sum of x float [B].\n\n    Raises:\n        Unfit: never.\n    """\n'
+        '    raise Unfit("x")\n'
+    )
+    path, tree = ROOT / "mgbench" / "stages" / "x.py", ast.parse(text)
+    seen = Counter({what: len(list(count(path, tree))) for what, (count, _) in COUNTS.items()})
+    assert seen == {"questions": 1, "opening": 2, "shapeless": 1, "silent": 1}
