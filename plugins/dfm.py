@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from mgbench_plugins.maskgit import MASKGIT
 from torch import Tensor
 
 from mgbench.components.samplers.plans import expected, jump, share_revealed
@@ -49,18 +50,7 @@ class Euler:
 
 
 # The training of MaskGIT, and so one trained model with it; the corrector is the one that measured best on the digits.
-DFM = Recipe.of(
-    tokenizer="kmeans(codes=128, size=2)",
-    network="transformer",
-    head="categorical(label_smoothing=0.1)",
-    mask_schedule="cosine",
-    masking="exact(rounding=ceil)",
-    loss_weighting="uniform",
-    sampler="dfm(corrector=1)",
-    guidance_schedule="none",
-    train_steps=1800,
-    ema=0.998,
-)
+DFM = MASKGIT.change(sampler="dfm(corrector=1)")
 
 BIBTEX = r"""
 @misc{gat2024discrete,

@@ -11,6 +11,7 @@ from functools import cache
 from typing import ClassVar
 
 import torch
+from mgbench_plugins.maskgit import MASKGIT
 from torch import Tensor
 
 from mgbench.components.samplers.plans import SLACK, counted, lowest
@@ -82,18 +83,7 @@ class Halton:
 
 
 # The training of MaskGIT, and so one trained model with it.
-HALTON = Recipe.of(
-    tokenizer="kmeans(codes=128, size=2)",
-    network="transformer",
-    head="categorical(label_smoothing=0.1)",
-    mask_schedule="cosine",
-    masking="exact(rounding=ceil)",
-    loss_weighting="uniform",
-    sampler="halton",
-    guidance_schedule="none",
-    train_steps=1800,
-    ema=0.998,
-)
+HALTON = MASKGIT.change(sampler="halton")
 
 BIBTEX = r"""
 @misc{besnier2025halton,

@@ -11,6 +11,7 @@ from functools import cache
 from typing import ClassVar
 
 import torch
+from mgbench_plugins.maskgit import MASKGIT
 from torch import Tensor
 
 from mgbench.components.samplers.plans import planned
@@ -79,18 +80,7 @@ def _nearest(squares: Tensor, known: Tensor) -> Tensor:
 
 
 # The training of MaskGIT, and so one trained model with it.
-LPD = Recipe.of(
-    tokenizer="kmeans(codes=128, size=2)",
-    network="transformer",
-    head="categorical(label_smoothing=0.1)",
-    mask_schedule="cosine",
-    masking="exact(rounding=ceil)",
-    loss_weighting="uniform",
-    sampler="locality",
-    guidance_schedule="none",
-    train_steps=1800,
-    ema=0.998,
-)
+LPD = MASKGIT.change(sampler="locality")
 
 BIBTEX = r"""
 @misc{zhang2025locality,

@@ -5,24 +5,14 @@ cut off below 0.5; images are generated without labels, by the parallel decoding
 own (the official code has one a batch), and the encoder sees no masked token at all (the official one drops at most half).
 """
 
+from mgbench_plugins.maskgit import MASKGIT
+
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.bibtex import by_key
 from mgbench.recipes.recipe import Recipe
 
 # The paper's choices; codes, budget and choice temperature (6.0 there, for 256 tokens) are those of MaskGIT on the digits.
-MAGE = Recipe.of(
-    tokenizer="kmeans(codes=128, size=2)",
-    network="mae",
-    head="categorical(label_smoothing=0.1)",
-    mask_schedule="cosine",
-    masking="truncnorm(mean=0.55, std=0.25, low=0.5, high=1)",
-    loss_weighting="uniform",
-    sampler="maskgit(temperature=2.0)",
-    guidance_schedule="none",
-    labels=False,
-    train_steps=1800,
-    ema=0.998,
-)
+MAGE = MASKGIT.change(network="mae", masking="truncnorm(mean=0.55, std=0.25, low=0.5, high=1)", labels=False)
 
 BIBTEX = r"""
 @misc{li2022mage,

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from mgbench_plugins.maskgit import MASKGIT
 from torch import Tensor
 
 from mgbench.components.samplers.plans import lowest, need_codes, planned
@@ -50,18 +51,7 @@ class Muse:
 
 # The training of MaskGIT, and so one trained model with it; with the temperature that measured best on the embedded digits, whose
 # 128 codes need less of it than the thousands of a large tokenizer.
-MUSE = Recipe.of(
-    tokenizer="kmeans(codes=128, size=2)",
-    network="transformer",
-    head="categorical(label_smoothing=0.1)",
-    mask_schedule="cosine",
-    masking="exact(rounding=ceil)",
-    loss_weighting="uniform",
-    sampler="muse(temperature=2.0)",
-    guidance_schedule="none",
-    train_steps=1800,
-    ema=0.998,
-)
+MUSE = MASKGIT.change(sampler="muse(temperature=2.0)")
 
 BIBTEX = r"""
 @misc{chang2023muse,

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from mgbench_plugins.maskgit import MASKGIT
 from torch import Tensor
 
 from mgbench.components.samplers.plans import expected, jump, share_revealed
@@ -48,18 +49,7 @@ class Psi:
 
 
 # The training of MaskGIT, and so one trained model with it.
-PSI = Recipe.of(
-    tokenizer="kmeans(codes=128, size=2)",
-    network="transformer",
-    head="categorical(label_smoothing=0.1)",
-    mask_schedule="cosine",
-    masking="exact(rounding=ceil)",
-    loss_weighting="uniform",
-    sampler="psi",
-    guidance_schedule="none",
-    train_steps=1800,
-    ema=0.998,
-)
+PSI = MASKGIT.change(sampler="psi")
 
 BIBTEX = r"""
 @misc{deschenaux2026psi,

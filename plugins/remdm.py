@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from mgbench_plugins.maskgit import MASKGIT
 from torch import Tensor
 
 from mgbench.components.samplers.plans import expected, jump, need_codes, share_revealed
@@ -123,18 +124,7 @@ class Loop:
 
 
 # The training of MaskGIT, as in the paper's experiment on images, and so one trained model with it.
-REMDM = Recipe.of(
-    tokenizer="kmeans(codes=128, size=2)",
-    network="transformer",
-    head="categorical(label_smoothing=0.1)",
-    mask_schedule="cosine",
-    masking="exact(rounding=ceil)",
-    loss_weighting="uniform",
-    sampler="remdm_cap",
-    guidance_schedule="none",
-    train_steps=1800,
-    ema=0.998,
-)
+REMDM = MASKGIT.change(sampler="remdm_cap")
 
 BIBTEX = r"""
 @misc{wang2025remasking,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mgbench.interfaces.engine import Note
+from mgbench.interfaces.optional import advice
 from mgbench.interfaces.progress import Progress
 from mgbench.interfaces.ranks import Team
 from mgbench.results.environment import device_name, together
@@ -23,7 +24,7 @@ from mgbench.trials.plan import Row
 class Drawn:
     """Images uint8 [M,C,H,W'] of a row, the costs of one, the devices that drew them, and the film of the first.
 
-    `warnings` say what is missing from the costs.
+    `warnings` say what is missing from the costs, and what the parts advise against.
     """
 
     images: Tensor
@@ -82,13 +83,16 @@ def _draw(row: Row, model: Model, progress: Progress, batch: int, team: Team) ->
     costs = sampling_costs(meter, model.space.length, len(images), timed)
     peak, devices = max(rank.peak for rank in spent), together([rank.device for rank in spent])
     film = Film.join([part.film for part in batches if part.film])
-    return Drawn(images, {**costs, "peak_memory_bytes": float(peak)}, devices, film, _warnings(meter))
+    return Drawn(images, {**costs, "peak_memory_bytes": float(peak)}, devices, film, _warnings(meter, model))
 
 
-def _warnings(meter: Meter) -> tuple[str, ...]:
+def _warnings(meter: Meter, model: Model) -> tuple[str, ...]:
+    """Operations that are missing from the costs, and what the parts advise against."""
+    advised = advice(model.parts.process, model.parts, model.space)
     if not meter.uncounted:
-        return ()
-    return (f"FLOPs per image leave out {', '.join(meter.uncounted)}, whose operations nothing here can count",)
+        return advised
+    left_out = ", ".join(meter.uncounted)
+    return (*advised, f"FLOPs per image leave out {left_out}, whose operations nothing here can count")
 
 
 def _take_turns(row: Row, model: Model, progress: Progress, batch: int, team: Team) -> tuple[list[Batch], list[_Spent]]:

@@ -95,6 +95,13 @@ def test_few_images_are_warned_about(done: tuple[Path, dict[str, Record]]) -> No
     assert any("20" in warning for warning in records["plain"].warnings)
 
 
+def test_guidance_away_from_what_was_never_trained_is_in_the_record(registry: Registry, tmp_path: Path) -> None:
+    guided = TINY.change(process="masked(label_drop=0)", guidance_schedule="constant(scale=5)")
+    record = run(registry, tmp_path, guided=guided)["guided"]
+    assert record.status == "done"
+    assert [warning for warning in record.warnings if "label_drop=0 never trained it without one" in warning]
+
+
 def test_costs_are_counted_where_they_happen(done: tuple[Path, dict[str, Record]]) -> None:
     """Two steps of four tokens: without guidance one pass a step, with it two; the head follows."""
     _, records = done
