@@ -8,6 +8,8 @@ import typer
 from mgbench.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mgbench.results.maintenance.findings import Checkup, Finding
 
 RESULTS = Path("results")
@@ -22,6 +24,7 @@ def doctor(
         bool,
         typer.Option("--mend", help="Set aside what is broken and remove leftovers, so that it is computed again."),
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON; mends nothing.")] = False,
 ) -> None:
     """Look at every stored file and at what a run stands on; say what is wrong, what that costs and what to do."""
     from mgbench.engines.preflight import survey
@@ -29,6 +32,9 @@ def doctor(
     root = results or RESULTS
     checkup = _examined(root, given=results is not None)
     around = survey(root)
+    if as_json:
+        _print_json(around.facts, [*around.findings, *(checkup.findings if checkup else ())])
+        return
     for fact in around.facts:
         typer.echo(fact)
     findings = [*around.findings, *(checkup.findings if checkup else ())]
@@ -38,6 +44,16 @@ def doctor(
     if mend and checkup:
         left = _mended(checkup, left)
     _conclude(root, checkup, left)
+
+
+def _print_json(facts: "Sequence[str]", findings: "Sequence[Finding]") -> None:
+    """Print facts and findings; ends with 1 where something is broken."""
+    from mgbench.cli.as_json import print_json
+
+    said = [{"broken": finding.broken, "says": finding.says, "paths": finding.paths} for finding in findings]
+    print_json({"facts": facts, "findings": said})
+    if any(finding.broken for finding in findings):
+        raise typer.Exit(1)
 
 
 def _examined(root: Path, given: bool) -> "Checkup | None":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mgbench.cli import choices
+from mgbench.cli.as_json import print_json
 from mgbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,12 +39,15 @@ def results_(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="With --remove: do not ask.")] = False,
     results: choices.Results = Path("results"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the rows with every column as JSON.")] = False,
 ) -> None:
     """List what is stored, row by row; show one, export or remove rows."""
     from mgbench.results.export import exporter
 
     named = bool(keys or study or where)
     _check(named, remove, export, every, unused, yes)
+    if as_json and (remove or export):
+        raise UserError("--json prints rows; leave it out where rows are exported or removed")
     put = exporter(export) if export else None
     if unused:
         _remove_unused(results, yes)
@@ -53,6 +57,8 @@ def results_(
         _export(put, export, frame, results)
     elif remove:
         _remove(results, list(frame["key"]), yes)
+    elif as_json:
+        print_json(frame.to_dict("records"))
     elif one and len(frame) == 1:
         _show(results, frame)
     else:

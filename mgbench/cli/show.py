@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mgbench.cli import choices
+from mgbench.cli.as_json import print_json
 
 
 def show(
@@ -30,6 +31,7 @@ def show(
         bool, typer.Option("--recipe", help="Show a method or component, also where a study has its name.")
     ] = False,
     plot: Annotated[bool, typer.Option(help="Also draw the first score against the network forwards.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON: of rows every column.")] = False,
 ) -> None:
     """Show stored results as a table, and how the first score falls with the network forwards."""
     from mgbench.cli.recipes import is_study, show_recipe
@@ -37,9 +39,12 @@ def show(
     from mgbench.report import read_results, text_plot
 
     if recipe or (study and not is_study(results, study)):
-        show_recipe(study, results, plugins=choices.listed(plugins))
+        show_recipe(study, results, as_json, plugins=choices.listed(plugins))
         return
     frame = read_results(results, study or None, where)
+    if as_json:
+        print_json(frame.to_dict("records"))
+        return
     print_table(frame, scores=choices.names(scores), everything=everything)
     drawn = text_plot(frame) if plot else ""
     if drawn:

@@ -1,5 +1,6 @@
 """Terminals that lack characters, and readers that leave."""
 
+import json
 import os
 import re
 import subprocess
@@ -63,3 +64,21 @@ def test_a_reader_that_leaves_ends_the_command_without_a_word(folder: Path, argu
 
 def test_what_a_terminal_would_obey_is_shown_as_its_number() -> None:
     assert readable("a\x1b[31mb\x07\u202e\n\t–") == "a\\x1b[31mb\\x07\\u202e\n\t–"
+
+
+def test_commands_that_print_tables_print_json_without_numbers_that_are_none(folder: Path) -> None:
+    for arguments in (["results"], ["show"], ["doctor", "results"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "mgbench", *arguments, "--json"],
+            cwd=folder,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        refused = re.compile("NaN|Infinity")
+        found = json.loads(done.stdout, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+        assert found
+        assert not refused.search(done.stdout)
+        assert "Traceback" not in done.stderr
