@@ -40,8 +40,8 @@ class Cmmd:
         """`cmmd` of features [M,F] and [L,F].
 
         Raises:
-            Unfit: if there are but statistics of the reference.
-            UserError: with fewer than 2 images in a set, features that are not finite, or of different extractors.
+            Unfit: if there are but statistics of the reference, or fewer than 2 images in a set.
+            UserError: with features that are not finite, or of different extractors.
         """
         pair = both("cmmd", generated, reference)
         first, second = (normalize(features) if self.unit else features for features in pair)

@@ -7,7 +7,7 @@ import torch
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 
-from mgbench.errors import UserError
+from mgbench.errors import Unfit
 from mgbench.interfaces.randomness import Streams
 
 Points = Annotated[int, Ge(2)]
@@ -21,19 +21,23 @@ def at_infinity(
     random order are cut into as many sets as they fill, whose distances are averaged.
 
     Raises:
-        UserError: with fewer images than make `points` sizes of two and more.
+        Unfit: with fewer images than make `points` sizes of two and more.
     """
-    count = len(features)
-    sizes = torch.linspace(smallest * count, count, points).round().long().tolist()
-    if sizes[0] < 2 or len(set(sizes)) < points:
-        raise UserError(f"{metric}: {count} images do not make {points} sets of different sizes")
-    means = []
+    means, sizes = [], sizes_of(metric, len(features), points, smallest)
     for size in sizes:
         values = [distance(part) for part in _sets(metric, features, size, seed)]
         means.append(sum(values) / len(values))
     inverse = torch.tensor(sizes, dtype=torch.float64).reciprocal()
     line = torch.stack([torch.ones_like(inverse), inverse], 1)
     return float(torch.linalg.lstsq(line, torch.tensor(means, dtype=torch.float64)[:, None]).solution[0, 0])
+
+
+def sizes_of(metric: str, count: int, points: int, smallest: float) -> list[int]:
+    """The sizes of sets to look at; raises as `at_infinity`."""
+    sizes: list[int] = torch.linspace(smallest * count, count, points).round().long().tolist()
+    if sizes[0] < 2 or len(set(sizes)) < points:
+        raise Unfit(f"{metric}: {count} images do not make {points} sets of different sizes")
+    return sizes
 
 
 def _sets(metric: str, features: Tensor, size: int, seed: int) -> Iterator[Tensor]:

@@ -37,8 +37,8 @@ class Copied:
         """`copied` of features [M,F] and [L,F] of training images, and those held out.
 
         Raises:
-            Unfit: if there are no held-out images, or but statistics of the reference.
-            UserError: with fewer than 2 images in a set, features that are not finite, or of different extractors.
+            Unfit: if there are no held-out images, but statistics of the reference, or fewer than 2 images in a set.
+            UserError: with features that are not finite, or of different extractors.
         """
         fake, true = both("copied", generated, reference)
         held_out, _ = comparable(_held_out("copied", reference), true)
@@ -60,8 +60,8 @@ class AuthPct:
         """`authpct` of features [M,F] and [L,F].
 
         Raises:
-            Unfit: if there are but statistics of the reference.
-            UserError: with fewer than 2 images in a set, features that are not finite, or of different extractors.
+            Unfit: if there are but statistics of the reference, or fewer than 2 images in a set.
+            UserError: with features that are not finite, or of different extractors.
         """
         fake, true = both("authpct", generated, reference)
         near, which = _nearest(fake, true)
@@ -85,8 +85,8 @@ class Gap:
         """`gap` of features [M,F] and [L,F] of training images, and those held out.
 
         Raises:
-            Unfit: if there are no held-out images, or but statistics of the reference.
-            UserError: with fewer than 2 images in a set, features that are not finite, or of different extractors.
+            Unfit: if there are no held-out images, but statistics of the reference, or fewer than 2 images in a set.
+            UserError: with features that are not finite, or of different extractors.
         """
         fake, true = both("gap", generated, reference)
         held_out, _ = comparable(_held_out("gap", reference), true)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from mgbench.components.metrics.distances import both
-from mgbench.components.metrics.extrapolation import Part, Points, at_infinity
+from mgbench.components.metrics.extrapolation import Part, Points, at_infinity, sizes_of
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features
@@ -41,8 +41,8 @@ class Mind:
         """`mind` of features [M,F] and [L,F].
 
         Raises:
-            Unfit: if there are but statistics of the reference.
-            UserError: with fewer than 2 images in a set, features that are not finite, or of different extractors.
+            Unfit: if there are but statistics of the reference, or fewer than 2 images in a set.
+            UserError: with features that are not finite, or of different extractors.
         """
         first, second = both("mind", generated, reference)
         return {"mind": sliced_distance(first, second, _directions(self.directions, first.shape[1], self.seed))}
@@ -66,13 +66,17 @@ class MindInfinity:
         """`mind_infinity` of features [M,F] and [L,F]; noise may take it below 0.
 
         Raises:
-            Unfit: if there are but statistics of the reference.
-            UserError: with fewer images than make `points` sizes of two and more, or features that are not finite.
+            Unfit: if there are but statistics of the reference, or fewer images than make `points` sizes of two and more.
+            UserError: with features that are not finite, or of different extractors.
         """
         first, second = both("mind_infinity", generated, reference)
         directions = _directions(self.directions, first.shape[1], self.seed)
         distance = partial(sliced_distance, second=second, directions=directions)
         return {"mind_infinity": at_infinity("mind_infinity", first, distance, self.points, self.smallest, self.seed)}
+
+    def check_counts(self, generated: int, reference: int) -> None:
+        """Raise `Unfit` with fewer images than make `points` sizes of two and more."""
+        sizes_of("mind_infinity", generated, self.points, self.smallest)
 
 
 def _directions(count: int, dim: int, seed: int) -> Tensor:

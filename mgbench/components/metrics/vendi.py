@@ -30,7 +30,8 @@ class Vendi:
         """`vendi` of features [M,F].
 
         Raises:
-            UserError: with fewer than 2 images, or features that are not finite.
+            Unfit: with fewer than 2 images.
+            UserError: with features that are not finite.
         """
         features = finite(generated.features)
         at_least_two(len(features))

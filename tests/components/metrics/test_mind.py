@@ -101,5 +101,5 @@ def test_what_cannot_be_measured_is_refused() -> None:
             metric(Features(normal(20)), known)
         with pytest.raises(UserError, match="not finite"):
             metric(Features(normal(20) * math.nan), Features(normal(20)))
-    with pytest.raises(UserError, match="do not make 10 sets"):
+    with pytest.raises(Unfit, match="do not make 10 sets"):
         MindInfinity()(Features(normal(6)), Features(normal(20)))

@@ -6,7 +6,7 @@ from scipy.stats import entropy
 from torch import Tensor
 
 from mgbench.components.metrics.vendi import Vendi
-from mgbench.errors import UserError
+from mgbench.errors import Unfit
 from mgbench.interfaces.data import Features
 
 
@@ -50,5 +50,5 @@ def test_a_model_that_collapses_has_less_of_it() -> None:
 
 
 def test_one_image_is_refused() -> None:
-    with pytest.raises(UserError, match="at least 2 images"):
+    with pytest.raises(Unfit, match="at least 2 images"):
         vendi(normal(1, 4))
