@@ -122,10 +122,8 @@ def asked(command):
     for word in words:
         name, equals, value = word.partition("=")
         given.setdefault(name.removeprefix("--"), []).append(value if equals else next(words))
-    one = {name: given.get(name, [""])[-1] for name in ("plugins", "seeds", "methods", "name")}
-    study: Study = outline(
-        None, one["plugins"], given.get("set"), given.get("vary"), one["seeds"], one["methods"], one["name"]
-    ).study({"ours": RECIPES})
+    lists = [given.get(name) for name in ("plugins", "set", "vary", "seeds", "methods")]
+    study: Study = outline(None, *lists, given.get("name", [""])[-1]).study({"ours": RECIPES})
     return study.name, list(study.expand())
 
 

@@ -24,7 +24,7 @@ MANY = 1e5
 LINE, LEVEL_TEXT, GAP = 1.2, 0.86, 2.0
 LOGARITHMIC = "log"
 # The lines keep at least this share of the height; a floor that would leave them less is shown at the edge.
-LINES_SHARE = 0.3
+LINES_SHARE = 0.5
 # As much of it where there are many lines to tell apart.
 MANY_LINES, MANY_SHARE = 6, 0.6
 

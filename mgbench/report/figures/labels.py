@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation, Text
 from matplotlib.transforms import ScaledTranslation, Transform
 
 from mgbench.report.figures.axes import LINE, halo, separate_levels
@@ -88,11 +89,42 @@ def label_lines(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], fro
             room.add_line(
                 np.array([(line["cost"].iloc[0], line[end].iloc[0]) for end in ("low", "high")]), marked=False
             )
+    for text in (text for text in axes.texts if text.get_gid() == "floor" and isinstance(text, Annotation)):
+        _clear(text, axes, room)
     _take_levels(axes, room)
     if names:
         _name(axes, shown, styles, room)
     numbered = shown if shown["series"].nunique() <= MOST_NUMBERED else front
     _number(axes, numbered, room)
+
+
+def _clear(text: Annotation, axes: Axes, room: Room) -> None:
+    """Move the name of a level along it, or to its other side, to where it covers no line and no other name."""
+    (start, level), up = text.xy, text.xyann[1]
+    for place in (float(start), 1.0 - start, 0.5, 0.25, 0.75):
+        for shift in (up, -up):
+            _stand(text, (place, level), shift)
+            centre, half = _box(text, axes)
+            if room.free(centre, half):
+                room.take(centre, half)
+                return
+    _stand(text, (start, level), up)
+    text.set(path_effects=halo(axes))
+
+
+def _stand(text: Annotation, place: tuple[float, float], shift: float) -> None:
+    """Put the name of a level at a share of the width, above or below the level by a shift in points."""
+    edge = "left" if place[0] == 0 else "right" if place[0] == 1 else "center"
+    text.xy = place
+    text.set(ha=edge, va="bottom" if shift > 0 else "top")
+    text.xyann = ({"left": 4.0, "right": -4.0}.get(edge, 0.0), shift)
+
+
+def _box(text: Text, axes: Axes) -> tuple[np.ndarray, np.ndarray]:
+    """Centre and half of the size of a text, in typographic points of the page."""
+    box = Text.get_window_extent(text)
+    corners = np.array([(box.x0, box.y0), (box.x1, box.y1)]) * 72 / axes.figure.dpi
+    return corners.mean(axis=0), np.abs(corners[1] - corners[0]) / 2
 
 
 def _take_levels(axes: Axes, room: Room) -> None:
@@ -196,7 +228,7 @@ def _number(axes: Axes, points: pd.DataFrame, room: Room) -> None:
                 room.take(spot + shift, half)
                 axes.annotate(
                     text, (cost, mean), xytext=tuple(shift), textcoords="offset points", gid="steps",
-                    ha="center", va="center", fontsize=size, color=LIGHT.quiet, path_effects=halo(axes),
+                    ha="center", va="center", fontsize=size, color=LIGHT.ink, path_effects=halo(axes),
                 )  # fmt: skip
                 break
 

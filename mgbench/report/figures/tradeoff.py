@@ -271,8 +271,11 @@ def _draw_floors(axes: Axes, frame: pd.DataFrame, metric: str, rows: pd.DataFram
     floors = [level for level in (real, *rebuilt.values()) if level is not None]
     scale_height(axes, shown["mean"], floors, lines_share(shown))
     limit_height(axes, shown, floors)
+    lossless = [name for name, level in rebuilt.items() if real is not None and np.isclose(level, real, rtol=5e-3)]
+    rebuilt = {name: level for name, level in rebuilt.items() if name not in lossless}
     if real is not None:
-        draw_level(axes, real, "real images", right=not rebuilt and _crowded_left(axes, shown, real))
+        also = f", also after {', '.join(legend_label(name, 24, 1) for name in lossless[:2])}" if lossless else ""
+        draw_level(axes, real, f"real images{also}", right=not rebuilt and _crowded_left(axes, shown, real))
     if len(rebuilt) > MOST_REBUILT:
         least, most = min(rebuilt.values()), max(rebuilt.values())
         rebuilt = {f"the best of {len(rebuilt)} tokenizers": least, "the worst of them": most}

@@ -119,8 +119,9 @@ def _rows(frame: pd.DataFrame) -> Grid:
         _steps(frame.assign(taken=taken_steps(frame))),
         number_column("seed", frame[REPEAT], facet=True),
     ]
-    columns += [number_column(cost_short(cost), frame[cost]) for cost in TABLE_COSTS if cost in frame]
-    columns += [number_column(score_name(frame, metric), frame[metric]) for metric in score_names(frame)]
+    scores = [number_column(score_name(frame, metric), frame[metric]) for metric in score_names(frame)]
+    costs = [number_column(cost_short(cost), frame[cost]) for cost in TABLE_COSTS if cost in frame]
+    columns += [*scores[:1], *costs, *scores[1:]]
     columns.append(number_column("N", frame[COUNT]))
     columns += [_text(frame, "status", facet=True), _text(frame, "reason", hidden=True)]
     columns += list(_recipes(frame))
@@ -141,7 +142,8 @@ def _of_summary(frame: pd.DataFrame, table: pd.DataFrame, signs: dict[str, list[
     methods = frame.drop_duplicates("series").set_index("series")["method"]
     columns = _names(table.assign(method=table["series"].map(methods)))
     columns.append(_steps(table))
-    columns += [number_column(cost_short(cost), table[cost]) for cost in TABLE_COSTS if cost in table]
+    # The first score stands before the costs, so that a narrow screen shows it.
+    costs = [number_column(cost_short(cost), table[cost]) for cost in TABLE_COSTS if cost in table]
     for metric in metrics_of(table):
         head = score_name(frame, metric)
         means = [finite(value) for value in table[metric]]
@@ -150,6 +152,8 @@ def _of_summary(frame: pd.DataFrame, table: pd.DataFrame, signs: dict[str, list[
         }
         columns.append(Column(head, list(shown[head]), means, marked=marks[BEST], tied=marks[TIED]))
         columns += [number_column(f"{head} {end}", table[f"{metric} {end}"], hidden=True) for end in LIMITS]
+        columns += costs
+        costs = []
     return [
         *columns,
         number_column("N", table["images"]),

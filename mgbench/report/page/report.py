@@ -8,6 +8,7 @@ import pandas as pd
 from mgbench.report.figures import gallery
 from mgbench.report.findings import findings, headline
 from mgbench.report.frame import ABOUT, REPEAT, TOKENIZER, of_images
+from mgbench.report.measures import briefly, counts_scored
 from mgbench.report.page.details import details
 from mgbench.report.page.grid import grids
 from mgbench.report.page.origin import environment, protocols, study_commands
@@ -36,6 +37,8 @@ def write_report(stored: Stored, output: Path) -> Path:
     beside = overlay(images, choices.published) if choices.published else None
     pictures = gallery(stored)
     output.mkdir(parents=True, exist_ok=True)
+    drawn = list(embed(pictures, output, choices.paper)) if len(images) else []
+    main = drawn[0] if drawn and drawn[0].vector else None
     write_csv(frame, output / "table.csv")
     return write_page(
         output / "index.html",
@@ -45,7 +48,10 @@ def write_report(stored: Stored, output: Path) -> Path:
         beside=beside.sentence if beside else "",
         published=list(embed(beside.pictures, output)) if beside else [],
         counts=_counts(frame, images),
-        sections=sections(embed(pictures, output, choices.paper)) if len(images) else [],
+        main=main,
+        sections=sections(drawn[1:] if main else drawn),
+        facts=_facts(images),
+        same=frame.attrs.get("same", 0),
         **_about_rows(frame),
         **_about_images(stored.layout, images),
     )
@@ -91,6 +97,40 @@ def _about_images(layout: Layout, frame: pd.DataFrame) -> dict[str, Any]:
         ),
         "swatches": swatches,
     }
+
+
+def _facts(images: pd.DataFrame) -> list[tuple[str, str]]:
+    """What the numbers rest on: data, images scored, device, budget of the training and its duration."""
+    rows = images[images["status"] == "done"]
+    if rows.empty:
+        return []
+    budget = [
+        f"{int(steps):,} steps of {int(size)} images"
+        for steps, size in rows[["train_steps", "batch_size"]]
+        .dropna()
+        .drop_duplicates()
+        .head(3)
+        .itertuples(index=False)
+    ]
+    said = {
+        "data": ", ".join(map(str, rows["dataset"].dropna().unique()[:3])),
+        "images scored": " to ".join(
+            f"{count:,}" for count in dict.fromkeys(counts_scored(rows)[:: max(1, len(counts_scored(rows)) - 1)])
+        ),
+        "training": " or ".join(budget),
+        "device": ", ".join(map(str, rows["device"].dropna().unique()[:2])) if "device" in rows else "",
+        "training took": _duration(rows),
+    }
+    return [(name, value) for name, value in said.items() if value]
+
+
+def _duration(rows: pd.DataFrame) -> str:
+    """The seconds of all trainings together, each model once."""
+    if "train_seconds" not in rows:
+        return ""
+    models = rows.drop_duplicates("training_key")
+    seconds = float(pd.to_numeric(models["train_seconds"], errors="coerce").sum())
+    return f"{briefly(seconds)} s in all ({len(models)} models)" if seconds else ""
 
 
 def _counts(frame: pd.DataFrame, images: pd.DataFrame) -> list[tuple[str, str]]:

@@ -76,7 +76,7 @@ def test_axes_name_unit_and_better_direction(frame):
     assert axes.get_xlabel() == "NFE (network forwards per image)"
     assert axes.get_ylabel() == "FID[digits_cnn] (N = 500, lower is better)"
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
-    assert "higher is better" in metric_versus(frame, "accuracy[digits_cnn]").get_ylabel()
+    assert "higher is better" in " ".join(metric_versus(frame, "accuracy[digits_cnn]").get_ylabel().split())
 
 
 def test_series_look_the_same_in_every_figure_and_all_different(frame):
@@ -159,7 +159,7 @@ def test_names_of_floors_cover_neither_each_other_nor_a_floor_nor_the_settings(t
     (axes,) = figure.axes
     texts = [text for text in axes.texts if text.get_gid() in ("floor", "steps")]
     boxes = [Text.get_window_extent(text) for text in texts]
-    assert sum(text.get_gid() == "floor" for text in texts) == 4
+    assert sum(text.get_gid() == "floor" for text in texts) == 3, "real images and a lossless tokenizer are one line"
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
     levels = [axes.transData.transform((1, line.get_ydata()[0]))[1] for line in axes.lines if line.get_gid() == "floor"]
     named = [box for text, box in zip(texts, boxes, strict=True) if text.get_gid() == "floor"]
