@@ -39,7 +39,7 @@ def headline(frame: pd.DataFrame) -> str:
 
 
 def of_images_said(frame: pd.DataFrame, metric: str) -> str:
-    """How many images a score is of, inside a sentence: " of 500 images"; empty where it is not known."""
+    """The number of images that a score is of, inside a sentence: " of 500 images"; empty where it is not known."""
     counts = counts_scored(frame, metric)
     if not counts:
         return ""

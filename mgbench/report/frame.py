@@ -208,7 +208,7 @@ def _whole_name(record: Record, name: str) -> str:
 
 
 def _declared(records: list[Record]) -> Declared:
-    """What the records declare of their scores; of what they contradict each other in, nothing."""
+    """The declarations of all scores, without those in which records contradict each other."""
     said: dict[str, list[dict[str, str]]] = {}
     for record in records:
         for name, plain in record.declared.items():

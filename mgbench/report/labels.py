@@ -21,7 +21,7 @@ class Words:
 
 
 class Declared(dict[str, ScoreInfo]):
-    """What metrics declare of scores, by the names of their columns; pandas copies `attrs` deeply, and need not copy this."""
+    """Declarations of scores by the names of their columns; pandas copies `attrs` deeply, and need not copy this."""
 
     def __deepcopy__(self, _: object) -> "Declared":
         return self
@@ -66,7 +66,7 @@ def read_declaration(plain: Mapping[str, str]) -> ScoreInfo | None:
 
 
 def declared_in(frame: pd.DataFrame) -> Mapping[str, ScoreInfo]:
-    """What the records of a frame declare of their scores, by column."""
+    """The declarations of the scores of a frame, by column."""
     found: Mapping[str, ScoreInfo] = frame.attrs.get("declared", UNDECLARED)
     return found
 

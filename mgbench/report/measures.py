@@ -46,7 +46,7 @@ def score_axis(frame: pd.DataFrame, metric: str, count: bool = True) -> str:
 
 
 def images_scored(frame: pd.DataFrame, metric: str = "") -> str:
-    """How many images the scores are of, as "N = 500"; empty where no protocol says it."""
+    """The number of images that the scores are of, as "N = 500"; empty where no protocol says it."""
     counts = counts_scored(frame, metric)
     if not counts:
         return ""

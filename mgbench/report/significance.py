@@ -142,7 +142,7 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Limit:
-    """How far a score may move before it is a failure: `fid:+5%` (up by more than 5 %), `accuracy:-0.01` (down by more)."""
+    """The move of a score from which on it is a failure: `fid:+5%` (up by more than 5 %), `accuracy:-0.01` (down by more)."""
 
     metric: str
     change: float

@@ -61,7 +61,7 @@ DARK = Ground(paper="#191d24", ink="#e8eaee", quiet="#a3abb8", grid="#2d333d")
 
 @cache
 def on_dark() -> dict[str, str]:
-    """Which colour takes the place of each on a dark ground; a colour that is not here stays as it is."""
+    """The colour that takes the place of each on a dark ground; a colour that is not here stays as it is."""
     of_data = {shade: dark for light, dark in COLOURS for shade in (light, readable(light))}
     return {**of_data, **dict(zip(astuple(LIGHT), astuple(DARK), strict=True))}
 
@@ -109,7 +109,7 @@ _medium: ContextVar[Medium] = ContextVar("medium", default=SCREEN)
 
 
 def medium() -> Medium:
-    """Where figures are drawn for now."""
+    """The medium that figures are drawn for now."""
     return _medium.get()
 
 
@@ -135,7 +135,7 @@ def lines(count: float) -> float:
 
 @dataclass(frozen=True)
 class Look:
-    """How one series is drawn; a hollow marker has the ground inside."""
+    """The look of one series; a hollow marker has the ground inside."""
 
     colour: str
     marker: str
@@ -163,7 +163,7 @@ class Look:
 
 
 def looks(frame: pd.DataFrame) -> dict[str, Look]:
-    """How each series of the frame is drawn, the same in every figure that is given these looks.
+    """The look of each series of the frame, the same in every figure that is given these looks.
 
     A method has one colour. Where there are more methods than colours, those whose names begin alike ("maskgit",
     "maskgit-unlabelled") share one and differ in dash and filling; where there is one method, its series get the colours.

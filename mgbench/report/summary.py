@@ -104,7 +104,7 @@ def _in_order(result: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def floor_of(frame: pd.DataFrame, metric: str) -> float | None:
-    """What as many real images score (the mean over the finished rows), or None where that was not measured."""
+    """The score of as many real images (the mean over the finished rows), or None where that was not measured."""
     name = FLOOR + metric
     if name not in frame:
         return None
@@ -114,7 +114,7 @@ def floor_of(frame: pd.DataFrame, metric: str) -> float | None:
 
 
 def reconstruction_floors(frame: pd.DataFrame, metric: str, rows: pd.DataFrame) -> dict[str, float]:
-    """What real images score once each tokenizer among the rows has encoded and decoded them, by tokenizer.
+    """The score of real images once each tokenizer among the rows has encoded and decoded them, by tokenizer.
 
     A method whose tokens are that tokenizer's cannot be expected to do better.
     """

@@ -116,7 +116,7 @@ def _list(values: pd.Series) -> str:
 
 
 def tokenizer_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """What every tokenizer costs and how near its reconstructions come to the images: the floor of the models on top of it."""
+    """The costs of every tokenizer, and how near its reconstructions come to the images: the floor of the models on top of it."""
     rows = frame[(frame["about"] == TOKENIZER) & (frame["status"] == "done")]
     shown = pd.DataFrame({"tokenizer": rows["tokenizer"]})
     for cost in (name for name in TOKENIZER_COSTS if name in rows):

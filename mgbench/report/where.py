@@ -39,7 +39,7 @@ def select(frame: pd.DataFrame, condition: str) -> pd.DataFrame:
 
 
 def _terms(condition: str) -> list[str]:
-    """What `and` joins; one inside brackets or quotation marks joins nothing."""
+    """The terms that `and` joins; one inside brackets or quotation marks joins nothing."""
     terms: list[str] = []
     for part in re.split(r"(\s+and\s+)", condition.strip(), flags=re.IGNORECASE) if condition.strip() else []:
         if terms and not _complete(terms[-1]):

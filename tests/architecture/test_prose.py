@@ -27,7 +27,6 @@ OPENING: dict[str, int] = {
     "plugins": 6,
     "recipes": 9,
     "registry": 15,
-    "report": 34,
     "results": 27,
     "stages": 6,
     "testing": 3,

@@ -80,7 +80,7 @@ def _caption(frame: pd.DataFrame, metric: str, cost: str) -> str:
 
 
 def _which(stored: Stored, metric: str) -> str:
-    """What is to be said where a field has more values than there are panels."""
+    """The remark where a field has more values than there are panels."""
     by = stored.choices.by
     values = len(panels(comparable(stored.frame, metric, allow_mismatch=True), by)) if by else 0
     return f" Of {values:,} values of {by}, the first {MOST_PANELS}." if values > MOST_PANELS else ""

@@ -94,7 +94,7 @@ def strongest(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _heights(found: pd.DataFrame) -> np.ndarray:
-    """Where each choice stands, in lines from the top down, with a line for its name above every axis."""
+    """Heights of the choices, in lines from the top down, with a line for its name above every axis."""
     new = (found["axis"] != found["axis"].shift()).to_numpy()
     tall = np.array([1.35 + 1.05 * _name_of(choice).count("\n") for choice in found["choice"]])
     heights: np.ndarray = -(np.cumsum(tall) - tall / 2 + 1.5 * np.cumsum(new))
@@ -147,7 +147,7 @@ def _name(axes: Axes, found: pd.DataFrame, heights: np.ndarray) -> None:
 
 
 def _caption(found: pd.DataFrame) -> str:
-    """What was averaged, and over what the bars are."""
+    """The caption: the averages that were taken, and over what the bars are."""
     said = ["Differences to the choice marked ◇, over rows that agree in everything else, seed and steps included."]
     if (found["pairs"] > found["seeds"]).any():
         said.append("What a seed has several of (steps, other fields) is averaged within it.")

@@ -24,7 +24,7 @@ LETTER = 0.62
 
 
 class Room:
-    """What is taken on an axes, in typographic points of the page."""
+    """Room that is taken on an axes, in typographic points of the page."""
 
     def __init__(self, axes: Axes) -> None:
         self.axes = axes
@@ -33,7 +33,7 @@ class Room:
         self.boxes: list[tuple[np.ndarray, np.ndarray]] = []
 
     def place(self, points: np.ndarray) -> np.ndarray:
-        """Where points of the data lie on the page."""
+        """Positions of points of the data on the page."""
         placed: np.ndarray = self.axes.transData.transform(points) * 72 / self.axes.figure.dpi
         return placed
 

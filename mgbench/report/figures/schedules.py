@@ -1,4 +1,4 @@
-"""How an image is revealed: the mask schedules γ(t), and how many tokens each step of a sampler reveals."""
+"""Schedules by which an image is revealed: the mask schedules γ(t), and how many tokens each step of a sampler reveals."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -44,7 +44,7 @@ def pictures(stored: Stored) -> Iterator[Picture]:
 
 
 def read_schedules(frame: pd.DataFrame, layout: Layout, steps: int | None = None) -> dict[str, dict[str, Any]]:
-    """What is stored of each series' schedules: t, gamma by kind of schedule, tokens, revealed by step, and the specs.
+    """The stored schedules of each series: t, gamma by kind of schedule, tokens, revealed by step, and the specs.
 
     Of the first seed, at a number of steps where one is named and at the series' largest where not.
     """

@@ -49,7 +49,7 @@ def details(frame: pd.DataFrame, layout: Layout) -> list[dict[str, Any]]:
 
 
 def as_groups(groups: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """What the page's script reads: titled groups of the fields that say anything."""
+    """The data that the page's script reads: titled groups of the fields that say anything."""
     known = {title: [part for part in fields if part["values"]] for title, fields in groups.items()}
     return [
         {"title": title, "fields": fields, "verbatim": title in VERBATIM} for title, fields in known.items() if fields

@@ -36,7 +36,7 @@ class Column:
     tied: Sequence[int] = ()
 
     def as_data(self) -> dict[str, Any]:
-        """What the page's script reads."""
+        """The data that the page's script reads."""
         flags = {name: True for name in ("hidden", "facet", "swatch") if getattr(self, name)}
         numbers = {} if self.numbers is None else {"numbers": [_briefly(value) for value in self.numbers]}
         marked = {name: list(rows) for name in ("marked", "tied") if (rows := getattr(self, name))}
@@ -57,7 +57,7 @@ class Grid:
     details: bool = True
 
     def as_data(self) -> dict[str, Any]:
-        """What the page's script reads."""
+        """The data that the page's script reads."""
         columns = [column.as_data() for column in self.columns]
         return {"title": self.title, "columns": columns, "members": self.members, "details": self.details}
 
@@ -102,7 +102,7 @@ def _means(frame: pd.DataFrame, table: pd.DataFrame) -> Grid:
 
 
 def _note(table: pd.DataFrame, signs: dict[str, list[str]], where: str) -> str:
-    """What the marks in a table of means say."""
+    """The note on the marks in a table of means."""
     certain = any(table[f"{metric} low"].notna().any() for metric in metrics_of(table))
     said = ["Mean ± half of the 95 % interval over seeds." if certain else "One seed each: there is no interval."]
     found = {sign for column in signs.values() for sign in column}

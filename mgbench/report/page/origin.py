@@ -37,7 +37,7 @@ def _said(name: str, value: object) -> str:
 
 
 def study_commands(frame: pd.DataFrame) -> list[str]:
-    """What to type to run it again: the study's command, else the commands of the rows."""
+    """The commands that run it again: the study's command, else the commands of the rows."""
     if frame.attrs["command"]:
         return [frame.attrs["command"]]
     return list(frame[COMMAND].dropna().astype(str).unique()[:5]) if COMMAND in frame else []

@@ -64,7 +64,7 @@ def _tokenizers(frame: pd.DataFrame) -> dict[str, Any] | None:
 
 
 def _about_rows(frame: pd.DataFrame) -> dict[str, Any]:
-    """What the page says about rows of any kind."""
+    """The parts of the page about rows of any kind."""
     return {
         "problems": problems(frame).to_dict("records"),
         "warnings": _warnings(frame),
@@ -78,7 +78,7 @@ def _about_rows(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def _about_images(layout: Layout, frame: pd.DataFrame) -> dict[str, Any]:
-    """What the page says about images that were drawn; nothing where no row is about any."""
+    """The parts of the page about images that were drawn; nothing where no row is about any."""
     if frame.empty:
         return {"headline": "", "findings": [], "grids": [], "data": None, "swatches": {}}
     swatches = {name: (look.colour, on_dark()[look.colour]) for name, look in looks(frame).items()}
@@ -100,7 +100,7 @@ def _about_images(layout: Layout, frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def _facts(images: pd.DataFrame) -> list[tuple[str, str]]:
-    """What the numbers rest on: data, images scored, device, budget of the training and its duration."""
+    """The basis of the numbers: data, images scored, device, budget of the training and its duration."""
     rows = images[images["status"] == "done"]
     if rows.empty:
         return []

@@ -69,7 +69,7 @@ class Published:
         return {name: place for place, name in enumerate(names, 1)}
 
     def text_of(self, trap: str) -> str:
-        """What one has to know, in a sentence or two."""
+        """The text of a footnote, in a sentence or two."""
         return str(self.traps.at[trap, "text"])
 
 

@@ -173,7 +173,7 @@ def _size(axes: Axes, text: str, font: dict[str, Any]) -> tuple[float, float]:
 
 
 def _on_paper(axes: Axes, rows: pd.DataFrame) -> np.ndarray:
-    """Where rows lie on the figure, in typographic points."""
+    """Positions of rows on the figure, in typographic points."""
     placed: np.ndarray = axes.transData.transform(rows[["nfe", "fid"]].to_numpy(float)) * 72 / axes.figure.dpi
     return placed
 

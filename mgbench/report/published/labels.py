@@ -68,7 +68,7 @@ def _placed(centre: np.ndarray, point: np.ndarray, distance: float) -> Placed:
 
 
 def _crowd(name: Wanted, marks: np.ndarray) -> float:
-    """How many marks are near the point of a name that has fewest."""
+    """The number of marks near the point of a name that has fewest."""
     near = np.abs(marks[None] - name.points[:, None]).max(axis=2) < DISTANCES[4]
     return float(near.sum(axis=1).min())
 
@@ -96,7 +96,7 @@ def _costs(boxes: np.ndarray, marks: np.ndarray, lines: np.ndarray) -> np.ndarra
 
 
 def _overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Which boxes [n,4] overlap which others [m,4], [n,m]."""
+    """Whether boxes [n,4] overlap others [m,4], bool [n,m]."""
     apart = (boxes[:, None, :2] >= others[None, :, 2:]) | (boxes[:, None, 2:] <= others[None, :, :2])
     return np.asarray(~np.any(apart, axis=2))
 
@@ -113,7 +113,7 @@ def _outside(boxes: np.ndarray, area: tuple[float, float, float, float]) -> np.n
 
 
 def _meet(lines: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Which straight lines [k,2,2] pass through which boxes [n,4], [k,n] (by clipping them along both axes)."""
+    """Whether straight lines [k,2,2] pass through boxes [n,4], bool [k,n] (by clipping them along both axes)."""
     start, along = lines[:, None, 0], lines[:, None, 1] - lines[:, None, 0]
     with np.errstate(divide="ignore", invalid="ignore"):
         near, far = (boxes[None, :, :2] - start) / along, (boxes[None, :, 2:] - start) / along
@@ -126,7 +126,7 @@ def _meet(lines: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def _cross(lines: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """How many of the others [m,2,2] each line [n,2,2] crosses, [n]."""
+    """The number of the others [m,2,2] that each line [n,2,2] crosses, [n]."""
     if not len(others):
         return np.zeros(len(lines))
     a, b = lines[:, None, 0], lines[:, None, 1]
