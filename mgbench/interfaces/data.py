@@ -88,9 +88,13 @@ class Features:
 
     def first(self, count: int) -> "Features":
         """Of the first so many images."""
+        return self.taken(slice(count))
+
+    def taken(self, rows: "Tensor | slice") -> "Features":
+        """Of the images in these rows, int64 [B] or a slice, in their order."""
         names = ("logits", "labels", "spatial", "images")
         found: dict[str, Any] = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return replace(self, features=self.features[:count], **{name: rows[:count] for name, rows in found.items()})
+        return replace(self, features=self.features[rows], **{name: part[rows] for name, part in found.items()})
 
 
 class ExtractorModule(Protocol):

@@ -119,8 +119,13 @@ class Reference:
         facts, real = _described(metric), self.real
         if not isinstance(held_out, KeptSeen) or not isinstance(real, KeptSeen) or facts is None:
             return self._judged(metric, held_out, count)
-        first = min(count, held_out.count)
-        more = {"floor": facts, "first": first, "reference": dict(real.shelf.facts), "suffix": self.suffix}
+        more = {
+            "floor": facts,
+            "first": min(count, held_out.count),
+            "order": "classes by turns",
+            "reference": dict(real.shelf.facts),
+            "suffix": self.suffix,
+        }
         found = held_out.shelf.read(more, FLOORS)
         if found is not None:
             content = json.loads(found.read_text(encoding="utf-8"))
@@ -150,13 +155,15 @@ def reference_of(data: Any, name: str, extractor: Any, device: torch.device, roo
     # Logits say nothing of classes they were not trained for.
     told = optional.class_names(module, images.class_names) == images.class_names
 
-    def seen(split: str, pixels: Tensor, labels: Tensor | None) -> KeptSeen:
+    def seen(split: str, pixels: Tensor, labels: Tensor | None, order: Tensor | None = None) -> KeptSeen:
         facts = {"data": images.fingerprint, "split": split, "images": list(pixels.shape), "extractor": by}
         shelf = Shelf(store, facts)
-        return KeptSeen(_features(shelf, module, pixels, labels if told else None, device), shelf)
+        found = _features(shelf, module, pixels, labels if told else None, device)
+        return KeptSeen(found if order is None else found.taken(order), shelf)
 
     real = seen("train", images.train, images.train_labels)
-    held_out = seen("test", images.test, images.test_labels) if len(images.test) else None
+    order = by_turns(images.test_labels, len(images.test))
+    held_out = seen("test", images.test, images.test_labels, order) if len(images.test) else None
     keys = {"reference": real.shelf.key} | ({"held_out": held_out.shelf.key} if held_out else {})
     return Reference(f"{name}@{images.fingerprint[:8]}/train{len(images.train)}", module, real, held_out, keys)
 
@@ -171,6 +178,27 @@ def _features(shelf: Shelf, module: Any, images: Tensor, labels: Tensor | None, 
     numbers = {name: getattr(seen, name) for name in _NUMBERS}
     shelf.publish({}, FEATURES, save({name: _shortest(part) for name, part in numbers.items() if part is not None}))
     return seen
+
+
+# Its multiples, cut to what follows the point, lie as evenly as any numbers.
+_GOLDEN = 0.5 * (5**0.5 - 1)
+
+
+def by_turns(labels: Tensor | None, count: int) -> Tensor:
+    """The rows int64 [M] of images with labels int64 [M] such that the classes come round in turn: 0, 1, …, K − 1, 0, …
+
+    The first of them are as evenly spread over the classes as there are images. Without labels they are evenly spread over
+    the rows, which may lie in the order of something.
+    """
+    rows = torch.arange(count)
+    if labels is None:
+        return (rows.double() * _GOLDEN % 1).argsort(stable=True)
+    within = torch.empty(count, dtype=torch.int64)
+    for label in torch.unique(labels):
+        members = labels == label
+        within[members] = torch.arange(int(members.sum()))
+    classes = int(labels.max()) + 2 if count else 1
+    return (within * classes + labels + 1).argsort(stable=True)
 
 
 def _put(path: Path, content: bytes) -> None:

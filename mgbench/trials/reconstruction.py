@@ -11,6 +11,7 @@ from mgbench.results.store import Store
 from mgbench.stages.tokenize import reconstruct
 from mgbench.trials.fit import Fitted
 from mgbench.trials.plan import Row
+from mgbench.trials.real_features import by_turns
 from mgbench.trials.score import IMAGES, images_writer, now, origin, save_real, score, shown_rows
 
 DECLARED = {"rmse": ScoreInfo("RMSE", "lower", unit="grey levels", of="images")}
@@ -25,8 +26,8 @@ def record_reconstruction(
     """
     data, started = row.assembly.data, now()
     progress("judge", 0, 1, row.key)
-    real = data.test[: row.assembly.samples]
-    labels = None if data.test_labels is None else data.test_labels[: len(real)]
+    rows = by_turns(data.test_labels, len(data.test))[: row.assembly.samples]
+    real, labels = data.test[rows], None if data.test_labels is None else data.test_labels[rows]
     with progress.anywhere():
         images, tokens = reconstruct(fitted.tokenizer, real, device, options.batch)
     found = score(store, row, images, labels, device).said

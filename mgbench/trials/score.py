@@ -17,7 +17,7 @@ from mgbench.results.files import Writer, is_whole_archive, write
 from mgbench.results.record import ARRAYS
 from mgbench.results.store import Store
 from mgbench.trials.plan import Row
-from mgbench.trials.real_features import Reference, reference_of
+from mgbench.trials.real_features import Reference, by_turns, reference_of
 from mgbench.trials.verdict import seen_and_judged
 
 IMAGES = "images.npz"
@@ -59,17 +59,8 @@ def save_real(store: Store, data: ImageData) -> None:
 
 
 def shown_rows(data: ImageData) -> Tensor:
-    """Which held-out images are shown: some, in the order of classes in which samples are drawn."""
-    labels = data.test_labels
-    order = torch.arange(len(data.test)) if labels is None else _by_turns(labels, len(data.class_names))
-    return order[:SHOWN]
-
-
-def _by_turns(labels: Tensor, classes: int) -> Tensor:
-    """Rows such that the classes come round in turn: 0, 1, …, K − 1, 0, 1, …"""
-    rows = [torch.nonzero(labels == index).flatten() for index in range(classes)]
-    fewest = min(len(of_class) for of_class in rows)
-    return torch.stack([of_class[:fewest] for of_class in rows], 1).flatten()
+    """Rows int64 [B] of the held-out images that are shown: some, in the order of classes in which samples are drawn."""
+    return by_turns(data.test_labels, len(data.test))[:SHOWN]
 
 
 def images_writer(images: Tensor, labels: Tensor) -> Writer:

@@ -42,7 +42,7 @@ def seen_and_judged(
     device: torch.device,
     drawn: str,
 ) -> tuple[Seen, Verdict]:
-    """Images as the metrics see them, and the verdict; arguments as of `verdict`."""
+    """Images uint8 [M,C,H,W'] with labels int64 [M] as the metrics see them, and the verdict; arguments as of `verdict`."""
     metrics = tuple(metrics)
     # Where the classes of the reference are not those of the extractor, nor are those of the images.
     generated = look(reference.extractor, images, labels if reference.knows_labels else None, device, metrics)

@@ -19,7 +19,7 @@ from mgbench.interfaces.data import Features, ImageData
 from mgbench.results.store import Store
 from mgbench.stages.evaluate import Seen
 from mgbench.trials import real_features as references
-from mgbench.trials.real_features import Reference, reference_of
+from mgbench.trials.real_features import Reference, by_turns, reference_of
 from mgbench.trials.verdict import verdict
 
 CPU = torch.device("cpu")
@@ -217,3 +217,20 @@ def test_a_floor_that_is_broken_is_computed_again(tmp_path: Path) -> None:
     (file,) = (tmp_path / "references").glob("*/floors.json")
     file.write_text("{}")
     assert verdict((Fid(),), reference(tmp_path), DATA.test, None, CPU) == first
+
+
+def test_held_out_images_come_class_by_class_in_turn() -> None:
+    labels = torch.tensor([0, 0, 0, 0, 1, 1, 2, -1])
+    assert labels[by_turns(labels, 8)].tolist() == [-1, 0, 1, 2, 0, 1, 0, 0]
+    assert by_turns(None, 1000)[:10].sort().values.diff().max() < 250
+    assert sorted(by_turns(None, 50).tolist()) == list(range(50))
+    assert len(by_turns(None, 0)) == 0
+
+
+def test_the_floor_of_a_folder_in_class_order_is_of_all_classes(tmp_path: Path) -> None:
+    order = torch.argsort(DATA.test_labels, stable=True)  # type: ignore[arg-type]
+    ordered = dataclasses.replace(DATA, test=DATA.test[order], test_labels=DATA.test_labels[order])  # type: ignore[index]
+    metrics = (Fid(), Kid(), Accuracy())
+    found = [verdict(metrics, reference(tmp_path, data=data), DATA.test[:16], None, CPU) for data in (DATA, ordered)]
+    assert found[0].floors == pytest.approx(found[1].floors)
+    assert found[0].floors["fid[means]"] > 0
