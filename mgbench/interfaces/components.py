@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
     from mgbench.interfaces.randomness import Streams
-    from mgbench.interfaces.sampling import Drawn, Request, Requires, SamplerInput, State, Step
+    from mgbench.interfaces.sampling import Asked, Drawn, Request, Requires, SamplerInput, State, Step
 
 # A prediction [R,D] from x [R,D] and a time, and the variance value [R,D] if one was learned: one evaluation of the head.
 Predict = Callable[["Tensor", float], "tuple[Tensor, Tensor | None]"]
@@ -41,6 +41,7 @@ class Parts(SimpleNamespace):
     sampling_schedule: "MaskSchedule"
     time_grid: "TimeGrid"
     sampler: "Sampler"
+    reuse: "Reuse"
     guidance_schedule: "GuidanceSchedule"
     solver: "Solver"
     code_draw: "CodeDraw"
@@ -165,6 +166,13 @@ class Sampler(Protocol):
 
     def choose(self, view: "SamplerInput", step: "Step", rng: "Streams") -> "Tensor":
         """The mask [B,N] after the step; `rng` has a stream an image. Visible tokens may be masked again."""
+
+
+class Reuse(Protocol):
+    """Must the network be asked in this step?"""
+
+    def __call__(self, step: "Step") -> "Asked":
+        """What it is asked; an image of which nothing fitting is kept is asked all the same."""
 
 
 class GuidanceSchedule(Protocol):

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 # What a sampler must see before it chooses: only the mask, so that the network and the head are paid for only where a token
 # is revealed; the values drawn for all masked tokens; their logits too; or also what the network thinks of visible tokens.
 Requires = Literal["mask", "values", "logits", "everything"]
+# What the network is asked in a step: with and without labels, where guidance needs it; only with them, guidance adding what it
+# added last; or nothing, tokens that stayed masked keeping what was said of them.
+Asked = Literal["all", "labelled", "nothing"]
 
 
 def guided(conditional: "Tensor", unconditional: "Tensor", scale: float) -> "Tensor":

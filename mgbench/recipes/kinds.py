@@ -73,6 +73,7 @@ TABLE = (
     ),
     Kind("time_grid", "at which times does sampling stop?", "images", Spec("uniform")),
     Kind("sampler", "which tokens are revealed next?", "images", Spec("random_order")),
+    Kind("reuse", "must the network be asked in this step?", "images", Spec("none")),
     Kind("guidance_schedule", "how hard do we push towards the label at this step?", "images", Spec("none")),
     Kind("solver", "how does the head go from noise to a value?", "images"),
     Kind("code_draw", "which codes may be drawn, and how boldly?", "images", Spec("softmax")),

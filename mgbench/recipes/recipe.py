@@ -34,6 +34,7 @@ class Recipe:
     sampling_schedule: Spec | None = None
     time_grid: Spec | None = None
     sampler: Spec | None = None
+    reuse: Spec | None = None
     guidance_schedule: Spec | None = None
     solver: Spec | None = None
     code_draw: Spec | None = None

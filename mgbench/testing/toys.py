@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from mgbench.interfaces.components import MaskSchedule, Parts
 from mgbench.interfaces.data import TokenSpace
 from mgbench.interfaces.randomness import Streams
-from mgbench.interfaces.sampling import Drawn, Requires, SamplerInput, Step, guided
+from mgbench.interfaces.sampling import Asked, Drawn, Requires, SamplerInput, Step, guided
 from mgbench.testing.noisy_toys import Euler
 
 
@@ -205,6 +205,14 @@ class OneByOne:
 
 
 @dataclass(frozen=True)
+class AlwaysAsked:
+    """Nothing is kept from one step to the next."""
+
+    def __call__(self, step: Step) -> Asked:
+        return "all"
+
+
+@dataclass(frozen=True)
 class Unpushed:
     """Scale 1."""
 
@@ -238,6 +246,7 @@ def toy_parts(joint: Joint, **others: Any) -> Parts:
         "sampling_schedule": Line(),
         "time_grid": Evenly(),
         "sampler": OneByOne(),
+        "reuse": AlwaysAsked(),
         "guidance_schedule": Unpushed(),
         "solver": Euler(),
         "code_draw": AsTheyAre(),

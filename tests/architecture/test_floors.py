@@ -227,6 +227,7 @@ OPTION_VALUES = {
     ("mgbench/stages/train.py", "cosine"),
     ("mgbench/stages/train.py", "constant"),
     ("mgbench/report/axes.py", "log"),
+    ("mgbench/stages/evaluate.py", "features"),
 }
 
 

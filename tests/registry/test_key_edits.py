@@ -19,7 +19,7 @@ EXPECTED = {
     "optimizer": ("MIS", EVERYTHING),
     "EMA": ("MIS", EVERYTHING),
     "masking helper": ("MIS", r"masking=(exact|truncnorm|beta)\b"),
-    "solver": ("IS", r"solver=(ddpm|ddim|dpmpp_\w+|unipc)\b"),
+    "solver": ("IS", r"\b(solver|of)=(ddpm|ddim|dpmpp_\w+|unipc)\b"),
     "metric arithmetic": ("SR", r"metrics=.*\bfid\b"),
     "image rounding": ("ISR", r"tokenizer=(patch|kmeans|multiscale)\b"),
     "a comment": ("", NOTHING),

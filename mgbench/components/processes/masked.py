@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
+from mgbench.components.processes.kept import Kept
 from mgbench.components.schedules.guidance_schedules import advise_label_drop
 from mgbench.components.schedules.maskings import draw_levels, draw_positions
 from mgbench.hookspecs import hookimpl
@@ -50,6 +51,7 @@ class Masked:
         "sampling_schedule",
         "time_grid",
         "sampler",
+        "reuse",
         "guidance_schedule",
     )
 
@@ -92,20 +94,23 @@ class Masked:
         """Yield the state after every step of the sampler's plan: tokens int64 [B,N] or float [B,N,D] and mask bool [B,N]."""
         state = _all_masked(space, request.labels)
         times = parts.time_grid(request.steps)
-        for step in parts.sampler.plan(parts.sampling_schedule, space, times, request.shared):
-            state = _advance(_Turn(model, parts, space, request, step), state)
+        plan = list(parts.sampler.plan(parts.sampling_schedule, space, times, request.shared))
+        kept = None if all(parts.reuse(step) == "all" for step in plan) else Kept(state.mask)
+        for step in plan:
+            state = _advance(_Turn(model, parts, space, request, step, kept), state)
             yield state
 
 
 @dataclass(frozen=True)
 class _Turn:
-    """All that stays the same during one step."""
+    """All that stays the same during one step, and what is kept of earlier ones, if anything is."""
 
     model: MaskedModel
     parts: Parts
     space: TokenSpace
     request: Request
     step: Step
+    kept: Kept | None
 
 
 def _advance(turn: _Turn, state: State) -> State:
@@ -128,9 +133,7 @@ def _draw(turn: _Turn, state: State, at: Tensor) -> Drawn:
     if isinstance(rows, Tensor) and not rows.any():
         return Drawn(torch.zeros_like(state.tokens))
     scale = turn.parts.guidance_schedule(turn.step)
-    z, z_uncond = _look(
-        turn.model.network, state.tokens[rows], state.mask[rows], turn.request.labels[rows], at[rows], scale
-    )
+    z, z_uncond = _asked(turn, state, at, rows, scale)
     places = torch.arange(at.shape[1], device=at.device)
     streams = turn.request.images.fold(1).fold(turn.step.index)[:, None].fold(places)[at]
     temperature = value_temperature(turn.parts.sampler, turn.step)
@@ -145,6 +148,14 @@ def _parts_at(turn: _Turn) -> Parts:
     if not hasattr(turn.parts, "solver"):
         return turn.parts
     return Parts(**{**vars(turn.parts), "solver": solver_of_step(turn.parts.solver, turn.step)})
+
+
+def _asked(turn: _Turn, state: State, at: Tensor, rows: Tensor | slice, scale: float) -> tuple[Tensor, Tensor | None]:
+    """What the network says, or said, at the positions `at` [B,N] of the images `rows` that have any: as `_look`."""
+    network, labels = turn.model.network, turn.request.labels
+    if turn.kept is not None:
+        return turn.kept.look(network, state, labels, at, scale, turn.parts.reuse(turn.step))
+    return _look(network, state.tokens[rows], state.mask[rows], labels[rows], at[rows], scale)
 
 
 def _look(

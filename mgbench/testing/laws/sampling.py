@@ -35,6 +35,15 @@ def guidance_schedule(component: Any) -> None:
         need(sound, "the scale must be a number, finite and not negative")
 
 
+def reuse(component: Any) -> None:
+    for total in (1, 2, 7, 64):
+        plan = [Step(index, total, 1 - index / total, 1 - (index + 1) / total, 1, 0) for index in range(total)]
+        asked = [component(step) for step in plan]
+        need(set(asked) <= {"all", "labelled", "nothing"}, 'what is asked must be "all", "labelled" or "nothing"')
+        need(asked[0] == "all", "in the first step nothing is known, and all must be asked")
+        need(asked == [component(step) for step in plan], "the same step must get the same answer")
+
+
 def sampler(component: Any) -> None:
     for length, steps in ((16, 1), (16, 5), (16, 16), (16, 40), (1, 3)):
         space = TokenSpace(length, 1, codes=3, grid=(1, length))
