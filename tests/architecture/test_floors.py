@@ -228,6 +228,7 @@ OPTION_VALUES = {
     ("mgbench/stages/train.py", "constant"),
     ("mgbench/report/axes.py", "log"),
     ("mgbench/stages/evaluate.py", "features"),
+    ("mgbench/report/published/data.py", "guidance"),
 }
 
 
