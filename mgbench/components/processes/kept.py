@@ -1,4 +1,4 @@
-"""What a masked process keeps of the network's answers from one step to the next (LazyMAR, arXiv:2503.12450)."""
+"""The network's answers that a masked process keeps from one step to the next (LazyMAR, arXiv:2503.12450)."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from mgbench.interfaces.sampling import Asked, State
 
 
 class Kept:
-    """Of B images, what the network said of each when it was last asked.
+    """The network's last answers about each of B images.
 
     `z`, `without` (without a label) and `added` (without less z, of the last time that both were asked) are float [B,N,W], None
     before the first answer. `masked` bool [B,N] is the mask of that time, False where an image was never asked; `has_without`
@@ -29,6 +29,9 @@ class Kept:
         """The z float [R,W] at positions `at` bool [B,N], and that without a label where guidance needs it (scale not 1).
 
         Images without such positions are asked nothing. What is not known of an image is asked, whatever `asked` says.
+
+        Raises:
+            ValueError: if no image has such a position, and none was ever asked about.
         """
         guided = scale != 1
         fresh = at.any(1) & ~self._known(at, guided=guided) if asked == "nothing" else at.any(1)

@@ -151,7 +151,7 @@ def _parts_at(turn: _Turn) -> Parts:
 
 
 def _asked(turn: _Turn, state: State, at: Tensor, rows: Tensor | slice, scale: float) -> tuple[Tensor, Tensor | None]:
-    """What the network says, or said, at the positions `at` [B,N] of the images `rows` that have any: as `_look`."""
+    """The network's answers, new or kept, at the positions `at` [B,N] of the images `rows` that have any: as `_look`."""
     network, labels = turn.model.network, turn.request.labels
     if turn.kept is not None:
         return turn.kept.look(network, state, labels, at, scale, turn.parts.reuse(turn.step))

@@ -1,4 +1,4 @@
-"""Must the network be asked in this step? The answers that save evaluations, and the plain one, which saves none."""
+"""Reuse of the network's answers from one sampling step to the next, which saves evaluations; and none of it."""
 
 from dataclasses import dataclass
 
