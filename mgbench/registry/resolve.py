@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from mgbench.recipes.recipe import FIELDS, Recipe
 from mgbench.recipes.spec import Spec
 from mgbench.registry.blame import blame
 from mgbench.registry.registry import Bound, Registry
+from mgbench.registry.rehearse import REHEARSED, check_shapes, left_out, rehearse
 
 T = TypeVar("T")
 
@@ -27,7 +28,8 @@ class Assembly:
     """A recipe looked up: its keys, every field spelled out, its parts and its images.
 
     `unfit` is the reason why the parts cannot work together, if they cannot; `unasked` says that it is a part which nothing
-    asks, and `refused` that a component raised an error while it was built or looked at.
+    asks, and `refused` that a component raised an error while it was built or looked at. `left_out` says why metrics will be
+    left out of its row.
     """
 
     recipe: Recipe
@@ -38,6 +40,7 @@ class Assembly:
     unfit: str = ""
     unasked: bool = False
     refused: bool = False
+    left_out: tuple[str, ...] = ()
 
     @property
     def data(self) -> ImageData:
@@ -101,6 +104,12 @@ class _Found:
     stamps: "_Stamps" = ()
 
     @property
+    def data(self) -> ImageData:
+        """The images, once it is known that they could be loaded."""
+        assert self.images is not None
+        return self.images
+
+    @property
     def fingerprint(self) -> str:
         """The hash of the images, or nothing where they could not be loaded."""
         return "" if self.images is None else self.images.fingerprint
@@ -159,8 +168,12 @@ def _look_up(registry: Registry, recipe: Recipe) -> _Found:
         ", ".join(answer.spelling for answer in each), tuple(node for answer in each for node in answer.makers)
     )
     found.chosen = choices(answers)
+    found.attempt(lambda: check_shapes(found.bounds))
     found.attempt(lambda: _cut(found), "tokenizer")
     found.attempt(lambda: _check(recipe, found))
+    for kind in REHEARSED:
+        if kind in found.bounds and not found.reason:
+            found.attempt(partial(_rehearse, registry, found, kind), kind)
     return found
 
 
@@ -246,6 +259,26 @@ def _file_hash(path: Path, changed: int) -> str:
         return "none"
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+
+def _rehearse(registry: Registry, found: _Found, kind: str) -> None:
+    """Rehearse a component of sampling, unless that went well before."""
+    space = token_space(found.parts, found.data)
+    key = (kind, *(str(found.bounds[name].spec) for name in REHEARSED[kind]), space)
+    if key not in registry.memory:
+        rehearse(kind, found.parts, space)
+        registry.memory[key] = True
+
+
+def _left_out(registry: Registry, recipe: Recipe, found: _Found) -> tuple[str, ...]:
+    """Why metrics of a recipe will be left out."""
+    data = found.data
+    images = recipe.samples or len(data.test)
+    key = ("metrics", str(recipe.metrics), images, len(data.train))
+    if key not in registry.memory:
+        registry.memory[key] = left_out(found.parts.metrics, images, len(data.train))
+    reasons: tuple[str, ...] = registry.memory[key]
+    return reasons
 
 
 def _cut(found: _Found) -> None:

@@ -121,9 +121,19 @@ def plan_rows(registry: Registry, study: Study, store: Store, retry: bool = Fals
         assembly = assemble(registry, recipe, study.given.get(method, KINDS.keys()))
         standing = None if assembly.unfit else _standing(store, assembly.keys.run, retry)
         rows.setdefault(assembly.keys.run, Row(method, assembly, standing))
+    store.notes += _left_out(rows.values())
     if rows and all(row.assembly.unasked or row.assembly.refused for row in rows.values()):
         raise UserError(next(iter(rows.values())).assembly.unfit)
     return list(rows.values())
+
+
+def _left_out(rows: Iterable[Row]) -> list[str]:
+    """Which metrics will be left out of rows that are to be computed, and why."""
+    found: dict[str, int] = {}
+    for row in rows:
+        for reason in () if row.standing else row.assembly.left_out:
+            found[reason] = found.get(reason, 0) + 1
+    return [f"a metric will be left out of {count} row{'s' * (count > 1)}: {why}" for why, count in found.items()]
 
 
 def plan_tokenizers(rows: Iterable[Row], store: Store, retry: bool = False) -> list[Row]:

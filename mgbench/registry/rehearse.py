@@ -1,0 +1,217 @@
+"""Mistakes of components that show before anything is trained: methods that cannot be called, and answers of the wrong type.
+
+What sampling asks is asked once of a single image; what training asks shows in its first step.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from functools import cache
+from typing import Any
+
+from mgbench.errors import Unfit, UserError
+from mgbench.interfaces import components
+from mgbench.interfaces.components import GuidanceSchedule, MaskSchedule, Metric, Parts, TimeGrid
+from mgbench.interfaces.data import Features, TokenSpace
+from mgbench.recipes.kinds import EVERY_KIND
+from mgbench.registry.registry import Bound
+
+# Optional, or looked up where they are needed.
+_NOT_NEEDED = ("asks", "extractor")
+# So many features, of so many images at most, are enough to tell whether a metric takes them.
+_FEATURES, _MOST = 8, 2000
+
+
+def check_shapes(bounds: Mapping[str, Bound]) -> None:
+    """Compare components with the protocols of their kinds: the attributes that must be there, and how methods are called.
+
+    Raises:
+        UserError: if one cannot be called as it will be, with file and line.
+    """
+    for kind, bound in bounds.items():
+        maker = bound.offers[0].maker
+        for fault in _faults(EVERY_KIND[kind].protocol, maker)[:1]:
+            raise UserError(f"{kind}={bound.spec}: {maker.__name__} {fault}{_place(maker)}")
+
+
+@cache
+def _faults(protocol: str, maker: type) -> tuple[str, ...]:
+    return tuple(_compared(getattr(components, protocol), maker))
+
+
+def _compared(protocol: type, maker: type) -> Iterator[str]:
+    fields = set(getattr(maker, "__dataclass_fields__", ()))
+    for name in vars(protocol).get("__annotations__", {}):
+        if name not in _NOT_NEEDED and name not in fields and not hasattr(maker, name):
+            yield f"has no attribute {name!r}, which its kind needs"
+    for name, method in vars(protocol).items():
+        if inspect.isfunction(method) and (name == "__call__" or not name.startswith("_")):
+            yield from _call_fault(name, method, getattr(maker, name, None))
+
+
+def _call_fault(name: str, method: Any, theirs: Any) -> Iterator[str]:
+    wanted = list(inspect.signature(method).parameters)
+    shown = f"{name}({', '.join(wanted[1:])})"
+    if theirs is None:
+        yield f"has no method {shown}"
+        return
+    if not inspect.isfunction(theirs):
+        return
+    try:
+        inspect.signature(theirs).bind(*wanted)
+    except TypeError:
+        yield f"has {name}{inspect.signature(theirs)}, which is called as {shown}"
+
+
+def _place(maker: type) -> str:
+    try:
+        return f" ({inspect.getsourcefile(maker)}, line {inspect.getsourcelines(maker)[1]})"
+    except (OSError, TypeError):
+        return ""
+
+
+def _schedule(schedule: MaskSchedule) -> None:
+    import torch
+
+    _need(schedule(torch.linspace(0.1, 0.9, 5)), torch.Tensor, "a mask schedule of 5 times", "shares [5]", (5,))
+
+
+def _guidance(schedule: GuidanceSchedule) -> None:
+    from mgbench.interfaces.sampling import Step
+
+    scale = schedule(Step(0, 2, 1.0, 0.5, 1.0, 0.5))
+    _need(scale, float | int, "a guidance schedule", "a number")
+
+
+def _grid(grid: TimeGrid) -> None:
+    import torch
+
+    _need(grid(2), torch.Tensor, "a time grid of 2 steps", "times [3]", (3,))
+
+
+def rehearse(kind: str, parts: Parts, space: TokenSpace) -> None:
+    """Ask a component of sampling once, for two steps of one image, and look at the type of its answer.
+
+    Raises:
+        UserError: if an answer is of the wrong type.
+        Exception: what the component raises.
+    """
+    if kind == "sampler":
+        _sampler(parts, space)
+    else:
+        _ASKED[kind](getattr(parts, kind))
+
+
+_ASKED: dict[str, Callable[[Any], None]] = {
+    "mask_schedule": _schedule,
+    "sampling_schedule": _schedule,
+    "guidance_schedule": _guidance,
+    "time_grid": _grid,
+}
+# What is rehearsed, each with what its answer depends on besides the tokens.
+REHEARSED: dict[str, tuple[str, ...]] = {
+    **{kind: (kind,) for kind in _ASKED},
+    "sampler": ("sampler", "sampling_schedule", "time_grid"),
+}
+
+
+def _sampler(parts: Parts, space: TokenSpace) -> None:
+    import torch
+
+    from mgbench.interfaces.randomness import Streams
+    from mgbench.interfaces.sampling import SamplerInput, Step
+
+    plan = parts.sampler.plan(parts.sampling_schedule, space, parts.time_grid(2), Streams.root(0, "shared"))
+    _need(plan, Iterable, "the plan of a sampler", "steps")
+    steps = list(plan)
+    for step in steps:
+        _need(step, Step, "the plan of a sampler", "steps (mgbench.interfaces.sampling.Step)")
+    mask = torch.ones(1, space.length, dtype=torch.bool)
+    log_p = logits = None
+    if parts.sampler.requires != "mask" and space.codes:
+        logits = torch.zeros(1, space.length, space.codes, dtype=torch.float64)
+        log_p = torch.zeros(1, space.length, dtype=torch.float64)
+    view = SamplerInput(space, mask, log_p, logits if parts.sampler.requires in ("logits", "everything") else None)
+    images = Streams.root(0, "images").fold(torch.arange(1))
+    for step in steps[:1]:
+        then = parts.sampler.choose(view, step, images)
+        _need(
+            then,
+            torch.Tensor,
+            "the choice of a sampler",
+            f"a mask bool [1,{space.length}]",
+            (1, space.length),
+            torch.bool,
+        )
+
+
+def _need(
+    answer: object, kind: Any, called: str, what: str, shape: tuple[int, ...] | None = None, dtype: Any = None
+) -> None:
+    """Refuse an answer of another type.
+
+    Raises:
+        UserError: saying what was called, what it gave and what it should give.
+    """
+    sound = isinstance(answer, kind) and not (kind == float | int and isinstance(answer, bool))
+    sound = sound and (shape is None or tuple(answer.shape) == shape) and (dtype is None or answer.dtype == dtype)  # type: ignore[attr-defined]
+    if not sound:
+        gave = type(answer).__name__ + (f" {list(answer.shape)}" if hasattr(answer, "shape") else "")
+        raise UserError(f"{called} gives {gave}, and should give {what}")
+
+
+class _Reached(Exception):
+    """A metric looks at images, and so has nothing against their number."""
+
+
+class _Images:
+    """Stands for images that are there, and must not be looked at."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise _Reached
+
+
+def left_out(metrics: Iterable[Metric], images: int, real: int) -> tuple[str, ...]:
+    """Why metrics will be left out of so many images against so many real ones, as far as numbers of images tell.
+
+    They are given random features, few a image and of at most `_MOST` images.
+
+    Raises:
+        UserError: if a metric refuses so many images.
+        Exception: what a metric raises.
+    """
+    reasons = []
+    for metric in metrics:
+        with suppress(_Reached):
+            reasons.append(_enough(metric, images, real))
+    return tuple(filter(None, reasons))
+
+
+def _enough(metric: Metric, images: int, real: int) -> str:
+    """Why so many images are not enough for a metric, if they are not."""
+    try:
+        reason = _refusal(metric, min(images, _MOST), min(real, _MOST))
+    except UserError:
+        if max(images, real) <= _MOST:
+            raise
+        reason = "too few"
+    # Fewer than there are may be too few.
+    return _refusal(metric, images, real) if reason and max(images, real) > _MOST else reason
+
+
+def _refusal(metric: Metric, images: int, real: int) -> str:
+    """Why a metric does not take so many images, if it does not."""
+    try:
+        said = metric(_features(images), _features(real))
+    except Unfit as reason:
+        return str(reason)
+    _need(said, Mapping, f"{metric}(…)", "numbers by name")
+    return ""
+
+
+def _features(count: int) -> Features:
+    import torch
+
+    numbers = torch.randn(count, _FEATURES, dtype=torch.float64, generator=torch.Generator().manual_seed(count))
+    unseen: Any = _Images()
+    return Features(numbers, numbers, torch.arange(count) % _FEATURES, numbers, unseen, unseen)
