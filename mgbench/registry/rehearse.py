@@ -5,7 +5,6 @@ What sampling asks is asked once of a single image; what training asks shows in 
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -160,15 +159,11 @@ def _need(
         raise UserError(f"{called} gives {gave}, and should give {what}")
 
 
-class _Reached(Exception):
-    """A metric looks at images, and so has nothing against their number."""
-
-
 class _Images:
-    """Stands for images that are there, and must not be looked at."""
+    """Stands for images that are there: whatever looks at them has come to its work, and ends its rehearsal."""
 
     def __getattr__(self, name: str) -> Any:
-        raise _Reached
+        raise AttributeError(name)
 
 
 def left_out(metrics: Iterable[Metric], images: int, real: int) -> tuple[str, ...]:
@@ -177,13 +172,16 @@ def left_out(metrics: Iterable[Metric], images: int, real: int) -> tuple[str, ..
     They are given random features, few a image and of at most `_MOST` images.
 
     Raises:
-        UserError: if a metric refuses so many images.
-        Exception: what a metric raises.
+        UserError: if a metric refuses so many images, or gives no numbers.
     """
     reasons = []
     for metric in metrics:
-        with suppress(_Reached):
+        try:
             reasons.append(_enough(metric, images, real))
+        except UserError:
+            raise
+        except Exception:  # it came to something that a rehearsal does not have
+            continue
     return tuple(filter(None, reasons))
 
 

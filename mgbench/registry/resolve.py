@@ -80,8 +80,13 @@ def assemble(registry: Registry, recipe: Recipe, given: Collection[str] = KINDS.
     too_much = _unasked(recipe, found)
     keys = make_keys(recipe, found.chosen, found.fingerprint)
     spelled = {**recipe.spelled(), **found.spelled}
-    refused = found.refused and not too_much
-    return Assembly(recipe, keys, spelled, found.parts, found.images, too_much or found.reason, bool(too_much), refused)
+    if too_much:
+        return Assembly(recipe, keys, spelled, found.parts, found.images, too_much, unasked=True)
+    judged = dataclasses.replace(found)
+    missing = () if found.reason else judged.attempt(lambda: _left_out(registry, recipe, found)) or ()
+    return Assembly(
+        recipe, keys, spelled, found.parts, found.images, judged.reason, refused=judged.refused, left_out=missing
+    )
 
 
 @dataclass

@@ -14,6 +14,11 @@ from mgbench.results.record import load_record
 from mgbench.results.schema import Corrupt
 
 LAST_FORMER_SCHEMA = 4
+# What this means for whoever has such rows.
+FORMER = (
+    "which do not say what code of training and sampling they rest on; the reports of their studies show them, and no run "
+    "reuses them: it computes its rows anew, trained models included"
+)
 _RECORD = "record.json"
 _HEADER = re.compile(rb'\s*{\s*"schema":\s*(\d+)')
 

@@ -9,6 +9,7 @@ from mgbench.recipes.kinds import KINDS
 from mgbench.recipes.study import Study
 from mgbench.registry.registry import Registry
 from mgbench.registry.resolve import Assembly, assemble
+from mgbench.results.former import FORMER, former_rows
 from mgbench.results.record import FAILED, About, Record, Status
 from mgbench.results.store import Store
 
@@ -121,7 +122,7 @@ def plan_rows(registry: Registry, study: Study, store: Store, retry: bool = Fals
         assembly = assemble(registry, recipe, study.given.get(method, KINDS.keys()))
         standing = None if assembly.unfit else _standing(store, assembly.keys.run, retry)
         rows.setdefault(assembly.keys.run, Row(method, assembly, standing))
-    store.notes += _left_out(rows.values())
+    store.notes += [*_left_out(rows.values()), *_former(rows, store)]
     if rows and all(row.assembly.unasked or row.assembly.refused for row in rows.values()):
         raise UserError(next(iter(rows.values())).assembly.unfit)
     return list(rows.values())
@@ -134,6 +135,14 @@ def _left_out(rows: Iterable[Row]) -> list[str]:
         for reason in () if row.standing else row.assembly.left_out:
             found[reason] = found.get(reason, 0) + 1
     return [f"a metric will be left out of {count} row{'s' * (count > 1)}: {why}" for why, count in found.items()]
+
+
+def _former(rows: Mapping[str, Row], store: Store) -> list[str]:
+    """What is said of finished rows of these methods that lie under keys of an earlier version, if some are to be computed."""
+    methods = {row.method for row in rows.values() if not row.standing and not row.assembly.unfit}
+    count = former_rows(store.layout, methods, rows) if methods else 0
+    what = f"{count} finished row{'s' * (count > 1)} of {', '.join(sorted(methods))}"
+    return [f"{what} in {store.root}: stored under keys of an earlier version, {FORMER}"] if count else []
 
 
 def plan_tokenizers(rows: Iterable[Row], store: Store, retry: bool = False) -> list[Row]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mgbench.errors import UserError
 from mgbench.results.files import difference, is_whole_archive
+from mgbench.results.former import is_former
 from mgbench.results.layout import Layout
 from mgbench.results.maintenance.findings import (
     REMOVED,
@@ -95,6 +96,8 @@ def _look_at_row(checkup: Checkup, folder: Path) -> None:
         costs = "reports lack its row"
         checkup.breaks(path, f"not what was written, {reason}", costs, lambda store: _drop(store.record(folder.name)))
         return
+    if is_former(path):
+        checkup.note("former", folder)
     _look_beside(checkup, folder, record, inside)
 
 

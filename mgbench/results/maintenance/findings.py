@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mgbench.errors import UserError
 from mgbench.results.files import is_aside, is_temporary
+from mgbench.results.former import FORMER
 from mgbench.results.maintenance.inventory import amount, counted, remove, size
 from mgbench.results.schema import Newer
 from mgbench.results.store import Store
@@ -30,6 +31,7 @@ TOLD = {
     "unknown": "{paths} that mgbench did not write, {bytes}; left alone",
     "unused": "{paths} to which no row refers, {bytes}; a run that is going on may be about to, and where there is none "
     "mgbench results --remove --unused --results {root} removes it",
+    "former": "{paths} stored under keys of an earlier version, " + FORMER,
     "missing": "{paths} with rows that have no record; the command of the study computes them",
 }
 REMOVED = ("leftover", "spent")
