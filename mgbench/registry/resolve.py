@@ -1,11 +1,9 @@
 """From a recipe to its parts and keys: look every spec up, find what is asked, build it, and say why where it cannot be."""
 
 import dataclasses
-import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from mgbench.errors import Unfit, UserError
@@ -17,6 +15,7 @@ from mgbench.recipes.kinds import ALWAYS_ASKED, KINDS
 from mgbench.recipes.recipe import FIELDS, Recipe
 from mgbench.recipes.spec import Spec
 from mgbench.registry.blame import blame
+from mgbench.registry.content import Stamps, components_of, file_hash, stamps_of
 from mgbench.registry.registry import Bound, Registry
 from mgbench.registry.rehearse import REHEARSED, check_shapes, left_out, rehearse
 
@@ -106,7 +105,7 @@ class _Found:
     refused: bool = False
     chosen: dict[str, str] = field(default_factory=dict)
     spelled: dict[str, Any] = field(default_factory=dict)
-    stamps: "_Stamps" = ()
+    stamps: Stamps = ()
 
     @property
     def data(self) -> ImageData:
@@ -138,13 +137,10 @@ class _Found:
         self.reason = self.reason or reason
 
 
-_Stamps = tuple[tuple[Path, int], ...]
-
-
 def _looked_up(registry: Registry, recipe: Recipe) -> _Found:
     key = (*(str(getattr(recipe, kind) or "") for kind in KINDS), str(recipe.metrics), recipe.labels)
     found: _Found | None = registry.memory.get(key)
-    if found is None or found.stamps != _stamps(path for path, _ in found.stamps):
+    if found is None or found.stamps != stamps_of(path for path, _ in found.stamps):
         found = registry.memory[key] = _look_up(registry, recipe)
     return found
 
@@ -174,7 +170,8 @@ def _look_up(registry: Registry, recipe: Recipe) -> _Found:
     )
     found.chosen = choices(answers)
     found.attempt(lambda: check_shapes(found.bounds))
-    found.attempt(lambda: _cut(found), "tokenizer")
+    if not found.reason:
+        found.attempt(lambda: token_space(found.parts, found.data), "tokenizer")
     found.attempt(lambda: _check(recipe, found))
     for kind in REHEARSED:
         if kind in found.bounds and not found.reason:
@@ -246,24 +243,11 @@ def _default(recipe: Recipe, bounds: Mapping[str, Bound], kind: str) -> Spec:
 def _answer(found: _Found, bound: Bound) -> Answer:
     """What decides results of a component: its options, its code, and the content of the files that it reads."""
     paths = found.attempt(
-        lambda: [path for part in _components([bound.component]) for path in optional.content_files(part)]
+        lambda: [path for part in components_of([bound.component]) for path in optional.content_files(part)]
     )
-    stamps = _stamps(paths or ())
+    stamps = stamps_of(paths or ())
     found.stamps += stamps
-    return Answer(str(bound.resolved), bound.nodes, "+".join(_file_hash(*stamp) for stamp in stamps))
-
-
-def _stamps(paths: Iterable[Path]) -> _Stamps:
-    """When files were written last; those that are gone count as never written."""
-    return tuple((path, path.stat().st_mtime_ns if path.is_file() else 0) for path in paths)
-
-
-@cache
-def _file_hash(path: Path, changed: int) -> str:
-    if not changed:
-        return "none"
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    return Answer(str(bound.resolved), bound.nodes, "+".join(file_hash(*stamp) for stamp in stamps))
 
 
 def _rehearse(registry: Registry, found: _Found, kind: str) -> None:
@@ -286,11 +270,6 @@ def _left_out(registry: Registry, recipe: Recipe, found: _Found) -> tuple[str, .
     return reasons
 
 
-def _cut(found: _Found) -> None:
-    if found.images is not None and not found.reason:
-        token_space(found.parts, found.images)
-
-
 def _check(recipe: Recipe, found: _Found) -> None:
     """Ask the components whether they can work together.
 
@@ -302,18 +281,8 @@ def _check(recipe: Recipe, found: _Found) -> None:
     if recipe.labels and found.images.train_labels is None:
         raise Unfit(f"{found.bounds['dataset'].spec} has no labels; set labels=False")
     space = token_space(found.parts, found.images)
-    for component in _components(list(vars(found.parts).values())):
+    for component in components_of(list(vars(found.parts).values())):
         optional.check(component, found.parts, space)
-
-
-def _components(values: Iterable[Any]) -> Iterator[Any]:
-    """All components among some values: lists of them, and those that others were made with."""
-    for value in values:
-        if isinstance(value, tuple | list):
-            yield from _components(value)
-        elif dataclasses.is_dataclass(value):
-            yield value
-            yield from _components(getattr(value, item.name) for item in dataclasses.fields(value))
 
 
 def _unasked(recipe: Recipe, found: _Found) -> str:
