@@ -29,7 +29,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Keys:
-    """Where the results of a recipe live: hashes of all that decides its tokenizer, model, images, and scores (`run`).
+    """The keys of a recipe's results: hashes of all that decides its tokenizer, model, images, and scores (`run`).
 
     `reconstruction` is of all that decides how images are scored that only went through the tokenizer.
     """

@@ -219,7 +219,7 @@ def _find(module: str, name: str, seen: frozenset[tuple[str, str]]) -> Target | 
 
 
 def imported(module: str, source: str, name: str, seen: frozenset[tuple[str, str]] = frozenset()) -> Target:
-    """What an import in a module stands for: of a name in `source`, or of `source` itself where the name is empty."""
+    """The target of an import in a module: of a name in `source`, or of `source` itself where the name is empty."""
     if not follows(module, source):
         return Target(foreign=f"{source}.{name}" if name else source)
     if not name:

@@ -32,7 +32,7 @@ _DYNAMIC = frozenset(["__import__", "eval", "exec", "globals", "locals", "vars",
 
 @dataclass(frozen=True)
 class Node:
-    """What code can refer to: a definition in a module, all of a module (`name` is `*`), or what importing it does (`!`)."""
+    """A target of references: a definition in a module, all of a module (`name` is `*`), or the effects of importing it (`!`)."""
 
     module: str
     name: str
@@ -54,7 +54,7 @@ class Meaning:
 
 
 def effects(module: str) -> Node | None:
-    """What importing a module does, if it or what it imports does more than define names."""
+    """The effects of importing a module; None if it, and what it imports, only defines names."""
     return Node(module, EFFECTS) if _happens(module) else None
 
 
@@ -97,7 +97,7 @@ class Reader:
         return ast.Name(f"<{self.refers.index(node)}>", ast.Load())
 
     def stand_in(self, target: Target) -> ast.expr:
-        """What is written in place of a name that stands for this."""
+        """The expression that replaces a name that stands for this."""
         if target.foreign:
             return ast.Name(target.foreign, ast.Load())
         return self.refer(Node(target.module, target.name or WHOLE))
@@ -148,7 +148,7 @@ class Normal(ast.NodeTransformer):
         return node
 
     def _dotted(self, node: ast.expr) -> Target | None:
-        """What `module.name` stands for, where the left side is a module."""
+        """The target of `module.name`, where the left side is a module."""
         if isinstance(node, ast.Name):
             return self._look_up(node.id)[1]
         if not isinstance(node, ast.Attribute):
@@ -182,7 +182,7 @@ class Normal(ast.NodeTransformer):
                 self.reader.refer(Node(name, WHOLE))
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        """What an error says decides no number."""
+        """An error without its message, which decides no number."""
         if isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name | ast.Attribute):
             node.exc = node.exc.func
         node.cause = None

@@ -21,5 +21,5 @@ class Source:
         return f"mgbench_plugin_{self.name}" if self.target.endswith(".py") else self.target
 
     def version(self) -> str:
-        """What is imported, for people: its name, the hash of its code, and the distribution or the file it is from."""
+        """The plugin for people: its name, the hash of its code, and the distribution or the file it is from."""
         return f"{self.name} {fingerprint_of(self.module)} ({self.distribution or self.target})"

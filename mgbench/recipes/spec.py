@@ -217,7 +217,7 @@ def _cached_adapter(hint: Any) -> TypeAdapter[Any]:
 
 
 def _adapter(hint: Any) -> TypeAdapter[Any]:
-    """What checks values of a type, made once for each; types that have no hash are rare."""
+    """The checker of values of a type, made once for each; types that have no hash are rare."""
     try:
         return _cached_adapter(hint)
     except TypeError:

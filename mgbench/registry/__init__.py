@@ -1,1 +1,1 @@
-"""What the loaded plugins offer, and how a recipe becomes components and keys."""
+"""The offers of the loaded plugins, and the way from a recipe to components and keys."""

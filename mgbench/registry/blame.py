@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def blame(error: BaseException, makers: Iterable[type]) -> str:
-    """What an error says, and file and line: the innermost of the packages of these components, else of all."""
+    """An error as a sentence with file and line: the innermost in the packages of these components, else of all."""
     said = " ".join(str(error).split()) or "no message"
     frames = traceback.extract_tb(error.__traceback__)
     homes = [home for home in map(_home, makers) if home]

@@ -1,4 +1,4 @@
-"""What should a study cite? The papers that the docstrings of its components, and of its methods' plugins, name.
+"""References of a study: the papers that the docstrings of its components, and of its methods' plugins, name.
 
 A component whose own docstring names no paper belongs to those of its file: one paper, one file.
 """
@@ -39,7 +39,7 @@ def source_of(maker: type) -> str:
 
 
 def _docstrings(registry: Registry, method: str, recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Who is used, and what its docstring says: the plugin of the method, then every component down to the inner ones."""
+    """Everything that a row uses, with its docstring: the plugin of the method, then every component down to the inner ones."""
     for plugin, recipes in registry.recipes.items():
         if method in recipes:
             yield plugin, registry.docstrings.get(plugin, "")

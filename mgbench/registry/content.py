@@ -1,4 +1,4 @@
-"""What components are made of besides their options: the components inside, and the content of the files that they read."""
+"""The components inside a component, and the content of the files that it reads."""
 
 import dataclasses
 import hashlib
@@ -12,7 +12,7 @@ Stamps = tuple[tuple[Path, int], ...]
 
 
 def stamps_of(paths: Iterable[Path]) -> Stamps:
-    """When files were written last; those that are gone count as never written."""
+    """Paths with the times of their last change (ns), 0 for files that are gone."""
     return tuple((path, path.stat().st_mtime_ns if path.is_file() else 0) for path in paths)
 
 

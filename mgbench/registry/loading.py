@@ -125,7 +125,7 @@ def _add(manager: pluggy.PluginManager, registry: Registry, source: Source) -> N
 
 
 def _collect(manager: pluggy.PluginManager, plugin: str) -> dict[str, dict[str, Any]]:
-    """What one plugin offers by hook and name, looked over, so that nonsense is found here and not in the middle of a run."""
+    """The offers of one plugin by hook and name, checked, so that mistakes are found before a run."""
     offers = {}
     for hook, implementation in _implemented(manager, plugin).items():
         if hook not in LIFE_HOOKS:
@@ -193,7 +193,7 @@ def _owner(registry: Registry, hook: str, name: str) -> str | None:
 
 
 def _by_plugin(registry: Registry, hook: str) -> dict[str, dict[str, Any]]:
-    """Where the registry keeps, by plugin, what is no component."""
+    """The table of the registry, by plugin, for recipes or references."""
     return registry.recipes if hook == RECIPE_HOOK else registry.references
 
 

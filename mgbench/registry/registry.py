@@ -1,4 +1,4 @@
-"""What the loaded plugins offer: look a component up by its spec, spell it out, build it."""
+"""The registry of all that the loaded plugins offer: components are looked up by spec, spelled out and built."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -56,7 +56,7 @@ class Bound:
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
-        """Where the code of the component and of those among its options lies."""
+        """The definitions of the component and of those among its options."""
         return tuple(node_of(offer.maker) for offer in self.offers)
 
 
@@ -96,7 +96,7 @@ class Registry:
         return known[spec.name]
 
     def _known_as(self, kind: str, alias: str) -> str:
-        """Which components papers call by a name that is not ours, if they do."""
+        """A hint at components that papers call by this name; empty if there are none."""
         offers = self.names(kind).items()
         meant = [repr(name) for name, offer in offers if alias in other_names(offer.maker)]
         return f"papers mean {' or '.join(meant)} by it" if meant else ""

@@ -167,7 +167,7 @@ class _Images:
 
 
 def left_out(metrics: Iterable[Metric], images: int, real: int) -> tuple[str, ...]:
-    """Why metrics will be left out of so many images against so many real ones, as far as numbers of images tell.
+    """The reasons for which metrics will be left out of so many images against so many real ones.
 
     They are given random features, few a image and of at most `_MOST` images.
 
@@ -186,7 +186,7 @@ def left_out(metrics: Iterable[Metric], images: int, real: int) -> tuple[str, ..
 
 
 def _enough(metric: Metric, images: int, real: int) -> str:
-    """Why so many images are not enough for a metric, if they are not."""
+    """The reason for which a metric does not take so many images, tried with few of them first; empty if it does."""
     try:
         reason = _refusal(metric, min(images, _MOST), min(real, _MOST))
     except UserError:
@@ -198,7 +198,7 @@ def _enough(metric: Metric, images: int, real: int) -> str:
 
 
 def _refusal(metric: Metric, images: int, real: int) -> str:
-    """Why a metric does not take so many images, if it does not."""
+    """The reason for which a metric does not take so many images; empty if it does."""
     try:
         said = metric(_features(images), _features(real))
     except Unfit as reason:

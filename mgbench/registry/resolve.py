@@ -54,12 +54,12 @@ class Assembly:
 
     @property
     def classes(self) -> int:
-        """How many classes the model knows; 0 without labels."""
+        """The number of classes that the model knows; 0 without labels."""
         return len(self.data.class_names) if self.recipe.labels else 0
 
     @property
     def samples(self) -> int:
-        """How many images to draw: as many as are held out, unless the recipe says otherwise."""
+        """The number of images to draw: as many as are held out, unless the recipe says otherwise."""
         return self.recipe.samples or len(self.data.test)
 
 
@@ -90,7 +90,7 @@ def assemble(registry: Registry, recipe: Recipe, given: Collection[str] = KINDS.
 
 @dataclass
 class _Found:
-    """What all recipes have in common whose components are spelled alike.
+    """The part of a look-up that all recipes share whose components are spelled alike.
 
     `spelled` has every field of a kind, and None for those that are not asked or ignored; `ignored` has the defaults of
     settings that mean nothing to the process; `stamps` tell whether the files that components read have changed since.
@@ -241,7 +241,7 @@ def _default(recipe: Recipe, bounds: Mapping[str, Bound], kind: str) -> Spec:
 
 
 def _answer(found: _Found, bound: Bound) -> Answer:
-    """What decides results of a component: its options, its code, and the content of the files that it reads."""
+    """The part of a component in the keys: its options, its code, and the content of the files that it reads."""
     paths = found.attempt(
         lambda: [path for part in components_of([bound.component]) for path in optional.content_files(part)]
     )
@@ -260,7 +260,7 @@ def _rehearse(registry: Registry, found: _Found, kind: str) -> None:
 
 
 def _left_out(registry: Registry, recipe: Recipe, found: _Found) -> tuple[str, ...]:
-    """Why metrics of a recipe will be left out."""
+    """The reasons for which metrics of a recipe will be left out."""
     data = found.data
     images = recipe.samples or len(data.test)
     key = ("metrics", str(recipe.metrics), images, len(data.train))
@@ -286,7 +286,7 @@ def _check(recipe: Recipe, found: _Found) -> None:
 
 
 def _unasked(recipe: Recipe, found: _Found) -> str:
-    """What is wrong with a recipe that sets a kind which nothing in it asks, if it does."""
+    """The sentence on a kind that a recipe sets and nothing in it asks; empty if there is none."""
     for kind in found.unasked:
         given = getattr(recipe, kind)
         if given is not None:

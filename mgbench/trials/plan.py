@@ -1,4 +1,4 @@
-"""What a study will do, before it does it: every recipe with its reason to be skipped or its result to be reused, by trial."""
+"""The plan of a study: every recipe with its reason to be skipped or its result to be reused, by trial."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -39,7 +39,7 @@ class Row:
 
     @property
     def key(self) -> str:
-        """Where its results live."""
+        """The key under which its results live."""
         keys = self.assembly.keys
         return keys.run if self.about == "images" else keys.reconstruction
 
@@ -90,7 +90,7 @@ class Trial:
 
     @property
     def about(self) -> About:
-        """What all of its rows are about."""
+        """The subject of all of its rows."""
         return self.rows[0].about
 
     @property
@@ -129,7 +129,7 @@ def plan_rows(registry: Registry, study: Study, store: Store, retry: bool = Fals
 
 
 def _left_out(rows: Iterable[Row]) -> list[str]:
-    """Which metrics will be left out of rows that are to be computed, and why."""
+    """Sentences on metrics that will be left out of rows that are to be computed."""
     found: dict[str, int] = {}
     for row in rows:
         for reason in () if row.standing else row.assembly.left_out:
@@ -138,7 +138,7 @@ def _left_out(rows: Iterable[Row]) -> list[str]:
 
 
 def _former(rows: Mapping[str, Row], store: Store) -> list[str]:
-    """What is said of finished rows of these methods that lie under keys of an earlier version, if some are to be computed."""
+    """A sentence on finished rows of these methods under keys of an earlier version, if some are to be computed."""
     methods = {row.method for row in rows.values() if not row.standing and not row.assembly.unfit}
     count = former_rows(store.layout, methods, rows) if methods else 0
     what = f"{count} finished row{'s' * (count > 1)} of {', '.join(sorted(methods))}"
