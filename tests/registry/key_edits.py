@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 from mgbench.recipes import definitions, fingerprint, modules, normal, stage_code
 from mgbench.recipes.keys import Keys
-from mgbench.registry.loading import load
+from mgbench.registry.loading import find, installed, load
 from mgbench.registry.registry import Registry
 from mgbench.registry.resolve import assemble
 
@@ -101,16 +101,17 @@ def reading(root: Path) -> Iterator[None]:
 
 @cache
 def registry() -> Registry:
-    """Our own components and plugins."""
-    return load()
+    """Our own components and all plugins of ours, announced by what is installed or not yet."""
+    names = sorted(path.stem for path in HOMES["mgbench_plugins"].glob("*.py"))
+    return load(
+        [find(f"mgbench_plugins.{name}") for name in names if not name.startswith("_") and name not in installed()]
+    )
 
 
 def keys_of(edit: Edit | None = None) -> Mapping[str, Keys]:
     """The keys of every method of ours, with our code as it is or with an edit."""
-    found, plugins = (
-        registry(),
-        [name for name in registry().recipes if name in {path.stem for path in HOMES["mgbench_plugins"].glob("*.py")}],
-    )
+    found = registry()
+    plugins = sorted(set(found.recipes) & {path.stem for path in HOMES["mgbench_plugins"].glob("*.py")})
     with tempfile.TemporaryDirectory() as folder:
         for name, home in HOMES.items():
             shutil.copytree(home, Path(folder, name), ignore=lambda _, names: [n for n in names if _unread(n)])
