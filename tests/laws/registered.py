@@ -17,6 +17,7 @@ OPTIONS: dict[tuple[str, str], str | Callable[[], str]] = {
     ("mask_schedule", "table"): "table([0.953, 0.88, 0.794, 0.746, 0.625, 0.407, 0.261, 0])",
     ("dataset", "shapes"): "shapes(train=48, test=16)",
     ("tokenizer", "kmeans"): "kmeans(codes=16)",
+    ("tokenizer", "subtokens"): "subtokens(of=kmeans(codes=16))",
     ("tokenizer", "multiscale"): "multiscale(codes=32)",
     ("tokenizer", "vq"): "vq(codes=64, width=16, steps=60)",
     ("tokenizer", "fsq"): "fsq([8, 8, 8], width=16, steps=60)",
