@@ -32,8 +32,14 @@ def diff(
     if before == after:
         raise UserError(f"{before} is the same on both sides; name two studies, or two methods")
     if not (is_study(results, before) and is_study(results, after)):
-        diff_recipes(before, after, results, plugins=choices.listed(plugins))
-        return
+        try:
+            diff_recipes(before, after, results, plugins=choices.listed(plugins))
+        except UserError:
+            # One is a study, and the other is no method: it is meant to be a study too.
+            if not (is_study(results, before) or is_study(results, after)):
+                raise
+        else:
+            return
     sides = read_results(results, before), read_results(results, after)
     found = compare(*sides)
     typer.echo(f"{before} → {after}: {found.same} row{'s' if found.same != 1 else ''} in both")

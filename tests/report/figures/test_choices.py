@@ -80,7 +80,7 @@ def test_the_figure_of_effects_shows_means_intervals_seeds_and_references(grid):
         ("interval(low=0.1, high=0.5, inner=constant(scale=2))", 2.0),
         ("none", 1.0),
         ("other(power=2)", None),
-        ("not a spec", None),
+        ("not(a spec", None),
     ],
 )
 def test_the_scale_is_read_from_the_spec(spec, scale):
