@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from mgbench.interfaces.engine import StageProgress
 from mgbench.interfaces.progress import Interrupted, Progress
 from mgbench.interfaces.ranks import ALONE, Team
 
@@ -36,11 +37,11 @@ def test_a_stage_of_a_team_stops_when_any_rank_was_asked_to(asked: bool) -> None
         def everyone(self, value: bool) -> list[bool]:  # type: ignore[override]
             return [value, asked]
 
-    told: list[object] = []
-    progress = Progress(told.append).of(Other(0, 2))
+    reported: list[object] = []
+    progress = Progress(reported.append).of(Other(0, 2))
     if asked:
         with pytest.raises(Interrupted):
             progress("train", 1, 2)
     else:
         progress("train", 1, 2)
-    assert told == [{"stage": "train", "done": 1, "total": 2}]
+    assert reported == [StageProgress("train", 1, 2)]

@@ -41,7 +41,7 @@ def _runs_to_the_end(component: Any, root: Path) -> None:
     first = _job(root, "first", _TINY, _TINY.change(sampling_steps=1))
     jobs = [
         _job(root, "second", _TINY.change(batch_size=8), needs=first.key),
-        _job(root, "broken", _TINY.change(dataset=f"image_folder('{root / 'nowhere'}')")),
+        _job(root, "broken", _TINY.change(sampler="of_no_plugin")),
         _job(root, "diverging", _TINY.change(learning_rate=1e30)),
         first,
     ]
