@@ -47,6 +47,13 @@ class ImageData:
         return channels, height, width
 
     @cached_property
+    def class_counts(self) -> tuple[int, ...]:
+        """The number of training images of each class; none without labels."""
+        if self.train_labels is None:
+            return ()
+        return tuple(self.train_labels.bincount(minlength=len(self.class_names)).tolist())
+
+    @cached_property
     def fingerprint(self) -> str:
         """A hash of every pixel and label (16 hexadecimal digits)."""
         hashed = hashlib.sha256()

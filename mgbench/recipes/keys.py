@@ -80,6 +80,7 @@ def _key(key: str, recipe: Recipe, changed: Mapping[str, Any], chosen: str, data
     settings = {name: value for name, value in changed.items() if decides(name) in _KEYS[key][1]}
     if key == "reconstruction":
         settings["reconstructed"] = recipe.samples
+        settings |= {name: changed[name] for name in ("label_distribution",) if name in changed}
     return digest({"version": KEY_VERSION, "data": data, "chosen": chosen, "settings": settings})
 
 

@@ -1,6 +1,7 @@
 """Everything that decides one run."""
 
 import dataclasses
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,6 +14,9 @@ from mgbench.recipes.spec import Count, Index, NotNegative, Positive, Share, Spe
 
 def _setting(decides: Decides, default: Any, about: str) -> Any:
     return field(default=default, metadata={"decides": decides, "about": about})
+
+
+LabelDistribution = Literal["balanced", "data", "uniform"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +68,12 @@ class Recipe:
     sampling_steps: Count = _setting(
         "images", 16, "steps in which an image is drawn; studies vary it over 1, 2, 4, 8, 16, 32 unless it is set"
     )
-    balanced_labels: bool = _setting("images", True, "ask for every class equally often, not in random shares")
+    label_distribution: LabelDistribution = _setting(
+        "images",
+        "balanced",
+        "labels that images are asked for: every class equally often, in the shares of the training images (data), or each "
+        "label drawn evenly (uniform)",
+    )
     samples: Index = _setting("images", 0, "images to draw and score; 0 is as many as are held out")
 
     def __post_init__(self) -> None:
@@ -89,7 +98,10 @@ class Recipe:
         # The fields that stay were checked when this recipe was made.
         changed = object.__new__(Recipe)
         vars(changed).update(vars(self))
-        for name, value in flattened(fields):
+        for former, given in flattened(fields):
+            name, value = current(former, given)
+            if name != former:
+                warnings.warn(renamed(former, given), FutureWarning, stacklevel=2)
             field_name, *path = name.split(".")
             check_field(field_name)
             vars(changed)[field_name] = changed._changed(field_name, path, value)
@@ -149,6 +161,31 @@ def plain(value: Any) -> Any:
 
 
 FIELDS: dict[str, dataclasses.Field[Any]] = {item.name: item for item in dataclasses.fields(Recipe)}
+
+
+# Fields of the version before: what they are called now, and their values. They go with the next version.
+_FORMER = {"balanced_labels": ("label_distribution", {True: "balanced", False: "uniform"})}
+FORMER_FIELDS = tuple(_FORMER)
+
+
+def current(name: str, value: Any) -> tuple[str, Any]:
+    """A field and its value as they are called now.
+
+    Raises:
+        UserError: if a former field has a value that it did not take.
+    """
+    if name not in _FORMER:
+        return name, value
+    now, values = _FORMER[name]
+    if type(value) is not bool:
+        raise UserError(f"recipe: {name} is {value!r}, and should be true or false; it is now called {now}")
+    return now, values[value]
+
+
+def renamed(name: str, value: Any) -> str:
+    """The sentence on a former field and its value."""
+    now, is_now = current(name, value)
+    return f"{name}={str(value).lower()} is now {now}={is_now}"
 
 
 def check_field(name: str) -> None:

@@ -4,13 +4,14 @@ import itertools
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
 from mgbench.errors import UserError, suggestion
 from mgbench.recipes.kinds import KINDS
-from mgbench.recipes.recipe import FIELDS, Recipe, check_field, flattened
+from mgbench.recipes.recipe import FIELDS, FORMER_FIELDS, Recipe, check_field, current, flattened, renamed
 from mgbench.recipes.spec import Index, Spec, checked, spelled
 
 DEFAULT_STEPS = (1, 2, 4, 8, 16, 32)
@@ -78,6 +79,24 @@ class Outline:
         Raises:
             UserError: if a method or field does not exist, or there is nothing to run.
         """
+        outline, notes = self._current()
+        study = outline._study(offered)
+        return replace(study, notes=(*notes, *study.notes))
+
+    def _current(self) -> tuple["Outline", tuple[str, ...]]:
+        """This outline with fields as they are called now, and a sentence on each that was called otherwise."""
+        vary = {axis: [current(axis, value) for value in values] for axis, values in self.vary.items()}
+        given = [*self.changes.items(), *((axis, values[0]) for axis, values in self.vary.items() if values)]
+        given += [pair for fields in self.own.values() for pair in fields.items()]
+        outline = replace(
+            self,
+            changes=dict(starmap(current, self.changes.items())),
+            vary={pairs[0][0] if pairs else axis: tuple(value for _, value in pairs) for axis, pairs in vary.items()},
+            own={name: dict(starmap(current, fields.items())) for name, fields in self.own.items()},
+        )
+        return outline, tuple(dict.fromkeys(renamed(*pair) for pair in given if pair[0] in FORMER_FIELDS))
+
+    def _study(self, offered: Mapping[str, Mapping[str, Recipe]]) -> Study:
         known = {method: recipe for recipes in offered.values() for method, recipe in recipes.items()}
         own = {name: _own_recipe(name, fields, known) for name, fields in self.own.items()}
         chosen = {method: recipe for plugin in self.plugins for method, recipe in offered.get(plugin, {}).items()}
@@ -212,7 +231,7 @@ def read_study(path: Path) -> Outline:
 
 def _check_keys(path: Path, text: str, table: str, keys: Iterable[str], known: Iterable[str]) -> None:
     for key in keys:
-        if key.partition(".")[0] not in known:
+        if key.partition(".")[0] not in known and not (table and key in FORMER_FIELDS):
             where = f"{path}, line {_line_of(key, table, text)}"
             what = f"[{table}] has no key" if table else "a study file has no key"
             raise UserError(f"{where}: {what} {key!r}; {suggestion(key, known)}")

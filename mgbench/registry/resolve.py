@@ -58,6 +58,11 @@ class Assembly:
         return len(self.data.class_names) if self.recipe.labels else 0
 
     @property
+    def class_counts(self) -> tuple[int, ...]:
+        """The number of training images of each class that the model knows; none without labels."""
+        return self.data.class_counts if self.recipe.labels else ()
+
+    @property
     def samples(self) -> int:
         """The number of images to draw: as many as are held out, unless the recipe says otherwise."""
         return self.recipe.samples or len(self.data.test)

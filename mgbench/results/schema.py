@@ -13,8 +13,9 @@ from mgbench.errors import UserError
 from mgbench.results.known_scores import known_scores
 
 # 2: a row says what it is about. 3: and the checksums of the files beside it. 4: and how the log of one that failed ends; a
-# study says what was installed. 5: a row names what it rests on. 6: and what its metrics declare of their numbers.
-SCHEMA = 6
+# study says what was installed. 5: a row names what it rests on. 6: and what its metrics declare of their numbers. 7: and how
+# labels were drawn, by a word.
+SCHEMA = 7
 
 
 class Corrupt(Exception):
@@ -32,6 +33,16 @@ def _as_it_was(content: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
+def _distributed(recipe: Mapping[str, Any], about: str) -> dict[str, Any]:
+    """A recipe that says by a word how labels were drawn; those of held-out images always were in equal numbers."""
+    if "balanced_labels" not in recipe:
+        return dict(recipe)
+    was = {True: "balanced", False: "uniform"}.get(recipe["balanced_labels"])
+    now = "balanced" if about == "tokenizer" else was
+    rest = {name: value for name, value in recipe.items() if name != "balanced_labels"}
+    return {**rest, "label_distribution": now}
+
+
 # What makes of the content of a schema that of the next, for each thing that is sealed; without a gap from 1 to SCHEMA. Some
 # versions wrote what is new before they raised the schema, so what is there stays.
 RECORDS: dict[int, Upgrade] = {
@@ -40,6 +51,7 @@ RECORDS: dict[int, Upgrade] = {
     3: lambda content: {"tail": "", **content},
     4: lambda content: {"keys": {}, **content},
     5: lambda content: {"declared": known_scores(content["scores"]), **content},
+    6: lambda content: {**content, "recipe": _distributed(content["recipe"], content["about"])},
 }
 STUDIES: dict[int, Upgrade] = {
     1: lambda content: {"references": "", **content},
@@ -47,8 +59,16 @@ STUDIES: dict[int, Upgrade] = {
     3: lambda content: {"packages": [], **content},
     4: _as_it_was,
     5: _as_it_was,
+    6: _as_it_was,
 }
-MANIFESTS: dict[int, Upgrade] = {1: _as_it_was, 2: _as_it_was, 3: _as_it_was, 4: _as_it_was, 5: _as_it_was}
+MANIFESTS: dict[int, Upgrade] = {
+    1: _as_it_was,
+    2: _as_it_was,
+    3: _as_it_was,
+    4: _as_it_was,
+    5: _as_it_was,
+    6: _as_it_was,
+}
 
 
 def seal(content: Any) -> str:

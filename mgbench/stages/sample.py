@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mgbench.interfaces.components import Parts
-from mgbench.interfaces.data import UNLABELLED, TokenSpace
+from mgbench.interfaces.data import TokenSpace
 from mgbench.interfaces.modules import TokenizerModule
 from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.ranks import ALONE, Team
@@ -18,6 +18,7 @@ from mgbench.recipes.recipe import Recipe
 from mgbench.stages.cost import Meter, clock
 from mgbench.stages.film import Camera, Film
 from mgbench.stages.flops import FlopCounter
+from mgbench.stages.labels import labels_for
 from mgbench.stages.likelihood import Bound
 from mgbench.stages.tokenize import decode
 
@@ -42,7 +43,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class Model:
-    """What sampling needs of a finished training."""
+    """A finished training with all that sampling needs of it.
+
+    `class_counts` has the number of training images of each class; without it, they count as equally many.
+    """
 
     parts: Parts
     module: nn.Module
@@ -51,20 +55,13 @@ class Model:
     classes: int
     device: torch.device
     bound: Bound = Bound()
+    class_counts: tuple[int, ...] = ()
 
 
-def labels_for(indices: Tensor, classes: int, seed: int | None = None) -> Tensor:
-    """Balanced labels: image i is asked for class i mod K, or with a seed for one drawn at random; -1 where there are none."""
-    if not classes:
-        return torch.full_like(indices, UNLABELLED)
-    if seed is None:
-        return indices % classes
-    return (Streams.root(seed, "labels", indices.device).fold(indices).uniform(1)[:, 0] * classes).long()
-
-
-def asked_labels(recipe: Recipe, classes: int, indices: Tensor) -> Tensor:
-    """The labels that a recipe asks for."""
-    return labels_for(indices, classes, None if recipe.balanced_labels else recipe.seed)
+def asked_labels(recipe: Recipe, model: Model, indices: Tensor) -> Tensor:
+    """The labels int64 [B] that a recipe asks a model for, of images with these indices int64 [B]."""
+    counts = model.class_counts or (1,) * model.classes
+    return labels_for(indices, counts, recipe.label_distribution, recipe.seed)
 
 
 @torch.no_grad()
@@ -73,7 +70,7 @@ def sample_tokens(model: Model, recipe: Recipe, indices: Tensor) -> Iterator[Sta
     indices = indices.to(model.device)
     images = Streams.root(recipe.seed, "images", model.device).fold(indices)
     shared = Streams.root(recipe.seed, "shared")
-    request = Request(asked_labels(recipe, model.classes, indices), recipe.sampling_steps, images, shared)
+    request = Request(asked_labels(recipe, model, indices), recipe.sampling_steps, images, shared)
     yield from model.parts.process.sample(model.module, model.parts, model.space, request)
 
 
@@ -98,7 +95,7 @@ def sample_images(
                 last = state
                 meter.steps += len(indices)
                 camera.take(state)
-        images, labels = decode(model.tokenizer, last.tokens), asked_labels(recipe, model.classes, indices)
+        images, labels = decode(model.tokenizer, last.tokens), asked_labels(recipe, model, indices)
         seconds = clock(model.device) - started
         yield Batch(images, labels, seconds, turn > 0, camera.film())
 

@@ -35,7 +35,7 @@ Writer = Callable[[Path], None]
 def film_files(model: Model, recipe: Recipe, film: Film) -> dict[str, Writer]:
     """Files, by name, that show how the images of a row came about."""
     masked = film.masked.double().mean(dim=1).tolist()
-    labels = asked_labels(recipe, model.classes, torch.arange(film.tokens.shape[1]))
+    labels = asked_labels(recipe, model, torch.arange(film.tokens.shape[1]))
     files: dict[str, Writer] = {FILM: _npz(_developed(model, film, labels))}
     if any(masked) or any(hasattr(model.parts, name) for name in SCHEDULES):
         # What masks nothing, as diffusion of whole images, reveals nothing.

@@ -15,11 +15,13 @@ from mgbench.errors import Unfit, UserError, suggestion
 from mgbench.interfaces import optional
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features, ImageData
+from mgbench.recipes.recipe import LabelDistribution
 from mgbench.recipes.spec import Spec
 from mgbench.registry.registry import Registry
 from mgbench.registry.resolve import load_images
 from mgbench.stages.evaluate import Seen, look
 from mgbench.stages.image_files import Floats, Published, read_images, read_statistics
+from mgbench.stages.labels import in_shares
 from mgbench.stages.picture_folders import Pictures
 from mgbench.trials.real_features import Reference, reference_of
 from mgbench.trials.verdict import Verdict, judged
@@ -72,7 +74,7 @@ def evaluate(registry: Registry, question: Question, device: torch.device, root:
     if published is not None and published.pictures is None:
         return _evaluate_statistics(registry, question, metrics, published, device, root)
     pictures = read_images(question.images, question.floats)
-    reference, data = _reference(registry, question, device, root)
+    reference, data = _reference(registry, question, device, root, pictures)
     _same_size(pictures, data)
     labels = _labels(pictures, data.class_names if data is not None else ())
     shown = labels if reference.knows_labels else None
@@ -176,9 +178,9 @@ def _bright(images: Tensor) -> float:
 
 
 def _reference(
-    registry: Registry, question: Question, device: torch.device, root: Path
+    registry: Registry, question: Question, device: torch.device, root: Path, pictures: Pictures | None = None
 ) -> tuple[Reference, ImageData | None]:
-    """What to compare with, and its images, if they are at hand."""
+    """What to compare pictures with, and its images, if they are at hand."""
     spec = _dataset(registry, question.reference)
     if spec is not None:
         dataset = registry.build("dataset", spec)
@@ -196,7 +198,9 @@ def _reference(
             _same_extractor(path, published, found[0].extractor)
             return found
         data = _as_data(read_images(path), read_images(question.held_out) if question.held_out else None)
-    return reference_of(data, name, _extractor(registry, question, usual), device, root), data
+    labels = None if pictures is None else _labels(pictures, data.class_names)
+    order: LabelDistribution = "data" if _drawn(labels, data) == "data" else "balanced"
+    return reference_of(data, name, _extractor(registry, question, usual), device, root, order), data
 
 
 def _extractor(registry: Registry, question: Question, usual: str) -> Any:
@@ -271,8 +275,10 @@ def _labels(pictures: Pictures, names: Sequence[str]) -> Tensor | None:
 
 
 def _drawn(labels: Tensor | None, data: ImageData | None) -> str:
-    """How the classes of the images are spread, as protocols write it."""
+    """How the classes of the images are spread, as protocols write it: `data` where in the shares of the reference."""
     if labels is None or data is None:
         return "unlabelled"
     counts = torch.bincount(labels, minlength=len(data.class_names))
-    return "balanced" if int(counts.max() - counts.min()) <= 1 else "unbalanced"
+    if int(counts.max() - counts.min()) <= 1:
+        return "balanced"
+    return "data" if data.class_counts and in_shares(counts.tolist(), data.class_counts) else "unbalanced"

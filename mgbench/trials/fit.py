@@ -129,7 +129,15 @@ def _build(assembly: Assembly, tokenizer: Any) -> Any:
 def _read_model(store: Store, assembly: Assembly, module: Any, tokenizer: Any, device: torch.device) -> Model:
     module.load_state_dict(load_file(store.layout.model(assembly.keys.training) / MODEL))
     module = module.to(device).requires_grad_(False).eval()
-    return Model(assembly.parts, module, tokenizer, tokenizer.space, assembly.classes, device)
+    return Model(
+        assembly.parts,
+        module,
+        tokenizer,
+        tokenizer.space,
+        assembly.classes,
+        device,
+        class_counts=assembly.class_counts,
+    )
 
 
 def fitted_tokenizer(

@@ -12,9 +12,10 @@ from mgbench.registry.resolve import Assembly, assemble
 from mgbench.results.former import FORMER, former_rows
 from mgbench.results.record import FAILED, About, Record, Status
 from mgbench.results.store import Store
+from mgbench.stages.labels import unequal_classes
 
-# What a recipe's row says when it is about the tokenizer alone; `samples` is how many images, as for the rows on top.
-_OF_TOKENIZER = ("dataset", "tokenizer", "extractor", "metrics", "samples")
+# Fields of a row about a tokenizer alone; as many images as for the rows on top, of classes in the same shares.
+_OF_TOKENIZER = ("dataset", "tokenizer", "extractor", "metrics", "samples", "label_distribution")
 TOKENIZER = "tokenizer"
 
 
@@ -122,7 +123,7 @@ def plan_rows(registry: Registry, study: Study, store: Store, retry: bool = Fals
         assembly = assemble(registry, recipe, study.given.get(method, KINDS.keys()))
         standing = None if assembly.unfit else _standing(store, assembly.keys.run, retry)
         rows.setdefault(assembly.keys.run, Row(method, assembly, standing))
-    store.notes += [*_left_out(rows.values()), *_former(rows, store)]
+    store.notes += [*_left_out(rows.values()), *_unequal(rows.values()), *_former(rows, store)]
     if rows and all(row.assembly.unasked or row.assembly.refused for row in rows.values()):
         raise UserError(next(iter(rows.values())).assembly.unfit)
     return list(rows.values())
@@ -135,6 +136,13 @@ def _left_out(rows: Iterable[Row]) -> list[str]:
         for reason in () if row.standing else row.assembly.left_out:
             found[reason] = found.get(reason, 0) + 1
     return [f"a metric will be left out of {count} row{'s' * (count > 1)}: {why}" for why, count in found.items()]
+
+
+def _unequal(rows: Iterable[Row]) -> Iterable[str]:
+    """Sentences on classes of unequal size, of rows that are to be computed."""
+    waiting = [row.assembly for row in rows if not row.standing and not row.assembly.unfit]
+    said = (unequal_classes(assembly.class_counts, assembly.recipe.label_distribution) for assembly in waiting)
+    return dict.fromkeys(filter(None, said))
 
 
 def _former(rows: Mapping[str, Row], store: Store) -> list[str]:

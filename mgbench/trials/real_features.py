@@ -16,8 +16,10 @@ from mgbench.interfaces.components import MergeableMetric, Metric, MetricState
 from mgbench.interfaces.data import Features, ImageData
 from mgbench.recipes.fingerprint import fingerprint
 from mgbench.recipes.keys import digest
+from mgbench.recipes.recipe import LabelDistribution
 from mgbench.results.store import FACTS, Store
 from mgbench.stages.evaluate import BATCH, Judgement, Seen, extract, judge
+from mgbench.stages.labels import held_out_rows
 
 FEATURES, STATE, FLOORS = "features.safetensors", "state.safetensors", "floors.json"
 _NUMBERS = ("features", "logits", "spatial")
@@ -88,7 +90,8 @@ class Reference:
     """What scores are measured against: real images, and others held out (None: there are none) for the floor.
 
     `name` says which images these are, as protocols write it: the data, a hash of them, the split and how many. `keys` name
-    the folders in which the features of the real and of the held-out images are stored, where they are.
+    the folders in which the features of the real and of the held-out images are stored, where they are; `order` is the
+    distribution of labels that the first of the held-out images follow.
     """
 
     name: str
@@ -96,6 +99,7 @@ class Reference:
     real: Seen
     held_out: Seen | None
     keys: Mapping[str, str] = field(default_factory=dict)
+    order: LabelDistribution = "balanced"
 
     @property
     def suffix(self) -> str:
@@ -122,7 +126,7 @@ class Reference:
         more = {
             "floor": facts,
             "first": min(count, held_out.count),
-            "order": "classes by turns",
+            "order": self.order,
             "reference": dict(real.shelf.facts),
             "suffix": self.suffix,
         }
@@ -140,11 +144,19 @@ class Reference:
 
 
 @lru_cache(maxsize=4)
-def reference_of(data: Any, name: str, extractor: Any, device: torch.device, root: Path) -> Reference:
+def reference_of(
+    data: Any,
+    name: str,
+    extractor: Any,
+    device: torch.device,
+    root: Path,
+    distribution: LabelDistribution = "balanced",
+) -> Reference:
     """The training images of a dataset, and those held out, as an extractor (a component) sees them.
 
     What was seen before is read from the store at `root`, if the images, the extractor's weights and its code are the same.
-    `name` is the spelling of the dataset.
+    `name` is the spelling of the dataset. The first of the held-out images have labels of this distribution, as far as there are
+    enough of each class.
 
     Raises:
         UserError: if the extractor lacks its library or its weights.
@@ -162,10 +174,11 @@ def reference_of(data: Any, name: str, extractor: Any, device: torch.device, roo
         return KeptSeen(found if order is None else found.taken(order), shelf)
 
     real = seen("train", images.train, images.train_labels)
-    order = by_turns(images.test_labels, len(images.test))
+    order = held_out_rows(images, len(images.test), distribution)
     held_out = seen("test", images.test, images.test_labels, order) if len(images.test) else None
     keys = {"reference": real.shelf.key} | ({"held_out": held_out.shelf.key} if held_out else {})
-    return Reference(f"{name}@{images.fingerprint[:8]}/train{len(images.train)}", module, real, held_out, keys)
+    protocol = f"{name}@{images.fingerprint[:8]}/train{len(images.train)}"
+    return Reference(protocol, module, real, held_out, keys, distribution)
 
 
 def _features(shelf: Shelf, module: Any, images: Tensor, labels: Tensor | None, device: torch.device) -> Features:
@@ -178,27 +191,6 @@ def _features(shelf: Shelf, module: Any, images: Tensor, labels: Tensor | None, 
     numbers = {name: getattr(seen, name) for name in _NUMBERS}
     shelf.publish({}, FEATURES, save({name: _shortest(part) for name, part in numbers.items() if part is not None}))
     return seen
-
-
-# Its multiples, cut to what follows the point, lie as evenly as any numbers.
-_GOLDEN = 0.5 * (5**0.5 - 1)
-
-
-def by_turns(labels: Tensor | None, count: int) -> Tensor:
-    """The rows int64 [M] of images with labels int64 [M] such that the classes come round in turn: 0, 1, …, K − 1, 0, …
-
-    The first of them are as evenly spread over the classes as there are images. Without labels they are evenly spread over
-    the rows, which may lie in the order of something.
-    """
-    rows = torch.arange(count)
-    if labels is None:
-        return (rows.double() * _GOLDEN % 1).argsort(stable=True)
-    within = torch.empty(count, dtype=torch.int64)
-    for label in torch.unique(labels):
-        members = labels == label
-        within[members] = torch.arange(int(members.sum()))
-    classes = int(labels.max()) + 2 if count else 1
-    return (within * classes + labels + 1).argsort(stable=True)
 
 
 def _put(path: Path, content: bytes) -> None:

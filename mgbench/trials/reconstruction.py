@@ -8,10 +8,10 @@ from mgbench.interfaces.progress import Progress
 from mgbench.interfaces.ranks import Team
 from mgbench.interfaces.scores import ScoreInfo
 from mgbench.results.store import Store
+from mgbench.stages.labels import held_out_rows
 from mgbench.stages.tokenize import reconstruct
 from mgbench.trials.fit import Fitted
 from mgbench.trials.plan import Row
-from mgbench.trials.real_features import by_turns
 from mgbench.trials.score import IMAGES, images_writer, now, origin, save_real, score, shown_rows
 
 DECLARED = {"rmse": ScoreInfo("RMSE", "lower", unit="grey levels", of="images")}
@@ -26,7 +26,7 @@ def record_reconstruction(
     """
     data, started = row.assembly.data, now()
     progress("judge", 0, 1, row.key)
-    rows = by_turns(data.test_labels, len(data.test))[: row.assembly.samples]
+    rows = held_out_rows(data, row.assembly.samples, row.assembly.recipe.label_distribution)
     real, labels = data.test[rows], None if data.test_labels is None else data.test_labels[rows]
     with progress.anywhere():
         images, tokens = reconstruct(fitted.tokenizer, real, device, options.batch)

@@ -1,7 +1,7 @@
 """Scores of images beside those of as many real ones, how both were obtained, and images to look at."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +16,9 @@ from mgbench.results.environment import environment
 from mgbench.results.files import Writer, is_whole_archive, write
 from mgbench.results.record import ARRAYS
 from mgbench.results.store import Store
+from mgbench.stages.labels import held_out_rows, too_few_held_out, unequal_classes
 from mgbench.trials.plan import Row
-from mgbench.trials.real_features import Reference, by_turns, reference_of
+from mgbench.trials.real_features import Reference, reference_of
 from mgbench.trials.verdict import seen_and_judged
 
 IMAGES = "images.npz"
@@ -37,13 +38,21 @@ def score(store: Store, row: Row, images: Tensor, labels: Tensor | None, device:
     """Score images uint8 [M,C,H,W'] with the labels int64 [M] that they should have."""
     assembly = row.assembly
     extractor: Any = assembly.parts.extractor
-    reference = reference_of(assembly.data, assembly.spelled["dataset"], extractor, device, store.root)
-    # The labels of held-out images are what they are, and the key of such a row knows nothing of how others are drawn.
-    drawn = "balanced" if assembly.recipe.balanced_labels or row.about == "tokenizer" else "random"
+    drawn = assembly.recipe.label_distribution
+    reference = reference_of(assembly.data, assembly.spelled["dataset"], extractor, device, store.root, drawn)
     seen, found = seen_and_judged(assembly.parts.metrics, reference, images, labels, device, drawn)
-    warnings = [*assembly.data.notes, *found.warnings]
+    warnings = [*assembly.data.notes, *_on_labels(row, len(images)), *found.warnings]
     said = {**vars(found), "warnings": warnings, "keys": {**row.keys, **reference.keys}}
     return Scored(said, seen.opening, reference)
+
+
+def _on_labels(row: Row, count: int) -> Iterator[str]:
+    """Sentences on classes of unequal size, where so many images were scored."""
+    data, recipe = row.assembly.data, row.assembly.recipe
+    if row.about == "images":
+        yield from filter(None, [unequal_classes(row.assembly.class_counts, recipe.label_distribution)])
+    if recipe.labels:
+        yield from filter(None, [too_few_held_out(data, count, recipe.label_distribution)])
 
 
 def save_real(store: Store, data: ImageData) -> None:
@@ -60,7 +69,7 @@ def save_real(store: Store, data: ImageData) -> None:
 
 def shown_rows(data: ImageData) -> Tensor:
     """Rows int64 [B] of the held-out images that are shown: some, in the order of classes in which samples are drawn."""
-    return by_turns(data.test_labels, len(data.test))[:SHOWN]
+    return held_out_rows(data, SHOWN)
 
 
 def images_writer(images: Tensor, labels: Tensor) -> Writer:

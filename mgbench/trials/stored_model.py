@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import starmap
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ import torch
 from mgbench.errors import UserError, suggestion
 from mgbench.interfaces.progress import Progress
 from mgbench.interfaces.ranks import ALONE
-from mgbench.recipes.recipe import Recipe, decides
+from mgbench.recipes.recipe import Recipe, current, decides
 from mgbench.registry.registry import Registry
 from mgbench.registry.resolve import assemble
 from mgbench.results.maintenance.inventory import stored_records
@@ -52,6 +53,7 @@ def find_model(
         UserError: if there is no such row, the method has several models, a change decides the model, or the stored model is of
             other code than what is installed.
     """
+    changes = dict(starmap(current, changes.items()))
     for field in changes:
         if decides(field) not in OF_IMAGES:
             raise UserError(f"{field} decides the model, which is trained already; 'mgbench run' trains another")

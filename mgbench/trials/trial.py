@@ -122,7 +122,7 @@ def _record_images(
     assembly, started = row.assembly, now()
     # The rows of a trial share the trained weights, but each samples with its own parts.
     model = replace(fitted[0], parts=assembly.parts)
-    labels = asked_labels(assembly.recipe, model.classes, torch.arange(assembly.samples))
+    labels = asked_labels(assembly.recipe, model, torch.arange(assembly.samples))
     kept = kept_images(store, row)
     if kept is None:
         drawn = draw(row, model, progress, options.batch, team)

@@ -26,7 +26,7 @@ SETTINGS: dict[str, Any] = {
     "precision": "float32",
     "seed": 7,
     "sampling_steps": 7,
-    "balanced_labels": False,
+    "label_distribution": "data",
     "samples": 7,
 }
 
@@ -60,8 +60,9 @@ EXPECTED = {
 
 
 def expected(name: str) -> tuple[bool, ...]:
-    """As many images are reconstructed as are sampled, so that they are scored alike."""
-    return (False, False, True, True, True) if name == "samples" else EXPECTED[decides(name)]
+    """As many images are reconstructed as are sampled, with labels in the same shares, so that they are scored alike."""
+    shared = ("samples", "label_distribution")
+    return (False, False, True, True, True) if name in shared else EXPECTED[decides(name)]
 
 
 def test_text_is_read_as_specs() -> None:
@@ -245,3 +246,16 @@ def test_an_option_that_cannot_be_changed_alone_is_refused(fields: dict[str, Any
 def test_options_by_place_are_kept_by_place() -> None:
     recipe = Recipe.of(guidance_schedule="interval(0.1, 0.5, constant(2))")
     assert str(recipe.change(guidance_schedule="interval(0.2)").guidance_schedule) == "interval(0.2, 0.5, constant(2))"
+
+
+@pytest.mark.parametrize(("was", "now"), [(True, "balanced"), (False, "uniform")])
+def test_balanced_labels_is_understood_for_one_version(was: bool, now: str) -> None:
+    with pytest.warns(FutureWarning, match=f"balanced_labels={str(was).lower()} is now label_distribution={now}"):
+        assert Recipe.of(balanced_labels=was) == Recipe.of(label_distribution=now)
+
+
+def test_a_former_field_takes_what_it_took() -> None:
+    with pytest.raises(
+        UserError, match=r"balanced_labels is 'data', and should be true or false; .*label_distribution"
+    ):
+        Recipe.of(balanced_labels="data")

@@ -248,3 +248,17 @@ def test_a_study_says_which_options_a_change_leaves() -> None:
     assert "drops those of diffusion(noise_samples=2, width=4); name all to keep the rest, of one, two" in said
     assert Outline(plugins=("p",), changes={"head": "diffusion(noise_samples=2, width=8)"}).study(offered).notes == ()
     assert Outline(plugins=("p",), changes={"head": "flow(width=8)"}).study(offered).notes == ()
+
+
+def test_a_former_field_is_understood_wherever_a_study_has_it_and_said(tmp_path: Path) -> None:
+    text = 'plugins = ["one"]\nmethods = ["a", "mine"]\n[set]\nbalanced_labels = false\n[recipes.mine]\nbalanced_labels = true\n'
+    study = read_study(write(tmp_path, text)).study(OFFERED)
+    assert {recipe.label_distribution for recipe in study.recipes.values()} == {"uniform"}
+    assert study.notes == (
+        "balanced_labels=false is now label_distribution=uniform",
+        "balanced_labels=true is now label_distribution=balanced",
+    )
+    varied = Outline(plugins=("one",), vary={"balanced_labels": (True, False), "sampling_steps": (4,)}).study(OFFERED)
+    assert varied.vary["label_distribution"] == ("balanced", "uniform")
+    assert "balanced_labels" not in varied.vary
+    assert len(varied.notes) == 1

@@ -13,7 +13,7 @@ import pytest
 
 from mgbench.errors import UserError
 from mgbench.results.layout import Layout
-from mgbench.results.record import Record, StudyView, as_content, ending, load_record, load_study
+from mgbench.results.record import About, Record, StudyView, as_content, ending, load_record, load_study
 from mgbench.results.schema import MANIFESTS, RECORDS, SCHEMA, STUDIES, Corrupt, Newer, read_sealed, seal, unseal
 
 RECORD = Record(
@@ -188,6 +188,18 @@ def test_a_record_of_every_schema_is_read_as_one_of_this(path: Path) -> None:
         "fid[digits_cnn]": {"label": "FID", "better": "lower"},
         "kid[digits_cnn]": {"label": "KID", "better": "lower"},
     }
+
+
+@pytest.mark.parametrize(
+    ("about", "was", "now"),
+    [("images", True, "balanced"), ("images", False, "uniform"), ("tokenizer", None, "balanced")],
+)
+def test_a_record_of_schema_6_says_by_a_word_how_labels_were_drawn(
+    tmp_path: Path, about: About, was: bool | None, now: str
+) -> None:
+    old = replace(RECORD, about=about, recipe={"seed": 0, "balanced_labels": was})
+    text = seal(as_content(old)).replace(f'"schema": {SCHEMA}', '"schema": 6')
+    assert load_record(write(tmp_path / "r.json", text)).recipe == {"seed": 0, "label_distribution": now}
 
 
 @pytest.mark.parametrize("path", sorted(STORED.glob("study-*.json")), ids=lambda path: path.stem)

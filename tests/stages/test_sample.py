@@ -1,15 +1,16 @@
 from functools import cache
 from itertools import zip_longest
+from typing import Any
 
 import pytest
 import torch
 
-from mgbench.interfaces.data import UNLABELLED
 from mgbench.interfaces.ranks import Team
-from mgbench.recipes.recipe import Recipe
+from mgbench.recipes.recipe import LabelDistribution, Recipe
 from mgbench.registry.resolve import Assembly, assemble
 from mgbench.stages.cost import Meter
-from mgbench.stages.sample import BATCHES, Batch, Model, labels_for, sample_images
+from mgbench.stages.labels import labels_for
+from mgbench.stages.sample import BATCHES, Batch, Model, sample_images
 from tests.laws.registered import registry
 
 COUNT = 64
@@ -40,13 +41,13 @@ def small(name: str) -> tuple[Assembly, Model]:
     return assembly, Model(parts, module, tokenizer, tokenizer.space, assembly.classes, torch.device("cpu"))
 
 
-def drawn(name: str, batch: int, count: int = COUNT, **changes: int) -> tuple[list[Batch], Meter]:
+def drawn(name: str, batch: int, count: int = COUNT, **changes: Any) -> tuple[list[Batch], Meter]:
     assembly, model = small(name)
     meter, recipe = Meter(), assembly.recipe.change(**changes)
     return list(sample_images(model, recipe, count, batch, meter)), meter
 
 
-def images(name: str, batch: int, count: int = COUNT, **changes: int) -> torch.Tensor:
+def images(name: str, batch: int, count: int = COUNT, **changes: Any) -> torch.Tensor:
     return torch.cat([part.images for part in drawn(name, batch, count, **changes)[0]])
 
 
@@ -78,8 +79,6 @@ def test_more_steps_give_other_images(name: str) -> None:
 
 
 def test_labels_are_balanced() -> None:
-    assert labels_for(torch.arange(25), 10).bincount().tolist() == [3] * 5 + [2] * 5
-    assert (labels_for(torch.arange(5), 0) == UNLABELLED).all()
     batches, _ = drawn("maskgit", 7, 20)
     assert torch.cat([part.labels for part in batches]).tolist() == [index % 10 for index in range(20)]
     assert [len(part.images) for part in batches] == [7, 7, 6]
@@ -154,11 +153,9 @@ def test_sampling_is_in_evaluation_mode() -> None:
     assert not model.module.training
 
 
-def test_labels_may_be_drawn_at_random_instead() -> None:
-    labels = labels_for(torch.arange(10_000), 10, seed=3)
-    assert (labels.bincount(minlength=10) - 1000).abs().max() < 150
-    assert torch.equal(labels_for(torch.arange(50, 60), 10, seed=3), labels[50:60])
-    assert not torch.equal(labels_for(torch.arange(60), 10, seed=4), labels[:60])
-    assert (labels_for(torch.arange(5), 0, seed=3) == UNLABELLED).all()
-    batches, _ = drawn("maskgit", 7, 20, balanced_labels=False)
-    assert torch.equal(torch.cat([part.labels for part in batches]), labels_for(torch.arange(20), 10, seed=0))
+@pytest.mark.parametrize("distribution", ["data", "uniform"])
+def test_labels_may_be_drawn_otherwise(distribution: LabelDistribution) -> None:
+    """A model without counts has as many training images of each class."""
+    batches, _ = drawn("maskgit", 7, 20, label_distribution=distribution)
+    wanted = labels_for(torch.arange(20), (1,) * 10, distribution, seed=0)
+    assert torch.equal(torch.cat([part.labels for part in batches]), wanted)

@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+import torch
+from PIL import Image
 
 from mgbench.errors import UserError
-from mgbench.recipes.recipe import Recipe
+from mgbench.recipes.recipe import LabelDistribution, Recipe
 from mgbench.recipes.study import Study
 from mgbench.registry.loading import Registry, find, load
 from mgbench.results.record import Status
@@ -135,8 +137,29 @@ def test_a_row_about_a_tokenizer_spells_only_what_decides_it(registry: Registry,
         "extractor": "digits_cnn",
         "metrics": ["fid", "kid", "accuracy"],
         "samples": 20,
+        "label_distribution": "balanced",
     }
     assert (record.key, record.training_key, record.about) == (row.key, row.trial, "tokenizer")
+
+
+def test_classes_far_from_equal_are_said_before_anything_is_computed(registry: Registry, tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for split, count in (("train", 40), ("val", 8)):
+        for index in range(count):
+            file = tmp_path / "data" / split / ("rare" if index % 8 == 0 else "usual") / f"{index}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            pixels = torch.randint(256, (8, 8), dtype=torch.uint8, generator=generator)
+            Image.fromarray(pixels.numpy()).save(file)
+    folder = TINY.change(dataset=f"image_folder(path={tmp_path / 'data'})", extractor="digits_cnn")
+    notes = {}
+    for distribution in get_args(LabelDistribution):
+        store = Store(tmp_path / "results")
+        plan_rows(registry, study(a=folder.change(label_distribution=distribution)), store)
+        notes[distribution] = [note for note in store.notes if "5 to 35 training images" in note]
+    assert [len(found) for found in notes.values()] == [1, 0, 1]
+    store = Store(tmp_path / "results")
+    plan_rows(registry, study(a=folder.change(labels=False)), store)
+    assert not any("training images each" in note for note in store.notes)
 
 
 def test_one_tokenizer_scored_in_two_ways_is_two_rows_of_one_trial(registry: Registry, tmp_path: Path) -> None:

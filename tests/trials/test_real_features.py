@@ -4,22 +4,25 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from mgbench.components.datasets.embedded import Shapes
+from mgbench.components.datasets.embedded import Digits, Shapes
+from mgbench.components.extractors.embedded import DigitsCnn
 from mgbench.components.metrics.classifier import Accuracy, InceptionScore
 from mgbench.components.metrics.distances import Fid, Kid
 from mgbench.components.metrics.memorisation import Copied, Gap
 from mgbench.errors import Unfit
 from mgbench.interfaces.data import Features, ImageData
+from mgbench.recipes.recipe import LabelDistribution
 from mgbench.results.store import Store
 from mgbench.stages.evaluate import Seen
+from mgbench.stages.labels import by_turns, labels_for
 from mgbench.trials import real_features as references
-from mgbench.trials.real_features import Reference, by_turns, reference_of
+from mgbench.trials.real_features import Reference, reference_of
 from mgbench.trials.verdict import verdict
 
 CPU = torch.device("cpu")
@@ -125,8 +128,8 @@ def test_a_score_says_how_it_was_obtained(tmp_path: Path) -> None:
     assert found.warnings == [
         "20 images for 5 features: the Fréchet distance is biased upward; use at least 50, and compare equal numbers only"
     ]
-    random = verdict((), reference(tmp_path), DATA.test[:20], labels, CPU, "random")
-    assert "/n20/random/" in random.protocol
+    drawn = verdict((), reference(tmp_path), DATA.test[:20], labels, CPU, "uniform")
+    assert "/n20/uniform/" in drawn.protocol
 
 
 def test_more_images_than_are_held_out_are_said_to_have_an_unequal_floor(tmp_path: Path) -> None:
@@ -219,14 +222,6 @@ def test_a_floor_that_is_broken_is_computed_again(tmp_path: Path) -> None:
     assert verdict((Fid(),), reference(tmp_path), DATA.test, None, CPU) == first
 
 
-def test_held_out_images_come_class_by_class_in_turn() -> None:
-    labels = torch.tensor([0, 0, 0, 0, 1, 1, 2, -1])
-    assert labels[by_turns(labels, 8)].tolist() == [-1, 0, 1, 2, 0, 1, 0, 0]
-    assert by_turns(None, 1000)[:10].sort().values.diff().max() < 250
-    assert sorted(by_turns(None, 50).tolist()) == list(range(50))
-    assert len(by_turns(None, 0)) == 0
-
-
 def test_the_floor_of_a_folder_in_class_order_is_of_all_classes(tmp_path: Path) -> None:
     order = torch.argsort(DATA.test_labels, stable=True)  # type: ignore[arg-type]
     ordered = dataclasses.replace(DATA, test=DATA.test[order], test_labels=DATA.test_labels[order])  # type: ignore[index]
@@ -234,3 +229,49 @@ def test_the_floor_of_a_folder_in_class_order_is_of_all_classes(tmp_path: Path) 
     found = [verdict(metrics, reference(tmp_path, data=data), DATA.test[:16], None, CPU) for data in (DATA, ordered)]
     assert found[0].floors == pytest.approx(found[1].floors)
     assert found[0].floors["fid[means]"] > 0
+
+
+def unequal() -> ImageData:
+    """Digits of which the training and the held-out set have half as many of each class as of the one before."""
+    digits = Digits().load()
+    assert digits.train_labels is not None
+    assert digits.test_labels is not None
+
+    def some(labels: Tensor, most: int) -> Tensor:
+        return torch.cat([(labels == label).nonzero()[: max(1, most >> label), 0] for label in range(5)])
+
+    train, test = some(digits.train_labels, 128), some(digits.test_labels, 48)
+    names = digits.class_names[:5]
+    return ImageData(
+        digits.train[train], digits.train_labels[train], digits.test[test], digits.test_labels[test], names
+    )
+
+
+@pytest.mark.parametrize("metric", [Fid(), Kid()], ids=["fid", "kid"])
+def test_real_images_in_the_shares_of_the_data_score_far_below_equal_shares(tmp_path: Path, metric: Any) -> None:
+    """Images that no model was trained on, asked by their class as a model would be."""
+    data, digits = unequal(), Digits().load()
+    assert digits.test_labels is not None
+    found = {}
+    for distribution in get_args(LabelDistribution):
+        asked = labels_for(torch.arange(75), data.class_counts, distribution, seed=0)
+        rows = by_turns(digits.test_labels, 500, asked)[:75]
+        assert torch.equal(digits.test_labels[rows], asked) or distribution != "balanced"
+        reference_of.cache_clear()
+        against = reference_of(data, "unequal", DigitsCnn(), CPU, tmp_path, distribution)
+        told = verdict((metric,), against, digits.test[rows], asked, CPU, distribution)
+        (found[distribution],) = told.scores.values()
+    assert 4 * found["data"] < min(found["balanced"], found["uniform"])
+
+
+def test_a_floor_is_of_the_labels_that_are_asked(tmp_path: Path) -> None:
+    """Of the first images in each order; both are kept, each under its own name."""
+    data = unequal()
+    floors = {}
+    for _ in range(2):
+        for distribution in ("balanced", "data"):
+            reference_of.cache_clear()
+            against = reference_of(data, "unequal", DigitsCnn(), CPU, tmp_path, distribution)
+            floor = against.floors((Fid(),), 15).scores["fid[digits_cnn]"]
+            assert floors.setdefault(distribution, floor) == floor
+    assert floors["data"] < floors["balanced"]

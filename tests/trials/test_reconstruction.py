@@ -16,8 +16,8 @@ from mgbench.registry.loading import Registry, find, load
 from mgbench.registry.resolve import assemble
 from mgbench.results.record import Record
 from mgbench.results.store import Store
+from mgbench.stages.labels import held_out_rows
 from mgbench.trials.plan import Row, plan_rows, plan_tokenizers, plan_trials
-from mgbench.trials.real_features import by_turns
 from mgbench.trials.trial import run_trial
 from tests import doubles
 from tests.doubles import TINY
@@ -89,10 +89,7 @@ def test_a_tokenizer_s_row_says_how_near_held_out_images_come_back(
     assert set(record.scores) == {*record.floors, "rmse"}
     assert record.floors["fid[digits_cnn]"] < record.scores["fid[digits_cnn]"]
     codebook = load_file(store.layout.tokenizer(record.training_key) / "tokenizer.safetensors")["codebook"]
-    patches = (
-        data.test[by_turns(data.test_labels, 500)[:20]].unfold(2, 4, 4).unfold(3, 4, 4).reshape(80, 16).float() / 127.5
-        - 1
-    )
+    patches = data.test[held_out_rows(data, 20)].unfold(2, 4, 4).unfold(3, 4, 4).reshape(80, 16).float() / 127.5 - 1
     distances, codes = torch.cdist(patches, codebook).min(1)
     # Rounding to whole grey levels moves a pixel by half of one at most.
     assert record.scores["rmse"] == pytest.approx(float(distances.square().mean().div(16).sqrt()) * 127.5, abs=0.3)

@@ -14,14 +14,14 @@ from safetensors.torch import load_file
 from mgbench.errors import Unwritable
 from mgbench.interfaces.engine import Message, Options, StageProgress
 from mgbench.interfaces.progress import Interrupted, Progress
-from mgbench.recipes.recipe import Recipe
+from mgbench.recipes.recipe import LabelDistribution, Recipe
 from mgbench.recipes.study import Study
 from mgbench.registry.loading import Registry, find, load
 from mgbench.registry.resolve import assemble
 from mgbench.results.record import Record
 from mgbench.results.store import CHECKPOINT, Store
 from mgbench.stages import sample
-from mgbench.stages.sample import labels_for
+from mgbench.stages.labels import labels_for
 from mgbench.trials.plan import Row, Trial, plan_rows, plan_trials
 from mgbench.trials.trial import run_trial
 from tests import doubles
@@ -453,8 +453,13 @@ def test_a_trial_is_told_by_its_methods_and_seed(registry: Registry, tmp_path: P
     assert replace(trial, rows=trial.rows[:1]).name == "a (seed 0)"
 
 
-def test_a_row_says_that_its_labels_were_drawn_at_random(registry: Registry, tmp_path: Path) -> None:
-    record = run(registry, tmp_path, random=TINY.change(balanced_labels=False))["random"]
-    assert "/n20/random/" in record.protocol
+@pytest.mark.parametrize("distribution", ["balanced", "data", "uniform"])
+def test_a_row_says_how_its_labels_were_drawn(
+    registry: Registry, tmp_path: Path, distribution: LabelDistribution
+) -> None:
+    recipe = TINY.change(label_distribution=distribution)
+    record = run(registry, tmp_path, m=recipe)["m"]
+    assert f"/n20/{distribution}/" in record.protocol
+    counts = assemble(registry, recipe).class_counts
     with np.load(tmp_path / "runs" / record.key / "images.npz") as kept:
-        assert kept["labels"].tolist() == labels_for(torch.arange(20), 10, seed=0).tolist()
+        assert kept["labels"].tolist() == labels_for(torch.arange(20), counts, distribution, seed=0).tolist()
