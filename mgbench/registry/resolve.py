@@ -258,8 +258,7 @@ def _answer(found: _Found, bound: Bound) -> Answer:
 def _rehearse(registry: Registry, found: _Found, kind: str) -> None:
     """Rehearse a component of sampling, unless that went well before."""
     space = token_space(found.parts, found.data)
-    key = (kind, *(str(found.bounds[name].spec) for name in REHEARSED[kind]), space)
-    if key not in registry.memory:
+    if (key := (kind, *(str(found.bounds[name].spec) for name in REHEARSED[kind]), space)) not in registry.memory:
         rehearse(kind, found.parts, space)
         registry.memory[key] = True
 
@@ -293,8 +292,7 @@ def _check(recipe: Recipe, found: _Found) -> None:
 def _unasked(recipe: Recipe, found: _Found) -> str:
     """The sentence on a kind that a recipe sets and nothing in it asks; empty if there is none."""
     for kind in found.unasked:
-        given = getattr(recipe, kind)
-        if given is not None:
+        if (given := getattr(recipe, kind)) is not None:
             return (
                 f"{kind}={given} is set, but nothing in this recipe asks for a {kind.replace('_', ' ')} "
                 f"(process={found.bounds['process'].spec} and its parts do not); leave it out"
