@@ -29,12 +29,12 @@ def labels_for(indices: Tensor, counts: Sequence[int], distribution: LabelDistri
         return torch.full_like(indices, UNLABELLED)
     if distribution == "balanced":
         return indices % len(counts)
-    if distribution == "uniform":
-        drawn = Streams.root(seed, "labels", indices.device).fold(indices).uniform(1)[:, 0]
-        return (drawn * len(counts)).long()
-    ends = torch.tensor(counts, device=indices.device).cumsum(0)
-    places = _evenly(indices) * int(ends[-1])
-    return torch.searchsorted(ends, places.long(), right=True)
+    if distribution == "data":
+        ends = torch.tensor(counts, device=indices.device).cumsum(0)
+        places = _evenly(indices) * int(ends[-1])
+        return torch.searchsorted(ends, places.long(), right=True)
+    drawn = Streams.root(seed, "labels", indices.device).fold(indices).uniform(1)[:, 0]
+    return (drawn * len(counts)).long()
 
 
 def _evenly(indices: Tensor) -> Tensor:
