@@ -119,7 +119,9 @@ class TorchFidelity:
         unknown = options.keys() - library.defaults.DEFAULTS.keys()
         if unknown:
             raise Unfit(f"this torch-fidelity does not know {', '.join(sorted(unknown))}; install version 0.4")
-        said = library.calculate_metrics(**options)
+        # Its DataLoader draws a seed from the global state, even though it shuffles nothing.
+        with torch.random.fork_rng(devices=[]):
+            said = library.calculate_metrics(**options)
         return {ours: float(said[theirs]) for theirs, ours in _NAMES.items() if theirs in said}
 
 

@@ -6,12 +6,14 @@ import typer
 
 import mgbench
 from mgbench.cli import (
+    check,
     cite,
     compare,
     diff,
     doctor,
     evaluate,
     listing,
+    new_plugin,
     plan,
     plugins,
     published,
@@ -50,8 +52,10 @@ for command in (
     doctor.doctor,
     cite.cite,
     plugins.plugins,
+    new_plugin.new_plugin,
+    check.check,
 ):
-    app.command(command.__name__.strip("_"), cls=Command)(command)
+    app.command(command.__name__.strip("_").replace("_", "-"), cls=Command)(command)
 
 
 def _version(asked: bool) -> None:

@@ -1,4 +1,4 @@
-"""`mgbench plugins`: which plugins there are and what they bring, read without importing them."""
+"""`mgbench plugins`: the installed plugins, what they bring, and why some of them do not load."""
 
 import json as json_module
 from pathlib import Path
@@ -9,25 +9,39 @@ import typer
 
 def plugins(
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Import each of them as well, and say what fails.")] = False,
+    check: Annotated[bool, typer.Option("--check/--no-check", help="Import each of them, and say what fails.")] = True,
 ) -> None:
-    """List the plugins that are installed, where they come from and which kinds they bring."""
-    rows = _announced()
-    if check:
-        from mgbench.registry.loading import load
-
-        problems = load().problems
-        rows = [{**row, "problem": problems.get(row["name"], "")} for row in rows]
+    """List the plugins that are installed, where they come from and which kinds they bring; exits with 1 if one does not load."""
+    rows = _checked(_announced()) if check else _announced()
     if json:
         typer.echo(json_module.dumps(rows, indent=1))
-        return
+    else:
+        _show(rows)
+    if any(row.get("problem") for row in rows):
+        raise typer.Exit(1)
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         typer.echo(f"{row['name']:<12} {row['about']}")
         typer.secho(f"{'':<12} brings {', '.join(row['brings']) or 'nothing'}; from {row['from']}", dim=True)
-        if row.get("problem"):
-            typer.secho(f"{'':<12} {row['problem']}", fg="red")
-    if any(row.get("problem") for row in rows):
-        raise typer.Exit(1)
+        for told in (row.get("problem"), row.get("note")):
+            if told:
+                typer.secho(f"{'':<12} {told}", fg="red")
+
+
+def _checked(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with why a plugin does not load (`problem`), or what is to be said about one that does (`note`)."""
+    from mgbench.registry.loading import load
+
+    registry = load()
+    notes = {
+        name: f"takes {seconds:.1f} s to import, at every command; import heavy packages inside the functions that use them"
+        for name, seconds in registry.slow.items()
+    }
+    return [
+        {**row, "problem": registry.problems.get(row["name"], ""), "note": notes.get(row["name"], "")} for row in rows
+    ]
 
 
 def _announced() -> list[dict[str, Any]]:

@@ -5,14 +5,16 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, requires, version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pluggy
+from packaging.requirements import Requirement
 
 from mgbench import components, hookspecs
 from mgbench.errors import UserError, suggestion
@@ -26,6 +28,8 @@ from mgbench.registry.registry import LifeHooks, Offer, Registry
 GROUP = "mgbench"
 # By name, because their room lies above this one.
 ENGINES = ("mgbench.engines.local", "mgbench.engines.ray.engine")
+# A plugin that takes so many seconds to import delays every command, and is told of.
+SLOW_IMPORT = 1.0
 RECIPE_HOOK, REFERENCE_HOOK = NO_COMPONENTS = ("mgbench_recipes", "mgbench_references")
 
 
@@ -85,8 +89,8 @@ def load(wanted: Iterable[Source] = ()) -> Registry:
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     registry = Registry()
-    sources = {**ours(), **installed()}
     asked = tuple(wanted)
+    sources = {**ours(), **_unless_edited(installed(), asked)}
     for source in asked:
         if sources.setdefault(source.name, source).target != source.target:
             other = sources[source.name].target
@@ -101,8 +105,17 @@ def load(wanted: Iterable[Source] = ()) -> Registry:
     return registry
 
 
+def _unless_edited(found: Mapping[str, Source], asked: Iterable[Source]) -> dict[str, Source]:
+    """The installed plugins, but for modules of which a file of that name was asked for: who wrote it works on it."""
+    files = {Path(source.target).stem for source in asked if source.target.endswith(".py")}
+    return {name: source for name, source in found.items() if source.target not in files}
+
+
 def _add(manager: pluggy.PluginManager, registry: Registry, source: Source) -> None:
+    _check_needs(source)
+    started = time.perf_counter()
     module = _import(source)
+    seconds = time.perf_counter() - started
     try:
         manager.register(module, name=source.name)
         manager.check_pending()
@@ -112,6 +125,8 @@ def _add(manager: pluggy.PluginManager, registry: Registry, source: Source) -> N
         if manager.has_plugin(source.name):
             manager.unregister(name=source.name)
         raise UserError(f"plugin {source.name!r} ({source.target}): {_sentence(error)}") from error
+    if seconds > SLOW_IMPORT and source.name not in ours():
+        registry.slow[source.name] = seconds
     registry.docstrings[source.name] = module.__doc__ or ""
     registry.sources[source.name] = source
     if life := _life(manager, source.name):
@@ -122,6 +137,21 @@ def _add(manager: pluggy.PluginManager, registry: Registry, source: Source) -> N
         else:
             offered = {name: Offer(maker, source.name) for name, maker in items.items()}
             registry.offers.setdefault(hook, {}).update(offered)
+
+
+def _check_needs(source: Source) -> None:
+    """Refuse a plugin whose distribution asks for another version of mgbench than this one."""
+    try:
+        wanted = [Requirement(text) for text in requires(source.distribution.partition(" ")[0] or GROUP) or ()]
+        ours_is = version(GROUP)
+    except (PackageNotFoundError, ValueError):
+        return
+    for one in wanted:
+        if one.name == GROUP and one.marker is None and not one.specifier.contains(ours_is, prereleases=True):
+            raise UserError(
+                f"plugin {source.name!r} ({source.distribution}) needs {one}, and this is mgbench {ours_is}; "
+                "install a version of the one that goes with the other"
+            )
 
 
 def _collect(manager: pluggy.PluginManager, plugin: str) -> dict[str, dict[str, Any]]:
@@ -174,6 +204,8 @@ def _look_over(hook: str, name: Any, item: Any) -> None:
         raise UserError(f"{hook} offers the name {name!r}; take letters, digits and underscores")
     if not (isinstance(item, type) and dataclasses.is_dataclass(item)):
         raise UserError(f"{hook} offers {name!r} as {item!r}, which is no dataclass")
+    if not item.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        raise UserError(f"{hook} offers {name!r}, which can be changed after it is made; write @dataclass(frozen=True)")
     hints(item)
 
 

@@ -65,7 +65,8 @@ class Registry:
     """All that the loaded plugins offer, by hook and name; recipes by plugin and name, and BibTeX entries by plugin and key.
 
     `docstrings` are those of the plugins, `sources` is where they come from, and `life` holds the hooks of those that want to
-    hear of runs; `problems` says what did not load, by plugin. `memory` is for who looks much up more than once.
+    hear of runs; `problems` says what did not load, by plugin, and `slow` how many seconds the slow ones took to import.
+    `memory` is for who looks much up more than once.
     """
 
     offers: dict[str, dict[str, Offer]] = field(default_factory=dict)
@@ -75,6 +76,7 @@ class Registry:
     sources: dict[str, Source] = field(default_factory=dict)
     life: dict[str, LifeHooks] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
+    slow: dict[str, float] = field(default_factory=dict, compare=False)
     memory: dict[Any, Any] = field(default_factory=dict, repr=False)
     _bound: dict[tuple[str, str], Bound] = field(default_factory=dict, repr=False)
     _usual: dict[type, dict[str, Any]] = field(default_factory=dict, repr=False)

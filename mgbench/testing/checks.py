@@ -1,7 +1,12 @@
 """What the laws are made of: sentences that must hold, and inputs to hold them on."""
 
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
+import numpy
 import torch
 from torch import Generator, Tensor
 
@@ -89,3 +94,54 @@ def stirred(module: Any) -> Any:
         for parameter in module.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
     return module.eval()
+
+
+@contextmanager
+def unchanged(*given: Tensor) -> Iterator[None]:
+    """Hold a component to leaving tensors of any shape as they are.
+
+    Raises:
+        AssertionError: if one of them has other values afterwards.
+    """
+    before = [tensor.detach().clone() for tensor in given]
+    yield
+    kept = all(map(same, given, before))
+    need(kept, "a component must leave the tensors that it is given as they are")
+
+
+def leaves_random_state(law: Callable[..., None]) -> Callable[..., None]:
+    """A law, which holds its component also to leaving the global random state of torch, numpy and Python as it is."""
+
+    @wraps(law)
+    def held(*given: Any, **options: Any) -> None:
+        before = _random_state()
+        law(*given, **options)
+        touched = [name for name, state in _random_state().items() if state != before[name]]
+        need(not touched, f"a component must leave the global random state of {', '.join(touched)} alone")
+
+    return held
+
+
+def _random_state() -> dict[str, Any]:
+    return {
+        "torch": torch.get_rng_state().tolist(),
+        "numpy": str(numpy.random.get_state()),
+        "Python": random.getstate(),
+    }
+
+
+def on_its_device(call: Callable[[], Tensor]) -> None:
+    """Hold a component to the device of what it is given; `call` returns a tensor of any shape, computed on
+    the device "meta", which holds no values.
+
+    Raises:
+        AssertionError: if a tensor of another device comes in between, or out.
+    """
+    sentence = "a component must compute on the device of what it is given"
+    try:
+        found = call()
+    except RuntimeError as error:
+        # Other errors are of the device that holds no values.
+        need("expected" not in str(error).lower() or "device" not in str(error), sentence)
+    else:
+        need(found.device.type == "meta", sentence)

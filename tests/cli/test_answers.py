@@ -106,7 +106,7 @@ def test_cite_says_what_it_cannot_cite(mgbench: Command, tmp_path: Path) -> None
 
 
 def test_plugins_are_told_with_what_they_bring(mgbench: Command) -> None:
-    answer = mgbench("plugins", "--check", "--json")
+    answer = mgbench("plugins", "--json")
     rows = {row["name"]: row for row in json.loads(answer.out)}
     assert answer.code == 0
     assert rows["emigm"]["brings"] == ["maskings", "samplers", "solvers", "recipes", "references"]

@@ -50,8 +50,10 @@ def loaded(body: str, *arguments: str) -> tuple[str, list[str]]:
         (["results", "--help"], "--export"),
         (["doctor", "--help"], "--mend"),
         (["--version"], "mgbench 0."),
-        (["plugins"], "maskgit"),
-        (["plugins", "--json"], '"emigm"'),
+        (["plugins", "--no-check"], "maskgit"),
+        (["new-plugin", "--help"], "mask_schedule"),
+        (["check", "--help"], "exp(rate=2)"),
+        (["plugins", "--no-check", "--json"], '"emigm"'),
     ],
 )
 def test_a_light_command_imports_nothing_heavy(arguments: list[str], said: str) -> None:

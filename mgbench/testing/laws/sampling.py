@@ -13,11 +13,24 @@ from mgbench.interfaces.data import TokenSpace
 from mgbench.interfaces.optional import evaluations, ignored_settings, likelihood_bound
 from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.sampling import Request, SamplerInput, Step
-from mgbench.testing.checks import accepted, each, need, same, seeded, stirred, tokens_of, world_of
+from mgbench.testing.checks import (
+    accepted,
+    each,
+    leaves_random_state,
+    need,
+    on_its_device,
+    same,
+    seeded,
+    stirred,
+    tokens_of,
+    unchanged,
+    world_of,
+)
 from mgbench.testing.noisy_toys import Gaussian
 from mgbench.testing.toys import Evenly, Joint, Line
 
 
+@leaves_random_state
 def time_grid(component: Any) -> None:
     for steps in (1, 2, 7, 64, 1000):
         times = component(steps)
@@ -27,6 +40,7 @@ def time_grid(component: Any) -> None:
         need(same(times, component(steps)), "the same number of steps must give the same times")
 
 
+@leaves_random_state
 def guidance_schedule(component: Any) -> None:
     for index in range(20):
         t, s = 1 - index / 20, 1 - (index + 1) / 20
@@ -35,6 +49,7 @@ def guidance_schedule(component: Any) -> None:
         need(sound, "the scale must be a number, finite and not negative")
 
 
+@leaves_random_state
 def reuse(component: Any) -> None:
     for total in (1, 2, 7, 64):
         plan = [Step(index, total, 1 - index / total, 1 - (index + 1) / total, 1, 0) for index in range(total)]
@@ -44,6 +59,7 @@ def reuse(component: Any) -> None:
         need(asked == [component(step) for step in plan], "the same step must get the same answer")
 
 
+@leaves_random_state
 def sampler(component: Any) -> None:
     for length, steps in ((16, 1), (16, 5), (16, 16), (16, 40), (1, 3)):
         space = TokenSpace(length, 1, codes=3, grid=(1, length))
@@ -75,7 +91,8 @@ def _drive(component: Any, plan: list[Step], space: TokenSpace, logits: Tensor, 
     log_p = torch.log_softmax(logits, -1)[..., 0]
     for step in plan:
         view = _seen(component, space, mask, log_p, logits)
-        then = component.choose(view, step, images)
+        with unchanged(mask, log_p, logits):
+            then = component.choose(view, step, images)
         need(then.shape == mask.shape and then.dtype == torch.bool, "the mask after a step must be bool [B,N]")
         need(same(then, component.choose(view, step, images)), "the same streams must choose the same")
         some = torch.tensor([3, 1])
@@ -100,14 +117,17 @@ def _seen(component: Any, space: TokenSpace, mask: Tensor, log_p: Tensor, logits
     return SamplerInput(space, mask, log_p.masked_fill(~shown, 0), seen)
 
 
+@leaves_random_state
 def code_draw(component: Any) -> None:
     logits = torch.randn(7, 5, dtype=torch.float64, generator=seeded())
-    drawn = component(logits)
+    with unchanged(logits):
+        drawn = component(logits)
     need(drawn.shape == logits.shape and drawn.dtype == torch.float64, "the logits must stay float64 [R,K]")
     best = logits.argmax(-1, keepdim=True)
     need((drawn.argmax(-1, keepdim=True) == best).all(), "the likeliest code must stay the likeliest")
     need(drawn.gather(-1, best).isfinite().all() and not drawn.isnan().any(), "some code must be left, and none be NaN")
     need(same(component(logits[2:4]).exp(), drawn[2:4].exp()), "what may be drawn must not depend on the batch")
+    on_its_device(lambda: component(torch.empty(7, 5, dtype=torch.float64, device="meta")))
 
 
 def head(component: Any) -> None:
@@ -115,7 +135,8 @@ def head(component: Any) -> None:
         torch.manual_seed(0)
         module = stirred(component.build(space, 8))
         z, rows = torch.randn(7, 8, generator=seeded(), requires_grad=True), tokens_of(space, 7)[:, 0]
-        loss, again = (module.loss(z, rows, seeded()) for _ in range(2))
+        with unchanged(z, rows):
+            loss, again = (module.loss(z, rows, seeded()) for _ in range(2))
         need(loss.shape == (7,) and loss.isfinite().all(), "the loss must be finite and [R]")
         need(same(loss, again), "the same generator must give the same loss")
         loss.mean().backward()
@@ -127,7 +148,8 @@ def head(component: Any) -> None:
 @torch.no_grad()
 def _draw_from(module: Any, space: TokenSpace, parts: Parts, z: Tensor, without: Tensor) -> None:
     rows, rng = len(z), each("rows", len(z))
-    drawn = module.sample(z, None, 1.0, rng, parts)
+    with unchanged(z):
+        drawn = module.sample(z, None, 1.0, rng, parts)
     values, log_p = drawn.values, drawn.log_p
     if space.codes:
         need(values.shape == (rows,) and values.dtype == torch.int64, "codes must be int64 [R]")
@@ -153,6 +175,7 @@ def _draw_from(module: Any, space: TokenSpace, parts: Parts, z: Tensor, without:
         need(same(cold.values, cold.logits.argmax(-1)), "at temperature 0 the likeliest code must be drawn")
 
 
+@leaves_random_state
 def solver(component: Any, rows: int = 4096) -> None:
     """The laws of a solver: values of N(m, s²) come out of the exact prediction of its path, up to its step size."""
     toy, rng = Gaussian(), each("rows", rows)

@@ -13,7 +13,7 @@ from mgbench.interfaces import optional
 from mgbench.interfaces.data import Features, Statistics
 from mgbench.interfaces.optional import declared_scores
 from mgbench.interfaces.scores import ScoreInfo, declaration
-from mgbench.testing.checks import need, same, seeded
+from mgbench.testing.checks import leaves_random_state, need, same, seeded, unchanged
 
 
 @torch.no_grad()
@@ -23,7 +23,8 @@ def extractor(component: Any) -> None:
     need(not module.training, "the network must be in evaluation mode")
     for side, count in ((8, 3), (16, 64), (20, 3)):
         images = torch.randint(256, (count, 3, side, side), dtype=torch.uint8, generator=seeded())
-        said, again, one = module(images), module(images[:3]), module(images[1:2])
+        with unchanged(images):
+            said, again, one = module(images), module(images[:3]), module(images[1:2])
         need(said.features.ndim == 2 and said.features.isfinite().all(), "features must be finite and [B,F]")
         for numbers in (said.logits, said.spatial):
             need(numbers is None or (numbers.ndim == 2 and len(numbers) == count), "logits must be [B,K]")
@@ -51,6 +52,7 @@ def seen(images: Tensor, labels: Tensor | None = None) -> Features:
     return replace(said, images=images, extractor=eye, labels=labels)
 
 
+@leaves_random_state
 def metric(component: Any) -> None:
     first, second, third = torch.randint(200, (3, 64, 3, 4, 4), dtype=torch.uint8, generator=seeded())
     labels = torch.arange(64) % 3

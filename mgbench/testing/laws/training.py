@@ -7,7 +7,17 @@ import torch
 from torch import Tensor
 
 from mgbench.interfaces.data import UNLABELLED, TokenSpace
-from mgbench.testing.checks import accepted, need, same, seeded, stirred, tokens_of
+from mgbench.testing.checks import (
+    accepted,
+    leaves_random_state,
+    need,
+    on_its_device,
+    same,
+    seeded,
+    stirred,
+    tokens_of,
+    unchanged,
+)
 from mgbench.testing.toys import Line
 
 
@@ -29,7 +39,8 @@ def tokenizer(component: Any) -> None:
     images = torch.randint(256, (64, 3, 8, 8), dtype=torch.uint8, generator=seeded())
     module, again, loaded = (component.build(tuple(images.shape[1:])) for _ in range(3))
     _fit(module, images)
-    space, tokens = module.space, module.encode(images)
+    with unchanged(images):
+        space, tokens = module.space, module.encode(images)
     need(tokens.shape == tokens_of(space, len(images)).shape, "tokens must be [B,N] or [B,N,D] as the space says")
     if space.codes:
         need(tokens.dtype == torch.int64, "codes must be int64")
@@ -37,7 +48,8 @@ def tokenizer(component: Any) -> None:
     else:
         need(tokens.is_floating_point() and tokens.isfinite().all(), "continuous tokens must be finite numbers")
     need(space.grid is None or math.prod(space.grid) == space.length, "the grid must hold all tokens")
-    decoded = module.decode(tokens)
+    with unchanged(tokens):
+        decoded = module.decode(tokens)
     need(decoded.shape == images.shape and decoded.dtype == torch.uint8, "decoding must give such uint8 images again")
     lost = (decoded.double() - images.double()).abs().mean()
     spread = (images.double() - images.double().mean(0)).abs().mean()
@@ -60,10 +72,12 @@ def _fit(module: Any, images: Tensor) -> None:
     need(all(math.isfinite(loss) for _, _, loss in told), "the loss of fitting must be a number")
 
 
+@leaves_random_state
 def mask_schedule(component: Any) -> None:
     for dtype in (torch.float32, torch.float64):
         t = torch.linspace(0, 1, 257, dtype=dtype)
-        gamma = component(t)
+        with unchanged(t):
+            gamma = component(t)
         need(gamma.shape == t.shape and gamma.dtype == dtype, "γ(t) must have the shape and dtype of t")
         need(((gamma >= 0) & (gamma <= 1)).all(), "γ must lie in [0, 1]")
         need((gamma.diff() >= -1e-6).all(), "γ must never fall")
@@ -74,8 +88,10 @@ def mask_schedule(component: Any) -> None:
     (slope,) = torch.autograd.grad(component(inside).sum(), inside)
     measured = (component(inside + 1e-6) - component(inside - 1e-6)).detach() / 2e-6
     need(slope.isfinite().all() and same(slope, measured, 1e-3), "γ must be differentiable between 0 and 1")
+    on_its_device(lambda: component(torch.empty(9, device="meta")))
 
 
+@leaves_random_state
 def masking(component: Any) -> None:
     schedule, rows, length, rounds = Line(), 64, 64, 64
     generator, again = seeded(), seeded()
@@ -95,12 +111,14 @@ def masking(component: Any) -> None:
     need(component.draw(schedule, 3, 1, generator)[0].all(), "an only token must always be masked")
 
 
+@leaves_random_state
 def loss_weighting(component: Any) -> None:
     mask = torch.rand(33, 8, generator=seeded()).argsort(1) < torch.arange(33)[:, None] % 8 + 1
     for dtype in (torch.float32, torch.float64):
         t = torch.linspace(0, 1, 33, dtype=dtype)
         for schedule in (Line(), lambda t: torch.sin(math.pi / 2 * t)):
-            weight = component(schedule, t, mask)
+            with unchanged(t, mask):
+                weight = component(schedule, t, mask)
             need(weight.shape == mask.shape and weight.dtype == dtype, "the weights must be [B,N], of the dtype of t")
             need(weight.isfinite().all(), "the weights must be finite, also at t = 0 and t = 1")
             # At t = 1 the slope of a schedule may be 0, and in its last digit below.
@@ -129,7 +147,8 @@ def _look_at(module: Any, space: TokenSpace) -> None:
     # All masked, one visible, one masked, and in between: all in one batch.
     counts = torch.tensor([length, length - 1, 1, 2, 3])
     mask = torch.rand(batch, length, generator=seeded()).argsort(1) < counts[:, None]
-    z = module(tokens, mask, labels)
+    with unchanged(tokens, mask, labels):
+        z = module(tokens, mask, labels)
     need(z.shape == (batch, length, module.width) and z.isfinite().all(), "z must be finite and [B,N,width]")
     other = (tokens + 1) % space.codes if space.codes else tokens + 1
     hidden = torch.where(mask if space.codes else mask[..., None], other, tokens)

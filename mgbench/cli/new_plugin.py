@@ -1,0 +1,91 @@
+"""`mgbench new-plugin`: an installable project around one component that works, to be changed into another."""
+
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mgbench.errors import UserError, suggestion
+from mgbench.recipes.kinds import EVERY_KIND, TABLE
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+_KINDS = [kind.name for kind in TABLE if not kind.offered_as]
+
+
+def new_plugin(
+    name: Annotated[str, typer.Argument(help="The component and its plugin, such as ramp.")],
+    kind: Annotated[str, typer.Option(help=f"One of {', '.join(_KINDS)}.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The folder (default: mgbench-NAME in this one).", show_default=False),
+    ] = None,
+) -> None:
+    """Write a project with one component of a kind: it works, keeps the laws, and can be installed as it is."""
+    known = EVERY_KIND.get(kind.replace("-", "_"))
+    if known is None:
+        raise UserError(f"no kind is called {kind!r}; {suggestion(kind, _KINDS)}")
+    kind = known.offered_as or known.name
+    _check_name(name, kind)
+    folder = output or Path(f"mgbench-{name.replace('_', '-')}")
+    if folder.exists() and any(folder.iterdir()):
+        raise UserError(f"{folder} is not empty; choose another folder with -o")
+    for path, text in project(name, kind).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    typer.echo(f"{folder}/mgbench_{name}.py holds the {kind.replace('_', ' ')} {name!r}; the next steps, in {folder}:")
+    for command, about in _next(name):
+        typer.echo(f"  {command:<34} {about}")
+
+
+def _next(name: str) -> tuple[tuple[str, str], ...]:
+    return (
+        (f"mgbench check mgbench_{name}.py", "does it keep the laws of its kind?"),
+        ("pip install -e .", "announce it; mgbench plugins lists it then"),
+        ("pytest", "run its tests"),
+    )
+
+
+def _check_name(name: str, kind: str) -> None:
+    from mgbench.registry.loading import installed, load
+
+    if not (name.isidentifier() and name.islower()):
+        near = "".join(letter if letter.isalnum() else "_" for letter in name.lower())
+        raise UserError(f"{name!r} cannot name a component; take lower-case letters, digits and _, such as {near!r}")
+    taken = load().names(kind).get(name)
+    if taken or name in installed():
+        raise UserError(f"{name!r} is the name of a {'component' if taken else 'plugin'} already; choose another")
+
+
+def project(name: str, kind: str) -> dict[str, str]:
+    """The files of a project by their paths in it, filled in."""
+    from mgbench import __version__
+
+    words = {
+        "name": name,
+        "Name": "".join(word.title() for word in name.split("_")),
+        "dist": name.replace("_", "-"),
+        "kind": kind,
+        "words": kind.replace("_", " "),
+        "question": EVERY_KIND[kind].question,
+        "version": __version__,
+    }
+    files = {Template(path).substitute(words): text for path, text in _templates(kind)}
+    return {path: Template(text).substitute(words) for path, text in files.items()}
+
+
+def _templates(kind: str) -> "list[tuple[str, str]]":
+    """Paths and texts, as they lie in the package."""
+    from importlib.resources import files
+
+    folder: Traversable = files("mgbench.cli") / "templates"
+    shared = {
+        "pyproject.toml": "pyproject.txt",
+        "README.md": "readme.txt",
+        "test_$name.py": "test.txt",
+        ".github/workflows/tests.yml": "workflow.txt",
+        "mgbench_$name.py": f"kinds/{kind}.txt",
+    }
+    return [(path, (folder / source).read_text(encoding="utf-8")) for path, source in shared.items()]

@@ -1,0 +1,112 @@
+"""A project that `mgbench new-plugin` writes works as it is, whatever its kind."""
+
+import subprocess
+import sys
+import tomllib
+import venv
+from pathlib import Path
+
+import pytest
+
+from mgbench.cli.new_plugin import project
+from mgbench.recipes.kinds import TABLE
+from mgbench.registry.laws import Held, held
+from tests.cli.conftest import Command
+
+KINDS = [kind.name for kind in TABLE if not kind.offered_as]
+# Its laws run trials.
+SLOW = ("engine",)
+
+
+def written(folder: Path, name: str, kind: str) -> Path:
+    for path, text in project(name, kind).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    return folder / f"mgbench_{name}.py"
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Held]:
+    """A component of each kind, from a project of its own."""
+    folder = tmp_path_factory.mktemp("projects")
+    files = [str(written(folder / kind, f"brand_new_{kind}", kind)) for kind in KINDS]
+    return {one.kind: one for one in held(files)}
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.slow) if kind in SLOW else kind for kind in KINDS]
+)
+def test_a_new_plugin_of_every_kind_keeps_the_laws(fresh: dict[str, Held], kind: str) -> None:
+    assert str(fresh[kind].spec) == f"brand_new_{kind}"
+    fresh[kind]()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_files_of_a_project_go_together(kind: str) -> None:
+    files = project("brand_new", kind)
+    assert set(files) == {
+        "pyproject.toml",
+        "README.md",
+        "mgbench_brand_new.py",
+        "test_brand_new.py",
+        ".github/workflows/tests.yml",
+    }
+    told = tomllib.loads(files["pyproject.toml"])
+    assert told["project"]["entry-points"]["mgbench"] == {"brand_new": "mgbench_brand_new"}
+    assert not [path for path, text in files.items() if "$" in text]
+    for path in ("mgbench_brand_new.py", "test_brand_new.py"):
+        assert all(len(line) <= 130 for line in files[path].splitlines())
+        compile(files[path], path, "exec")
+
+
+def test_the_command_writes_it_and_says_what_next(mgbench: Command, tmp_path: Path) -> None:
+    answer = mgbench("new-plugin", "brand_new", "--kind", "mask_schedule")
+    assert answer.code == 0
+    assert "mgbench check mgbench_brand_new.py" in answer.out
+    assert (tmp_path / "mgbench-brand-new" / "pyproject.toml").is_file()
+    checked = mgbench("check", "mgbench-brand-new/mgbench_brand_new.py")
+    assert (checked.code, checked.out.splitlines()[-1]) == (0, "1 holds")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("linear", "--kind", "mask_schedule"), "'linear' is the name of a component already"),
+        (("emigm", "--kind", "mask_schedule"), "'emigm' is the name of a plugin already"),
+        (("my-ramp", "--kind", "mask_schedule"), "such as 'my_ramp'"),
+        (("ramp", "--kind", "mask_shcedule"), "did you mean 'mask_schedule'?"),
+        (("ramp", "--kind", "masking", "-o", "full"), "full is not empty"),
+    ],
+)
+def test_what_cannot_be_is_refused(mgbench: Command, tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    answer = mgbench("new-plugin", *arguments)
+    assert answer.code == 2
+    assert said in answer.err
+
+
+def clean_environment(folder: Path) -> Path:
+    """A new environment with pip, which sees the packages of this one; its folder of programs."""
+    venv.create(folder, with_pip=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    seen = [path for path in sys.path if path.endswith("site-packages")]
+    site.joinpath("seen.pth").write_text("".join(f"import site; site.addsitedir({path!r})\n" for path in seen))
+    return folder / "bin"
+
+
+def ran(*command: str | Path, folder: Path) -> str:
+    done = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_a_new_plugin_is_installed_by_pip_and_passes_its_own_tests(tmp_path: Path) -> None:
+    folder = written(tmp_path / "project", "brand_new", "mask_schedule").parent
+    bin_ = clean_environment(tmp_path / "env")
+    install = ("-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-build-isolation", ".")
+    ran(bin_ / "python", *install, folder=folder)
+    assert "1 passed" in ran(bin_ / "python", "-m", "pytest", "-q", folder=folder)
+    assert "1 holds" in ran(bin_ / "python", "-m", "mgbench", "check", "brand_new", folder=tmp_path)
+    assert "brand_new" in ran(bin_ / "python", "-m", "mgbench", "plugins", "--no-check", folder=tmp_path)
