@@ -6,7 +6,7 @@ from mgbench.errors import UserError
 
 
 def main() -> None:
-    """Run the `mgbench` command; what a user can mend is shown as a sentence and exits with 2."""
+    """Run the `mgbench` command. Errors that the user can correct are printed as a sentence, with exit code 2."""
     from mgbench.cli.terminal import prepare, reader_left
 
     prepare()

@@ -1,4 +1,4 @@
-"""The commands, put together."""
+"""The `mgbench` application: all commands and `--version`."""
 
 from typing import Annotated
 

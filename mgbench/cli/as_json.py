@@ -1,4 +1,4 @@
-"""Plain values as JSON that every reader takes: a number that is none (NaN, infinity) is null."""
+"""Standard JSON output: NaN and infinity become null."""
 
 import json
 import math
@@ -14,7 +14,7 @@ def print_json(content: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """A value in what JSON has: dicts with text as keys, lists, text, finite numbers, true, false and null."""
+    """Convert a value to JSON types: dicts with text keys, lists, text, finite numbers, booleans and null."""
     if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -23,7 +23,7 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    # What comes out of a frame: a NumPy scalar, or pandas' signs for nothing.
+    # Values of a frame: NumPy scalars, and pandas' markers of missing values.
     if hasattr(value, "item"):
         return plain(value.item())
     text = str(value)

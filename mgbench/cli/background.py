@@ -8,7 +8,7 @@ OPTION = "--detach"
 
 
 def start(log: Path) -> int:
-    """Start this command again without the option that detaches it, printing to a file; the number of its process."""
+    """Start this command again without `--detach`, with its output in a log file; returns the process id."""
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "mgbench", *(word for word in sys.argv[1:] if word != OPTION)]
     with log.open("ab") as file:

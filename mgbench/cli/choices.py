@@ -1,4 +1,4 @@
-"""The options that several commands share, and what they amount to."""
+"""Options that several commands share, and the study that they select."""
 
 import math
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ Plugins = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME,…",
-        help="Whose methods to run: names of installed plugins, files (.py) or modules; all is every installed one.",
+        help="Plugins whose methods to run: installed names, files (.py) or modules; all means every installed one.",
         show_default=False,
     ),
 ]
@@ -49,33 +49,34 @@ Vary = Annotated[
 ]
 Seeds = Annotated[
     list[str] | None,
-    typer.Option(metavar="SEED,…", help="Seeds to repeat everything with; each trains anew.", show_default=False),
+    typer.Option(metavar="SEED,…", help="Training seeds; every seed trains a new model.", show_default=False),
 ]
 Methods = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME,…", help="Only these methods of the plugins.", show_default=False),
 ]
 Name = Annotated[
-    str, typer.Option(help="What to call the study, and its report (default: its plugins).", show_default=False)
+    str,
+    typer.Option(help="Name of the study and of its report (default: the names of its plugins).", show_default=False),
 ]
 Track = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME,…",
-        help="Tell these plugins how trials go, such as tensorboard, wandb or mlflow; files and modules as well.",
+        help="Log every trial with these plugins: tensorboard, wandb, mlflow, files or modules.",
         show_default=False,
     ),
 ]
-RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Try rows again that failed before.")]
-# For --plugins and --vary: everything there is.
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Compute failed rows again.")]
+# The value of --plugins and --vary that stands for everything.
 ALL = "all"
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-Results = Annotated[Path, typer.Option(help="Where results are kept and found again.")]
+Results = Annotated[Path, typer.Option(help="Folder of stored results.")]
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a command is about: the plugins loaded, the study, and its rows, those about tokenizers first; and who tracks them."""
+    """The selection of a command: loaded plugins, study, rows (those of tokenizers first) and trackers."""
 
     sources: "tuple[Source, ...]"
     registry: "Registry"
@@ -86,7 +87,7 @@ class Chosen:
 
     @cached_property
     def trained(self) -> frozenset[str]:
-        """The keys of the models and fitted tokenizers that are there, of those that rows to compute need, as it was at first."""
+        """Keys of the stored models and fitted tokenizers that pending rows need, read once when first used."""
         layout = self.store.layout
         homes = {
             row.trial: layout.model(row.trial) if row.about == "images" else layout.tokenizer(row.trial)
@@ -97,10 +98,10 @@ class Chosen:
 
 
 def choose(outline: "Outline", results: Path, retry: bool = False, track: tuple[str, ...] = ()) -> Chosen:
-    """Load the plugins and look every recipe of the study up; what failed before stands, unless it is to be tried again.
+    """Load the plugins and plan every recipe of the study; rows that failed before stay as they are without `retry`.
 
     Raises:
-        UserError: if a plugin, field or component does not exist, or one that is to track runs has no hook for that.
+        UserError: if a plugin, field or component does not exist, or a tracker has no tracking hook.
     """
     from mgbench.cli.naming import settled
     from mgbench.registry.loading import find, load
@@ -114,7 +115,7 @@ def choose(outline: "Outline", results: Path, retry: bool = False, track: tuple[
         _check_tracker(registry, tracker)
     for problem in registry.problems.values():
         typer.secho(f"mgbench: left out: {problem}", err=True, fg="yellow")
-    # Recipes are known by the names of plugins, which for a file is not how it was given.
+    # Recipes are filed by plugin name; the name of a plugin given as a file is not its path.
     named = tuple(source.name for source in sources) if ALL not in outline.plugins else tuple(registry.recipes)
     vary = {axis: _every(registry, axis) if values == (ALL,) else values for axis, values in outline.vary.items()}
     name = outline.name or ("" if ALL not in outline.plugins else ALL)
@@ -132,16 +133,16 @@ def choose(outline: "Outline", results: Path, retry: bool = False, track: tuple[
 
 
 def _every(registry: "Registry", kind: str) -> tuple[str, ...]:
-    """The names of all components of a kind that need no options, for a field that varies over `all`.
+    """Names of all components of a kind that need no options: the values of `--vary kind=all`.
 
     Raises:
-        UserError: if the field is no kind.
+        UserError: if the field is not a kind.
     """
     from mgbench.recipes.kinds import KINDS
     from mgbench.recipes.spec import defaults, hints
 
     if kind not in KINDS:
-        raise UserError(f"{kind} has no components to take all of; {ALL} is for {', '.join(KINDS)}")
+        raise UserError(f"{kind} is not a kind, so it cannot vary over {ALL}; kinds are {', '.join(KINDS)}")
     known = {name: set(hints(offer.maker)) - set(defaults(offer.maker)) for name, offer in registry.names(kind).items()}
     for name, needed in known.items():
         if needed:
@@ -154,8 +155,8 @@ def _check_tracker(registry: "Registry", tracker: "Source") -> None:
 
     if tracker.name not in registry.life:
         raise UserError(
-            f"plugin {tracker.name!r} tracks nothing: it has none of {', '.join(LIFE_HOOKS)}; "
-            f"those that do are {', '.join(sorted(registry.life))}"
+            f"plugin {tracker.name!r} cannot track runs: it has none of the hooks {', '.join(LIFE_HOOKS)}; "
+            f"plugins that can are {', '.join(sorted(registry.life))}"
         )
 
 
@@ -168,7 +169,7 @@ def outline(
     methods: list[str] | None,
     name: str,
 ) -> "Outline":
-    """The options and the study file, joined.
+    """The study file with the options of the command line on top.
 
     Raises:
         UserError: if one of them cannot be read.
@@ -180,10 +181,10 @@ def outline(
 
 
 def changes(items: list[str] | None) -> dict[str, Any]:
-    """The fields that are set.
+    """The fields set by `--set`.
 
     Raises:
-        UserError: if one is set to several values, at once or one after the other.
+        UserError: if a field is given several values.
     """
     from mgbench.recipes.recipe import FIELDS
     from mgbench.recipes.spec import parse_list, parse_values
@@ -200,7 +201,7 @@ def changes(items: list[str] | None) -> dict[str, Any]:
 
 
 def _axes(items: list[str] | None) -> dict[str, tuple[Any, ...]]:
-    """The fields that vary; a field that is named again varies over the values of both."""
+    """The fields varied by `--vary`; values of a repeated field are joined."""
     from mgbench.recipes.spec import parse_values
 
     found: dict[str, tuple[Any, ...]] = {}
@@ -211,10 +212,10 @@ def _axes(items: list[str] | None) -> dict[str, tuple[Any, ...]]:
 
 
 def seconds(text: str) -> float | None:
-    """A time such as 90s, 30m or 2h in seconds; a bare number is seconds, and nothing is None.
+    """Parse a time such as 90s, 30m or 2h into seconds; a bare number is seconds, an empty text is None.
 
     Raises:
-        UserError: if it is none.
+        UserError: if the text is not a positive time.
     """
     if not text:
         return None
@@ -224,7 +225,7 @@ def seconds(text: str) -> float | None:
     except ValueError:
         found = math.nan
     if not 0 < found < math.inf:
-        raise UserError(f"{text!r} is no time; write for example 90s, 30m or 2h")
+        raise UserError(f"{text!r} is not a time; write for example 90s, 30m or 2h")
     return found
 
 
@@ -232,25 +233,25 @@ _AMOUNTS: dict[str, int | None] = {"all": None, "none": 0}
 
 
 def most_images(text: str) -> int | None:
-    """A number of images, such as 100, `all` (None) or `none` (0).
+    """Parse a number of images: a whole number, `all` (None) or `none` (0).
 
     Raises:
-        UserError: if it is none of these.
+        UserError: if the text is neither.
     """
     if text in _AMOUNTS:
         return _AMOUNTS[text]
     if not text.isdecimal():
-        raise UserError(f"{text!r} is no number of images; write for example 100, all or none")
+        raise UserError(f"{text!r} is not a number of images; write for example 100, all or none")
     return int(text)
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Names that an option lists, separated by commas."""
+    """Split a comma-separated list of names."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def listed(texts: Iterable[str] | None) -> tuple[str, ...]:
-    """Names that a repeatable option lists, each once."""
+    """Split the values of a repeatable option into names, without duplicates."""
     return tuple(dict.fromkeys(name for text in texts or () for name in names(text)))
 
 

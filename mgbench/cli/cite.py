@@ -1,4 +1,4 @@
-"""`mgbench cite`: the BibTeX of what a study used."""
+"""`mgbench cite`: BibTeX entries of a study."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ def cite(
     study: Annotated[str, typer.Argument(help="A study's name.", show_default=False)],
     results: choices.Results = Path("results"),
 ) -> None:
-    """Print BibTeX entries of every method and component of a study, each after a comment that says which asks for it."""
+    """Print the BibTeX entry of every method and component of a study, with a comment that names its users."""
     from mgbench.errors import UserError
     from mgbench.results.layout import Layout
     from mgbench.results.record import find_study
@@ -20,6 +20,6 @@ def cite(
     view = find_study(Layout(results), study)
     if not view.references:
         raise UserError(
-            f"the study {study!r} keeps no references; run it again (what is stored is reused): {view.command}"
+            f"the study {study!r} stores no references; run it again (stored rows are reused): {view.command}"
         )
     typer.echo(view.references)

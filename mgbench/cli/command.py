@@ -1,4 +1,4 @@
-"""A command of the line: refuses what it does not know with the nearest it does, and an option that is given twice."""
+"""Base classes of commands: suggestions for unknown commands and options, and an error for repeated single options."""
 
 import re
 from collections import Counter
@@ -10,23 +10,23 @@ from typer.core import TyperCommand, TyperGroup
 
 from mgbench.errors import UserError, suggestion
 
-# Newer versions of typer bring a click of their own; its exceptions are those of the click that its commands come from.
+# Newer versions of typer bundle their own click; the exceptions must come from the same one as the commands.
 _CLICK = import_module(TyperCommand.__mro__[1].__module__.rpartition(".")[0] + ".exceptions")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 
 if TYPE_CHECKING:
-    # Typed as typer exports it, whichever click that is.
+    # The type depends on which click typer uses.
     Context = Any
 
 
 class Command(TyperCommand):
-    """One command."""
+    """A command of `mgbench`."""
 
     def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
-        """Read the words behind the command.
+        """Parse the arguments of the command.
 
         Raises:
-            UserError: if an option does not exist, or is given twice and takes one value.
+            UserError: if an option does not exist, or is repeated although it takes one value.
         """
         try:
             if not ctx.resilient_parsing:
@@ -41,29 +41,29 @@ class Command(TyperCommand):
             single = param.param_type_name == "option" and not param.multiple and not getattr(param, "is_flag", False)
             if single and times > 1:
                 raise UserError(
-                    f"{max(param.opts, key=len)} is given {times} times and takes one value; write one of them"
+                    f"{max(param.opts, key=len)} is given {times} times but takes one value; keep one of them"
                 )
 
     def _unknown(self, option: str) -> str:
-        """Advice about an option that the command does not have."""
+        """Error text for an unknown option, with a suggestion."""
         from mgbench.recipes.recipe import FIELDS
 
         known = dict(_options(self))
         said = f"mgbench {self.name} has no option {option}"
         field = option.lstrip("-").replace("-", "_")
         if field in FIELDS and "--set" in known:
-            return f"{said}; {field} is a field of recipes, set it with --set {field}=VALUE (--vary {field}=VALUE,… runs several)"
+            return f"{said}; {field} is a recipe field: set it with --set {field}=VALUE, or vary it with --vary {field}=VALUE,…"
         return f"{said}; {suggestion(option, known)}"
 
 
 class Group(TyperGroup):
-    """All commands."""
+    """The group of all commands."""
 
     def resolve_command(self, ctx: "Context", args: list[str]) -> Any:
-        """Find the command that is named first.
+        """Find the command by its name.
 
         Raises:
-            UserError: if there is none of that name.
+            UserError: if no command has that name.
         """
         if args and not args[0].startswith("-") and args[0] not in self.commands:
             raise UserError(f"there is no command {args[0]!r}; {suggestion(args[0], self.commands)}")
@@ -71,18 +71,18 @@ class Group(TyperGroup):
 
 
 def _options(command: Any) -> Iterator[tuple[str, Any]]:
-    """Every long option of a command, and its parameter."""
+    """Every long option of a command with its parameter."""
     for param in command.params:
         yield from ((name, param) for name in (*param.opts, *param.secondary_opts) if name.startswith("--"))
     yield "--help", None
 
 
 def advised(message: str, given: list[str], commands: Mapping[str, Any]) -> str:
-    """A message, and for every option it names that the command given lacks, the commands that have it."""
+    """Add to a message, for every option in it that this command lacks, the commands that have it."""
     name = next((word for word in given if word in commands), None)
     if name is None:
         return message
-    # An option behind the name of its command is a command to type, not one of this command's options.
+    # An option that follows a command's name belongs to that command.
     loose = re.sub(r"mgbench \w+[^;,')]*", "", message)
     own = dict(_options(commands[name]))
     notes = []

@@ -1,4 +1,4 @@
-"""`mgbench compare`: the difference between two methods, or two studies, and whether it is more than chance."""
+"""`mgbench compare`: paired differences and p-values between two methods or two studies."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,24 +15,22 @@ if TYPE_CHECKING:
 def compare(
     before: Annotated[str, typer.Argument(metavar="A", help="A method, or a study.", show_default=False)],
     after: Annotated[str, typer.Argument(metavar="B", help="Another method, or study.", show_default=False)],
-    study: Annotated[
-        str, typer.Option(help="The study whose methods are compared (default: all that is stored).")
-    ] = "",
+    study: Annotated[str, typer.Option(help="Study that holds both methods (default: all stored rows).")] = "",
     where: Annotated[str, typer.Option(help="Only these rows, such as 'sampling_steps=16 and labels=true'.")] = "",
     fail_on: Annotated[
         list[str] | None,
         typer.Option(
             metavar="LIMIT",
-            help="Exit with 1 if a score moved further, or rows are missing: 'fid:+5%', 'accuracy:-0.01'.",
+            help="Exit with 1 if a score moves beyond this limit or rows are missing: 'fid:+5%', 'accuracy:-0.01'.",
         ),
     ] = None,
     results: choices.Results = Path("results"),
 ) -> None:
-    """Compare B with A, paired by seed: difference, 95 % interval, and p-value corrected for all that is compared."""
+    """Compare B with A, paired by seed: difference, 95 % interval and p-value (Holm-corrected over all comparisons)."""
     from mgbench.report.significance import Limit, contrast, gaps
 
     if before == after:
-        raise UserError(f"{before} is the same on both sides; name two methods, two series or two studies")
+        raise UserError(f"{before} is given twice; name two different methods, series or studies")
     limits = [Limit.parse(text) for text in fail_on or ()]
     sides, by = _sides(before, after, study, where, results)
     table, missing = contrast(*sides, by), gaps(*sides, by, (before, after))
@@ -55,10 +53,10 @@ def compare(
 def _sides(
     before: str, after: str, study: str, where: str, results: Path
 ) -> "tuple[tuple[pd.DataFrame, pd.DataFrame], tuple[str, ...]]":
-    """The rows of either side, and what they are paired by besides the seed.
+    """The rows of both sides, and the columns (besides the seed) by which they are paired.
 
     Raises:
-        UserError: if one of them is neither a method nor a study.
+        UserError: if a name is neither a method nor a study.
     """
     from mgbench.report import read_results
     from mgbench.report.where import select
@@ -71,7 +69,7 @@ def _sides(
     known = set(frame["method"]) | set(frame["series"])
     for name in (before, after):
         if name not in known:
-            raise UserError(f"{name!r} is no method here; {suggestion(name, known)}, or name two studies")
+            raise UserError(f"{name!r} is not a stored method; {suggestion(name, known)}, or name two studies")
     first, second = (frame[(frame["method"] == name) | (frame["series"] == name)] for name in (before, after))
     return (first, second), ("sampling_steps",)
 
@@ -102,9 +100,9 @@ def _print(table: "pd.DataFrame", by: tuple[str, ...], frame: "pd.DataFrame") ->
     images = images_scored(frame)
     print_frame(console(), shown, "B − A, paired by seed" + (f" ({images} images)" if images else ""))
     if table.attrs["averaged"]:
-        typer.echo(f"averaged within each seed, pair by pair: {', '.join(table.attrs['averaged'])}")
+        typer.echo(f"averaged within each seed over pairs that differ in:  {', '.join(table.attrs['averaged'])}")
     if (table["seeds"] < 2).any():
-        typer.echo("where there is one seed nothing is known of chance; run both with --seeds 0,1,2 or more")
+        typer.echo("a single seed gives no interval and no p-value; run both with --seeds 0,1,2 or more")
 
 
 def _told(value: Any) -> str:

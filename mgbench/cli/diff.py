@@ -1,4 +1,4 @@
-"""`mgbench diff`: changes from one study to another."""
+"""`mgbench diff`: changes between two studies or two methods."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 
 def diff(
-    before: Annotated[str, typer.Argument(help="A study, or a method.", show_default=False)],
-    after: Annotated[str, typer.Argument(help="Another one.", show_default=False)],
+    before: Annotated[str, typer.Argument(help="A study or a method.", show_default=False)],
+    after: Annotated[str, typer.Argument(help="Another study or method.", show_default=False)],
     results: choices.Results = Path("results"),
     plugins: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME,…", help="Also methods and components of these files or modules.", show_default=False
+            metavar="NAME,…", help="Also load these plugin files or modules; may be repeated.", show_default=False
         ),
     ] = None,
 ) -> None:
-    """Show the changes from one study to another: recipes, and scores by paired differences."""
+    """Show what changed between two studies (recipes and paired score differences), or how two recipes differ."""
     from mgbench.cli.recipes import diff_recipes, is_study
     from mgbench.report import compare, read_results
 
     if before == after:
-        raise UserError(f"{before} is the same on both sides; name two studies, or two methods")
+        raise UserError(f"{before} is given twice; name two different studies or methods")
     if not (is_study(results, before) and is_study(results, after)):
         try:
             diff_recipes(before, after, results, plugins=choices.listed(plugins))
@@ -73,11 +73,11 @@ def _print_scores(found: "Comparison", after: "pd.DataFrame") -> None:
     title = "after − before, paired by seed" + (f" ({images} images)" if images else "")
     print_frame(console(), _said(found.scores, after), title)
     for method, fields in found.averaged.items():
-        typer.echo(f"{method}: averaged within each seed, pair by pair: {', '.join(fields)}")
+        typer.echo(f"{method}: averaged within each seed over pairs that differ in: {', '.join(fields)}")
 
 
 def _said(scores: "pd.DataFrame", frame: "pd.DataFrame") -> "pd.DataFrame":
-    """The differences in words."""
+    """The score differences as display text."""
     from mgbench.report.measures import score_name, with_interval
 
     limits = zip(scores["mean"], scores["low"], scores["high"], strict=True)

@@ -1,4 +1,4 @@
-"""How a run is told while it goes on: for people (`Live`), as one JSON object per event, or nothing but what went wrong."""
+"""Displays of a run's progress: JSON lines, errors only, and the protocol that `Live` shares with them."""
 
 import json
 from types import TracebackType
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Display(Protocol):
-    """Listener of a run: takes sentences for people, and events."""
+    """A display of a run: takes messages and events."""
 
     def __enter__(self) -> Self: ...
 
@@ -20,20 +20,20 @@ class Display(Protocol):
     ) -> None: ...
 
     def say(self, text: str) -> None:
-        """Tell people something."""
+        """Show a message."""
 
     def show(self, event: "Event") -> None:
-        """Bring the display up to date with an event."""
+        """Update the display with an event."""
 
 
 class Complaints:
-    """Sentences about rows and trials that did not end well: one where all rows of a trial fail for one reason."""
+    """Messages about failed rows and trials; rows of one trial that fail for the same reason share a message."""
 
     def __init__(self) -> None:
         self._said: set[str] = set()
 
     def of(self, event: "Event") -> str:
-        """A sentence, or nothing."""
+        """The message for an event; empty if there is nothing to report."""
         from mgbench.interfaces.engine import End, RowEnded
 
         match event.message:
@@ -46,7 +46,7 @@ class Complaints:
 
 
 class Quiet:
-    """Only what did not end well, on the standard error."""
+    """Print failures only, on standard error."""
 
     def __init__(self) -> None:
         self._complaints = Complaints()
@@ -72,7 +72,7 @@ class Quiet:
 
 
 class JsonLines(Quiet):
-    """One JSON object a line: `event` is "stage", "row", "note" or "end"; `trial` and `key` say of what."""
+    """One JSON object per line: `event` is "stage", "row", "note" or "end"; `trial` and `key` identify the trial."""
 
     def say(self, text: str) -> None:
         self._print({"event": "said", "text": text})
@@ -86,7 +86,7 @@ class JsonLines(Quiet):
 
 
 def as_plain(event: "Event") -> tuple[str, dict[str, object]]:
-    """The kind of an event, and what it says, as JSON has it."""
+    """The type of an event and its content as JSON values."""
     from mgbench.interfaces.engine import End, Note, RowEnded, StageProgress
 
     match event.message:

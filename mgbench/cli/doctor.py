@@ -1,4 +1,4 @@
-"""`mgbench doctor`: checks every stored file, and what a run needs of this machine."""
+"""`mgbench doctor`: checks of every stored file and of the machine."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,11 +22,13 @@ def doctor(
     ] = None,
     mend: Annotated[
         bool,
-        typer.Option("--mend", help="Set aside what is broken and remove leftovers, so that it is computed again."),
+        typer.Option(
+            "--mend", help="Rename broken files and remove leftovers, so that the next run computes them again."
+        ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON; mends nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON; changes nothing.")] = False,
 ) -> None:
-    """Look at every stored file and at what a run stands on; say what is wrong, what that costs and what to do."""
+    """Check every stored file and the machine; print each problem with its consequence and its remedy."""
     from mgbench.engines.preflight import survey
 
     root = results or RESULTS
@@ -47,7 +49,7 @@ def doctor(
 
 
 def _print_json(facts: "Sequence[str]", findings: "Sequence[Finding]") -> None:
-    """Print facts and findings; ends with 1 where something is broken."""
+    """Print facts and findings; exits with 1 if something is broken."""
     from mgbench.cli.as_json import print_json
 
     said = [{"broken": finding.broken, "says": finding.says, "paths": finding.paths} for finding in findings]
@@ -57,7 +59,7 @@ def _print_json(facts: "Sequence[str]", findings: "Sequence[Finding]") -> None:
 
 
 def _examined(root: Path, given: bool) -> "Checkup | None":
-    """Findings in the folder, or None where there are no results yet."""
+    """Findings in the folder; None if it holds no results yet."""
     from mgbench.results.maintenance.check import ROOMS, examine
 
     if root.exists() and (not root.is_dir() or any((root / room).exists() for room in ROOMS)):
@@ -69,17 +71,17 @@ def _examined(root: Path, given: bool) -> "Checkup | None":
 
 
 class _Waiting:
-    """Count of the files looked at so far, on a terminal."""
+    """Print the number of files checked so far, on a terminal."""
 
     def __enter__(self) -> "_Waiting":
         from rich.console import Console
 
-        self.status = Console(stderr=True).status("looking at files")
+        self.status = Console(stderr=True).status("checking files")
         self.status.start()
         return self
 
     def show(self, checkup: "Checkup") -> None:
-        self.status.update(f"looking at files: {_amounts(checkup)}")
+        self.status.update(f"checking files: {_amounts(checkup)}")
 
     def __exit__(self, *rest: object) -> None:
         self.status.stop()
@@ -92,7 +94,7 @@ def _amounts(checkup: "Checkup") -> str:
 
 
 def _say(finding: "Finding") -> None:
-    """A sentence beside its mark; lines are broken where somebody sits before them."""
+    """Print a sentence after its mark; long lines wrap on a terminal only."""
     from rich.table import Table
     from rich.text import Text
 
@@ -111,7 +113,7 @@ def _say(finding: "Finding") -> None:
 
 
 def _mended(checkup: "Checkup", broken: "list[Finding]") -> "list[Finding]":
-    """Do what can be done, and say it; what is left."""
+    """Mend what can be mended and print it; returns the remaining findings."""
     from mgbench.results.maintenance.check import mend
 
     for said in mend(checkup):
@@ -122,8 +124,8 @@ def _mended(checkup: "Checkup", broken: "list[Finding]") -> "list[Finding]":
 def _conclude(root: Path, checkup: "Checkup | None", broken: "list[Finding]") -> None:
     from mgbench.results.maintenance.inventory import counted
 
-    looked = f"{_amounts(checkup)} in {root} looked at" if checkup else f"there are no results in {root} yet"
+    looked = f"{_amounts(checkup)} in {root} checked" if checkup else f"there are no results in {root} yet"
     if broken:
         typer.secho(f"{looked}: {counted(len(broken), 'thing')} broken", fg="red")
         raise typer.Exit(1)
-    typer.secho(f"{looked}: all is well", fg="green")
+    typer.secho(f"{looked}: no problems found", fg="green")

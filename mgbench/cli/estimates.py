@@ -1,4 +1,4 @@
-"""Time that a trial is likely to take, from the rates of rows like it that are stored."""
+"""Estimates of a trial's time, from the rates of similar stored rows."""
 
 import statistics
 from collections import defaultdict
@@ -12,37 +12,37 @@ if TYPE_CHECKING:
     from mgbench.results.record import Record
     from mgbench.trials.plan import Row, Trial
 
-# What decides the speed of a step, most of all first.
+# Settings that decide the time of a step, most important first.
 _LIKE = ("process", "dataset", "tokenizer", "network", "head")
-# Reading more records than these newest ones would take longer than what they add is worth.
+# Only the newest records are read: more would slow planning down and hardly change a median.
 NEWEST = 400
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds on one device, None where nothing stored is like it; `source` says what they are estimated from."""
+    """Seconds per stage on one device; None without similar stored rows. `source` names the basis of the estimate."""
 
     train: float | None = None
     sample: float | None = None
     score: float | None = None
-    source: str = "nothing stored is like it"
+    source: str = "no similar stored rows"
 
     @property
     def total(self) -> float | None:
-        """Seconds of all stages together."""
+        """Total seconds of all stages."""
         parts = (self.train, self.sample, self.score)
         return None if self.train is None or self.sample is None else sum(part or 0.0 for part in parts)
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Stored rows about images, by what they have in common: first with all options, then by the names of components."""
+    """Stored rows of images, grouped by equal settings and, as a fallback, by equal component names."""
 
     exact: Mapping[tuple[str, ...], list["Record"]] = field(default_factory=dict)
     alike: Mapping[tuple[str, ...], list["Record"]] = field(default_factory=dict)
 
     def of(self, trial: "Trial", trained: bool) -> Estimate:
-        """Time that a trial takes, without training where its model is there."""
+        """Estimate for a trial; training is left out if its model is stored."""
         spelled = trial.rows[0].spelled
         if trial.about != "images":
             return Estimate(source="")
@@ -58,7 +58,7 @@ class Rates:
 
 
 def stored_rates(layout: "Layout") -> Rates:
-    """The rates of the newest rows that are stored and done."""
+    """Rates of the newest finished rows."""
     exact: dict[tuple[str, ...], list[Record]] = defaultdict(list)
     alike: dict[tuple[str, ...], list[Record]] = defaultdict(list)
     for record in _newest(layout):
@@ -101,7 +101,7 @@ def _estimate(rows: "Sequence[Row]", records: "Sequence[Record]", trained: bool,
 
 
 def _seconds_per_image(row: "Row", records: "Sequence[Record]") -> float:
-    """From the stored rows of the nearest number of steps, in proportion to the steps."""
+    """Seconds per image, scaled from the stored rows with the nearest number of steps."""
     steps = row.spelled.get("sampling_steps") or 1
     known: dict[float, list[float]] = defaultdict(list)
     for record in records:
@@ -111,7 +111,7 @@ def _seconds_per_image(row: "Row", records: "Sequence[Record]") -> float:
 
 
 def _beside_sampling(record: "Record") -> float:
-    """Seconds of a row that were not spent on drawing its images: scoring them, and what is drawn of it."""
+    """Seconds of a row outside sampling: scoring and the drawing of figures."""
     try:
         began, ended = (datetime.fromisoformat(record.origin[name]) for name in ("started", "finished"))
     except (KeyError, TypeError, ValueError):

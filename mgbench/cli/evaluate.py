@@ -1,4 +1,4 @@
-"""`mgbench evaluate`: score images that were made elsewhere."""
+"""`mgbench evaluate`: scores of images made by other programs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -21,16 +21,14 @@ def evaluate(
     ],
     reference: Annotated[
         str,
-        typer.Option(
-            help="What to compare with: a data set such as digits, a path as above, or an .npz of mu and sigma."
-        ),
+        typer.Option(help="Reference images: a data set such as digits, a path as above, or an .npz of mu and sigma."),
     ],
     extractor: Annotated[
-        str, typer.Option(help="What looks at the images (default: that of the data set, or inception).")
+        str, typer.Option(help="Feature extractor (default: that of the data set, or inception).")
     ] = "",
-    metrics: Annotated[str, typer.Option(help="Which scores, separated by commas.")] = "fid,kid,accuracy",
+    metrics: Annotated[str, typer.Option(help="Metrics, separated by commas.")] = "fid,kid,accuracy",
     held_out: Annotated[
-        Path | None, typer.Option(help="Further real images, for the floor, where the reference is a path.")
+        Path | None, typer.Option(help="More real images, scored as the floor; for references that are paths.")
     ] = None,
     floats: Annotated[
         str,
@@ -47,7 +45,7 @@ def evaluate(
     device: Annotated[str, typer.Option(help="auto, cpu, or one device such as cuda:1.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Score images made elsewhere under the protocol of our own: the same references, metrics, floors and warnings."""
+    """Score images made by other programs, with the same references, metrics, floors and warnings as our own."""
     import torch
 
     from mgbench.recipes.spec import Spec, parse_list

@@ -1,4 +1,4 @@
-"""`mgbench list`: the components there are, with their options."""
+"""`mgbench list`: available components and their options."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 def list_(
-    kind: Annotated[str, typer.Argument(help="One kind only, such as mask_schedule.", show_default=False)] = "",
+    kind: Annotated[str, typer.Argument(help="Only this kind, such as mask_schedule.", show_default=False)] = "",
     plugins: Annotated[str, typer.Option(help="Also those of these plugin files or modules.")] = "",
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON: also the types of options (as JSON Schema) and the papers.")
+        bool, typer.Option("--json", help="Print JSON, with option types (JSON Schema) and papers.")
     ] = False,
 ) -> None:
-    """List kinds, and the components that answer each, with their options and defaults."""
+    """List the kinds and the components of each, with options and defaults."""
     from mgbench.cli.choices import names
     from mgbench.errors import UserError, suggestion
     from mgbench.recipes.kinds import EVERY_KIND
@@ -71,7 +71,7 @@ def _print_json(registry: "Registry", kinds: dict[str, str], methods: bool) -> N
 
 
 def _method(registry: "Registry", plugin: str, name: str, recipe: "Recipe") -> dict[str, Any]:
-    """A method with what its recipe sets."""
+    """A method with the fields that its recipe sets."""
     from mgbench.interfaces.bibtex import papers
     from mgbench.recipes.recipe import FIELDS
 

@@ -1,4 +1,4 @@
-"""Progress of all trials at once: a live display in a terminal, plain lines elsewhere."""
+"""Progress of all trials: a live display on a terminal, plain lines elsewhere."""
 
 from collections.abc import Mapping
 from types import TracebackType
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class Live:
-    """Shows events as they come.
+    """Live display of a run's events.
 
-    `rows` is how many rows the whole study has to compute, and `names` are those of rows, by key (none: that of their trial).
+    `rows` is the number of rows to compute; `names` maps row keys to names (default: the trial's name).
     """
 
     def __init__(self, rows: int, names: Mapping[str, str] | None = None) -> None:
@@ -51,7 +51,7 @@ class Live:
         self._progress.console.print(text, soft_wrap=True, markup=False)
 
     def show(self, event: "Event") -> None:
-        """Bring the display up to date with an event."""
+        """Update the display with an event."""
         from mgbench.interfaces.engine import End, Note, RowEnded, StageProgress
 
         match event.message:
@@ -95,7 +95,7 @@ class Live:
 
 
 def _label(now: "StageProgress", rows: int) -> str:
-    """The stage, with its number of steps, or how many rows share it."""
+    """The name of a stage with its number of steps, or with the number of rows that share it."""
     if now.steps:
         return f"{now.stage} at {now.steps} steps"
     return f"{now.stage} for {rows} rows" if rows > 1 and not now.row else now.stage

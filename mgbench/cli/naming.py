@@ -1,4 +1,4 @@
-"""Names: of a study that nobody named, which takes nothing from another, and of the rows of a trial."""
+"""Default names of studies, which never replace a stored study, and display names of rows."""
 
 import itertools
 import shlex
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def settled(study: "Study", layout: "Layout", rows: "Iterable[Row]", given: bool) -> "tuple[Study, str]":
-    """The study under a name that it can have, and what to say about that.
+    """The study under a free name, and a note about the choice.
 
-    A stored study of the same name loses no row to one that was not named: that one is called NAME-2 and so on. A study of the
-    same command is the same study, also where an edited plugin gives its rows other keys. A name that was `given` is taken, and
-    what the stored study loses is said.
+    A study without a given name never replaces finished rows of a stored study: it becomes NAME-2 and so on. A study of the
+    same command keeps its name, even if an edited plugin changes its keys. A `given` name is kept; the note then counts the
+    rows that the stored study loses.
     """
     keys = {row.key for row in rows}
     lost = _lost(layout, study.name, keys)
@@ -27,12 +27,12 @@ def settled(study: "Study", layout: "Layout", rows: "Iterable[Row]", given: bool
     if given:
         return study, (
             f"study {study.name}: {lost} of its rows are not part of it any more (their results stay stored); "
-            "another --name keeps both"
+            "use another --name to keep both"
         )
     name = next(name for name in _names(study.name) if not _lost(layout, name, keys))
     return replace(study, name=name), (
-        f"this study is called {name}, because {study.name} has {lost} row{'s' * (lost != 1)} that it would lose; "
-        "--name gives it another name"
+        f"this study is called {name}, because {study.name} has {lost} row{'s' * (lost != 1)} that would be dropped; "
+        "use --name to choose a name"
     )
 
 
@@ -41,7 +41,7 @@ def _names(name: str) -> Iterable[str]:
 
 
 def _lost(layout: "Layout", name: str, keys: Collection[str]) -> int:
-    """Number of finished rows of a stored study that would not be in one of the same name with these keys."""
+    """Number of finished rows of the stored study of that name that are not among these keys."""
     from mgbench.results.record import load_study
     from mgbench.results.schema import Corrupt
 
@@ -49,7 +49,7 @@ def _lost(layout: "Layout", name: str, keys: Collection[str]) -> int:
         view = load_study(layout.study(name))
     except (FileNotFoundError, Corrupt):
         return 0
-    # What stands behind `mgbench run` is the same for `mgbench plan`.
+    # `plan` and `run` with the same arguments are the same study.
     if shlex.split(view.command)[2:] == sys.argv[2:]:
         return 0
     return sum(key not in keys and _done(layout, key) for key, _ in view.rows)
@@ -66,7 +66,7 @@ def _done(layout: "Layout", key: str) -> bool:
 
 
 def row_names(trials: "Iterable[Trial]") -> dict[str, str]:
-    """Names of the rows of trials while they are computed, by key: method, seed, and what tells them apart."""
+    """Display names of rows, by key: method, seed and the fields in which rows differ."""
     return {
         row.key: f"{row.method}{_apart(trial, row)}"
         for trial in trials
@@ -76,7 +76,7 @@ def row_names(trials: "Iterable[Trial]") -> dict[str, str]:
 
 
 def _apart(trial: "Trial", row: "Row") -> str:
-    """The seed, and the fields by which rows of one method differ; steps are told apart from them."""
+    """The seed, and the fields in which rows of one method differ, except the number of steps."""
     own = [other.spelled for other in trial.rows if other.method == row.method]
     fields = [
         name for name in row.spelled if name != "sampling_steps" and any(one[name] != own[0][name] for one in own)
@@ -86,7 +86,7 @@ def _apart(trial: "Trial", row: "Row") -> str:
 
 
 def _typed(row: "Row", name: str) -> str:
-    """A field as it was set, or as it is spelled out where it was not."""
+    """The value of a field as it was set, or its spelled-out default."""
     from mgbench.recipes.recipe import plain
 
     given = getattr(row.assembly.recipe, name)

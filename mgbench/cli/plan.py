@@ -1,4 +1,4 @@
-"""`mgbench plan`: everything that a run would do, without doing it."""
+"""`mgbench plan`: a preview of a run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,9 +23,9 @@ def plan(
     name: choices.Name = "",
     results: choices.Results = Path("results"),
     retry_failed: choices.RetryFailed = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, with every row and every trial.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every row and every trial.")] = False,
 ) -> None:
-    """Show every recipe of a study, which are reused or skipped and why, the trials they share, and how long they may take."""
+    """Show every recipe of a study, what is reused or skipped and why, the shared trials, and estimated times."""
     from mgbench.trials.plan import plan_trials
 
     asked = choices.outline(study_file, plugins, set_, vary, seeds, methods, name)
@@ -63,21 +63,17 @@ def _print(chosen: choices.Chosen, trials: "Sequence[Trial]", times: Sequence[Es
 
 
 def _time_in_all(trials: "Sequence[Trial]", times: Sequence[Estimate]) -> str:
-    """The time of all trials on one device, and what it is estimated from."""
+    """The total time on one device and the basis of the estimate."""
     models = [time for trial, time in zip(trials, times, strict=True) if trial.about == "images"]
     if not models:
         return "nothing to train or to sample"
     known = [time for time in models if time.total is not None]
     if not known:
-        return "no estimate of the time: nothing that is stored is like it; a run with --set train_steps=50 makes rates to go by"
+        return "no time estimate: there are no similar stored rows; a short run with --set train_steps=50 provides them"
     from mgbench.results.maintenance.inventory import counted
 
     total = clock(sum(time.total or 0 for time in known))
-    rest = (
-        f"; nothing stored is like {counted(len(models) - len(known), 'other trial')}"
-        if len(known) < len(models)
-        else ""
-    )
+    rest = f"; no estimate for {counted(len(models) - len(known), 'other trial')}" if len(known) < len(models) else ""
     sources = "; ".join(dict.fromkeys(time.source for time in known))
     return (
         f"about {total} of one device in all, estimated from {sources}{rest}; trials share the devices that there are"
@@ -117,25 +113,25 @@ def _print_json(chosen: choices.Chosen, trials: "Sequence[Trial]", times: Sequen
 
 
 def happens(row: "Row", trained: frozenset[str]) -> str:
-    """What a run does for a row, given the keys of the models and tokenizers that are there."""
+    """The action of a run for a row, given the keys of stored models and tokenizers."""
     if row.assembly.unfit:
         return f"skipped: {row.assembly.unfit}"
     if row.reused:
         return "reused"
     if row.standing:
-        return f"{row.standing} before: left alone without --retry-failed"
+        return f"{row.standing} before: kept unless --retry-failed is given"
     if row.about == "tokenizer":
         return "score (fitted already)" if row.trial in trained else "fit, score"
     return "sample, score (trained already)" if row.trial in trained else "train, sample, score"
 
 
 def _axes(chosen: choices.Chosen) -> list[str]:
-    """The fields that the study varies, besides those that have a column in every plan."""
+    """The fields that the study varies, except those with a column of their own."""
     return [axis for axis in chosen.study.vary if axis not in ("sampling_steps", "seed")]
 
 
 def _fields(row: "Row", axes: Sequence[str]) -> dict[str, Any]:
-    """The values of the fields that vary, as they were given; of a tokenizer's row those that decide it."""
+    """The values of the varied fields as given; for a tokenizer's row, only those that decide it."""
     from mgbench.recipes.recipe import plain
 
     given, decided = row.assembly.recipe, row.spelled
@@ -166,7 +162,7 @@ def _seed(row: "Row") -> str:
 
 
 def clock(seconds: float) -> str:
-    """A time in the units that say most: 40 s, 12 min, 3 h 20 min."""
+    """A time in readable units: 40 s, 12 min, 3 h 20 min."""
     minutes = round(seconds / 60)
     if seconds < 100:
         return f"{round(seconds)} s"
@@ -174,7 +170,7 @@ def clock(seconds: float) -> str:
 
 
 def summary(chosen: choices.Chosen) -> str:
-    """Counts of recipes, trials and tokenizers, by what happens to them."""
+    """Counts of recipes, trials and tokenizers by action."""
     from mgbench.results.maintenance.inventory import counted
     from mgbench.trials.plan import plan_trials
 
@@ -187,7 +183,7 @@ def summary(chosen: choices.Chosen) -> str:
         f"{counted(len(trials), 'trial')} ({len(trials) - known} to train, {known} trained already), "
         f"{sum(row.reused for row in rows)} reused, {sum(bool(row.assembly.unfit) for row in rows)} skipped; "
         f"{_tokenizers(chosen)}"
-        + (f"; {failed} failed before and are left alone (--retry-failed tries them again)" if failed else "")
+        + (f"; {failed} failed before and are not computed again (--retry-failed does)" if failed else "")
     )
 
 

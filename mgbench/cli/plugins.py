@@ -1,4 +1,4 @@
-"""`mgbench plugins`: the installed plugins, what they bring, and why some of them do not load."""
+"""`mgbench plugins`: installed plugins, their kinds, and the reasons of those that do not load."""
 
 import json as json_module
 from pathlib import Path
@@ -9,9 +9,9 @@ import typer
 
 def plugins(
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-    check: Annotated[bool, typer.Option("--check/--no-check", help="Import each of them, and say what fails.")] = True,
+    check: Annotated[bool, typer.Option("--check/--no-check", help="Import each plugin and report failures.")] = True,
 ) -> None:
-    """List the plugins that are installed, where they come from and which kinds they bring; exits with 1 if one does not load."""
+    """List the installed plugins, their packages and kinds; exits with 1 if one does not load."""
     rows = _checked(_announced()) if check else _announced()
     if json:
         typer.echo(json_module.dumps(rows, indent=1))
@@ -24,14 +24,14 @@ def plugins(
 def _show(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         typer.echo(f"{row['name']:<12} {row['about']}")
-        typer.secho(f"{'':<12} brings {', '.join(row['brings']) or 'nothing'}; from {row['from']}", dim=True)
-        for told in (row.get("problem"), row.get("note")):
-            if told:
-                typer.secho(f"{'':<12} {told}", fg="red")
+        typer.secho(f"{'':<12} provides {', '.join(row['brings']) or 'nothing'}; from {row['from']}", dim=True)
+        for text in (row.get("problem"), row.get("note")):
+            if text:
+                typer.secho(f"{'':<12} {text}", fg="red")
 
 
 def _checked(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with why a plugin does not load (`problem`), or what is to be said about one that does (`note`)."""
+    """Rows with the reason why a plugin does not load (`problem`) or a remark on its import time (`note`)."""
     from mgbench.registry.loading import load
 
     registry = load()
@@ -56,7 +56,7 @@ def _announced() -> list[dict[str, Any]]:
 
 
 def _read(module: str) -> tuple[str, list[str]]:
-    """The first line of a module's docstring and the kinds whose hooks it has."""
+    """The first line of a module's docstring, and the kinds of its hooks."""
     import ast
     from importlib.util import find_spec
 

@@ -1,4 +1,4 @@
-"""`mgbench published`: FID against network forwards as the papers print them."""
+"""`mgbench published`: published FID against network forwards."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,10 +7,10 @@ import typer
 
 
 def published(
-    name: Annotated[str, typer.Argument(help="Which numbers: imagenet-256, imagenet-384 or imagenet-512.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Where to write; the numbers get a folder of their own there.")
-    ] = Path("reports"),
+    name: Annotated[str, typer.Argument(help="The benchmark: imagenet-256, imagenet-384 or imagenet-512.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Output folder; the figure gets a subfolder.")] = Path(
+        "reports"
+    ),
 ) -> None:
     """Draw published FID against network forwards (PNG, SVG, PDF), with a page of footnotes and sources."""
     from mgbench.report import write_published

@@ -1,4 +1,4 @@
-"""Recipes and components before anything runs: the fields of a method, differences of two, the options of a component."""
+"""Descriptions of methods and components: recipe fields, differences of two recipes, component options."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ _TYPES = {"number": "number", "integer": "whole number", "string": "text", "bool
 
 
 def is_study(results: Path, name: str) -> bool:
-    """Whether a study of this name is stored."""
+    """True if a study of this name is stored."""
     from mgbench.results.layout import Layout
 
     return Layout(results).study(name).is_file()
@@ -27,10 +27,10 @@ def _studies(results: Path) -> list[str]:
 
 
 def show_recipe(name: str, results: Path, as_json: bool = False, plugins: Sequence[str] = ()) -> None:
-    """Print the recipe of a method, or what a component is and can be told.
+    """Print the recipe of a method, or the description and options of a component.
 
     Raises:
-        UserError: if neither is called so, with the nearest name, of a study as well.
+        UserError: if neither has that name; suggests the nearest method, component or study.
     """
     registry = _loaded(plugins)
     methods = _methods(registry)
@@ -56,7 +56,7 @@ def diff_recipes(before: str, after: str, results: Path, as_json: bool = False, 
     """Print the fields in which the recipes of two methods differ.
 
     Raises:
-        UserError: if there is no method of that name.
+        UserError: if a method does not exist.
     """
     registry = _loaded(plugins)
     one, other = (_spelled(registry, _method(registry, name, results)) for name in (before, after))
@@ -71,7 +71,7 @@ def diff_recipes(before: str, after: str, results: Path, as_json: bool = False, 
 
 
 def registry_kinds() -> tuple[str, ...]:
-    """Every kind whose components plugins offer, one of those that share their offers."""
+    """Every kind with components of its own; kinds that share components appear once."""
     from mgbench.registry.registry import HOOKS
 
     first: dict[str, str] = {}
@@ -100,7 +100,7 @@ def _method(registry: "Registry", name: str, results: Path) -> Any:
 
 
 def _spelled(registry: "Registry", recipe: Any) -> dict[str, Any]:
-    """Every field spelled out, defaults of components among them; as the recipe has it where its data are not there."""
+    """Every field spelled out with component defaults; as written in the recipe if its data are missing."""
     from mgbench.registry.resolve import assemble
 
     try:
@@ -157,7 +157,7 @@ def _print_json(
 
 
 def component(kind: str, name: str, offer: "Offer") -> dict[str, Any]:
-    """What there is to know of a component, in plain values."""
+    """The description of a component as plain values."""
     from mgbench.interfaces.bibtex import papers
     from mgbench.registry.citations import source_of
 
@@ -173,7 +173,7 @@ def component(kind: str, name: str, offer: "Offer") -> dict[str, Any]:
 
 
 def options(maker: type) -> list[dict[str, Any]]:
-    """Every option of a component with its type (JSON Schema, or the kind of a component), and its default if it has one."""
+    """Every option of a component with its type (JSON Schema, or a kind) and its default."""
     from pydantic import TypeAdapter
 
     from mgbench.recipes.spec import defaults, hints, part_kind
@@ -188,7 +188,7 @@ def options(maker: type) -> list[dict[str, Any]]:
 
 
 def in_words(schema: Mapping[str, Any]) -> str:
-    """A type and its range as people read them: `number > 0`, `one of ceil, floor`."""
+    """A type and its range in readable form: `number > 0`, `one of ceil, floor`."""
     if "component" in schema:
         return f"a {schema['component']}"
     if "enum" in schema or "const" in schema:

@@ -1,4 +1,4 @@
-"""`mgbench report`: figures, tables and the page, again, from what is stored."""
+"""`mgbench report`: figures, tables and the page of stored results."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +10,7 @@ from mgbench.cli import choices
 
 
 class Style(StrEnum):
-    """Where figures will stand."""
+    """Medium of the figures."""
 
     screen = "screen"
     paper = "paper"
@@ -18,29 +18,29 @@ class Style(StrEnum):
 
 def report(
     results: Annotated[Path, typer.Argument(help="A results folder.")] = Path("results"),
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Where to write the report; it gets a folder of its own there.")
-    ] = Path("reports"),
-    study: Annotated[str, typer.Option(help="Only the rows of this study (default: everything).")] = "",
+    output: Annotated[Path, typer.Option("--output", "-o", help="Output folder; the report gets a subfolder.")] = Path(
+        "reports"
+    ),
+    study: Annotated[str, typer.Option(help="Only the rows of this study (default: all).")] = "",
     allow_mismatch: Annotated[
-        bool, typer.Option(help="Put rows together that were scored under different protocols.")
+        bool, typer.Option(help="Combine rows that were scored under different protocols.")
     ] = False,
     where: Annotated[
         str, typer.Option(metavar="CONDITION", help="Only these rows, such as 'sampler=halton and nfe<=16'.")
     ] = "",
-    by: Annotated[str, typer.Option(metavar="FIELD", help="A panel for each value of a field, such as sampler.")] = "",
-    style: Annotated[
-        Style, typer.Option(help="How figures are drawn: for a screen, or for a paper's column.")
-    ] = Style.screen,
-    neighbours: Annotated[bool, typer.Option(help="Put the nearest training images beneath the samples.")] = False,
+    by: Annotated[
+        str, typer.Option(metavar="FIELD", help="One panel for each value of this field, such as sampler.")
+    ] = "",
+    style: Annotated[Style, typer.Option(help="Figure style: for a screen, or for a paper's column.")] = Style.screen,
+    neighbours: Annotated[bool, typer.Option(help="Show the nearest training images below the samples.")] = False,
     pictures: Annotated[
-        str, typer.Option(metavar="NAME,…", help="Only these pictures, such as fid-versus-nfe,samples (default: all).")
+        str, typer.Option(metavar="NAME,…", help="Only these figures, such as fid-versus-nfe,samples (default: all).")
     ] = "",
     published: Annotated[
         str,
         typer.Option(
             metavar="NAME",
-            help="Lay the rows over these published numbers (imagenet-256, …) where the protocol is the same.",
+            help="Add these published numbers (imagenet-256, …) to the figure if the protocol is the same.",
         ),
     ] = "",
 ) -> None:

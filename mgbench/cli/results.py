@@ -1,4 +1,4 @@
-"""`mgbench results`: the stored rows; list them, look at one, hand them to other programs, remove them."""
+"""`mgbench results`: lists, shows, exports and removes stored rows."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +21,11 @@ KEY, NARROW, WIDE = 8, 1, 3
 def results_(
     keys: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY]…", help="Only rows whose keys begin so; of one, everything.", show_default=False),
+        typer.Argument(
+            metavar="[KEY]…",
+            help="Only rows whose keys begin like this; a single row is shown in full.",
+            show_default=False,
+        ),
     ] = None,
     study: Annotated[str, typer.Option(help="Only the rows of this study.")] = "",
     where: Annotated[
@@ -31,23 +35,23 @@ def results_(
         Path | None, typer.Option(metavar="FILE", help="Write the rows with every column: .csv, .parquet or .json.")
     ] = None,
     remove: Annotated[
-        bool, typer.Option("--remove", help="Remove these rows, and what no other row refers to; asks first.")
+        bool, typer.Option("--remove", help="Remove these rows, and files that no other row uses; asks first.")
     ] = False,
     every: Annotated[bool, typer.Option("--all", help="With --remove: every row.")] = False,
     unused: Annotated[
-        bool, typer.Option("--unused", help="With --remove: no row, but the models and the like that none refers to.")
+        bool, typer.Option("--unused", help="With --remove: only models and other files that no row uses.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --remove: do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --remove: do not ask for confirmation.")] = False,
     results: choices.Results = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the rows with every column as JSON.")] = False,
 ) -> None:
-    """List what is stored, row by row; show one, export or remove rows."""
+    """List the stored rows; show one row, export rows or remove them."""
     from mgbench.results.export import exporter
 
     named = bool(keys or study or where)
     _check(named, remove, export, every, unused, yes)
     if as_json and (remove or export):
-        raise UserError("--json prints rows; leave it out where rows are exported or removed")
+        raise UserError("--json cannot be combined with --export or --remove; leave it out")
     put = exporter(export) if export else None
     if unused:
         _remove_unused(results, yes)
@@ -68,22 +72,20 @@ def results_(
 def _check(named: bool, remove: bool, export: Path | None, every: bool, unused: bool, yes: bool) -> None:
     for option, given in (("--all", every), ("--unused", unused), ("--yes", yes)):
         if given and not remove:
-            raise UserError(f"{option} says what --remove does; write --remove as well, or leave it out")
+            raise UserError(f"{option} only works with --remove; add --remove, or leave it out")
     if remove and export:
-        raise UserError("--export and --remove are two commands; export first, then remove")
+        raise UserError("--export and --remove cannot be combined; export first, then remove")
     if sum((named, every, unused)) > 1:
-        raise UserError("--all, --unused, and keys, --study or --where each say what to remove; write one of them")
+        raise UserError("--remove takes one of: --all, --unused, or a selection by keys, --study or --where")
     if remove and not (named or every or unused):
-        raise UserError(
-            "--remove takes the rows that are named by a key, --study or --where; write --all to remove every row"
-        )
+        raise UserError("--remove needs a selection: a key, --study or --where; --all removes every row")
 
 
 def _rows(results: Path, study: str, where: str, keys: Sequence[str], exact: bool) -> "tuple[pd.DataFrame, bool]":
-    """The rows that are asked for, and whether that is one key.
+    """The selected rows, and whether the selection is a single key.
 
     Raises:
-        UserError: if there are none, or, where it has to be exact, a key is the beginning of several.
+        UserError: if no row matches, or a key that must be exact matches several.
     """
     import warnings
 
@@ -97,7 +99,7 @@ def _rows(results: Path, study: str, where: str, keys: Sequence[str], exact: boo
         said = f"{count} record{'s' * (count > 1)} cannot be read and {'are' if count > 1 else 'is'} left out"
         typer.secho(f"mgbench: {said}; see mgbench doctor {results}", err=True, fg="yellow")
     if where and frame.empty:
-        raise UserError(f"no row has {where!r}; leave --where out to see all of them")
+        raise UserError(f"no row has {where!r}; leave --where out to list all rows")
     if not keys:
         return frame, False
     wanted = [key for text in keys for key in _matching(frame, text, exact)]
@@ -107,9 +109,11 @@ def _rows(results: Path, study: str, where: str, keys: Sequence[str], exact: boo
 def _matching(frame: "pd.DataFrame", text: str, exact: bool) -> list[str]:
     found = [key for key in frame["key"] if text and key.startswith(text)]
     if not found:
-        raise UserError(f"the key of no row begins with {text!r}; 'mgbench results' lists them")
+        raise UserError(f"no row key begins with {text!r}; 'mgbench results' lists the keys")
     if exact and len(found) > 1:
-        raise UserError(f"{text!r} is the beginning of {len(found)} keys ({', '.join(found[:3])} …); write more of it")
+        raise UserError(
+            f"{text!r} is the beginning of {len(found)} keys ({', '.join(found[:3])} …); give more characters"
+        )
     return found
 
 
@@ -122,7 +126,7 @@ def _list(frame: "pd.DataFrame", results: Path) -> None:
     from mgbench.results.maintenance.inventory import counted
 
     if frame.empty:
-        typer.echo(f"{results} holds no rows; 'mgbench run' makes some")
+        typer.echo(f"{results} holds no rows yet; 'mgbench run' computes some")
         return
     screen, table = console(), plain_table()
     scores = score_names(frame)[: NARROW if screen.width < 120 else WIDE]
@@ -147,7 +151,7 @@ def _list(frame: "pd.DataFrame", results: Path) -> None:
 
 
 def _named(row: "dict[Any, Any]") -> str:
-    """The series; of a tokenizer, which."""
+    """The series of a row, or the tokenizer that it is about."""
     return str(row["series"]) if row["about"] == "images" else f"tokenizer {row['tokenizer']}"
 
 
@@ -156,7 +160,7 @@ def _whole(value: Any) -> str:
 
 
 def _show(results: Path, frame: "pd.DataFrame") -> None:
-    """Everything that is known of one row."""
+    """Print everything stored about one row."""
     from mgbench.cli.row import print_row
     from mgbench.results.layout import Layout
 
@@ -177,14 +181,14 @@ def _remove(results: Path, keys: list[str], yes: bool) -> None:
 
     found = removal(Layout(results), keys)
     if not found.rows:
-        typer.echo(f"{results} holds no such rows; nothing is removed")
+        typer.echo(f"{results} holds no matching rows; nothing was removed")
         return
     for record in found.rows:
         steps = record.recipe.get("sampling_steps")
         at = f", {counted(steps, 'step')}" if steps is not None else ""
         typer.echo(f"  {record.key[:KEY]}  {record.method}{at}, {record.status}")
     if found.shared:
-        typer.echo(f"missing until it is run again: rows of {', '.join(found.shared)}")
+        typer.echo(f"these studies lose rows until they are run again: {', '.join(found.shared)}")
     _carry_out(results, found, yes)
 
 
@@ -196,23 +200,23 @@ def _remove_unused(results: Path, yes: bool) -> None:
         raise UserError(f"there are no results in {results}; name another folder with --results")
     found = unused(Layout(results))
     if not found.along:
-        typer.echo("a row refers to everything that is stored; nothing is removed")
+        typer.echo("every stored file is used by a row; nothing was removed")
         return
-    typer.echo("no row refers to what follows; a run that is going on may be about to, so let it end first")
+    typer.echo("no row uses the files below; a run in progress may still need them, so let it finish first")
     _carry_out(results, found, yes)
 
 
 def _carry_out(results: Path, found: "Removal", yes: bool) -> None:
-    """Say what goes, ask, and remove it."""
+    """Print what will be removed, ask for confirmation, and remove it."""
     from mgbench.results.maintenance.inventory import amount, counted, remove, size
 
     for path in found.along:
         typer.echo(f"  {path.relative_to(results)}  {amount(size(path))}")
-    others = f"{counted(len(found.along), 'path')} that no other row refers to" if found.along else ""
+    others = f"{counted(len(found.along), 'path')} that no other row uses" if found.along else ""
     what = " and ".join(filter(None, (counted(len(found.rows), "row") if found.rows else "", others)))
     total = amount(sum(map(size, found.paths)))
     if not yes and not _agreed(f"remove {what} ({total})?"):
-        typer.echo("nothing is removed")
+        typer.echo("nothing was removed")
         raise typer.Exit(1)
     remove(found.paths)
     typer.echo(f"removed {what}: {total}")
@@ -222,4 +226,4 @@ def _agreed(question: str) -> bool:
     try:
         return typer.confirm(question)
     except typer.Abort:
-        raise UserError("nobody answered, and nothing is removed; write --yes where nobody can") from None
+        raise UserError("no answer, so nothing was removed; use --yes in scripts") from None

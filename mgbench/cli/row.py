@@ -1,4 +1,4 @@
-"""Everything that is known of one row, in the terminal."""
+"""The full description of one row in the terminal."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def print_row(layout: "Layout", key: str) -> None:
-    """Print a row: what it is, its scores beside their floors, costs, recipe, where it was made, and its files."""
+    """Print a row: status, scores beside their floors, costs, recipe, origin and files."""
     from mgbench.cli.table import console
     from mgbench.report.labels import read_declaration
     from mgbench.report.measures import cost_axis, declared_name, number
@@ -86,6 +86,6 @@ def _print(
     for column in range(len(cells[0]) - 1):
         table.add_column(heads[column] if heads else "", overflow="fold", justify="right" if numbers else "left")
     for row in cells:
-        # As Text, because rich would read the brackets of fid[digits_cnn] as markup.
+        # Text, because rich would read the brackets of fid[digits_cnn] as markup.
         table.add_row(*map(Text, row))
     screen.print(table)

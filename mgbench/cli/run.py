@@ -1,4 +1,4 @@
-"""`mgbench run`: plan, compute what is not stored yet, report."""
+"""`mgbench run`: plans a study, computes its missing rows and writes the report."""
 
 import signal
 import sys
@@ -31,42 +31,44 @@ def run(
     methods: choices.Methods = None,
     name: choices.Name = "",
     results: choices.Results = Path("results"),
-    reports: Annotated[Path, typer.Option(help="Where to write the report.")] = Path("reports"),
-    engine: Annotated[str, typer.Option(metavar="SPEC", help="Where trials run; 'mgbench list engine'.")] = "local",
+    reports: Annotated[Path, typer.Option(help="Output folder of the report.")] = Path("reports"),
+    engine: Annotated[
+        str, typer.Option(metavar="SPEC", help="Engine that runs trials; see 'mgbench list engine'.")
+    ] = "local",
     address: Annotated[
         str,
-        typer.Option(help="Of the cluster: host:port, or auto for the one of this machine.", show_default=False),
+        typer.Option(
+            help="Address of the cluster: host:port, or auto for the cluster of this machine.", show_default=False
+        ),
     ] = "",
     devices: Annotated[
         str, typer.Option(help="auto (all GPUs, or all cores), cuda, cpu, cpu:2, or a list such as cuda:0,cuda:1.")
     ] = "auto",
     devices_per_trial: Annotated[
-        int, typer.Option(min=1, help="Devices for each trial, which share its batches equally.")
+        int, typer.Option(min=1, help="Devices per trial; they share its batches equally.")
     ] = 1,
     trial_timeout: Annotated[
         str,
-        typer.Option(metavar="TIME", help="End trials that take longer, such as 90s, 30m or 2h.", show_default=False),
+        typer.Option(metavar="TIME", help="Time limit of a trial, such as 90s, 30m or 2h.", show_default=False),
     ] = "",
     trial_memory: Annotated[
         float,
-        typer.Option(
-            metavar="GIB", min=0, help="End trials that hold more of this machine's memory.", show_default=False
-        ),
+        typer.Option(metavar="GIB", min=0, help="Limit of a trial's main memory.", show_default=False),
     ] = 0.0,
-    batch: Annotated[int, typer.Option(min=1, help="Images drawn at once; the images do not depend on it.")] = 250,
+    batch: Annotated[int, typer.Option(min=1, help="Images per sampling batch; does not change the images.")] = 250,
     keep_images: Annotated[
         str,
-        typer.Option(metavar="N|all|none", help="Images of each row to keep for metrics that are added later."),
+        typer.Option(metavar="N|all|none", help="Images of each row to store for metrics added later."),
     ] = "all",
     retry_failed: choices.RetryFailed = False,
     track: choices.Track = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print only what went wrong.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print failures only.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
     detach: Annotated[
-        bool, typer.Option(background.OPTION, help="Run in the background; 'mgbench status' tells how far it is.")
+        bool, typer.Option(background.OPTION, help="Run in the background; 'mgbench status' shows the progress.")
     ] = False,
 ) -> None:
-    """Train, sample and evaluate every recipe of a study, then report; what is stored already is reused."""
+    """Train, sample and evaluate every recipe of a study, then write the report; stored results are reused."""
     from mgbench.engines.devices import check_batches
     from mgbench.interfaces.engine import Leases, Options
     from mgbench.trials.plan import plan_trials
@@ -89,7 +91,7 @@ def run(
     display.say(f"study {chosen.study.name}: {summary(chosen)}")
     exit_code = _compute(work, display)
     if exit_code == INTERRUPTED:
-        display.say("stopped; the same command goes on where this one left off")
+        display.say("stopped; run the same command again to continue")
     else:
         _say_what_is_kept(chosen, display)
         _finish(chosen, results, reports, display, table=not (quiet or json))
@@ -97,7 +99,7 @@ def run(
 
 
 def _everything(asked: "Outline") -> str:
-    """What a run of nothing in particular would do, and how to say what to run."""
+    """Error text for a run without any selection."""
     from mgbench.registry.loading import load
 
     registry = load()
@@ -113,7 +115,7 @@ def _everything(asked: "Outline") -> str:
 
 @dataclass(frozen=True)
 class Work:
-    """A study, those of its trials that are not stored yet, the engine that runs them, and options of how."""
+    """A study, its pending trials, the engine that runs them, and the engine's options."""
 
     chosen: choices.Chosen
     trials: "list[Trial]"
@@ -121,7 +123,7 @@ class Work:
     options: "Options"
 
     def job(self, trial: "Trial") -> "Job":
-        """A trial as an engine takes it."""
+        """The job of a trial for the engine."""
         from mgbench.interfaces.engine import Job
 
         chosen = self.chosen
@@ -146,15 +148,16 @@ def _detach(chosen: choices.Chosen) -> None:
     number = background.start(log)
     typer.echo(f"study {chosen.study.name}: {summary(chosen)}")
     typer.echo(
-        f"running in the background as process {number}; 'mgbench status {chosen.study.name}' tells how far it is, "
-        f"'kill -INT {number}' stops it, and it prints to {log}"
+        f"running in the background as process {number}; 'mgbench status {chosen.study.name}' shows the progress, "
+        f"'kill -INT {number}' stops it, and its output is in {log}"
     )
 
 
 def _engine(chosen: choices.Chosen, engine: str, address: str) -> "Engine":
-    """
+    """Build the engine.
+
     Raises:
-        UserError: if there is no such engine, or it has no address.
+        UserError: if the engine does not exist, or takes no address.
     """
     from mgbench.recipes.spec import Spec, hints
 
@@ -162,7 +165,7 @@ def _engine(chosen: choices.Chosen, engine: str, address: str) -> "Engine":
     if address:
         if "address" not in hints(chosen.registry.offer("engine", spec).maker):
             raise UserError(
-                f"the engine {spec.name!r} has no address; leave --address out, or take another with --engine"
+                f"the engine {spec.name!r} takes no address; leave --address out, or choose another --engine"
             )
         spec = Spec(spec.name, spec.args, (*spec.options, ("address", address)))
     found: Engine = chosen.registry.build("engine", spec)
@@ -186,7 +189,7 @@ def _command() -> str:
 
 
 def _save_view(chosen: choices.Chosen) -> None:
-    """Write which rows the study has, and those that are skipped."""
+    """Store the list of the study's rows, and the records of skipped rows."""
     from mgbench.registry.citations import references
     from mgbench.results.environment import packages
     from mgbench.results.record import StudyView
@@ -200,7 +203,7 @@ def _save_view(chosen: choices.Chosen) -> None:
 
 
 def _compute(work: Work, display: "Display") -> int:
-    """Run every trial; 0 if all rows are done or skipped, 1 if some failed, 130 if the user stopped it."""
+    """Run every trial; returns 0 if all rows are done or skipped, 1 if some failed, 130 if the user stopped the run."""
     from mgbench.engines.status import Board
     from mgbench.engines.supervise import conduct
 
@@ -222,7 +225,7 @@ def _compute(work: Work, display: "Display") -> int:
 
 
 def _stop_on_ctrl_c(engine: "Run", display: "Display", board: "Board") -> list[int]:
-    """Ctrl-C, or being told to end, lets the trials finish the write in hand and end; a second one ends them at once."""
+    """On SIGINT or SIGTERM let trials write checkpoints and end; on a second one end them at once."""
     asked: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -232,9 +235,9 @@ def _stop_on_ctrl_c(engine: "Run", display: "Display", board: "Board") -> list[i
             engine.kill()
             return
         trained = sum(stage.stage == "train" for stage in board.status.stages.values())
-        at_work = f"{trained} training{'s' * (trained > 1)} at work, which write{'s' * (trained == 1)} a checkpoint"
+        at_work = f"{trained} training{'s' * (trained > 1)} running, which will write a checkpoint"
         waits = f": {at_work}" if trained else ""
-        display.say(f"stopping{waits}; Ctrl-C again stops at once")
+        display.say(f"stopping{waits}; press Ctrl-C again to stop at once")
         engine.stop()
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -250,15 +253,15 @@ def _exit_code(chosen: choices.Chosen, stopped: bool) -> int:
 
 
 def _say_what_is_kept(chosen: choices.Chosen, display: "Display") -> None:
-    """Space that the drawn images of this study take, and the option that keeps fewer."""
+    """Print the space that the study's stored images take, and the option that stores fewer."""
     from mgbench.results.maintenance.inventory import amount, size
 
     folders = {chosen.store.layout.images(row.assembly.keys.images) for row in chosen.rows}
     kept = sum(map(size, folders))
     if kept:
         display.say(
-            f"images kept for further metrics: {amount(kept)} in {chosen.store.layout.images('x').parent}; "
-            "--keep-images N or none keeps fewer"
+            f"images stored for metrics added later:  {amount(kept)} in {chosen.store.layout.images('x').parent}; "
+            "--keep-images N or none stores fewer"
         )
 
 

@@ -1,4 +1,4 @@
-"""`mgbench sample`: draw images from a trained model."""
+"""`mgbench sample`: images drawn from a trained model."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,15 +21,15 @@ def sample(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="A folder for PNG files, or a file that ends in .npz.")
     ],
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many images to draw.")] = 64,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Number of images.")] = 64,
     steps: Annotated[
-        int, typer.Option(min=0, help="Sampling steps (default: those of the row).", show_default=False)
+        int, typer.Option(min=0, help="Number of sampling steps (default: as in the row).", show_default=False)
     ] = 0,
     set_: choices.Set = None,
     plugins: choices.Plugins = None,
     results: choices.Results = Path("results"),
     device: Annotated[str, typer.Option(help="auto, cpu, or one device such as cuda:1.")] = "auto",
-    batch: Annotated[int, typer.Option(min=1, help="Images drawn at once; the images do not depend on it.")] = 250,
+    batch: Annotated[int, typer.Option(min=1, help="Images per sampling batch; does not change the images.")] = 250,
 ) -> None:
     """Draw images from a model that 'mgbench run' trained, and write them as PNG files or as one .npz."""
     import torch
@@ -54,7 +54,7 @@ def sample(
 
 
 def _shown(batches: "Iterator[Batch]", count: int) -> "Iterator[Batch]":
-    """The batches, with a bar in a terminal."""
+    """The batches, with a progress bar on a terminal."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -78,7 +78,7 @@ def _write_archive(path: Path, batches: "Iterable[Batch]") -> None:
 
 
 def _write_pictures(folder: Path, batches: "Iterable[Batch]", classes: tuple[str, ...]) -> None:
-    """PNG files 00000.png, 00001.png, …, in a folder for each class, as `mgbench evaluate` and `image_folder` read them."""
+    """Write PNG files 00000.png, 00001.png, … into a folder per class, the layout of `mgbench evaluate` and `image_folder`."""
     number = 0
     for batch in batches:
         for image, label in zip(batch.images, batch.labels.tolist(), strict=True):
@@ -88,7 +88,7 @@ def _write_pictures(folder: Path, batches: "Iterable[Batch]", classes: tuple[str
 
 
 def _write_picture(path: Path, image: "Tensor") -> None:
-    """An image uint8 [C,H,W'] of one channel or three."""
+    """Picture of an image uint8 [C,H,W] with one or three channels."""
     import io
 
     from PIL import Image

@@ -1,4 +1,4 @@
-"""`mgbench show`: the table of a study, and a small plot, in the terminal."""
+"""`mgbench show`: a table of results with a small plot, or the description of a method or component."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,29 +11,30 @@ from mgbench.cli.as_json import print_json
 
 def show(
     study: Annotated[
-        str, typer.Argument(help="A study, a method or a component (default: all that is stored).", show_default=False)
+        str, typer.Argument(help="A study, a method or a component (default: all stored rows).", show_default=False)
     ] = "",
     results: choices.Results = Path("results"),
     plugins: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME,…", help="Also methods and components of these files or modules.", show_default=False
+            metavar="NAME,…", help="Also load these plugin files or modules; may be repeated.", show_default=False
         ),
     ] = None,
     where: Annotated[
         str, typer.Option(metavar="CONDITION", help="Only these rows, such as 'sampler=halton and nfe<=16'.")
     ] = "",
     scores: Annotated[
-        str, typer.Option(metavar="NAME,…", help="Only these scores, such as fid,kid (default: as many as fit).")
+        str,
+        typer.Option(metavar="NAME,…", help="Only these scores, such as fid,kid (default: as many as fit the screen)."),
     ] = "",
-    everything: Annotated[bool, typer.Option("--all", help="All scores, in as many tables as it takes.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All scores, in several tables if necessary.")] = False,
     recipe: Annotated[
-        bool, typer.Option("--recipe", help="Show a method or component, also where a study has its name.")
+        bool, typer.Option("--recipe", help="Show the method or component even if a study has the same name.")
     ] = False,
-    plot: Annotated[bool, typer.Option(help="Also draw the first score against the network forwards.")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON: of rows every column.")] = False,
+    plot: Annotated[bool, typer.Option(help="Plot the first score against network forwards.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every column.")] = False,
 ) -> None:
-    """Show stored results as a table, and how the first score falls with the network forwards."""
+    """Show stored results as a table with a small plot, or describe a method or component."""
     from mgbench.cli.recipes import is_study, show_recipe
     from mgbench.cli.table import print_table
     from mgbench.report import read_results, text_plot

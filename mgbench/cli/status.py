@@ -1,4 +1,4 @@
-"""`mgbench status`: how far studies are, while they run and afterwards."""
+"""`mgbench status`: progress of studies."""
 
 import time
 from collections import Counter
@@ -21,7 +21,7 @@ def status(
     results: choices.Results = Path("results"),
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Show how many rows of each study are done, which runs are at work, and what their trials are at."""
+    """Show how many rows of each study are done, which runs are active, and the current stage of each trial."""
     from mgbench.engines.status import runs
     from mgbench.results.layout import Layout
 
@@ -57,7 +57,7 @@ def _views(layout: "Layout", study: str) -> "list[StudyView]":
 
 
 def _count(layout: "Layout", view: "StudyView") -> dict[str, int]:
-    """Number of rows of a study by status; those without a record are "left"."""
+    """Number of rows of a study by status; rows without a record count as "left"."""
     from mgbench.results.record import load_record
     from mgbench.results.schema import Corrupt
 
@@ -80,7 +80,7 @@ def _run(run: "Status", alive: bool) -> str:
         return f"ended with exit code {run.exit_code} {_ago(run.written)} ago, after {_time(run.written - run.started)}"
     if alive:
         return f"running for {_ago(run.started)}: {run.holder}; {run.told} of its {run.rows} rows done"
-    return f"died at most {_ago(run.written)} ago ({run.holder}); the same command goes on: {run.command}"
+    return f"died at most {_ago(run.written)} ago ({run.holder}); the same command continues it: {run.command}"
 
 
 def _stage(stage: "Stage") -> str:
@@ -100,7 +100,7 @@ def _ago(since: float) -> str:
 
 
 def _time(seconds: float) -> str:
-    """A time in the two units that say most."""
+    """A time in its two largest units."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,4 +1,4 @@
-"""A study's results as a table in the terminal, as many of its scores as fit."""
+"""The table of a study's results in the terminal."""
 
 import re
 import textwrap
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-# Columns of text, which wrap where it is narrow; numbers stay whole.
+# Text columns wrap on narrow terminals; numbers never do.
 TEXT_COLUMNS = ("series", "status", "tokenizer", "method", "score", "field", "before", "after")
-# Columns that every part of a table has, whichever of its scores it shows.
+# Columns that every part of a split table repeats.
 FIXED = ("series", "steps", "NFE", "s/image", "N", "seeds", "status", "tokenizer")
 WIDE, PADDING, HEAD, LEAST_TEXT = 160, 2, 18, 16
 
@@ -22,13 +22,13 @@ WIDE, PADDING, HEAD, LEAST_TEXT = 160, 2, 18, 16
 def print_table(
     frame: "pd.DataFrame", allow_mismatch: bool = False, scores: Sequence[str] = (), everything: bool = False
 ) -> None:
-    """Print the warnings, a line per method and number of steps, one per tokenizer, and why missing rows came to nothing.
+    """Print warnings, a line per method and number of steps, a line per tokenizer, and the reasons of missing rows.
 
-    Of many scores the first that fit beside each other, or those that are named, or `everything` in parts; what is not
-    shown is said.
+    Shows the first scores that fit the screen, the named ones, or `everything` in several tables; scores that are left
+    out are named below.
 
     Raises:
-        UserError: if the rows are not comparable, or a score is named that there is not.
+        UserError: if the rows are not comparable, or a named score does not exist.
     """
     from mgbench.report import of_images, printable, problems, summary_table, tokenizer_table
 
@@ -40,7 +40,7 @@ def print_table(
     left = _print_parts(screen, shown, everything or bool(scores))
     tokenizers = tokenizer_table(frame)
     if len(tokenizers):
-        screen.print("reconstructions, the floor of every model of these tokens:")
+        screen.print("reconstructions (the floor of every model on these tokens):")
         left += _print_parts(screen, tokenizers, everything)
     if left:
         study = f" {frame.attrs['study']}" if frame.attrs.get("study") else ""
@@ -53,7 +53,7 @@ def print_table(
 
 
 def _print_warnings(frame: "pd.DataFrame") -> None:
-    """Print what the numbers below have to be read with, before them."""
+    """Print the warnings that apply to the numbers below."""
     import typer
 
     for text in frame["warnings"].explode().dropna().unique():
@@ -66,7 +66,7 @@ def _print_warnings(frame: "pd.DataFrame") -> None:
 
 
 def _only(table: "pd.DataFrame", names: Sequence[str]) -> "pd.DataFrame":
-    """A summary table with those of its scores only that are named, with or without extractor; with all, if none is."""
+    """A summary table with the named scores only (extractor optional), or with all if none is named."""
     from mgbench.report.labels import family
     from mgbench.report.table import metrics_of
 
@@ -79,7 +79,7 @@ def _only(table: "pd.DataFrame", names: Sequence[str]) -> "pd.DataFrame":
 
 
 def _print_parts(screen: "Console", shown: "pd.DataFrame", everything: bool) -> list[str]:
-    """Print a table in as many parts as it takes, or the first only; the columns that are in none."""
+    """Print a table in parts that fit the screen, or the first part only; returns the columns that are left out."""
     parts = _parts(shown, screen.width)
     for part in parts if everything else parts[:1]:
         print_frame(screen, part)
@@ -87,7 +87,7 @@ def _print_parts(screen: "Console", shown: "pd.DataFrame", everything: bool) -> 
 
 
 def _parts(shown: "pd.DataFrame", width: int) -> "list[pd.DataFrame]":
-    """A table side by side: each part has the fixed columns, and as many of the others as stay whole."""
+    """Split a table by columns: each part has the fixed columns and as many others as fit."""
     fixed = sum(_least_width(shown, name) for name in shown if name in FIXED)
     parts: list[list[str]] = [[]]
     room = width - fixed
@@ -102,20 +102,20 @@ def _parts(shown: "pd.DataFrame", width: int) -> "list[pd.DataFrame]":
 
 
 def _least_width(shown: "pd.DataFrame", name: str) -> int:
-    """What a column takes at least: text may wrap, numbers and heads may not."""
+    """The minimal width of a column: text may wrap, numbers and heads may not."""
     head = max(map(len, _head(name).splitlines()))
     longest = max(map(len, map(str, shown[name])), default=0)
     return PADDING + max(head, min(longest, LEAST_TEXT) if name in TEXT_COLUMNS else longest)
 
 
 def _head(name: str) -> str:
-    """A head in short lines; what stands in brackets begins one."""
+    """A column head in short lines, with a line break before brackets."""
     parts = re.split(r"(?=\[)", name)
     return "\n".join(line for part in parts for line in textwrap.wrap(part, HEAD, break_long_words=False))
 
 
 def print_frame(screen: "Console", shown: "pd.DataFrame", title: str = "") -> None:
-    """Print a frame of texts; where it does not fit, its lines are longer than the screen, and no number is cut."""
+    """Print a frame of texts; lines may exceed the screen, so that no number is cut."""
     from rich.text import Text
 
     table = plain_table(title)
@@ -130,7 +130,7 @@ def print_frame(screen: "Console", shown: "pd.DataFrame", title: str = "") -> No
 
 
 def plain_table(title: str = "") -> "Table":
-    """A table without lines but one."""
+    """A table with a line below its head only."""
     from rich import box
     from rich.table import Table
 
@@ -138,7 +138,7 @@ def plain_table(title: str = "") -> "Table":
 
 
 def console() -> "Console":
-    """Where tables are printed; wide where it is no terminal."""
+    """The console for tables; wide if the output is not a terminal."""
     from rich.console import Console
 
     screen = Console(highlight=False)

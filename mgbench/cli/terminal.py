@@ -1,4 +1,4 @@
-"""Output as the terminal, the pipe or the file behind it can take it."""
+"""Output in the encoding of the terminal, pipe or file that receives it."""
 
 import codecs
 import io
@@ -8,9 +8,9 @@ import sys
 import unicodedata
 from typing import TextIO
 
-# What would move the cursor, ring a bell or change colours, if it came with a name; line breaks and tabs are text.
+# Characters that would move the cursor, ring the bell or change colours; line breaks and tabs are text.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-# What plain ASCII has for the signs that tables, plots and sentences are made of.
+# ASCII replacements of the signs in tables, plots and messages.
 _SIGNS = r"""
     – -  — -  − -  → ->  ← <-  ↑ ^  ↓ v  … ...  · *  × x  ± +-  ≤ <=  ≥ >=  ≈ ~  ≠ !=  γ gamma  τ tau  σ sigma
     η eta  λ lambda  α alpha  Σ sum  ′ '  “ "  ” "  ‘ '  ’ '  ∞ inf  ─ -  ━ -  ┌ +  ┐ +  └ +  ┘ +  ├ +  ┤ +
@@ -18,12 +18,12 @@ _SIGNS = r"""
     ₂ 2  ² ^2  ³ ^3  √ sqrt  ✕ x  ✚ +  ∈ in  ℓ l
 """
 _ASCII = str.maketrans(dict(zip(_SIGNS.split()[::2], _SIGNS.split()[1::2], strict=True)))
-# ASCII with words for signs; a codec of its own, because click writes UTF-8 to streams that say they are plain ASCII.
+# ASCII with words for signs. A custom codec, because click writes UTF-8 to streams that declare plain ASCII.
 ENCODING = "mgbench_ascii"
 
 
 def prepare() -> None:
-    """Let the standard streams write every character in some way: as it is, in words, or as its number."""
+    """Make the standard streams accept every character: as it is, in words, or as its number."""
     codecs.register_error(ENCODING, _in_words)
     codecs.register(_codec)
     for stream in (sys.stdout, sys.stderr):
@@ -41,14 +41,14 @@ def _shows(stream: TextIO, text: str) -> bool:
 
 
 def _in_words(error: UnicodeError) -> tuple[str, int]:
-    """Handler of encoding errors: ASCII for characters that an encoding lacks."""
+    """Error handler of encodings: writes missing characters in ASCII."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(map(_in_ascii, error.object[error.start : error.end])), error.end
 
 
 def _in_ascii(character: str) -> str:
-    """A sign in words, a Greek letter by its name, a letter without its accent, and else the number of a character."""
+    """A sign in words, a Greek letter by its name, a letter without its accent, or a character's number."""
     if ord(character) in _ASCII:
         return _ASCII[ord(character)]
     script, _, letter = unicodedata.name(character, "").partition(" SMALL LETTER ")
@@ -77,12 +77,12 @@ def _codec(name: str) -> codecs.CodecInfo | None:
 
 
 def readable(text: str) -> str:
-    """A text without control characters: an escape is written as a backslash and x1b."""
+    r"""A text with control characters escaped, such as \x1b."""
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def reader_left() -> None:
-    """End quietly where nobody reads what is written any more, as `| head` does, with the exit code that shells have for it."""
-    # Python would flush the closed pipe once more at its end, and complain.
+    """Exit quietly when the reader of a pipe is gone (`| head`), with the shell's exit code for it."""
+    # Python flushes the closed pipe again at exit and would print an error.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(141)

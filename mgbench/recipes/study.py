@@ -1,4 +1,4 @@
-"""A study: base recipes by method name, what varies, and the seeds; from the command line or from a file."""
+"""A study: base recipes by method name, varied fields and seeds, from the command line or a file."""
 
 import itertools
 import re
@@ -29,10 +29,10 @@ _FILE_KEYS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Study:
-    """Base recipes by method name, the values to vary by field, and the seeds.
+    """Base recipes by method name, the values of each varied field, and the seeds.
 
-    `given` are the fields of each method that were set by who runs the study (a method that is not in it: all of them), and
-    `notes` sentences on what a change left as it was.
+    `given` holds the fields that the user set, by method (a method that is missing there: all fields). `notes` are sentences
+    about options that a change kept.
     """
 
     name: str
@@ -43,12 +43,12 @@ class Study:
     notes: tuple[str, ...] = ()
 
     def expand(self) -> Iterator[tuple[str, Recipe]]:
-        """Every (method, recipe) of the grid; seeds vary slowest, so that a stopped study has whole seeds.
+        """Every (method, recipe) of the grid; seeds vary slowest, so that an interrupted study has complete seeds.
 
         Without seeds, each recipe keeps its own.
 
         Raises:
-            UserError: if `vary` names no field or a value does not fit its field.
+            UserError: if a varied field does not exist or a value does not fit its field.
         """
         for name in self.vary:
             check_field(name.partition(".")[0])
@@ -60,7 +60,7 @@ class Study:
 
 @dataclass(frozen=True)
 class Outline:
-    """What a user asked for, before the plugins that bring the recipes are loaded.
+    """A user's request, before the plugins that provide the recipes are loaded.
 
     `changes` are fields set in every recipe; `own` are further recipes, each a `base` method with fields changed.
     """
@@ -74,10 +74,10 @@ class Outline:
     own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def study(self, offered: Mapping[str, Mapping[str, Recipe]]) -> Study:
-        """The study, given the recipes that each plugin offers.
+        """Build the study from the recipes of each plugin.
 
         Raises:
-            UserError: if a method or field does not exist, or there is nothing to run.
+            UserError: if a method or field does not exist, or the study is empty.
         """
         outline, notes = self._current()
         study = outline._study(offered)
@@ -105,7 +105,7 @@ class Outline:
             chosen = {method: _method(method, {**known, **own}) for method in self.methods}
         if not chosen:
             raise UserError(
-                f"{', '.join(self.plugins) or 'no plugin'} brings no recipes; name a plugin that does with --plugins"
+                f"{', '.join(self.plugins) or 'no plugin'} provides no recipes; name a plugin that does with --plugins"
             )
         for method in chosen:
             _printable(method)
@@ -113,7 +113,7 @@ class Outline:
         vary = dict(self.vary)
         for axis, values in vary.items():
             if not values:
-                raise UserError(f"{axis} is to be varied, but over no values; give some, or leave it out")
+                raise UserError(f"{axis} varies over an empty list; give values, or leave it out")
         if _STEPS not in vary and _STEPS not in self.changes:
             vary[_STEPS] = DEFAULT_STEPS
         set_here = {*self.changes, *vary}
@@ -122,7 +122,7 @@ class Outline:
         return Study(name, recipes, vary, self.seeds, given, tuple(_kept(chosen, self.changes)))
 
     def over(self, other: "Outline") -> "Outline":
-        """This outline where it says something, and the other where it does not; fields and axes are joined."""
+        """This outline with the other one's values where it has none; changes and varied fields are merged."""
         return Outline(
             self.name or other.name,
             self.plugins or other.plugins,
@@ -135,12 +135,12 @@ class Outline:
 
 
 def _fields(names: Iterable[str]) -> frozenset[str]:
-    """The fields among names of fields and of options (`head.width`)."""
+    """The fields that names of fields and of options (`head.width`) belong to."""
     return frozenset(name.partition(".")[0] for name in names)
 
 
 def _kept(recipes: Mapping[str, Recipe], changes: Mapping[str, Any]) -> Iterator[str]:
-    """For each change that names the component a method has, what becomes of the options that the method gives."""
+    """Notes on the options that a method keeps when a change names the component it already has."""
     for name, value in changes.items():
         if name not in KINDS or not isinstance(value, str | Spec):
             continue
@@ -154,21 +154,23 @@ def _kept(recipes: Mapping[str, Recipe], changes: Mapping[str, Any]) -> Iterator
 
 
 def _left(after: Spec, before: Spec | None) -> str:
-    """What a change of a spec leaves of it, in words; nothing where it leaves nothing."""
+    """The options that a change of a spec keeps, in words; empty if none."""
     if before is None or after.name != before.name:
         return ""
     if (after.args and before.options) or (before.args and after.options):
-        return f"gives other options by place than by name, and so drops those of {before}; name all to keep the rest,"
+        return (
+            f"mixes positional and named options, so those of {before} are dropped; name all options to keep the rest,"
+        )
     stays = [f"{name}={spelled(value)}" for name, value in before.options if name not in dict(after.options)]
     stays += [spelled(value) for value in before.args[len(after.args) :]]
     return f"keeps {', '.join(stays)}" if stays else ""
 
 
 def _folder_name(name: str) -> str:
-    """A study's name is also a file's and a folder's.
+    """Check a study's name, which is also the name of a file and a folder.
 
     Raises:
-        UserError: if it could lead elsewhere.
+        UserError: if it holds other characters than file names may.
     """
     if not re.fullmatch(r"\w[\w.+ -]*", name):
         raise UserError(f"a study cannot be called {name!r}; take letters, digits, dots and dashes")
@@ -176,7 +178,7 @@ def _folder_name(name: str) -> str:
 
 
 def _printable(method: str) -> None:
-    """Refuse the name of a method that a terminal would obey instead of show.
+    """Refuse a method's name with control characters.
 
     Raises:
         UserError: if it is empty or holds control characters.
@@ -210,7 +212,7 @@ def read_study(path: Path) -> Outline:
     except OSError as error:
         raise UserError(f"cannot read the study file {path}: {(error.strerror or str(error)).lower()}") from None
     except ValueError as error:
-        raise UserError(f"{path} is no TOML file: {error}") from None
+        raise UserError(f"{path} is not valid TOML: {error}") from None
     _check_keys(path, text, "", content, _FILE_KEYS)
     for key, value in content.items():
         content[key] = checked(_FILE_KEYS[key], value, f"{path}, line {_line_of(key, '', text)}: {key}")
@@ -238,7 +240,7 @@ def _check_keys(path: Path, text: str, table: str, keys: Iterable[str], known: I
 
 
 def _line_of(key: str, table: str, text: str) -> int:
-    """The line that sets a key of a table (`""`: the top), or that opens the table of that name."""
+    """The number of the line that sets a key of a table (`""`: the top level), or opens the table of that name."""
     inside = not table
     named = re.compile(rf"[\"']?{re.escape(key)}[\"']?\s*[=.]")
     for number, line in enumerate(text.splitlines(), 1):

@@ -102,7 +102,7 @@ def test_cite_says_what_it_cannot_cite(mgbench: Command, tmp_path: Path) -> None
     assert "holds no study 'grd'; did you mean 'grid'?" in answer.err
     answer = mgbench("cite", "grid")
     assert answer.code == 2
-    assert "keeps no references; run it again (what is stored is reused): mgbench run --plugins mar" in answer.err
+    assert "stores no references; run it again (stored rows are reused): mgbench run --plugins mar" in answer.err
 
 
 def test_plugins_are_told_with_what_they_bring(mgbench: Command) -> None:
@@ -257,13 +257,13 @@ BAD = [
     (["run", "--plugins", "emigm", "--track", "nowhere.py"], "no plugin file 'nowhere.py'"),
     (
         ["run", "--plugins", "emigm", "--track", "maskgit"],
-        "plugin 'maskgit' tracks nothing: it has none of mgbench_run_started, mgbench_step_logged, mgbench_run_finished; "
-        "those that do are mlflow, tensorboard, wandb",
+        "plugin 'maskgit' cannot track runs: it has none of the hooks mgbench_run_started, mgbench_step_logged, mgbench_run_finished; "
+        "plugins that can are mlflow, tensorboard, wandb",
     ),
     (["run", "--plugins", "emigm", "--engine", "ray(adress=auto)"], "has no option 'adress'; did you mean 'address'?"),
-    (["run", "--plugins", "emigm", "--address", "auto"], "the engine 'local' has no address; leave --address out"),
-    (["run", "--plugins", "emigm", "--trial-timeout", "soon"], "'soon' is no time; write for example 90s, 30m or 2h"),
-    (["run", "--plugins", "emigm", "--trial-timeout", "-3s"], "'-3s' is no time"),
+    (["run", "--plugins", "emigm", "--address", "auto"], "the engine 'local' takes no address; leave --address out"),
+    (["run", "--plugins", "emigm", "--trial-timeout", "soon"], "'soon' is not a time; write for example 90s, 30m or 2h"),
+    (["run", "--plugins", "emigm", "--trial-timeout", "-3s"], "'-3s' is not a time"),
     (["run", "--plugins", "emigm", "--results", "study.toml"], "cannot write"),
     (["run", "--plugins", "emigm", "--results", "study.toml/deeper"], "cannot write"),
     (["plan", "--plugins", "emigm", "--name", "../outside"], "../outside"),

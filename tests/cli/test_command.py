@@ -17,14 +17,14 @@ from tests.cli.conftest import Command
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
 NEAR = [
     (["rnu"], "there is no command 'rnu'; did you mean 'run'?"),
-    (["plan", "--dataset", "digits"], "set it with --set dataset=VALUE (--vary dataset=VALUE,… runs several)"),
-    (["run", "--train-steps", "5"], "train_steps is a field of recipes, set it with --set train_steps=VALUE"),
+    (["plan", "--dataset", "digits"], "set it with --set dataset=VALUE, or vary it with --vary dataset=VALUE,…"),
+    (["run", "--train-steps", "5"], "train_steps is a recipe field: set it with --set train_steps=VALUE"),
     (["show", "--dataset", "digits"], "mgbench show has no option --dataset"),
-    (["plan", "--name", "a", "--name", "b"], "--name is given 2 times and takes one value; write one of them"),
+    (["plan", "--name", "a", "--name", "b"], "--name is given 2 times but takes one value; keep one of them"),
     (["plan", "--results", "a", "--results", "b"], "--results is given 2 times"),
     (["plan", "--plugins", "emigm", "--set", "seed=1", "--set", "seed=2"], "write --vary seed=1,2"),
     (["plan", "--plugins", "emigm", "--set", "sampling_steps=4,8"], "write --vary sampling_steps=4,8"),
-    (["plan", "--plugins", "emigm", "--vary", "train_steps=all"], "train_steps has no components to take all of"),
+    (["plan", "--plugins", "emigm", "--vary", "train_steps=all"], "train_steps is not a kind, so it cannot vary over all"),
     (["run"], "what shall be run? All "),
     (["run", "--set", "train_steps=5"], "--plugins all runs everything"),
 ]

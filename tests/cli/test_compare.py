@@ -73,7 +73,7 @@ def test_rows_without_one_partner_are_refused(mgbench: Command, results: Path) -
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("emigm", "emigm"), "emigm is the same on both sides"),
+        (("emigm", "emigm"), "emigm is given twice"),
         (("emigm", "maskgitt"), "did you mean 'maskgit'?"),
         (("emigm", "maskgit", "--fail-on", "fid"), "write for example 'fid:+5%'"),
         (("emigm", "maskgit", "--fail-on", "fod:+5%"), "no score is called 'fod'"),

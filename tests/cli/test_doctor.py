@@ -1,4 +1,4 @@
-"""`mgbench doctor`: exits with 1 while something is broken, mends what it can, and says all is well when it is."""
+"""`mgbench doctor`: exits with 1 while something is broken, mends what it can, and says when there are no problems."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def test_all_is_well_and_how_many_files_were_looked_at(mgbench: Command, store: 
     assert (answer.code, answer.err) == (0, "")
     assert "broken" not in answer.out
     size = sum(path.stat().st_size for path in store.root.rglob("*") if path.is_file())
-    assert answer.out.endswith(f"4 files, {size / 1000:.3g} kB in results looked at: all is well\n")
+    assert answer.out.endswith(f"4 files, {size / 1000:.3g} kB in results checked: no problems found\n")
     for said in ("mgbench 0.", "torch 2.", "plugins: ", "free of"):
         assert said in answer.out
 
@@ -81,7 +81,7 @@ def test_before_the_first_run_only_the_surroundings_are_looked_at(mgbench: Comma
     for mend in ((), ("--mend",)):
         answer = mgbench("doctor", *mend)
         assert answer.code == 0, answer.err
-        assert answer.out.endswith("there are no results in results yet: all is well\n")
+        assert answer.out.endswith("there are no results in results yet: no problems found\n")
     assert list(tmp_path.iterdir()) == []
 
 

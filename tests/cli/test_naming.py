@@ -33,7 +33,7 @@ def test_a_study_of_which_nothing_is_done_has_nothing_to_lose(mgbench: Command, 
 def test_another_experiment_gets_another_name_and_says_so(mgbench: Command, stored: Store) -> None:
     answer = mgbench("plan", *OPTIONS)
     assert "study doubles-2" in answer.out
-    assert "this study is called doubles-2, because doubles has 2 rows that it would lose" in answer.err
+    assert "this study is called doubles-2, because doubles has 2 rows that would be dropped" in answer.err
     stored.save_study(StudyView("doubles-2", (("gone3", "tiny"),), "mgbench run"))
     assert "study doubles-3" in mgbench("plan", *OPTIONS).out
 

@@ -23,7 +23,7 @@ def test_the_fields_that_vary_have_columns(mgbench: Command) -> None:
     head, *rows = [line.split() for line in answer.out.splitlines() if line.strip().startswith(("method", "tiny"))]
     assert head == ["method", "loss_weighting", "steps", "seed", "model", "what", "happens"]
     assert [row[:3] for row in rows] == [["tiny", name, steps] for name in ("uniform", "elbo") for steps in "48"]
-    assert "no estimate of the time: nothing that is stored is like it" in answer.out
+    assert "no time estimate: there are no similar stored rows" in answer.out
 
 
 def stored_row(store: Store, spelled: dict[str, object], steps: int, **costs: float) -> None:

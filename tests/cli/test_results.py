@@ -77,7 +77,7 @@ def test_an_empty_folder_and_one_without_rows_say_so(mgbench: Command, tmp_path:
     assert "there are no results in results" in mgbench("results").err
     (tmp_path / "results" / "runs").mkdir(parents=True)
     answer = mgbench("results")
-    assert (answer.code, answer.out) == (0, "results holds no rows; 'mgbench run' makes some\n")
+    assert (answer.code, answer.out) == (0, "results holds no rows yet; 'mgbench run' computes some\n")
 
 
 def test_of_one_key_everything_is_shown(mgbench: Command, stored: Path) -> None:
@@ -127,7 +127,7 @@ def test_rows_are_removed_with_what_no_other_refers_to(mgbench: Command, stored:
     assert not model.exists()
     assert f"models/{model.name}" in answer.out
     assert "missing until it is run again: rows of mine" in answer.out
-    assert lines(answer.out, "removed 2 rows and 1 path that no other row refers to: ")
+    assert lines(answer.out, "removed 2 rows and 1 path that no other row uses: ")
     assert len(list((stored / "models").iterdir())) == 3
 
 
@@ -140,7 +140,7 @@ def test_removing_asks_first(
     assert "remove 1 row (" in answer.out
     assert len(rows(stored)) == left
     assert answer.code == (0 if left == 9 else 1)
-    assert ("nothing is removed" in answer.out) == (left == 10)
+    assert ("nothing was removed" in answer.out) == (left == 10)
 
 
 def test_where_nobody_can_answer_nothing_is_removed(
@@ -149,7 +149,7 @@ def test_where_nobody_can_answer_nothing_is_removed(
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     answer = mgbench("results", "--study", "mine", "--remove")
     assert answer.code == 2
-    assert "write --yes" in answer.err
+    assert "use --yes in scripts" in answer.err
     assert len(rows(stored)) == 10
 
 
@@ -164,16 +164,16 @@ def test_all_is_removed_when_all_is_said(mgbench: Command, stored: Path) -> None
     answer = mgbench("results", "--remove", "--all", "--yes")
     assert "removed 10 rows" in answer.out
     assert [path for path in stored.rglob("*") if path.is_file()] == []
-    assert "holds no such rows; nothing is removed" in mgbench("results", "--remove", "--all", "--yes").out
+    assert "holds no matching rows; nothing was removed" in mgbench("results", "--remove", "--all", "--yes").out
 
 
 def test_what_no_row_refers_to_is_removed_when_that_is_said(mgbench: Command, stored: Path) -> None:
-    assert "nothing is removed" in mgbench("results", "--remove", "--unused").out
+    assert "nothing was removed" in mgbench("results", "--remove", "--unused").out
     (stored / "models" / "lost").mkdir()
     (stored / "models" / "lost" / "model.safetensors").write_text("weights")
     answer = mgbench("results", "--remove", "--unused", "--yes")
     assert "models/lost  7 bytes" in answer.out
-    assert "removed 1 path that no other row refers to: 7 bytes" in answer.out
+    assert "removed 1 path that no other row uses: 7 bytes" in answer.out
     assert not (stored / "models" / "lost").exists()
     assert len(rows(stored)) == 10
 
@@ -181,19 +181,19 @@ def test_what_no_row_refers_to_is_removed_when_that_is_said(mgbench: Command, st
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--remove",), "--remove takes the rows that are named by a key, --study or --where; write --all"),
-        (("--remove", "--all", "--study", "mine"), "write one of them"),
-        (("--remove", "--all", "--unused"), "write one of them"),
-        (("--all",), "--all says what --remove does"),
-        (("--yes",), "--yes says what --remove does"),
-        (("--unused",), "--unused says what --remove does"),
-        (("--remove", "--all", "--export", "x.csv"), "are two commands"),
+        (("--remove",), "--remove needs a selection: a key, --study or --where; --all"),
+        (("--remove", "--all", "--study", "mine"), "--remove takes one of: --all, --unused, or a selection"),
+        (("--remove", "--all", "--unused"), "--remove takes one of: --all, --unused, or a selection"),
+        (("--all",), "--all only works with --remove"),
+        (("--yes",), "--yes only works with --remove"),
+        (("--unused",), "--unused only works with --remove"),
+        (("--remove", "--all", "--export", "x.csv"), "--export and --remove cannot be combined"),
         (("--remove", "--where", "nfe>1000", "--yes"), "no row has 'nfe>1000'"),
         (("--where", "samplr=halton"), "did you mean 'sampler'?"),
         (("--where", "nonsense"), "cannot read the condition"),
         (("--study", "mien"), "did you mean 'mine'?"),
-        (("zzzz",), "the key of no row begins with 'zzzz'"),
-        (("", "--remove", "--yes"), "the key of no row begins with ''"),
+        (("zzzz",), "no row key begins with 'zzzz'"),
+        (("", "--remove", "--yes"), "no row key begins with ''"),
         (("--export", "rows.xlsx"), "'rows.xlsx' ends in none of them"),
         (("--export", "results.csv/rows.csv"), "name another file with --export"),
         (("--results", "elsewhere"), "there are no results in elsewhere"),
