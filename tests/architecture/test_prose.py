@@ -19,7 +19,6 @@ SHAPE = re.compile(r"\[[A-Z0-9][^\]]*\]|\bscalar\b|elementwise|\bof any shape\b|
 # What is left, by room: a number here only falls, and goes when it is 0.
 QUESTIONS: dict[str, int] = {"components": 3, "engines": 1, "results": 1}
 OPENING: dict[str, int] = {
-    "cli": 2,
     "components": 19,
     "engines": 30,
     "errors.py": 1,

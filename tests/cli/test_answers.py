@@ -257,12 +257,16 @@ BAD = [
     (["run", "--plugins", "emigm", "--track", "nowhere.py"], "no plugin file 'nowhere.py'"),
     (
         ["run", "--plugins", "emigm", "--track", "maskgit"],
-        "plugin 'maskgit' cannot track runs: it has none of the hooks mgbench_run_started, mgbench_step_logged, mgbench_run_finished; "
+        "plugin 'maskgit' cannot track runs: it has none of the hooks mgbench_run_started, mgbench_step_logged, "
+        "mgbench_run_finished; "
         "plugins that can are mlflow, tensorboard, wandb",
     ),
     (["run", "--plugins", "emigm", "--engine", "ray(adress=auto)"], "has no option 'adress'; did you mean 'address'?"),
     (["run", "--plugins", "emigm", "--address", "auto"], "the engine 'local' takes no address; leave --address out"),
-    (["run", "--plugins", "emigm", "--trial-timeout", "soon"], "'soon' is not a time; write for example 90s, 30m or 2h"),
+    (
+        ["run", "--plugins", "emigm", "--trial-timeout", "soon"],
+        "'soon' is not a time; write for example 90s, 30m or 2h",
+    ),
     (["run", "--plugins", "emigm", "--trial-timeout", "-3s"], "'-3s' is not a time"),
     (["run", "--plugins", "emigm", "--results", "study.toml"], "cannot write"),
     (["run", "--plugins", "emigm", "--results", "study.toml/deeper"], "cannot write"),

@@ -24,7 +24,10 @@ NEAR = [
     (["plan", "--results", "a", "--results", "b"], "--results is given 2 times"),
     (["plan", "--plugins", "emigm", "--set", "seed=1", "--set", "seed=2"], "write --vary seed=1,2"),
     (["plan", "--plugins", "emigm", "--set", "sampling_steps=4,8"], "write --vary sampling_steps=4,8"),
-    (["plan", "--plugins", "emigm", "--vary", "train_steps=all"], "train_steps is not a kind, so it cannot vary over all"),
+    (
+        ["plan", "--plugins", "emigm", "--vary", "train_steps=all"],
+        "train_steps is not a kind, so it cannot vary over all",
+    ),
     (["run"], "what shall be run? All "),
     (["run", "--set", "train_steps=5"], "--plugins all runs everything"),
 ]

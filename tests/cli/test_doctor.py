@@ -41,7 +41,7 @@ def test_what_is_broken_is_said_and_mended_and_then_all_is_well(mgbench: Command
     assert (
         "broken: results/models/model1/model.safetensors: its checksum does not match; the model counts" in answer.out
     )
-    assert answer.out.endswith("looked at: 1 thing broken\n")
+    assert answer.out.endswith("checked: 1 thing broken\n")
     assert path.exists(), "nothing is changed unless it is asked for"
 
     mended = mgbench("doctor", "--mend")

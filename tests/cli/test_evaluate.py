@@ -15,7 +15,7 @@ from mgbench.components.datasets.embedded import Digits, Shapes
 from mgbench.components.extractors.embedded import DigitsCnn, ShapesCnn
 from mgbench.components.metrics.frechet import frechet_distance
 from mgbench.registry.loading import load
-from mgbench.trials.real_features import reference_of
+from mgbench.trials.real_features import by_turns, reference_of
 from mgbench.trials.verdict import verdict
 from tests import weights
 from tests.cli.conftest import Command
@@ -66,14 +66,14 @@ def _spec(name: str) -> Any:
 
 
 def test_it_is_shown_with_its_floor_and_how_it_was_obtained(mgbench: Command) -> None:
-    np.save("digits.npy", DIGITS.test[:100, 0].numpy())
+    np.save("digits.npy", DIGITS.test[by_turns(DIGITS.test_labels, len(DIGITS.test))[:100], 0].numpy())
     answer = mgbench("evaluate", "digits.npy", "--reference", "digits")
     assert answer.code == 0
     lines = answer.out.splitlines()
     assert lines[0] == "digits.npy: 100 images, 8x8, grey"
     assert lines[1].split() == ["images", "real", "ones"]
     assert lines[2].startswith("FID[digits_cnn]")
-    # They are the first held-out images, so they are their own floor.
+    # These are the images of the floor itself.
     assert lines[2].split()[1] == lines[2].split()[2]
     assert lines[-1].startswith("protocol: digits@8356ded8/train1297/n100/unlabelled/uint8/8x8/digits_cnn@")
     assert "100 images for 48 features: the Fréchet distance is biased upward" in answer.err

@@ -126,7 +126,7 @@ def test_rows_are_removed_with_what_no_other_refers_to(mgbench: Command, stored:
     assert before - rows(stored) == gone
     assert not model.exists()
     assert f"models/{model.name}" in answer.out
-    assert "missing until it is run again: rows of mine" in answer.out
+    assert "these studies lose rows until they are run again: mine" in answer.out
     assert lines(answer.out, "removed 2 rows and 1 path that no other row uses: ")
     assert len(list((stored / "models").iterdir())) == 3
 

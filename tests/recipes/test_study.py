@@ -245,7 +245,10 @@ def test_a_study_says_which_options_a_change_leaves() -> None:
     study = Outline(plugins=("p",), changes={"head": "diffusion(width=8)"}).study(offered)
     assert study.notes == ("head=diffusion(width=8) keeps noise_samples=2 of one, two",)
     (said,) = Outline(plugins=("p",), changes={"head": "diffusion(8)"}).study(offered).notes
-    assert "so those of diffusion(noise_samples=2, width=4) are dropped; name all options to keep the rest, of one, two" in said
+    assert (
+        "so those of diffusion(noise_samples=2, width=4) are dropped; name all options to keep the rest, of one, two"
+        in said
+    )
     assert Outline(plugins=("p",), changes={"head": "diffusion(noise_samples=2, width=8)"}).study(offered).notes == ()
     assert Outline(plugins=("p",), changes={"head": "flow(width=8)"}).study(offered).notes == ()
 
