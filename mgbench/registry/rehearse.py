@@ -5,11 +5,12 @@ What sampling asks is asked once of a single image; what training asks shows in 
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from mgbench.errors import Unfit, UserError
-from mgbench.interfaces import components
+from mgbench.interfaces import components, optional
 from mgbench.interfaces.components import GuidanceSchedule, MaskSchedule, Metric, Parts, TimeGrid
 from mgbench.interfaces.data import Features, TokenSpace
 from mgbench.recipes.kinds import EVERY_KIND
@@ -166,8 +167,8 @@ class _Images:
         raise AttributeError(name)
 
 
-def left_out(metrics: Iterable[Metric], images: int, real: int) -> tuple[str, ...]:
-    """The reasons for which metrics will be left out of so many images against so many real ones.
+def left_out(metrics: Iterable[Metric], images: int, real: int, held_out: int) -> tuple[str, ...]:
+    """The reasons for which metrics will be left out of so many images against so many real ones, and others held out.
 
     They are given random features, few a image and of at most `_MOST` images.
 
@@ -177,7 +178,7 @@ def left_out(metrics: Iterable[Metric], images: int, real: int) -> tuple[str, ..
     reasons = []
     for metric in metrics:
         try:
-            reasons.append(_enough(metric, images, real))
+            reasons.append(_enough(metric, (images, real, held_out)))
         except UserError:
             raise
         except Exception:  # it came to something that a rehearsal does not have
@@ -185,22 +186,28 @@ def left_out(metrics: Iterable[Metric], images: int, real: int) -> tuple[str, ..
     return tuple(filter(None, reasons))
 
 
-def _enough(metric: Metric, images: int, real: int) -> str:
-    """The reason for which a metric does not take so many images, tried with few of them first; empty if it does."""
+def _enough(metric: Metric, counts: tuple[int, int, int]) -> str:
+    """The reason for which a metric does not take so many images, asked, and tried with few of them; empty if it does."""
     try:
-        reason = _refusal(metric, min(images, _MOST), min(real, _MOST))
+        optional.check_counts(metric, *counts[:2])
+    except Unfit as reason:
+        return str(reason)
+    few = (min(counts[0], _MOST), min(counts[1], _MOST), min(counts[2], _MOST))
+    try:
+        refused = _refusal(metric, few)
     except UserError:
-        if max(images, real) <= _MOST:
+        if few == counts:
             raise
-        reason = "too few"
+        refused = "too few"
     # Fewer than there are may be too few.
-    return _refusal(metric, images, real) if reason and max(images, real) > _MOST else reason
+    return _refusal(metric, counts) if refused and few != counts else refused
 
 
-def _refusal(metric: Metric, images: int, real: int) -> str:
+def _refusal(metric: Metric, counts: tuple[int, int, int]) -> str:
     """The reason for which a metric does not take so many images; empty if it does."""
+    generated, real, held_out = (_features(count) for count in counts)
     try:
-        said = metric(_features(images), _features(real))
+        said = metric(generated, replace(real, held_out=held_out if counts[2] else None))
     except Unfit as reason:
         return str(reason)
     _need(said, Mapping, f"{metric}(…)", "numbers by name")

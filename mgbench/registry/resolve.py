@@ -267,9 +267,9 @@ def _left_out(registry: Registry, recipe: Recipe, found: _Found) -> tuple[str, .
     """The reasons for which metrics of a recipe will be left out."""
     data = found.data
     images = recipe.samples or len(data.test)
-    key = ("metrics", str(recipe.metrics), images, len(data.train))
-    if key not in registry.memory:
-        registry.memory[key] = left_out(found.parts.metrics, images, len(data.train))
+    counts = (images, len(data.train), len(data.test))
+    if (key := ("metrics", str(recipe.metrics), counts)) not in registry.memory:
+        registry.memory[key] = left_out(found.parts.metrics, *counts)
     reasons: tuple[str, ...] = registry.memory[key]
     return reasons
 

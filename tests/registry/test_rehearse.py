@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from mgbench.errors import Unfit
+from mgbench.interfaces import optional
 from mgbench.recipes.recipe import Recipe
+from mgbench.recipes.spec import Spec
 from mgbench.recipes.study import Study
 from mgbench.registry.loading import find, load
 from mgbench.registry.rehearse import left_out
@@ -141,9 +144,37 @@ def test_many_images_are_many_enough_however_few_are_rehearsed() -> None:
     (metric,) = assemble(
         registry(), TINY.change(metrics=["kid(subsets=1, subset_size=2100)"], samples=5000)
     ).parts.metrics
-    assert left_out([metric], 2200, 2200) == ()
+    assert left_out([metric], 2200, 2200, 500) == ()
 
 
 def test_metrics_that_look_at_images_are_not_run_to_plan_them() -> None:
     made = assemble(registry(), TINY.change(metrics=["torch_fidelity", "clean_fid"]))
     assert (made.unfit, made.left_out) == ("", ())
+
+
+@pytest.mark.parametrize("name", sorted(registry().names("metric")))
+def test_every_metric_says_while_it_is_planned_that_one_image_is_too_few(name: str) -> None:
+    metric = registry().build("metric", Spec(name))
+    (reason,) = left_out([metric], 1, 500, 500)
+    assert re.search(r"\b1\b", reason)
+    assert left_out([metric], 500, 500, 500) == ()
+
+
+@pytest.mark.parametrize("name", ["copied", "gap"])
+def test_metrics_that_compare_with_held_out_images_say_that_there_are_none(name: str) -> None:
+    (reason,) = left_out([registry().build("metric", Spec(name))], 500, 500, 0)
+    assert "needs held-out images" in reason
+
+
+def test_a_metric_that_gives_some_of_its_numbers_says_which_are_left_out() -> None:
+    metric = registry().build("metric", Spec("torch_fidelity"))
+    (reason,) = left_out([metric], 5, 500, 500)
+    assert reason == "torch_fidelity: isc needs 20 images, and there are 5"
+
+
+@pytest.mark.parametrize(
+    "name", ["copied", "authpct", "gap", "mind", "mind_infinity", "cmmd", "kid", "prdc", "class_fid"]
+)
+def test_metrics_that_compare_one_by_one_refuse_statistics(name: str) -> None:
+    with pytest.raises(Unfit, match="mean and a covariance"):
+        optional.check_counts(registry().build("metric", Spec(name)), 500, 0)

@@ -9,7 +9,7 @@ from annotated_types import Gt
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from mgbench.components.metrics.distances import both
+from mgbench.components.metrics.distances import both, need_each
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features
@@ -46,6 +46,10 @@ class Cmmd:
         pair = both("cmmd", generated, reference)
         first, second = (normalize(features) if self.unit else features for features in pair)
         return {"cmmd": _SCALE * gaussian_discrepancy(first, second, self.sigma)}
+
+    def check_counts(self, generated: int, reference: int) -> None:
+        """Raise `Unfit` with fewer than 2 images in a set, or with statistics instead of real images."""
+        need_each("cmmd", generated, reference)
 
 
 def gaussian_discrepancy(first: Tensor, second: Tensor, sigma: float) -> float:

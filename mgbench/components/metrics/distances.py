@@ -83,6 +83,17 @@ def need(metric: str, least: int, generated: int, reference: int, advice: str = 
         raise Unfit(f"{metric} needs at least {least} images in each set, and one has {fewest}; {advice}")
 
 
+def need_each(metric: str, generated: int, reference: int) -> None:
+    """Refuse sets that a metric cannot compare image by image.
+
+    Raises:
+        Unfit: if there are but statistics of the reference (0 images of it), or fewer than 2 images in a set.
+    """
+    if not reference:
+        raise Unfit(_ONE_BY_ONE.format(metric))
+    need(metric, 2, generated, reference)
+
+
 def both(metric: str, generated: Features, reference: Features) -> tuple[Tensor, Tensor]:
     """The features [M,F] and [L,F] that a metric compares one by one, float64.
 
@@ -125,9 +136,7 @@ class Kid:
 
     def check_counts(self, generated: int, reference: int) -> None:
         """Raise `Unfit` with fewer than 2 images in a set, or than a subset has."""
-        if not reference:
-            raise Unfit(_ONE_BY_ONE.format("kid"))
-        need("kid", 2, generated, reference)
+        need_each("kid", generated, reference)
         least = min(generated, reference)
         if self.subsets and not 2 <= self.subset_size <= least:
             raise Unfit(

@@ -1,27 +1,22 @@
 """Fréchet distances for what FID leaves open: what it would be of infinitely many images, and where things stand."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-import torch
-from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 
 from mgbench.components.metrics import states
 from mgbench.components.metrics.distances import need
+from mgbench.components.metrics.extrapolation import Part, Points, at_infinity, sizes_of
 from mgbench.components.metrics.frechet import Gaussian, finite
 from mgbench.components.metrics.states import State
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features
-from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.scores import ScoreInfo
 from mgbench.recipes.spec import Index
-
-Points = Annotated[int, Ge(2)]
-Part = Annotated[float, Gt(0), Lt(1)]
 
 
 @dataclass(frozen=True)
@@ -48,32 +43,17 @@ class FidInfinity:
             UserError: with features that are not finite.
         """
         features, aim = finite(generated.features), _aim(reference)
-        self.check_counts(len(features), 0)
-        sizes = self._sizes(len(features))
-        means = [sum(values) / len(values) for values in (self._distances(features, size, aim) for size in sizes)]
-        inverse = torch.tensor(sizes, dtype=torch.float64).reciprocal()
-        line = torch.stack([torch.ones_like(inverse), inverse], 1)
-        solved = torch.linalg.lstsq(line, torch.tensor(means, dtype=torch.float64)[:, None]).solution
-        return {"fid_infinity": float(solved[0, 0])}
+
+        def distance(part: Tensor) -> float:
+            return Gaussian.of(part).distance(aim)
+
+        found = at_infinity("fid_infinity", features, distance, self.points, self.smallest, self.seed)
+        return {"fid_infinity": found}
 
     def check_counts(self, generated: int, reference: int) -> None:
         """Raise `Unfit` with fewer images than make `points` sizes of two and more."""
-        sizes = self._sizes(generated)
-        if sizes[0] < 2 or len(set(sizes)) < self.points:
-            raise Unfit(f"fid_infinity: {generated} images do not make {self.points} sets of different sizes")
+        sizes_of("fid_infinity", generated, self.points, self.smallest)
         need("fid_infinity", 2, generated, reference)
-
-    def _sizes(self, count: int) -> list[int]:
-        sizes: list[int] = torch.linspace(self.smallest * count, count, self.points).round().long().tolist()
-        return sizes
-
-    def _distances(self, features: Tensor, size: int, aim: Gaussian) -> list[float]:
-        return [Gaussian.of(part).distance(aim) for part in self._sets(features, size)]
-
-    def _sets(self, features: Tensor, size: int) -> Iterator[Tensor]:
-        rng = Streams.root(self.seed, "fid_infinity").fold(size).fold(torch.arange(len(features)))
-        order = rng.uniform(1)[:, 0].argsort()
-        return (features[rows] for rows in torch.split(order, size) if len(rows) == size)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import torch
 from annotated_types import Gt, Lt
 from torch import Tensor
 
-from mgbench.components.metrics.distances import both
+from mgbench.components.metrics.distances import both, need_each
 from mgbench.components.metrics.frechet import comparable, frechet_distance
 from mgbench.components.metrics.neighbours import distance_blocks
 from mgbench.errors import Unfit
@@ -45,6 +45,10 @@ class Copied:
         usual = torch.quantile(_nearest(held_out, true)[0], self.share)
         return {"copied": float((_nearest(fake, true)[0] < usual).double().mean())}
 
+    def check_counts(self, generated: int, reference: int) -> None:
+        """Raise `Unfit` with fewer than 2 images in a set, or with statistics instead of real images."""
+        need_each("copied", generated, reference)
+
 
 @dataclass(frozen=True)
 class AuthPct:
@@ -67,6 +71,10 @@ class AuthPct:
         near, which = _nearest(fake, true)
         among = torch.cat([block.topk(2, largest=False).values[:, 1] for _, block in distance_blocks(true, true)])
         return {"authpct": 100 * float((among[which] < near).double().mean())}
+
+    def check_counts(self, generated: int, reference: int) -> None:
+        """Raise `Unfit` with fewer than 2 images in a set, or with statistics instead of real images."""
+        need_each("authpct", generated, reference)
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,10 @@ class Gap:
         count = min(len(held_out), len(true))
         trained = [frechet_distance(fake, true[rows[:count]]) for rows in self._orders(len(true))]
         return {"gap": frechet_distance(fake, held_out[:count]) - sum(trained) / len(trained)}
+
+    def check_counts(self, generated: int, reference: int) -> None:
+        """Raise `Unfit` with fewer than 2 images in a set, or with statistics instead of real images."""
+        need_each("gap", generated, reference)
 
     def _orders(self, images: int) -> list[Tensor]:
         streams = Streams.root(self.seed, "gap").fold(torch.arange(images))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from mgbench.components.metrics.distances import both
+from mgbench.components.metrics.distances import both, need_each
 from mgbench.components.metrics.extrapolation import Part, Points, at_infinity, sizes_of
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Metric
@@ -47,6 +47,10 @@ class Mind:
         first, second = both("mind", generated, reference)
         return {"mind": sliced_distance(first, second, _directions(self.directions, first.shape[1], self.seed))}
 
+    def check_counts(self, generated: int, reference: int) -> None:
+        """Raise `Unfit` with fewer than 2 images in a set, or with statistics instead of real images."""
+        need_each("mind", generated, reference)
+
 
 @dataclass(frozen=True)
 class MindInfinity:
@@ -75,7 +79,8 @@ class MindInfinity:
         return {"mind_infinity": at_infinity("mind_infinity", first, distance, self.points, self.smallest, self.seed)}
 
     def check_counts(self, generated: int, reference: int) -> None:
-        """Raise `Unfit` with fewer images than make `points` sizes of two and more."""
+        """Raise `Unfit` with fewer images than make `points` sizes of two and more, or with statistics of real images."""
+        need_each("mind_infinity", generated, reference)
         sizes_of("mind_infinity", generated, self.points, self.smallest)
 
 

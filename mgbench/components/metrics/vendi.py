@@ -1,4 +1,4 @@
-"""How many different images are there? Variety without a look at real ones."""
+"""The Vendi score: variety of images without a look at real ones."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,6 +36,10 @@ class Vendi:
         features = finite(generated.features)
         at_least_two(len(features))
         return {"vendi": effective_number(normalize(features))}
+
+    def check_counts(self, generated: int, reference: int) -> None:
+        """Raise `Unfit` with fewer than 2 images."""
+        at_least_two(generated)
 
 
 def effective_number(features: Tensor) -> float:

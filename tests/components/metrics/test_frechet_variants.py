@@ -3,6 +3,7 @@ import torch
 from torch import Tensor
 
 from mgbench.components.metrics.distances import Fid
+from mgbench.components.metrics.extrapolation import _sets
 from mgbench.components.metrics.frechet_variants import FidInfinity, Sfid
 from mgbench.errors import Unfit
 from mgbench.interfaces.data import Features, Statistics
@@ -32,7 +33,7 @@ def test_the_extrapolation_comes_nearer_to_the_truth_than_any_set(offset: float)
 def test_it_is_the_end_of_a_line_through_sets_of_two_sizes() -> None:
     features, reference = normal(100, 4, 0).features, normal(500, 4, 1, 0.5)
     metric = FidInfinity(points=2, smallest=0.5)
-    halves = [Fid()(Features(part), reference)["fid"] for part in metric._sets(features, 50)]
+    halves = [Fid()(Features(part), reference)["fid"] for part in _sets("fid_infinity", features, 50, 0)]
     whole = Fid()(Features(features), reference)["fid"]
     assert len(halves) == 2
     assert metric(Features(features), reference)["fid_infinity"] == pytest.approx(2 * whole - sum(halves) / 2, rel=1e-9)
