@@ -45,7 +45,7 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Helper:
-    """What a rank beside the first works with when it helps; it reads what rank 0 wrote, and writes nothing."""
+    """The store, trial and device of a rank beside the first; it reads stored models and writes nothing."""
 
     store: Store
     trial: Trial
@@ -55,7 +55,7 @@ class Helper:
 
     @property
     def assembly(self) -> Assembly:
-        """What the rows of the trial share."""
+        """The settings and parts that all rows of the trial share."""
         return self.trial.rows[0].assembly
 
     @cached_property
@@ -67,34 +67,16 @@ class Helper:
     @cached_property
     def model(self) -> Model:
         """The trained model."""
-        module = _build(self.assembly, self.tokenizer)
-        return _read_model(self.store, self.assembly, module, self.tokenizer, self.device)
+        return _read_model(self.store, self.assembly, self.tokenizer, self.device)
 
 
 @dataclass(frozen=True)
 class Train:
-    """A rank's share of a training; rank 0 tells from which step it goes on."""
+    """Training on all ranks of a team: every rank runs the same loop on its share of each batch, and rank 0 writes."""
 
     def help(self, helper: Helper) -> None:
-        """Train beside rank 0, until the end or until all stop.
-
-        Raises:
-            RuntimeError: if the checkpoint that rank 0 goes on from is not the one that is read here.
-        """
-        store, assembly, team, device = helper.store, helper.assembly, helper.team, helper.device
-        helper.progress("encode", 0, len(assembly.data.train))
-        tokens, labels = training_data(helper.tokenizer, assembly.data, assembly.recipe.labels, device)
-        module = _build(assembly, helper.tokenizer)
-        with team.group(device):
-            training = Training(assembly.recipe, assembly.parts, module, device, team)
-            begun = team.share(0)
-            content = store.checkpoint(store.layout.model(assembly.keys.training)) if begun else None
-            if content is not None:
-                _restore(training, content)
-            if training.step != begun:
-                raise RuntimeError(f"rank 0 goes on from step {begun}, and the checkpoint here is of {training.step}")
-            for step in training.run(tokens, labels):
-                helper.progress("train", step.step, assembly.recipe.train_steps)
+        """Train beside rank 0, until the end or until all stop; raises as `_train`."""
+        _train(helper.store, helper.assembly, helper.tokenizer, helper.device, helper.progress, helper.team)
 
 
 def fitted_model(
@@ -110,12 +92,11 @@ def fitted_model(
     """
     _check_tokenizer(store, assembly)
     tokenizer = fitted_tokenizer(store, assembly, device, progress).tokenizer
-    module = _build(assembly, tokenizer)
     folder = store.layout.model(assembly.keys.training)
     if not store.complete(folder):
         with team.on(Train()):
-            _train(store, assembly, module, tokenizer, device, progress.of(team), team)
-    model = _read_model(store, assembly, module, tokenizer, device)
+            _train(store, assembly, tokenizer, device, progress.of(team), team)
+    model = _read_model(store, assembly, tokenizer, device)
     last = _read_curve(folder / CURVE)[-1]
     with progress.anywhere():
         bound = held_out_bound(assembly.parts, model.module, tokenizer, assembly.data, assembly.recipe.seed, device)
@@ -126,7 +107,8 @@ def _build(assembly: Assembly, tokenizer: Any) -> Any:
     return initial_model(assembly.parts, tokenizer.space, assembly.classes, assembly.recipe.seed)
 
 
-def _read_model(store: Store, assembly: Assembly, module: Any, tokenizer: Any, device: torch.device) -> Model:
+def _read_model(store: Store, assembly: Assembly, tokenizer: Any, device: torch.device) -> Model:
+    module = _build(assembly, tokenizer)
     module.load_state_dict(load_file(store.layout.model(assembly.keys.training) / MODEL))
     module = module.to(device).requires_grad_(False).eval()
     return Model(
@@ -185,17 +167,29 @@ def _check_tokenizer(store: Store, assembly: Assembly) -> None:
 
 
 def _train(
-    store: Store, assembly: Assembly, module: Any, tokenizer: Any, device: torch.device, progress: Progress, team: Team
+    store: Store, assembly: Assembly, tokenizer: Any, device: torch.device, progress: Progress, team: Team
 ) -> None:
+    """Train a model and store it; each rank of a team runs this, and exchanges the same values in the same order.
+
+    Raises:
+        Diverged: if the loss stops being a number.
+        Interrupted: if the user asks to stop; a checkpoint is left.
+        RuntimeError: if a rank reads another checkpoint than rank 0.
+    """
     folder = store.layout.model(assembly.keys.training)
     progress("encode", 0, len(assembly.data.train))
     with progress.anywhere():
         tokens, labels = training_data(tokenizer, assembly.data, assembly.recipe.labels, device)
+    module = _build(assembly, tokenizer)
     with team.group(device):
         training = Training(assembly.recipe, assembly.parts, module, device, team)
-        curve = _resume(store, folder, training)
-        team.share(training.step)
+        curve = _resume_together(store, folder, training)
         _advance(store, folder, training, curve, training.run(tokens, labels), progress)
+    if team.is_first:
+        _publish(store, folder, training, curve)
+
+
+def _publish(store: Store, folder: Path, training: Training, curve: list[TrainStep]) -> None:
     state = training.weights()
     rows = [astuple(step) for step in curve]
     files = {MODEL: lambda path: _put_weights(path, state), CURVE: lambda path: _write_rows(path, CURVE_COLUMNS, rows)}
@@ -233,9 +227,22 @@ def _advance(
 
 
 def _checkpoint(store: Store, folder: Path, training: Training, curve: list[TrainStep]) -> None:
+    if not training.team.is_first:
+        return
     buffer = io.BytesIO()
     torch.save({"training": training.state(), "curve": [vars(step) for step in curve]}, buffer)
     store.save_checkpoint(folder, buffer.getvalue())
+
+
+def _resume_together(store: Store, folder: Path, training: Training) -> list[TrainStep]:
+    """Restore every rank from the checkpoint that rank 0 finds readable, if there is one; the steps it had done."""
+    curve = _resume(store, folder, training) if training.team.is_first else []
+    begun = training.team.share(training.step)
+    if training.step != begun and (found := store.checkpoint(folder)):
+        curve = _restore(training, found)
+    if training.step != begun:
+        raise RuntimeError(f"rank 0 resumes at step {begun}, and the checkpoint read here is of step {training.step}")
+    return curve
 
 
 def _resume(store: Store, folder: Path, training: Training) -> list[TrainStep]:
