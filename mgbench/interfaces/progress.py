@@ -52,6 +52,20 @@ class StopRequest:
             self._at_once = before
 
 
+@dataclass(frozen=True)
+class Advance:
+    """A callback with the number of batches done and in all, after each; all are equal, so that no cache tells them apart."""
+
+    report: Callable[[int, int], None] = field(default=lambda done, total: None, compare=False)
+
+    def __call__(self, done: int, total: int) -> None:
+        """Report one more batch; raises as `Progress`."""
+        self.report(done, total)
+
+
+UNREPORTED = Advance()
+
+
 @dataclass
 class Progress:
     """`emit` passes a message on; `stop` says whether the user asked to stop, and `anywhere` lets that interrupt at once."""
@@ -70,6 +84,10 @@ class Progress:
         """
         self.emit(StageProgress(stage, done, total, row, steps, measured))
         self.check()
+
+    def batches(self, stage: str, row: str = "") -> Advance:
+        """A callback that reports the batches of a stage."""
+        return Advance(lambda done, total: self(stage, done, total, row))
 
     def check(self) -> None:
         """Leave the stage at hand if the user asked to stop.

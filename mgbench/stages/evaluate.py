@@ -14,6 +14,7 @@ from mgbench.errors import Partly, Unfit
 from mgbench.interfaces import optional
 from mgbench.interfaces.components import MergeableMetric, Metric, MetricState
 from mgbench.interfaces.data import Features
+from mgbench.interfaces.progress import UNREPORTED, Advance
 from mgbench.interfaces.scores import ScoreInfo, declaration
 
 BATCH = 256
@@ -33,25 +34,33 @@ def exact_arithmetic() -> Iterator[None]:
 
 
 def extract(
-    extractor: Any, images: Tensor, labels: Tensor | None, device: torch.device, batch: int = BATCH
+    extractor: Any,
+    images: Tensor,
+    labels: Tensor | None,
+    device: torch.device,
+    batch: int = BATCH,
+    advance: Advance = UNREPORTED,
 ) -> Features:
     """Features, logits and spatial features float64 on the CPU of images uint8 [M,C,H,W'] with labels int64 [M].
 
-    Grey images are shown in three equal channels.
+    Grey images are shown in three equal channels; `advance` is called after every batch.
     """
-    return _together(list(_batches(extractor, images, labels, device, batch)), images, labels, extractor)
+    parts = list(_batches(extractor, images, labels, device, batch, advance))
+    return _together(parts, images, labels, extractor)
 
 
 @torch.no_grad()
 def _batches(
-    extractor: Any, images: Tensor, labels: Tensor | None, device: torch.device, batch: int
+    extractor: Any, images: Tensor, labels: Tensor | None, device: torch.device, batch: int, advance: Advance
 ) -> Iterator[Features]:
-    for rows in torch.split(torch.arange(len(images)), batch):
+    every = torch.split(torch.arange(len(images)), batch)
+    for done, rows in enumerate(every, 1):
         shown = _in_colour(images[rows])
         with exact_arithmetic():
             said = extractor(shown.to(device))
         numbers = {name: _kept(getattr(said, name)) for name in _NUMBERS}
         yield Features(**numbers, labels=None if labels is None else labels[rows], images=shown, extractor=extractor)
+        advance(done, len(every))
 
 
 _NUMBERS = ("features", "logits", "spatial")
@@ -141,13 +150,17 @@ def look(
     device: torch.device,
     metrics: Sequence[Metric],
     batch: int = BATCH,
+    advance: Advance = UNREPORTED,
 ) -> Seen:
-    """Images uint8 [M,C,H,W'] as these metrics see them; features are kept only if one of the metrics needs them all."""
+    """Images uint8 [M,C,H,W'] as these metrics see them; features are kept only if one of the metrics needs them all.
+
+    `advance` is called after every batch.
+    """
     found = [optional.mergeable(metric) for metric in metrics]
     growing = [_Growing(metric) for metric in found if metric is not None]
     keep, kept = len(growing) < len(metrics), []
     opening: list[Tensor] = []
-    for part in _batches(extractor, images, labels, device, batch):
+    for part in _batches(extractor, images, labels, device, batch, advance):
         for state in growing:
             state.update(part)
         kept += [part] * keep

@@ -24,7 +24,7 @@ from mgbench.stages.image_files import Floats, Published, read_images, read_stat
 from mgbench.stages.labels import in_shares
 from mgbench.stages.picture_folders import Pictures
 from mgbench.trials.real_features import Reference, reference_of
-from mgbench.trials.verdict import Verdict, judged
+from mgbench.trials.verdict import Verdict, score_against
 
 # What looks at images whose data set names no extractor.
 EXTRACTOR = "inception"
@@ -81,7 +81,7 @@ def evaluate(registry: Registry, question: Question, device: torch.device, root:
     seen = look(reference.extractor, pictures.images, shown, device, metrics)
     size = "x".join(map(str, pictures.images.shape[2:]))
     what = f"n{len(pictures.images)}/{_drawn(labels, data)}/{pictures.pixels}/{size}"
-    found = judged(metrics, reference, seen, what)
+    found = score_against(metrics, reference, seen, what)
     notes = [*pictures.notes, *(data.notes if data is not None else ()), *_brightness(pictures, data)]
     verdict = replace(found, warnings=[*dict.fromkeys([*notes, *found.warnings])])
     return _checked(Answer(seen.count, tuple(pictures.images.shape[1:]), verdict, _statistics(metrics, seen, verdict)))
@@ -98,7 +98,7 @@ def _evaluate_statistics(
     reference, _ = _reference(registry, question, device, root)
     _same_extractor(question.images, published, reference.extractor)
     count = published.features.count
-    verdict = judged(metrics, reference, _unseen(published), f"n{count or 'unknown'}/statistics", count)
+    verdict = score_against(metrics, reference, _unseen(published), f"n{count or 'unknown'}/statistics", count)
     if not count:
         unknown = f"{question.images} does not say of how many images its statistics are; write N beside mu and sigma"
         verdict = replace(verdict, warnings=[unknown, *verdict.warnings])

@@ -14,6 +14,7 @@ from torch import Tensor
 from mgbench.interfaces import optional
 from mgbench.interfaces.components import MergeableMetric, Metric, MetricState
 from mgbench.interfaces.data import Features, ImageData
+from mgbench.interfaces.progress import UNREPORTED, Advance
 from mgbench.recipes.fingerprint import fingerprint
 from mgbench.recipes.keys import digest
 from mgbench.recipes.recipe import LabelDistribution
@@ -122,7 +123,7 @@ class Reference:
     def _floor(self, metric: Metric, held_out: Seen, count: int) -> Judgement:
         facts, real = _described(metric), self.real
         if not isinstance(held_out, KeptSeen) or not isinstance(real, KeptSeen) or facts is None:
-            return self._judged(metric, held_out, count)
+            return self._score(metric, held_out, count)
         more = {
             "floor": facts,
             "first": min(count, held_out.count),
@@ -134,12 +135,12 @@ class Reference:
         if found is not None:
             content = json.loads(found.read_text(encoding="utf-8"))
             return Judgement(content["scores"], tuple(content["left_out"]))
-        judged = self._judged(metric, held_out, count)
-        content = {"scores": judged.scores, "left_out": judged.left_out}
+        found = self._score(metric, held_out, count)
+        content = {"scores": found.scores, "left_out": found.left_out}
         held_out.shelf.publish(more, FLOORS, json.dumps(content).encode())
-        return judged
+        return found
 
-    def _judged(self, metric: Metric, held_out: Seen, count: int) -> Judgement:
+    def _score(self, metric: Metric, held_out: Seen, count: int) -> Judgement:
         return judge((metric,), Seen.of(held_out.features.first(count)), self.real, self.suffix)
 
 
@@ -151,12 +152,13 @@ def reference_of(
     device: torch.device,
     root: Path,
     distribution: LabelDistribution = "balanced",
+    advance: Advance = UNREPORTED,
 ) -> Reference:
-    """The training images of a dataset, and those held out, as an extractor (a component) sees them.
+    """The features of the training images of a dataset, and of its held-out images, by an extractor (a component).
 
-    What was seen before is read from the store at `root`, if the images, the extractor's weights and its code are the same.
+    Features are read from the store at `root` if they were extracted before, from the same images by the same weights and code.
     `name` is the spelling of the dataset. The first of the held-out images have labels of this distribution, as far as there are
-    enough of each class.
+    enough of each class. `advance` is called after every batch that is extracted.
 
     Raises:
         UserError: if the extractor lacks its library or its weights.
@@ -164,13 +166,13 @@ def reference_of(
     module, store = extractor.build().to(device), Store(root)
     images: ImageData = data
     by = [str(extractor), module.id, fingerprint(type(extractor))]
-    # Logits say nothing of classes they were not trained for.
-    told = optional.class_names(module, images.class_names) == images.class_names
+    # Logits are of no use for classes that the extractor was not trained on.
+    known = optional.class_names(module, images.class_names) == images.class_names
 
     def seen(split: str, pixels: Tensor, labels: Tensor | None, order: Tensor | None = None) -> KeptSeen:
         facts = {"data": images.fingerprint, "split": split, "images": list(pixels.shape), "extractor": by}
         shelf = Shelf(store, facts)
-        found = _features(shelf, module, pixels, labels if told else None, device)
+        found = _features(shelf, module, pixels, labels if known else None, device, advance)
         return KeptSeen(found if order is None else found.taken(order), shelf)
 
     real = seen("train", images.train, images.train_labels)
@@ -181,13 +183,15 @@ def reference_of(
     return Reference(protocol, module, real, held_out, keys, distribution)
 
 
-def _features(shelf: Shelf, module: Any, images: Tensor, labels: Tensor | None, device: torch.device) -> Features:
+def _features(
+    shelf: Shelf, module: Any, images: Tensor, labels: Tensor | None, device: torch.device, advance: Advance
+) -> Features:
     file = shelf.read({}, FEATURES)
     if file is not None:
         shown = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
         numbers: dict[str, Any] = {name: part.double() for name, part in load_file(file).items()}
         return Features(**numbers, labels=labels, images=shown, extractor=module)
-    seen = extract(module, images, labels, device)
+    seen = extract(module, images, labels, device, advance=advance)
     numbers = {name: getattr(seen, name) for name in _NUMBERS}
     shelf.publish({}, FEATURES, save({name: _shortest(part) for name, part in numbers.items() if part is not None}))
     return seen

@@ -25,17 +25,17 @@ def record_reconstruction(
     Beside the recipe's metrics there is `rmse`, the root of the mean squared error of a pixel, in 8-bit grey levels.
     """
     data, started = row.assembly.data, now()
-    progress("judge", 0, 1, row.key)
     rows = held_out_rows(data, row.assembly.samples, row.assembly.recipe.label_distribution)
     real, labels = data.test[rows], None if data.test_labels is None else data.test_labels[rows]
+    shown = shown_rows(data)
+    progress("reconstruct", 0, len(real), row.key)
     with progress.anywhere():
         images, tokens = reconstruct(fitted.tokenizer, real, device, options.batch)
-    found = score(store, row, images, labels, device).said
+        again, _ = reconstruct(fitted.tokenizer, data.test[shown], device, options.batch)
+        found = score(store, row, images, labels, device, progress).said
     found["declared"] |= {name: info.plain() for name, info in DECLARED.items()}
     found["scores"]["rmse"] = float((images.double() - real.double()).square().mean().sqrt())
     save_real(store, data)
-    shown = shown_rows(data)
-    again, _ = reconstruct(fitted.tokenizer, data.test[shown], device, options.batch)
     kept = torch.full((len(shown),), -1) if data.test_labels is None else data.test_labels[shown]
     record = row.record("done", costs=_costs(fitted, tokens), origin=origin(row, device, started), **found)
     store.save_record(record, {IMAGES: images_writer(again, kept)})

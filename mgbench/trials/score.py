@@ -1,6 +1,7 @@
 """Scores of images beside those of as many real ones, how both were obtained, and images to look at."""
 
 import io
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,14 +13,16 @@ import torch
 from torch import Tensor
 
 from mgbench.interfaces.data import ImageData
+from mgbench.interfaces.progress import Progress
 from mgbench.results.environment import environment
 from mgbench.results.files import Writer, is_whole_archive, write
 from mgbench.results.record import ARRAYS
 from mgbench.results.store import Store
+from mgbench.stages.evaluate import BATCH
 from mgbench.stages.labels import held_out_rows, too_few_held_out, unequal_classes
 from mgbench.trials.plan import Row
 from mgbench.trials.real_features import Reference, reference_of
-from mgbench.trials.verdict import seen_and_judged
+from mgbench.trials.verdict import extract_and_score
 
 IMAGES = "images.npz"
 SHOWN = 100
@@ -34,13 +37,21 @@ class Scored:
     reference: Reference
 
 
-def score(store: Store, row: Row, images: Tensor, labels: Tensor | None, device: torch.device) -> Scored:
-    """Score images uint8 [M,C,H,W'] with the labels int64 [M] that they should have."""
+def score(
+    store: Store, row: Row, images: Tensor, labels: Tensor | None, device: torch.device, progress: Progress
+) -> Scored:
+    """Score images uint8 [M,C,H,W'] with the labels int64 [M] asked of them, counting batches.
+
+    Raises:
+        Interrupted: if the user asks to stop.
+    """
     assembly = row.assembly
     extractor: Any = assembly.parts.extractor
-    drawn = assembly.recipe.label_distribution
-    reference = reference_of(assembly.data, assembly.spelled["dataset"], extractor, device, store.root, drawn)
-    seen, found = seen_and_judged(assembly.parts.metrics, reference, images, labels, device, drawn)
+    drawn, name, batches = assembly.recipe.label_distribution, assembly.spelled["dataset"], progress.batches
+    reference = reference_of(assembly.data, name, extractor, device, store.root, drawn, batches("reference"))
+    progress("score", 0, math.ceil(len(images) / BATCH), row.key)
+    metrics = assembly.parts.metrics
+    seen, found = extract_and_score(metrics, reference, images, labels, device, drawn, batches("score", row.key))
     warnings = [*assembly.data.notes, *_on_labels(row, len(images)), *found.warnings]
     said = {**vars(found), "warnings": warnings, "keys": {**row.keys, **reference.keys}}
     return Scored(said, seen.opening, reference)

@@ -1,4 +1,4 @@
-"""What a record says of images beside their reference: scores, floors, warnings and protocol."""
+"""Score images against a reference: scores, floors, warnings and the protocol, as a record holds them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 
 from mgbench.interfaces.components import Metric
+from mgbench.interfaces.progress import UNREPORTED, Advance
 from mgbench.stages.evaluate import Seen, judge, look, small_sample_warning
 from mgbench.trials.real_features import Reference
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a record says of images: their scores, those of as many real ones, and how both were obtained, and what they are."""
+    """Scores of images, floors (the scores of as many held-out real images), warnings, the protocol, and declarations."""
 
     scores: dict[str, float]
     floors: dict[str, float]
@@ -30,32 +31,36 @@ def verdict(
     device: torch.device,
     drawn: str = "balanced",
 ) -> Verdict:
-    """Judge images uint8 [M,C,H,W'] with the labels int64 [M] they should have; `drawn` says how those were chosen."""
-    return seen_and_judged(metrics, reference, images, labels, device, drawn)[1]
+    """Score images uint8 [M,C,H,W'] with the labels int64 [M] asked of them; `drawn` names how those were chosen."""
+    return extract_and_score(metrics, reference, images, labels, device, drawn)[1]
 
 
-def seen_and_judged(
+def extract_and_score(
     metrics: Iterable[Metric],
     reference: Reference,
     images: Tensor,
     labels: Tensor | None,
     device: torch.device,
     drawn: str,
+    advance: Advance = UNREPORTED,
 ) -> tuple[Seen, Verdict]:
-    """Images uint8 [M,C,H,W'] with labels int64 [M] as the metrics see them, and the verdict; arguments as of `verdict`."""
+    """Features or metric states of images uint8 [M,C,H,W'] with labels int64 [M], and the verdict; arguments as of `verdict`."""
     metrics = tuple(metrics)
-    # Where the classes of the reference are not those of the extractor, nor are those of the images.
-    generated = look(reference.extractor, images, labels if reference.knows_labels else None, device, metrics)
+    # Labels count only where the extractor was trained on the classes of the reference.
+    known = labels if reference.knows_labels else None
+    generated = look(reference.extractor, images, known, device, metrics, advance=advance)
     size = "x".join(map(str, images.shape[2:]))
-    return generated, judged(metrics, reference, generated, f"n{len(images)}/{drawn}/uint8/{size}")
+    return generated, score_against(metrics, reference, generated, f"n{len(images)}/{drawn}/uint8/{size}")
 
 
-def judged(metrics: tuple[Metric, ...], reference: Reference, generated: Seen, what: str, count: int = 0) -> Verdict:
-    """The verdict on images that were seen; `what` is the part of the protocol about them, and `count` how many they are."""
+def score_against(
+    metrics: tuple[Metric, ...], reference: Reference, generated: Seen, what: str, count: int = 0
+) -> Verdict:
+    """Score extracted images; `what` is the part of the protocol about them, `count` their number (0: that of `generated`)."""
     real = reference.real.beside(reference.held_out)
     found = [judge((metric,), generated, real, reference.suffix) for metric in metrics]
     number = count or generated.count
-    # Held-out images are not told of themselves: what compares with them has no floor.
+    # A metric that compares with the held-out images has no floor: it would compare them with themselves.
     floors = reference.floors([metric for metric, said in zip(metrics, found, strict=True) if said.scores], number)
     scores = {name: value for said in found for name, value in said.scores.items()}
     warnings = [*_warnings(number, reference), *(reason for said in found for reason in said.left_out)]

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from mgbench.interfaces.engine import Message
-from mgbench.interfaces.progress import Interrupted, Progress
+from mgbench.interfaces.progress import Interrupted, Progress, StopRequest
 from mgbench.recipes.recipe import Recipe
 from mgbench.recipes.study import Study
 from mgbench.registry.loading import Registry, find, load
@@ -17,6 +17,7 @@ from mgbench.registry.resolve import assemble
 from mgbench.results.record import Record
 from mgbench.results.store import Store
 from mgbench.stages.labels import held_out_rows
+from mgbench.stages.tokenize import reconstruct
 from mgbench.trials.plan import Row, plan_rows, plan_tokenizers, plan_trials
 from mgbench.trials.trial import run_trial
 from tests import doubles
@@ -74,8 +75,27 @@ def test_a_tokenizer_is_fitted_once_for_all_models_and_first(
     assert [record.status, *(model.status for model in models.values())] == ["done"] * 3
     assert models["one"].training_key != models["two"].training_key
     names = [progress.stage for progress in stages(seen)]
-    assert [progress.done for progress in stages(seen) if progress.stage == "tokenize"].count(1) == 1
-    assert list(dict.fromkeys(names)) == ["tokenize", "judge", "encode", "train", "sample"]
+    fitted = [progress.done for progress in stages(seen, "tokenize")]
+    assert fitted == sorted(set(fitted)), "steps that start again are those of a second fitting"
+    assert list(dict.fromkeys(names)) == ["tokenize", "reconstruct", "reference", "score", "encode", "train", "sample"]
+
+
+@pytest.mark.parametrize("call", [1, 2])
+def test_a_signal_interrupts_each_pass_through_the_tokenizer_at_once(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    request, calls = StopRequest(), list[int]()
+
+    def signalled(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == call:
+            request.signalled()
+        return reconstruct(*arguments)
+
+    monkeypatch.setattr("mgbench.trials.reconstruction.reconstruct", signalled)
+    with pytest.raises(Interrupted):
+        run_study(registry, tmp_path, Progress(stop=lambda: request.asked, anywhere=request.anywhere), m=KMEANS)
+    assert len(calls) == call
 
 
 def test_a_tokenizer_s_row_says_how_near_held_out_images_come_back(

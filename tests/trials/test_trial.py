@@ -1,6 +1,7 @@
 """One trial, in this process: what it leaves behind when all goes well, when it fails, and when it is stopped."""
 
 import io
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from safetensors.torch import load_file
 
 from mgbench.errors import Unwritable
 from mgbench.interfaces.engine import Message, Options, StageProgress
-from mgbench.interfaces.progress import Interrupted, Progress
+from mgbench.interfaces.progress import UNREPORTED, Interrupted, Progress
 from mgbench.recipes.recipe import LabelDistribution, Recipe
 from mgbench.recipes.study import Study
 from mgbench.registry.loading import Registry, find, load
@@ -444,7 +445,34 @@ def test_every_stage_is_told_in_its_order(registry: Registry, tmp_path: Path) ->
     seen: list[Message] = []
     run(registry, tmp_path, progress=Progress(seen.append), m=TINY)
     told = [one.stage if isinstance(one, StageProgress) else "row" for one in seen]
-    assert list(dict.fromkeys(told)) == ["encode", "train", "sample", "judge", "row"], "a patch needs no fitting"
+    assert list(dict.fromkeys(told)) == ["encode", "train", "sample", "reference", "score", "row"], (
+        "a patch needs no fitting"
+    )
+
+
+def test_the_batches_of_scoring_count_up(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mgbench.stages.evaluate.look.__defaults__", (7, UNREPORTED))
+    monkeypatch.setattr("mgbench.stages.evaluate.extract.__defaults__", (50, UNREPORTED))
+    seen: list[Message] = []
+    (record,) = run(registry, tmp_path, progress=Progress(seen.append), m=TINY).values()
+    count = record.recipe["samples"]
+    scored = [(now.done, now.total) for now in stages(seen, "score")]
+    batches = math.ceil(count / 7)
+    assert batches > 1
+    assert scored[1:] == [(done, batches) for done in range(1, batches + 1)]
+    assert {now.row for now in stages(seen, "score")} == {record.key}
+    real = [(now.done, now.total) for now in stages(seen, "reference")]
+    assert real[0] == (1, real[0][1])
+    assert real[0][1] > 1
+    assert real[real[0][1] - 1] == (real[0][1], real[0][1])
+
+
+def test_stopped_while_scoring_it_scores_no_further_batch(registry: Registry, tmp_path: Path) -> None:
+    seen: list[Message] = []
+    progress = Progress(seen.append, lambda: bool(stages(seen, "score")))
+    with pytest.raises(Interrupted):
+        run(registry, tmp_path, progress=progress, m=TINY)
+    assert len(stages(seen, "score")) == 1
 
 
 def test_a_trial_is_told_by_its_methods_and_seed(registry: Registry, tmp_path: Path) -> None:
