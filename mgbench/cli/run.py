@@ -205,7 +205,7 @@ def _save_view(chosen: choices.Chosen) -> None:
 def _compute(work: Work, display: "Display") -> int:
     """Run every trial; returns 0 if all rows are done or skipped, 1 if some failed, 130 if the user stopped the run."""
     from mgbench.engines.status import Board
-    from mgbench.engines.supervise import conduct
+    from mgbench.engines.supervise import supervise
 
     chosen = work.chosen
     if not work.trials:
@@ -218,7 +218,7 @@ def _compute(work: Work, display: "Display") -> int:
 
     with display, board.posted():
         asked = _stop_on_ctrl_c(work.engine, display, board)
-        conduct(work.engine, chosen.store, work.trials, work.job, show)
+        supervise(work.engine, chosen.store, work.trials, work.job, show)
         exit_code = _exit_code(chosen, stopped=bool(asked))
         board.ended(exit_code)
     return exit_code

@@ -1,1 +1,1 @@
-"""Where trials run."""
+"""Engines: run trials in processes on this machine or on a cluster."""

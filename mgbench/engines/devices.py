@@ -1,4 +1,4 @@
-"""Which devices there are to lease, and which of them were asked for."""
+"""Devices of this machine: parse --devices, and group devices by trial."""
 
 import os
 import re
@@ -13,7 +13,7 @@ _ASKED = re.compile(r"(?P<kind>auto|cpu|cuda)(:(?P<number>\d+))?")
 
 
 def slots(devices: str) -> list[str]:
-    """A device for each trial that may run at once, from a list such as `cuda:0,cuda:1`.
+    """The devices named by a list such as `cuda:0,cuda:1`, one for each trial that may run at once.
 
     `auto` is every GPU, or where there is none every core; `cuda` every GPU and `cuda:1` the second; `cpu` a slot for each core
     and `cpu:2` two of them. A device that is named twice takes two trials at once.
@@ -44,7 +44,7 @@ def _there() -> str:
 
 
 def groups(devices: str, each: int) -> list[tuple[str, ...]]:
-    """The devices that were asked for, so many to each trial; those that are too few for another trial are left over.
+    """The devices named by `devices`, grouped by `each` to a trial; a remainder smaller than `each` is left unused.
 
     Raises:
         UserError: if there is no such device, there are not enough of them for one trial, or one would be leased two that
@@ -67,7 +67,7 @@ def groups(devices: str, each: int) -> list[tuple[str, ...]]:
 
 
 def check_batches(trials: Iterable[Trial], each: int) -> None:
-    """Refuse to train on devices that cannot share a batch equally, before anything runs.
+    """Refuse, before anything runs, trials whose batch cannot be split equally among their devices.
 
     Raises:
         UserError: if a batch is no multiple of the devices of a trial.
@@ -83,7 +83,7 @@ def check_batches(trials: Iterable[Trial], each: int) -> None:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """The number of cores that this process may use."""
     may_use: Sequence[int] | set[int] = (
         os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     )
@@ -91,5 +91,5 @@ def cores() -> int:
 
 
 def cuda_slots() -> list[str]:
-    """One slot for each GPU; none where there is none."""
+    """The CUDA devices, `cuda:0` and so on; empty without a GPU."""
     return [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []

@@ -1,7 +1,7 @@
-"""A team of several processes: what they send each other, and what becomes of a task in which one of them fails.
+"""Teams of several processes: their messages, and the handling of a rank that fails.
 
-Rank 0 has a pipe to each of the others. A message carries the number of the task it belongs to, so that what is left over of
-one that was given up is not taken for part of the next. A process that dies is seen, and its team ended, by who started it.
+Rank 0 has a pipe to each other rank. A message carries the number of its task, so that messages left over from an abandoned
+task are not mistaken for part of the next. The engine that started the processes notices one that dies, and ends its team.
 """
 
 import gc
@@ -27,17 +27,17 @@ T = TypeVar("T")
 
 HERE = "127.0.0.1"
 LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
-# How long gradients may be waited for: rank 0 may be writing a large checkpoint meanwhile.
+# Timeout of a collective: rank 0 may be writing a large checkpoint meanwhile.
 COLLECTIVE_SECONDS = 600.0
-# How long rank 0, whose share failed, waits for the others to end theirs: they may wait for its gradients in turn.
+# Time that rank 0, whose share failed, waits for the others to end theirs: they may be waiting for its gradients.
 ENDING_SECONDS = 10.0
-# How long a rank waits for who should end it, or for rank 0, which may wait for its gradients where no message reaches it.
+# Time that a rank waits to be ended by the engine, or by rank 0, which may be waiting for its gradients and read no message.
 PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a rank could not do its share, where in its code, and when that was, by the clock of the machine."""
+    """The error of a rank: its message, whether memory ran out, its time (monotonic seconds) and its traceback."""
 
     said: str
     ran_out: bool
@@ -46,7 +46,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
-        """What is told of an error."""
+        """The failure that describes an exception."""
         said = f"{type(error).__name__}: {str(error).strip() or 'no message'}"
         return cls(said, ran_out(error), time.monotonic(), "".join(traceback.format_exception(error)))
 
@@ -63,27 +63,27 @@ class Value:
 
 @dataclass(frozen=True)
 class GivenUp:
-    """Rank 0 goes on with something else."""
+    """Message: rank 0 has abandoned the task."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A rank has come to the end of its share."""
+    """Message: a rank has finished its share, or failed."""
 
     failure: Failure | None
 
 
 class Abandoned(Exception):
-    """Rank 0 gave the task up."""
+    """Raised in the other ranks when rank 0 abandons the task."""
 
 
 def _send(pipe: Connection, number: int, message: object) -> None:
-    # Not `pipe.send`, with which tensors would cross as handles of shared memory.
+    # Not `pipe.send`, which would send tensors as handles of shared memory.
     pipe.send_bytes(pickle.dumps((number, message)))
 
 
 def _receive(pipe: Connection, number: int) -> Any:
-    """The next message of a task, or of a later one."""
+    """The next message of a task, or of a later task; older ones are dropped."""
     while True:
         of, message = pickle.loads(pipe.recv_bytes())
         if of >= number:
@@ -91,7 +91,7 @@ def _receive(pipe: Connection, number: int) -> Any:
 
 
 def _meeting(port: int, size: int, is_master: bool) -> Any:
-    """Where ranks find each other; the first opens it on any port that is free (0)."""
+    """The key-value store at which ranks rendezvous; the master opens it on a free port where `port` is 0."""
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
     return TCPStore(HERE, port, size, is_master, wait_for_workers=False)
@@ -99,12 +99,12 @@ def _meeting(port: int, size: int, is_master: bool) -> Any:
 
 @contextmanager
 def _group(device: torch.device, rank: int, size: int, store: Any) -> Iterator[None]:
-    """What `accelerate launch` would set for this rank, and a process group: NCCL between GPUs, gloo on the loopback else."""
+    """The environment as `accelerate launch` sets it, and a process group: NCCL on GPUs, else gloo on loopback."""
     from accelerate.state import AcceleratorState
     from accelerate.utils import patch_environment
     from torch import distributed
 
-    # accelerate takes the local rank for the number of the GPU.
+    # accelerate uses the local rank as the index of the GPU.
     local = rank if device.index is None else device.index
     ranks = {"rank": rank, "local_rank": local, "world_size": size, "local_world_size": size}
     with patch_environment(**ranks, master_addr=HERE, master_port=store.port, gloo_socket_ifname=LOOPBACK):
@@ -115,7 +115,7 @@ def _group(device: torch.device, rank: int, size: int, store: Any) -> Iterator[N
         try:
             yield
         except BaseException:
-            # To end it in good order would be to wait for the others.
+            # An orderly shutdown would wait for the other ranks.
             distributed.distributed_c10d._get_default_group().abort()
             raise
         finally:
@@ -124,7 +124,7 @@ def _group(device: torch.device, rank: int, size: int, store: Any) -> Iterator[N
 
 
 class First(Team):
-    """Rank 0 of several, with a pipe to each of the others."""
+    """Rank 0 of several, with a pipe to each other rank."""
 
     def __init__(self, pipes: Sequence[Connection]) -> None:
         super().__init__(0, 1 + len(pipes))
@@ -149,7 +149,7 @@ class First(Team):
             own = None if isinstance(error, Interrupted) else Failure.of(error)
             self._tell(GivenUp())
             failures = self._ends(ENDING_SECONDS)
-            # What failed here because another rank had failed is not the reason.
+            # An error here that follows from an earlier one of another rank is not the cause.
             if own and (earlier := {r: f for r, f in failures.items() if f.at < own.at and f.said != own.said}):
                 raise _first_of(earlier) from None
             raise
@@ -172,7 +172,7 @@ class First(Team):
         return message.content
 
     def _ends(self, seconds: float) -> dict[int, Failure]:
-        """Wait until all others have ended their shares, at most so long for each; what failed there, by rank."""
+        """Wait until the other ranks have ended their shares, at most `seconds` for each; their failures, by rank."""
         for rank, pipe in self._pipes.items():
             while rank not in self._ended and pipe.poll(seconds):
                 message = self._hear(rank)
@@ -203,17 +203,17 @@ def _first_of(failures: dict[int, Failure]) -> RankFailed:
 
 
 def _wait_for_the_end(rank: int) -> None:
-    """A process has died. Why, only who started it knows, and who ends this one too for that reason.
+    """Wait for the engine, which knows why the process of a rank died, to end this process too.
 
     Raises:
-        RankFailed: if nobody does.
+        RankFailed: if it does not within a minute.
     """
     time.sleep(PATIENCE)
     raise RankFailed(f"rank {rank}: its process has ended")
 
 
 class Other(Team):
-    """A rank beside the first, which does what that one asks for."""
+    """A rank other than 0, which executes the tasks that rank 0 sends."""
 
     def __init__(self, rank: int, size: int, pipe: Connection) -> None:
         super().__init__(rank, size)
@@ -242,8 +242,8 @@ class Other(Team):
             self.everyone(None)
 
     def serve(self, do: Callable[[Task], None]) -> None:
-        """Do what rank 0 asks for until it has gone."""
-        # That rank 0 has gone, or goes, is no failure of this one.
+        """Execute the tasks of rank 0 until it exits."""
+        # The exit of rank 0 is no failure of this rank.
         with suppress(EOFError, OSError):
             while True:
                 number, message = pickle.loads(self.pipe.recv_bytes())
@@ -252,7 +252,7 @@ class Other(Team):
                     self._answer(_attempt(do, message.task))
 
     def _answer(self, failure: Failure | None) -> None:
-        # What the frames of what failed held of the process group goes, and who waits for gradients of this rank is cut off.
+        # Free the process group that frames of the failed task hold, so that ranks that wait for its gradients are disconnected.
         gc.collect()
         _send(self.pipe, self._task, Ended(failure))
         if failure and self._averages and not self.pipe.poll(PATIENCE):
@@ -266,6 +266,6 @@ def _attempt(do: Callable[[Task], None], task: Task) -> Failure | None:
     except (Interrupted, Abandoned):
         pass
     except (Exception, SystemExit) as error:
-        # Rank 0 prints where it was.
+        # Rank 0 prints the traceback.
         return Failure.of(error)
     return None

@@ -1,4 +1,4 @@
-"""Trials side by side on this machine: a process for each device leased to one, so that one that dies takes no other along."""
+"""Run trials in parallel on this machine: one process for each device of a trial, so that a crash ends one trial only."""
 
 import math
 import multiprocessing
@@ -26,9 +26,9 @@ from mgbench.interfaces.progress import INTERRUPTED, STOPPED_BY_USER
 from mgbench.interfaces.ranks import ALONE
 from mgbench.results.layout import Layout
 
-# Loaded once, before the trials fork off, because each takes seconds to import.
+# Imported once, in the server process that trials fork from, because each takes seconds to import.
 PRELOAD = ["mgbench.engines.worker", "accelerate", "diffusers.schedulers", "sklearn.datasets", "sklearn.cluster"]
-# A process that was told to end is given so many seconds to finish the write in hand.
+# Seconds that a process has to end after it was asked to.
 PATIENCE = 60.0
 LOOK_EVERY = 1.0
 ALLOWED, TOGETHER = "--trial-memory allows", "all trials of this machine together may hold"
@@ -40,7 +40,7 @@ class _StoppedAtStart(Exception):
 
 
 def _start_server() -> None:
-    """Start the process that trials fork from with Ctrl-C ignored: it would print a traceback of what it imports at that time."""
+    """Start the process that trials fork from with Ctrl-C ignored: otherwise it prints a traceback of its imports."""
     if threading.current_thread() is not threading.main_thread():
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -63,37 +63,37 @@ class _Running:
     job: Job
     devices: tuple[str, ...]
     processes: list[Any]
-    """By rank; the first tells of all."""
+    """By rank; rank 0 sends the messages of all."""
     connection: Connection
     started: float = field(default_factory=time.monotonic)
     ended: End | None = None
-    """What was decided about it before its process ended."""
+    """The end that was decided before its process ended, such as a timeout."""
     patience: float = float("inf")
-    """When it is killed if it has not ended."""
+    """The time (monotonic seconds) at which it is killed if it has not ended."""
 
     def terminate(self) -> None:
-        """Ask it to end."""
+        """Ask its processes to end."""
         for process in self.processes:
             process.terminate()
 
     def kill(self) -> None:
-        """End it at once."""
+        """End its processes at once."""
         for process in self.processes:
             process.kill()
 
 
 class LocalRun:
-    """Runs jobs, at most one on a group of devices; `stop` asks the running ones to end, `kill` ends them.
+    """Run of jobs on this machine, at most one at a time on a group of devices.
 
-    `stop` may be called by a signal handler while a process is started, which takes as long as what is preloaded takes to import;
-    the start is given up then.
+    `stop` may be called by a signal handler while a process is being started, which takes as long as the preloaded imports; that
+    start is then abandoned.
 
     Raises:
         UserError: if the devices are not there.
     """
 
     def __init__(self, leases: Leases) -> None:
-        # One thread a trial: two can be many times slower than one on a busy machine.
+        # One thread for each trial: on a busy machine two can be many times slower than one.
         os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
         methods = multiprocessing.get_all_start_methods()
         self._context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
@@ -106,12 +106,12 @@ class LocalRun:
         self._stopping = self._starting = False
         self._looked = 0.0
         self._holders: dict[str, tuple[float, Holder | None]] = {}
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
-        """As `mgbench.interfaces.engine.Run`: a job waits for the one whose key it needs; those behind it may start first.
+        """As `mgbench.interfaces.engine.Run`; a job waits for the job it needs, and for another run that computes the same.
 
-        So it does for another run that computes the same.
+        Jobs behind a waiting one may start first.
         """
         waiting = list(jobs)
         while self._running or (waiting and not self._stopping):
@@ -120,7 +120,7 @@ class LocalRun:
             self._look_after()
 
     def stop(self) -> None:
-        """Ask every running trial to finish the write in hand and end; start no more."""
+        """Ask every running trial to finish its current write and end; start no more."""
         self._stopping = True
         for running in self._running:
             running.terminate()
@@ -134,13 +134,13 @@ class LocalRun:
             running.kill()
 
     def _start_all(self, waiting: list[Job]) -> Iterator[Event]:
-        """Start as many jobs as there are devices for, and tell of those that another run computes."""
+        """Start as many jobs as there are free devices, and report those that another run computes."""
         for job in ready(waiting, [running.job for running in self._running]):
             if not self._free or self._stopping:
                 break
             if other := self._claimed(job):
-                if job.key not in self._told:
-                    self._told.add(job.key)
+                if job.key not in self._reported:
+                    self._reported.add(job.key)
                     yield Event(job, Note(other.computes(job.name)))
                 continue
             waiting.remove(job)
@@ -148,7 +148,7 @@ class LocalRun:
                 self._start(job)
 
     def _claimed(self, job: Job) -> Holder | None:
-        """Which process of another run computes a job; looked up once a second."""
+        """The process of another run that computes a job, if any; looked up once a second."""
         now = time.monotonic()
         at, found = self._holders.get(job.key, (-math.inf, None))
         if now - at > LOOK_EVERY:
@@ -171,7 +171,7 @@ class LocalRun:
                 process.start()
         finally:
             self._starting = False
-        # Of what only they hold now, each sees when the other end has gone.
+        # With our copies closed, each process sees when the other end of its pipe closes.
         for pipe in (theirs, *chain.from_iterable(pairs)):
             pipe.close()
         self._running.append(_Running(job, devices, processes, ours))
@@ -192,7 +192,7 @@ class LocalRun:
                 yield Event(running.job, self._end(running))
 
     def _lose(self, running: _Running) -> None:
-        """A process beside the first has ended. Unless that one has, or has something to say, it waits for the other in vain."""
+        """Handle the end of a rank other than 0: unless rank 0 has ended or sent a message, kill it, as it would wait in vain."""
         if running.connection.closed or running.connection.poll():
             return
         running.ended = running.ended or self._why(running.processes)
@@ -201,7 +201,7 @@ class LocalRun:
     def _end(self, running: _Running) -> End:
         first, *others = running.processes
         first.join(PATIENCE)
-        # What is left of a team whose first has ended has nothing to write.
+        # The other ranks of a team write nothing after rank 0 has ended.
         running.kill()
         for process in (first, *others):
             process.join()
@@ -214,18 +214,18 @@ class LocalRun:
         exit_code = running.processes[0].exitcode
         if exit_code == 0:
             return End()
-        # One that had not begun to listen is ended by the signal itself.
-        told = (INTERRUPTED, -signal.SIGTERM) if self._stopping else (INTERRUPTED,)
-        return STOPPED if exit_code in told else self._why(running.processes[:1])
+        # A process that had not installed its handlers yet is ended by the signal itself.
+        stopped = (INTERRUPTED, -signal.SIGTERM) if self._stopping else (INTERRUPTED,)
+        return STOPPED if exit_code in stopped else self._why(running.processes[:1])
 
     def _why(self, processes: Sequence[Any]) -> End:
-        """What is told of the last of these that has ended by itself."""
+        """The end reported for the last of these processes that has ended by itself."""
         rank = max(rank for rank, process in enumerate(processes) if process.exitcode is not None)
         reason = why_it_died(processes[rank].exitcode)
         return End("interrupted" if self._stopping else "failed", f"rank {rank}: {reason}" if rank else reason)
 
     def _look_after(self) -> None:
-        """End what takes too long or too much memory, and what was told to end and does not."""
+        """End trials that exceed their time or memory, and kill those that were asked to end and did not."""
         now = time.monotonic()
         if now - self._looked < LOOK_EVERY:
             return
@@ -239,15 +239,15 @@ class LocalRun:
         self._weigh()
 
     def _weigh(self) -> None:
-        # Trials share what was loaded before they forked off, and only a slow look tells what each holds of it.
+        # Trials share the pages loaded before the fork, and only a slow measurement divides those among them.
         if self._too_large(exactly=False):
             for running, ended in self._too_large(exactly=True):
-                # At once: what asks for more and more memory does not listen.
+                # Killed at once: a process that keeps allocating does not react to requests.
                 running.ended = running.ended or ended
                 running.kill()
 
     def _too_large(self, exactly: bool) -> list[tuple[_Running, End]]:
-        """What holds more memory than it may, and what becomes of it."""
+        """Trials that hold more memory than allowed, each with the end to report."""
         going_on = [running for running in self._running if running.ended is None]
         held = [(memory_of((process.pid for process in running.processes), exactly), running) for running in going_on]
         allowed = self._leases.memory or math.inf

@@ -1,8 +1,9 @@
-"""Who computes what: a file for each trial in work, so that two runs of one study share it and do nothing twice.
+"""Leases on trials, so that two runs of one study divide its trials and compute none twice.
 
-No lock of the operating system is used, because those of network file systems cannot be relied on: a claim is a file that
-only one process can create, and whose time goes on while its holder lives. A claim spares work and guards nothing: every write
-is whole by itself, and two who compute the same come to the same.
+A lease is a file that only one process can create (by a hard link) and whose modification time its holder renews; it expires
+when the holder's process has ended, or, for a holder on another machine, when the time has not been renewed for 150 s. Locks
+of the operating system are not used, because network file systems do not provide them reliably. A lease saves work and
+protects no data: every write is atomic, and two processes that compute the same trial write the same results.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import psutil
 
-# The holder moves the time of its claim on this often, and who does not for so long is taken for dead.
+# Seconds between renewals, and seconds without one after which a holder on another machine counts as dead.
 BEAT = 20.0
 STALE = 150.0
 LOOK_EVERY = 1.0
@@ -27,7 +28,7 @@ LOOK_EVERY = 1.0
 
 @cache
 def _machine() -> str:
-    """What tells this machine since it was started, and this container on it, from all others."""
+    """An identifier of this machine, its boot, and the container (PID namespace) of this process."""
     parts = [str(uuid.getnode())]
     for path, read in (("/proc/sys/kernel/random/boot_id", _text), ("/proc/self/ns/pid", os.readlink)):
         with contextlib.suppress(OSError):
@@ -41,7 +42,7 @@ def _text(path: str) -> str:
 
 @dataclass(frozen=True)
 class Holder:
-    """A process on a machine; `born` tells it from a later one of the same number, `token` one claim from another."""
+    """The process that holds a lease; its start time `born` tells it from a later process of the same id; `token` is unique."""
 
     host: str
     machine: str
@@ -51,44 +52,44 @@ class Holder:
 
     @classmethod
     def here(cls) -> "Holder":
-        """This process, with a new claim."""
+        """This process, with a new token."""
         return cls(socket.gethostname(), _machine(), os.getpid(), psutil.Process().create_time(), uuid.uuid4().hex)
 
     def __str__(self) -> str:
         return f"process {self.process} on {self.host}"
 
     def computes(self, name: str) -> str:
-        """What is said to who waits for a trial of this name."""
+        """The sentence for a run that waits for a trial of this name."""
         return f"{name}: {self} computes it already; waiting for that"
 
 
 def holder(path: Path) -> Holder | None:
-    """Who holds a claim; None where nobody does, or who did has died."""
+    """The holder of a lease; None where there is none, it cannot be read, or it has expired."""
     try:
         found = Holder(**json.loads(path.read_text(encoding="utf-8")))
         last = path.stat().st_mtime
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError):
-        return None  # not ours to read: nobody who is at work wrote it
+        return None  # unreadable: no running process of ours wrote it
     return found if lives(found, path.parent, last) else None
 
 
 def lives(found: Holder, folder: Path, last: float) -> bool:
-    """Whether a process is alive; of one on another machine, whether its file in this folder was touched lately."""
+    """Whether a holder is alive: its process exists here, or, on another machine, its file was renewed at `last`, recently."""
     return _is_there(found) if found.machine == _machine() else _now(folder) - last < STALE
 
 
 def _is_there(found: Holder) -> bool:
     try:
-        # The system counts from its start, and may correct by a second when that was.
+        # The start time is relative to the boot time, which the system may correct by a second.
         return bool(abs(psutil.Process(found.process).create_time() - found.born) < 2)
     except psutil.Error:
         return False
 
 
 def _now(folder: Path) -> float:
-    """The time of the file system, which may be another machine's."""
+    """The current time by the clock of the file system, which may be on another machine."""
     probe = folder / f".{uuid.uuid4().hex}"
     try:
         probe.touch()
@@ -101,7 +102,7 @@ def _now(folder: Path) -> float:
 
 @contextlib.contextmanager
 def claimed(path: Path, wait: Callable[[Holder], None]) -> Iterator[None]:
-    """Hold a claim within the block; `wait` is called every second while another process holds it, and may raise to give up."""
+    """Hold a lease inside the `with`; `wait` is called every second while another process holds it, and may raise to give up."""
     mine = Holder.here()
     while not _take(path, mine):
         if other := holder(path):
@@ -119,7 +120,7 @@ def claimed(path: Path, wait: Callable[[Holder], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def touching(path: Path) -> Iterator[None]:
-    """Move the time of a file on within the block, by which other machines know that this process lives."""
+    """Renew the modification time of a file inside the `with`: a heartbeat that other machines can see."""
     ended = threading.Event()
     beating = threading.Thread(target=_beat, args=(path, ended), daemon=True)
     beating.start()
@@ -131,17 +132,17 @@ def touching(path: Path) -> Iterator[None]:
 
 
 def _take(path: Path, mine: Holder) -> bool:
-    """Create the file with all that it says at once; whether there was none."""
+    """Create the lease file with its whole content at once; whether that succeeded."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{mine.token}")
     draft.write_text(json.dumps(asdict(mine)), encoding="utf-8")
     try:
         os.link(draft, path)
     except FileExistsError:
-        # A network file system may have done it and lost the answer.
+        # NFS may have made the link and lost the reply; then the draft has two links.
         return draft.stat().st_nlink > 1
     except OSError:
-        # A file system without links: everybody works for himself.
+        # A file system without hard links: every run computes for itself.
         return True
     finally:
         draft.unlink(missing_ok=True)
@@ -149,7 +150,7 @@ def _take(path: Path, mine: Holder) -> bool:
 
 
 def _drop(path: Path) -> None:
-    """Remove the claim of one that died, and no other that has come in its place meanwhile."""
+    """Remove an expired lease, but not one that another process has created in its place meanwhile."""
     dead = _held_by(path)
     aside = path.with_name(f".{uuid.uuid4().hex}")
     try:

@@ -1,4 +1,4 @@
-"""What a run stands on: the disk, the folder, the versions, the plugins, and what torch computes on."""
+"""Checks before a run: package versions, torch devices, plugins, free disk space and a writable results folder."""
 
 import contextlib
 import platform
@@ -14,29 +14,29 @@ from mgbench.results.maintenance.findings import Finding
 from mgbench.results.maintenance.inventory import amount
 from mgbench.results.store import Store
 
-# A study of small images fits into it.
+# Bytes; enough for a study of small images.
 SCARCE = 10**9
 NAME = "mgbench"
 
 
 @dataclass
 class Surroundings:
-    """What there is, as sentences, and what is to be said against it."""
+    """Facts about the machine, as sentences, and problems found."""
 
     facts: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
     def breaks(self, said: str) -> None:
-        """Add what no run can do without."""
+        """Add a problem that prevents every run."""
         self.findings.append(Finding(said, broken=True))
 
     def tells(self, said: str) -> None:
-        """Add what is worth knowing."""
+        """Add a note that prevents no run."""
         self.findings.append(Finding(said))
 
 
 def survey(root: Path) -> Surroundings:
-    """Look at what a run that writes to a results folder would stand on."""
+    """Check everything that a run with this results folder needs."""
     found = Surroundings(
         [f"{NAME} {metadata.version(NAME)}, Python {platform.python_version()}, {platform.platform()}"]
     )
@@ -48,7 +48,7 @@ def survey(root: Path) -> Surroundings:
 
 
 def _packages(found: Surroundings) -> None:
-    """What the distribution requires, and whether it is there; what only an extra asks for may be missing."""
+    """Check that every requirement of the distribution, extras aside, is installed in a version that fits."""
     from packaging.requirements import Requirement
 
     for requirement in map(Requirement, metadata.requires(NAME) or ()):
@@ -89,7 +89,7 @@ def _device(torch: Any, device: str) -> str:
 
 
 def _fails(torch: Any, device: str) -> str:
-    """Why a device does not multiply two matrices of ones; nothing if it does."""
+    """The error of a device that cannot multiply two matrices of ones; empty if it can."""
     try:
         ones = torch.ones(8, 8, device=device)
         return "" if bool((ones @ ones == 8).all()) else "8 × 1 × 1 is not 8"
@@ -124,7 +124,7 @@ def _disk(found: Surroundings, root: Path) -> None:
 
 
 def _unwritable(root: Path, above: Path) -> Iterator[str]:
-    """Why nothing can be written to a folder; one that is not there yet is not made."""
+    """The reason that a folder cannot be written, if so; a missing folder is not created."""
     probed = Store(root if root.exists() else above)
     with contextlib.suppress(OSError):
         try:

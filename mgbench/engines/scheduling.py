@@ -1,4 +1,4 @@
-"""Which jobs may start?"""
+"""The order of jobs: a job starts when the job it needs has ended."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,6 +6,6 @@ from mgbench.interfaces.engine import Job
 
 
 def ready(waiting: Sequence[Job], running: Iterable[Job]) -> list[Job]:
-    """The waiting jobs that need none of those that have not ended."""
-    going_on = {job.key for job in (*waiting, *running)}
-    return [job for job in waiting if job.needs not in going_on]
+    """The waiting jobs whose required job, if any, is neither waiting nor running."""
+    unfinished = {job.key for job in (*waiting, *running)}
+    return [job for job in waiting if job.needs not in unfinished]

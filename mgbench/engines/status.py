@@ -1,4 +1,4 @@
-"""How far a run is, for who looks from outside: a file that the run writes while it goes on, and reads of such files."""
+"""Status files: a run writes its progress to a file every few seconds, and `mgbench status` reads it."""
 
 import contextlib
 import dataclasses
@@ -20,7 +20,7 @@ WRITE_EVERY = 2.0
 
 @dataclass
 class Stage:
-    """What a trial is at: `begun` and `first` are when its stage began, and at which step."""
+    """The current stage of a trial; `begun` is the time at which the stage began, `first` the step it began at."""
 
     trial: str
     stage: str
@@ -32,15 +32,16 @@ class Stage:
     images_per_second: float | None = None
 
     def seconds_left(self, now: float) -> float | None:
-        """How long the stage takes yet at the speed so far, if that can be told."""
+        """Estimated seconds until the stage ends, at the average speed so far; None before the first step."""
         gone = self.done - self.first
         return (now - self.begun) * (self.total - self.done) / gone if gone > 0 else None
 
 
 @dataclass
 class Status:
-    """One run of a study: who does it, since when, and what its trials are at; `exit_code` once it has ended. Times in seconds
-    since 1970.
+    """One run of a study: its process, start, rows and running stages; `exit_code` is None until it ends.
+
+    `told` counts the rows that have ended. Times are in seconds since 1970.
     """
 
     study: str
@@ -55,7 +56,7 @@ class Status:
 
 
 class Board:
-    """Keeps the file of one run: `show` takes every event."""
+    """Writer of the status file of one run; `show` takes every event."""
 
     def __init__(self, layout: Layout, study: str, command: str, rows: int) -> None:
         now = time.time()
@@ -64,7 +65,7 @@ class Board:
 
     @contextlib.contextmanager
     def posted(self) -> Iterator[None]:
-        """Keep the file within the block, and forget earlier runs of the study that have ended."""
+        """Keep the file up to date inside the `with`; files of earlier runs of the study that have ended are removed."""
         for path, status, alive in _found(self._path.parent, self.status.study):
             if status.exit_code is not None or not alive:
                 path.unlink(missing_ok=True)
@@ -73,7 +74,7 @@ class Board:
             yield
 
     def show(self, event: Event) -> None:
-        """Note an event, and write now and then."""
+        """Take an event into account, and write the file at most every two seconds."""
         match event.message:
             case RowEnded():
                 self.status.told += 1
@@ -85,7 +86,7 @@ class Board:
             self._write()
 
     def ended(self, exit_code: int) -> None:
-        """Write how the run ended."""
+        """Write the exit code of the run."""
         self.status.exit_code = exit_code
         self.status.stages.clear()
         self._write()
@@ -111,7 +112,7 @@ class Board:
 
 
 def runs(layout: Layout, study: str = "") -> list[tuple[Status, bool]]:
-    """The runs that have told of themselves, of one study or of all, and whether each is alive."""
+    """The runs that have a status file, of one study or of all, and whether each is alive."""
     return [(status, alive) for _, status, alive in _found(layout.runs_at_work, study)]
 
 
@@ -120,7 +121,7 @@ def _found(folder: Path, study: str) -> Iterator[tuple[Path, Status, bool]]:
         try:
             status, last = _read(unseal(path.read_text(encoding="utf-8"))), path.stat().st_mtime
         except (OSError, Corrupt, KeyError, TypeError, UserError):
-            continue  # it has just been removed, or another version wrote it
+            continue  # just removed, or written by another version
         if study in ("", status.study):
             yield path, status, status.exit_code is None and lives(status.holder, folder, last)
 

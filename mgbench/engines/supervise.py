@@ -1,4 +1,4 @@
-"""Hand the trials of a study to an engine, and record what only who stands outside a trial can know: how it ended."""
+"""Run the trials of a study on an engine, and record the rows of trials whose process ended before it recorded them."""
 
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -11,24 +11,24 @@ from mgbench.trials.plan import Trial
 UNSAID = End("failed", "its process ended before it was done")
 
 
-def conduct(
+def supervise(
     engine: Run, store: Store, trials: Sequence[Trial], as_job: Callable[[Trial], Job], show: Callable[[Event], None]
 ) -> None:
-    """Run every trial to its end and show every event; the rows that a trial took along are recorded with the reason."""
+    """Run every trial to its end and show every event; rows that a dead process left unrecorded are recorded with the reason."""
     by_key = {trial.key: trial for trial in trials}
-    told: set[str] = set()
+    reported: set[str] = set()
     for event in engine.run([as_job(trial) for trial in trials]):
         match event.message:
             case RowEnded(row):
-                told.add(row)
+                reported.add(row)
             case End() as end:
-                event = Event(event.job, _recorded(store, by_key[event.job.key], told, end))
+                event = Event(event.job, _recorded(store, by_key[event.job.key], reported, end))
         show(event)
 
 
-def _recorded(store: Store, trial: Trial, told: Collection[str], end: End) -> End:
-    """Record the rows of a trial of which nothing was told; how it ended after all."""
-    left = [row for row in trial.rows if row.key not in told and not _done(store, row.key)]
+def _recorded(store: Store, trial: Trial, reported: Collection[str], end: End) -> End:
+    """Record the rows of a trial that were not reported; the end of the trial, a success if there are none."""
+    left = [row for row in trial.rows if row.key not in reported and not _done(store, row.key)]
     if not left:
         return End()
     end = end if end.status else UNSAID
@@ -42,7 +42,7 @@ def _tail(log: Path) -> str:
     try:
         return ending(log.read_text(encoding="utf-8", errors="replace"))
     except OSError:
-        return ""  # it had not begun to print
+        return ""  # the process printed nothing
 
 
 def _done(store: Store, key: str) -> bool:

@@ -1,4 +1,4 @@
-"""Ends a trial within a minute of the end of the process that started it."""
+"""End a trial within a minute after the process that started it has ended."""
 
 import os
 import select
@@ -8,15 +8,15 @@ from multiprocessing.connection import Connection
 
 from mgbench.interfaces.progress import StopRequest
 
-# For the write in hand, and a checkpoint.
+# Seconds for the write in progress and a checkpoint.
 PATIENCE = 60.0
 
 
 def guard(parent: Connection, request: StopRequest, patience: float = PATIENCE) -> None:
-    """Watch the pipe to the parent: when nobody reads it any more, request to stop, and after so many seconds exit.
+    """Watch the pipe to the parent: when its other end closes, request a stop, and exit after `patience` seconds.
 
-    The process leaves the group of its parent, because Ray ends the whole group when the command dies, and a checkpoint is to be
-    written first.
+    The process leaves the process group of its parent, because Ray kills the whole group when the command dies, before a
+    checkpoint could be written.
     """
     if not hasattr(select, "poll"):
         return
@@ -26,7 +26,7 @@ def guard(parent: Connection, request: StopRequest, patience: float = PATIENCE) 
 
     def watch() -> None:
         poller.poll()
-        # The parent is gone: leave a checkpoint, for the same command to go on from, and hold nobody's cores.
+        # The parent is gone: write a checkpoint, so that the same command resumes, and free the cores.
         request.asked = True
         time.sleep(patience)
         os._exit(1)

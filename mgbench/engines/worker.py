@@ -1,4 +1,4 @@
-"""What runs inside the process of one trial: load the plugins again, compute the rows, tell the parent."""
+"""Main functions of the processes of a trial: load the plugins, compute the rows, send progress to the parent."""
 
 import faulthandler
 import os
@@ -30,7 +30,7 @@ from mgbench.trials.trial import run_trial
 
 
 def work(job: Job, device: str, parent: Connection, team: Team) -> None:
-    """Run one job in this process, telling the parent how far it is; exits with 130 if it was asked to stop, or left alone."""
+    """Run one job and send messages to the parent; exits with 130 when asked to stop, or when the parent is gone."""
     request = _listen()
     try:
         on = _begin(job, device, parent, request)
@@ -50,12 +50,12 @@ def work(job: Job, device: str, parent: Connection, team: Team) -> None:
 
 
 def _waiting(job: Job, progress: Progress) -> Callable[[Holder], None]:
-    """What to do each second while another run computes the job: say so once, and listen whether to stop."""
-    told: list[Holder] = []
+    """A callback for each second in which another run computes the job: report that once, and check for a stop request."""
+    reported: list[Holder] = []
 
     def wait(other: Holder) -> None:
-        if not told:
-            told.append(other)
+        if not reported:
+            reported.append(other)
             progress.emit(Note(other.computes(job.name)))
         progress.check()
 
@@ -63,13 +63,13 @@ def _waiting(job: Job, progress: Progress) -> Callable[[Holder], None]:
 
 
 def assist(job: Job, device: str, team: Other) -> None:
-    """Help the first process of a job, which tells the parent of both, until it has gone."""
+    """Serve rank 0 of a job, the only rank that sends messages to the parent, until rank 0 exits."""
     request = _listen()
     on = _begin(job, device, team.pipe, request)
     found: list[Helper] = []
 
     def do(task: Task) -> None:
-        # Not before there is something to do: rank 0 may find all of it done.
+        # Loaded on the first task only: rank 0 may find that everything is done already.
         if not found:
             progress = Progress(stop=lambda: request.asked).of(team)
             found.append(Helper(Store(job.root), _trial(load(job.sources), job), on, progress, team))
@@ -79,10 +79,10 @@ def assist(job: Job, device: str, team: Other) -> None:
 
 
 def _begin(job: Job, device: str, above: Connection, request: StopRequest) -> torch.device:
-    """Watch the pipe to the parent, write to the log and take the device."""
+    """Watch the pipe to the parent, redirect output to the log, and select the device."""
     guard(above, request)
     _to_log(job.log)
-    # A process that crashes leaves in its log where it was.
+    # A process that crashes writes its stack to the log.
     faulthandler.enable()
     torch.set_num_threads(1)
     on = torch.device(device)
@@ -102,7 +102,7 @@ def _row(registry: Registry, job: Job, method: str, recipe: Recipe) -> Row:
 
 
 def _listen() -> StopRequest:
-    """Take Ctrl-C in the terminal, and SIGTERM from the parent, as a request to stop."""
+    """Turn SIGINT (Ctrl-C) and SIGTERM (from the parent) into a request to stop."""
     request = StopRequest()
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -125,7 +125,7 @@ def _emitter(parent: Connection, request: StopRequest) -> Callable[[Message], No
         try:
             parent.send(message)
         except OSError:
-            # The parent is gone: leave a checkpoint, for the same command to go on from, and hold nobody's cores.
+            # The parent is gone: write a checkpoint, so that the same command resumes, and free the cores.
             request.asked = True
 
     return emit

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mgbench.engines.supervise import conduct
+from mgbench.engines.supervise import supervise
 from mgbench.interfaces.engine import End, Event, Job, RowEnded
 from mgbench.recipes.study import Study
 from mgbench.registry.loading import find, load
@@ -62,7 +62,7 @@ def test_rows_that_said_nothing_are_recorded_with_the_end_and_the_log(
     store.save_record(failed.record("failed", "RuntimeError: its own"))
     store.save_record(silent.record("interrupted", "earlier"))
     shown: list[Event] = []
-    conduct(Told(RowEnded(failed.key, "failed"), end), store, [trial], as_job, shown.append)
+    supervise(Told(RowEnded(failed.key, "failed"), end), store, [trial], as_job, shown.append)
     records = {row.key: store.record(row.key) for row in trial.rows}
     said = {key: (record.status, record.reason) for key, record in records.items() if record}
     assert said == {
@@ -80,6 +80,6 @@ def test_a_trial_whose_rows_all_spoke_ended_well(tmp_path: Path) -> None:
     store, trial = planned(tmp_path)
     shown: list[Event] = []
     tells = [RowEnded(row.key, "failed") for row in trial.rows]
-    conduct(Told(*tells, End("failed", "late")), store, [trial], as_job, shown.append)
+    supervise(Told(*tells, End("failed", "late")), store, [trial], as_job, shown.append)
     assert shown[-1].end == End()
     assert [store.record(row.key) for row in trial.rows] == [None] * 3

@@ -1,4 +1,4 @@
-"""Trials on the nodes of a Ray cluster: started where there is room, listened to, and started again where a node was lost."""
+"""Run trials on the nodes of a Ray cluster, and start them again when a node is lost."""
 
 import contextlib
 import secrets
@@ -17,29 +17,29 @@ from mgbench.interfaces.engine import End, Event, Job, Leases, Note, RowEnded
 from mgbench.results.files import write_text
 
 LOOK_EVERY = 0.5
-# A trial whose node is lost so many times is let go: it may be what takes the nodes down.
+# A trial whose node is lost this many times fails: it may be what takes the nodes down.
 CHANCES = 3
-# Who is told to end at once is given so many seconds to say that it did.
+# Seconds that a killed trial has to report its end.
 PATIENCE = 10.0
-# So many seconds without room for any trial are worth a word.
+# Seconds without room for any trial after which a note is sent.
 LONG = 30.0
 CROWDED = "waiting for a node of the cluster that has room"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What each trial asks of the cluster, "CPU" or "GPU", how many of them, and how many trials may run at once."""
+    """Resources that each trial requests: `each` of kind "CPU" or "GPU"; and the largest number of concurrent trials."""
 
     kind: str
     each: int
     at_once: float = float("inf")
 
     def options(self) -> dict[str, Any]:
-        """As Ray takes it."""
+        """The resource options of a Ray actor."""
         return {"num_cpus": self.each if self.kind == "CPU" else 0, "num_gpus": self.each if self.kind == "GPU" else 0}
 
     def leases(self, of_all: Leases) -> Leases:
-        """What a trial may take on its node: there Ray shows it only what it was leased."""
+        """The leases of a trial on its node, where Ray shows only the devices it assigned."""
         return replace(of_all, devices="cuda" if self.kind == "GPU" else f"cpu:{self.each}")
 
 
@@ -48,15 +48,15 @@ class _Sent:
     job: Job
     actor: Any
     answer: Any = None
-    """What it was asked last: at first to look around, then to tell."""
+    """The pending reply of the actor: first to `look`, then to `tell`."""
     at: float = field(default_factory=time.monotonic)
     place: Place | None = None
 
 
 class ClusterRun:
-    """Runs jobs on the cluster that `connection` opens, each by an actor that Ray leases what the claim says.
+    """Run of jobs on the cluster that `connection` opens, each in an actor with the resources of the claim.
 
-    An actor and not a task, because it can be told to stop while it works.
+    Actors rather than tasks, because an actor can be asked to stop while it works.
     """
 
     def __init__(self, connection: Any, claim: Claim, leases: Leases, look_for_folder: bool) -> None:
@@ -66,13 +66,13 @@ class ClusterRun:
         self._idle: list[_Sent] = []
         self._settings: dict[Path, Setting] = {}
         self._losses: Counter[str] = Counter()
-        self._told: Counter[str] = Counter()
+        self._reported: Counter[str] = Counter()
         self._asked_to_stop = self._asked_to_kill = self._stopping = False
         self._deadline = float("inf")
         self._crowded = False
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
-        """As `mgbench.interfaces.engine.Run`; a job waits for the one it needs, and starts again where its node is lost."""
+        """As `mgbench.interfaces.engine.Run`; a job waits for the job it needs, and starts again when its node is lost."""
         waiting = list(jobs)
         with contextlib.ExitStack() as tidy:
             ray = tidy.enter_context(self._connection) if waiting else None
@@ -90,8 +90,8 @@ class ClusterRun:
                 yield from self._look_after(ray)
 
     def stop(self) -> None:
-        """Ask every running trial to finish the write in hand and end; start no more."""
-        # Only noted: this may be called in the middle of a call to Ray.
+        """Ask every running trial to finish its current write and end; start no more."""
+        # Only recorded: a signal handler may call this in the middle of a call to Ray.
         self._asked_to_stop = True
 
     def kill(self) -> None:
@@ -129,7 +129,7 @@ class ClusterRun:
         self._sent.append(_Sent(job, actor, actor.look.remote(setting, files)))
 
     def _take_idle(self, job: Job) -> _Sent | None:
-        """One whose trial has ended, and where this one may follow it: its processes are warm, and it holds a lease."""
+        """An actor whose trial has ended and that can run this job next: it is warm and holds its resources."""
         fits = [idle for idle in self._idle if (idle.job.root, idle.job.sources) == (job.root, job.sources)]
         if not fits or self._stopping:
             return None
@@ -137,7 +137,7 @@ class ClusterRun:
         return fits[0]
 
     def _use_idle(self, ray: Any) -> None:
-        """Let those who wait for room follow those who have ended."""
+        """Give idle actors to jobs that wait for resources."""
         for sent in self._sent:
             if not sent.place and (idle := self._take_idle(sent.job)) and idle.place:
                 _kill(ray, sent.actor)
@@ -150,7 +150,7 @@ class ClusterRun:
         self._idle.clear()
 
     def _setting(self, job: Job) -> Setting:
-        """Where this runs; a token lies in the results folder while it does."""
+        """The setting of a job's results folder; a token file lies in that folder for as long as the run lasts."""
         known = self._settings.get(job.root)
         if known is None:
             secret = secrets.token_hex(16)
@@ -192,23 +192,23 @@ class ClusterRun:
                 return
             self._start(ray, sent, found)
             return
-        for told in found:
-            if isinstance(told, Parcel):
-                unpack(sent.job.root, [told], ray.get)
-            elif isinstance(told, End):
+        for item in found:
+            if isinstance(item, Parcel):
+                unpack(sent.job.root, [item], ray.get)
+            elif isinstance(item, End):
                 self._sent.remove(sent)
                 self._idle.append(sent)
-                yield Event(sent.job, told)
+                yield Event(sent.job, item)
                 return
             else:
-                self._told[sent.job.key] += isinstance(told, RowEnded)
-                yield Event(sent.job, told)
+                self._reported[sent.job.key] += isinstance(item, RowEnded)
+                yield Event(sent.job, item)
         sent.answer = sent.actor.tell.remote()
 
     def _start(self, ray: Any, sent: _Sent, place: Place) -> None:
         root = sent.job.root
-        # Rows come in their order; those that were told before a node was lost need not be made again.
-        left = replace(sent.job, rows=sent.job.rows[self._told[sent.job.key] :])
+        # Rows are reported in order; those reported before a node was lost are not computed again.
+        left = replace(sent.job, rows=sent.job.rows[self._reported[sent.job.key] :])
         parcels = None if place.shared else pack(root, read_by(left), ray.put)
         lacks = [Path(source.target) for source in place.lacks]
         plugins = [parcel for path in lacks for parcel in pack(path.parent, [path], ray.put)]
@@ -218,7 +218,7 @@ class ClusterRun:
     def _lost(self, ray: Any, sent: _Sent, waiting: list[Job], error: Exception) -> Event:
         self._losses[sent.job.key] += 1
         losses, why = self._losses[sent.job.key], f"{type(error).__name__}: {_last_line(error)}"
-        if self._told[sent.job.key] == len(sent.job.rows):
+        if self._reported[sent.job.key] == len(sent.job.rows):
             return self._end(ray, sent, End())
         if self._stopping:
             return self._end(ray, sent, STOPPED)
@@ -241,7 +241,7 @@ class ClusterRun:
             _kill(ray, sent.actor)
 
     def _look_after(self, ray: Any) -> Iterator[Event]:
-        """End what was told to end at once and does not; say so when nothing has room."""
+        """End killed trials that do not report their end, and send a note when no trial finds resources."""
         now = time.monotonic()
         if now > self._deadline:
             for sent in list(self._sent):

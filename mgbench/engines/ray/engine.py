@@ -1,4 +1,4 @@
-"""Trials on the nodes of a Ray cluster, or of one that is started for the run on this machine."""
+"""Engine for Ray: a running cluster, or one started on this machine for the run."""
 
 import contextlib
 import importlib.util
@@ -20,15 +20,15 @@ from mgbench.errors import UserError
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.engine import Engine, Leases
 
-# An address that does not answer within so many seconds is none: Ray itself tries for many minutes.
+# Seconds after which an address counts as dead: Ray itself tries for many minutes.
 PATIENCE = 20.0
 _ASKED = re.compile(r"auto|cuda|cpu(:(?P<number>[1-9]\d*))?")
 _TRY = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False); ray.shutdown()"
 _OF_OURS = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    # Otherwise the folder that the command runs in is sent to every node.
+    # Otherwise Ray sends the working folder to every node.
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    # A warning of Ray's about what it will do one day with those who lease no GPU.
+    # Silences a deprecation warning of Ray about actors without a GPU.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
@@ -36,11 +36,11 @@ _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR
 
 @dataclass(frozen=True)
 class Ray:
-    """On a Ray cluster: an actor for each trial, wherever the CPUs or GPUs it asks for are free.
+    """On a Ray cluster: an actor for each trial, on any node with enough free CPUs or GPUs.
 
-    `address` is that of a cluster, host:port, or "auto" for the one this machine is a node of; without, one is started on
-    this machine for as long as the run takes. Nodes that see the results folder by its path write into it, each finds out for
-    itself; with `shared=false` none looks, and all results come back through Ray.
+    `address` is the cluster's, host:port, or "auto" for the cluster that this machine belongs to; without it, a cluster is
+    started on this machine for the run. Each node checks whether it sees the results folder by its path, and then writes into
+    it; with `shared=false` none checks, and all results return through Ray.
     """
 
     address: str = ""
@@ -60,10 +60,10 @@ class Ray:
 
 
 def claimed(leases: Leases, nodes: Sequence[Mapping[str, float]]) -> Claim:
-    """What each trial asks of a cluster with these resources on its nodes.
+    """The resources that each trial requests of a cluster whose nodes have these.
 
     Raises:
-        UserError: if the devices are none that Ray can lease, or no node has enough of them.
+        UserError: if Ray cannot assign such devices, or no node has enough of them.
     """
     asked = _ASKED.fullmatch(leases.devices.strip())
     if not asked:
@@ -85,7 +85,7 @@ def claimed(leases: Leases, nodes: Sequence[Mapping[str, float]]) -> Claim:
 
 
 def _cores(devices: str) -> int:
-    """As many as are asked for, which may be more than there are, as on the local engine."""
+    """The number of cores asked for, which may exceed those of the machine, as on the local engine."""
     asked = _ASKED.fullmatch(devices.strip())
     return int(asked["number"]) if asked and asked["number"] else cores()
 
@@ -95,7 +95,7 @@ def _connected(address: str) -> Iterator[Any]:
     import ray
 
     if ray.is_initialized():
-        # By the program that this is a part of, and its to close.
+        # Connected by the surrounding program, which closes it.
         yield ray
         return
     _check(address)
@@ -115,8 +115,8 @@ def _open(ray: Any, connection: contextlib.ExitStack) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _started(here: Mapping[str, int]) -> Iterator[Any]:
-    """A cluster of this machine alone, that nobody else can reach."""
-    # Otherwise Ray takes an address that others reach for 127.0.0.1.
+    """A cluster of this machine alone, bound to the loopback address."""
+    # Otherwise Ray replaces 127.0.0.1 by an address that other machines reach.
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     import ray
 
@@ -136,10 +136,10 @@ def _started(here: Mapping[str, int]) -> Iterator[Any]:
 
 
 def _check(address: str) -> None:
-    """Look whether a cluster answers, in a process of its own, because who asks where none is waits for many minutes.
+    """Try to connect in a separate process, because `ray.init` without a cluster blocks for many minutes.
 
     Raises:
-        UserError: if none does.
+        UserError: if no cluster answers.
     """
     if "://" in address:
         raise UserError(
@@ -166,7 +166,7 @@ def _check(address: str) -> None:
 def _last_line(said: str | bytes) -> str:
     text = said if isinstance(said, str) else said.decode(errors="replace")
     lines = [line for line in text.splitlines() if line.strip()]
-    # Ray's own lines begin with a time and a place in its code.
+    # Log lines of Ray begin with a time and a source location.
     return re.sub(r"^\[.*?\] \S+: ", "", lines[-1]) if lines else "no message"
 
 
@@ -180,7 +180,7 @@ def _as_sentences(what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _own_signals() -> Iterator[None]:
-    """Keep who listens to SIGTERM: Ray would exit where the command leaves checkpoints."""
+    """Restore the SIGTERM handler that Ray replaces: Ray's exits before checkpoints are written."""
     main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGTERM)
     try:

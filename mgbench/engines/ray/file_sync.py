@@ -1,4 +1,4 @@
-"""Files of a results folder that travel: along with a trial to a node that does not see the folder, and back as they are made."""
+"""Copy files of a results folder to a node that does not share it, and back as they are written there."""
 
 import hashlib
 import json
@@ -17,14 +17,14 @@ from mgbench.results.files import is_aside, write_bytes
 from mgbench.results.layout import Layout
 from mgbench.results.store import FACTS, MANIFEST, RECORD
 
-# What says that the files beside it are whole: looked for before them, and written after them.
+# Files that vouch for those beside them: listed before them here, and written after them.
 SEALS = (MANIFEST, RECORD)
 Signature = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Parcel:
-    """A file by its path in the folder and its SHA-256 sum; `content` is whatever carries it. Without, the file is gone."""
+    """A file: its path in the folder, SHA-256 sum and content (bytes, or a Ray reference to them). No sum means deleted."""
 
     path: str
     checksum: str = ""
@@ -32,7 +32,7 @@ class Parcel:
 
 
 def pack(root: Path, paths: Iterable[Path], put: Callable[[bytes], Any]) -> list[Parcel]:
-    """Files under a root, each handed to `put`, which says what carries it; those that are gone meanwhile are left out."""
+    """Read files under a root and hand each to `put`, which returns its carrier; files deleted meanwhile are left out."""
     packed = []
     for path in paths:
         try:
@@ -44,11 +44,11 @@ def pack(root: Path, paths: Iterable[Path], put: Callable[[bytes], Any]) -> list
 
 
 def unpack(root: Path, parcels: Iterable[Parcel], get: Callable[[Any], bytes]) -> None:
-    """Write what was packed under another root, each file whole or not at all.
+    """Write packed files under another root, each atomically.
 
     Raises:
-        ValueError: if what arrived is not what was sent.
-        UserError: if it cannot be written.
+        ValueError: if a file arrives with another checksum.
+        UserError: if a file cannot be written.
     """
     for parcel in parcels:
         target = root / parcel.path
@@ -67,7 +67,7 @@ def _digest(content: bytes) -> str:
 
 @dataclass
 class Watch:
-    """What changed under a root since it was last asked; what lies there at the start is known."""
+    """Changes under a root since the last call; files that exist at the start count as known."""
 
     root: Path
     _known: dict[Path, Signature] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Watch:
         self._known = dict(self._look())
 
     def changed(self, put: Callable[[bytes], Any]) -> list[Parcel]:
-        """Files that are new or other than they were, and those that are gone; seals last."""
+        """Deleted files, then new and changed files, seals last."""
         found = dict(self._look())
         fresh = [path for path, signature in found.items() if self._known.get(path) != signature]
         gone = [Parcel(path.relative_to(self.root).as_posix()) for path in self._known.keys() - found.keys()]
@@ -84,10 +84,10 @@ class Watch:
         return [*gone, *pack(self.root, sorted(fresh, key=lambda path: path.name in SEALS), put)]
 
     def _look(self) -> Iterator[tuple[Path, Signature]]:
-        """Every file that is whole by its name, seals first: where there is a seal, the files it speaks of are there too."""
+        """Every file that is not temporary, seals listed first: the files that a listed seal vouches for then exist too."""
         files = [*(path for name in SEALS for path in self.root.rglob(name)), *self.root.rglob("*")]
         for path in dict.fromkeys(files):
-            # A file that is being written, or who is at work there, which is of no interest here.
+            # Temporary files and leases do not travel.
             if path.name.startswith(".") or path.parent == Layout(self.root).claim("").parent:
                 continue
             try:
@@ -99,7 +99,7 @@ class Watch:
 
 
 def read_by(job: Job) -> list[Path]:
-    """The files in the results folder that a job may read: tokenizer, model, checkpoint, drawn images and real ones as seen."""
+    """The files that a job may read in the results folder: tokenizer, model, checkpoint, images, features of real images."""
     registry, layout = _registry(job.sources), Layout(job.root)
     assemblies = [assemble(registry, recipe) for _, recipe in job.rows]
     assembly = assemblies[0]

@@ -1,4 +1,4 @@
-"""What runs on a node of a cluster: one trial, as `LocalRun` runs it, beside the results folder or in one of its own."""
+"""The actor on a node of a cluster: runs a trial by `LocalRun`, in the shared results folder or in a temporary one."""
 
 import hashlib
 import os
@@ -22,15 +22,16 @@ from mgbench.recipes.source import Source
 from mgbench.results.record import load_record
 from mgbench.results.store import RECORD, Store
 
-# Answers wait so many seconds, so that many events make one of them.
+# Seconds for which events are collected into one reply.
 GATHER = 0.2
 Told = Message | End | Parcel
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Where the command runs: its folder, its code as a hash, its plugins, and what is written in the `token`, a file
-    in the results folder that only who sees this very folder can read (None: it is not to be looked for).
+    """The setting of the command: its working folder, a hash of its code, its plugins, and a secret in the file `token`.
+
+    The token lies in the results folder: a node that reads the secret there shares that folder (None: nodes do not check).
     """
 
     folder: Path
@@ -42,7 +43,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Place:
-    """What a node is like: whether it has the same code, whether it sees the results folder, which plugin files it lacks."""
+    """A node: whether it has the code of the command and shares its results folder, and the plugin files it lacks."""
 
     name: str
     same_code: bool
@@ -51,7 +52,7 @@ class Place:
 
 
 def code_hash(sources: Sequence[Source]) -> str:
-    """A hash of our own code and of the modules that plugins announce; those given as files travel if they have to."""
+    """A hash of the code of mgbench and of installed plugins; plugins given as files are compared, and sent, by themselves."""
     hashed = hashlib.sha256(_our_code())
     for source in sorted(sources, key=lambda source: source.name):
         if not source.target.endswith(".py"):
@@ -70,14 +71,14 @@ def _our_code() -> bytes:
 
 
 def file_hash(path: Path) -> str:
-    """The SHA-256 sum of a plugin file; nothing where there is none."""
+    """The SHA-256 sum of a plugin file; empty if there is none."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 class OnNode:
-    """Trials one after the other on the devices that Ray leased to this process: look around, start, tell until it ended.
+    """Actor that runs one trial at a time on the devices that Ray assigned: `look`, `start`, then `tell` until the end.
 
-    `put` and `get` hand bytes to whatever carries them, and take them from it.
+    `put` stores bytes for transport and returns their carrier; `get` returns the bytes of a carrier.
     """
 
     def __init__(self, put: Callable[[bytes], Any], get: Callable[[Any], bytes]) -> None:
@@ -85,9 +86,9 @@ class OnNode:
         self._trial: _Trial | None = None
 
     def look(self, setting: Setting, files: Sequence[str]) -> Place:
-        """What this node is like; `files` are the hashes of the plugins that are files."""
+        """Compare this node with the setting of the command; `files` are the hashes of the plugins that are files."""
         if setting.folder.is_dir():
-            # So that datasets and plugins are found by the paths that the command was given.
+            # Relative paths of datasets and plugins then resolve as for the command.
             os.chdir(setting.folder)
         loose = [source for source in setting.sources if source.target.endswith(".py")]
         lacks = [source for source, known in zip(loose, files, strict=True) if file_hash(Path(source.target)) != known]
@@ -95,7 +96,7 @@ class OnNode:
         return Place(os.uname().nodename, code_hash(setting.sources) == setting.code, shared, tuple(lacks))
 
     def start(self, job: Job, leases: Leases, parcels: Sequence[Parcel] | None, plugins: Sequence[Parcel]) -> None:
-        """Begin. Where there are `parcels`, in a folder of its own that they make up; `plugins` are those it lacks."""
+        """Start a trial; with `parcels`, in a temporary folder that holds them; `plugins` are files that this node lacks."""
         home = Path(tempfile.mkdtemp(prefix="mgbench-")) if plugins or parcels is not None else None
         watch, root = None, job.root
         if home:
@@ -109,9 +110,9 @@ class OnNode:
         self._trial = _Trial(here, leases, home, watch, str(job.root))
 
     def tell(self, started: None = None) -> list[Told]:
-        """What happened since it was last asked, at least one thing: events, and before them the files that they are about.
+        """Events since the last call, at least one, each preceded by the files that it refers to.
 
-        That it was `started` is given as an answer to wait for.
+        `started` is the reply of `start`, passed only so that Ray calls this after it.
         """
         assert self._trial
         return self._trial.tell(self._put)
@@ -128,10 +129,10 @@ class OnNode:
 
 
 class _Trial:
-    """One trial at work, watched if it is in a folder of its own, in place of `root`; its `home` goes when it has ended.
+    """A running trial; with `watch` it works in a temporary folder, whose changes are sent, and `home` is deleted at the end.
 
     Raises:
-        UserError: if what was leased is not there.
+        UserError: if the assigned devices do not exist.
     """
 
     def __init__(self, job: Job, leases: Leases, home: Path | None, watch: Watch | None, root: str) -> None:
@@ -158,13 +159,13 @@ class _Trial:
         time.sleep(GATHER)
         while not self._events.empty():
             events.append(self._events.get())
-        told = [item for event in events for item in self._with_files(event, put)]
-        if isinstance(told[-1], End) and self._home:
+        items = [item for event in events for item in self._with_files(event, put)]
+        if isinstance(items[-1], End) and self._home:
             shutil.rmtree(self._home, ignore_errors=True)
-        return told
+        return items
 
     def _with_files(self, event: Message | End, put: Callable[[bytes], Any]) -> Iterator[Told]:
-        """An event; before one that something came of, the files that are new, so that it is true where it is told."""
+        """An event, preceded by new files if it may refer to any, so that they are in place when it is reported."""
         if self._watch and self._came_of_something(event):
             self._make_ours(self._watch.root)
             yield from self._watch.changed(put)
@@ -179,7 +180,7 @@ class _Trial:
         return self._stage != before
 
     def _make_ours(self, root: Path) -> None:
-        """Reasons name the log; let it be the one that is read."""
+        """Replace the path of the temporary log in records by that of the log in the results folder."""
         for path in root.glob(f"runs/*/{RECORD}"):
             record = load_record(path)
             ours = replace(record, reason=self._ours(record.reason), tail=self._ours(record.tail))
