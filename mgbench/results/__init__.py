@@ -1,1 +1,1 @@
-"""What runs leave behind, and where: records, files, the results folder. Nothing here imports torch."""
+"""Records, files and the layout of the results folder. Nothing here imports torch when it is loaded."""

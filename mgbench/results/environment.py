@@ -1,4 +1,4 @@
-"""Where a result was made: machine, versions, numerical settings and the state of the working folder."""
+"""The environment of a run: machine, versions, numerical settings and git commit of the working folder."""
 
 import json
 import os
@@ -22,7 +22,7 @@ PATIENCE = 5.0
 
 
 def environment(device: "torch.device") -> dict[str, Any]:
-    """What may matter to who repeats a result, by name; what a machine does not have (a GPU, git) is left out."""
+    """Facts that matter for reproducing a result, by name; those that a machine lacks (GPU, git) are left out."""
     import torch
 
     return {
@@ -43,14 +43,14 @@ def environment(device: "torch.device") -> dict[str, Any]:
 
 
 def together(names: Sequence[str]) -> dict[str, Any]:
-    """How many devices there are of these names, and their names."""
+    """The number of devices and a summary of their names, such as "2 × NVIDIA H200"."""
     counts = Counter(names)
     said = ", ".join(name if count == 1 else f"{count} × {name}" for name, count in counts.items())
     return {"device": said, "devices": len(names)}
 
 
 def device_name(device: "torch.device") -> str:
-    """What a device is called."""
+    """The name of a device; of a CPU also the number of threads."""
     import torch
 
     if device.type == "cuda":
@@ -60,7 +60,7 @@ def device_name(device: "torch.device") -> str:
 
 @cache
 def _cpu() -> str:
-    """The name of the processor, which `platform` does not know on Linux."""
+    """The name of the processor, read from /proc because `platform` does not know it on Linux."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -89,7 +89,7 @@ def _driver() -> str:
 
 @cache
 def _git(folder: Path) -> dict[str, Any]:
-    """The commit of the working folder, and whether it holds changes that are not committed."""
+    """The git commit of a folder, and whether there are uncommitted changes; empty without git."""
     commit = next(_answer("git", "-C", str(folder), "rev-parse", "HEAD"), "")
     if not commit:
         return {}
@@ -97,7 +97,7 @@ def _git(folder: Path) -> dict[str, Any]:
 
 
 def _answer(*command: str) -> Iterator[str]:
-    """The lines that a command prints; none where there is no such command, or it fails."""
+    """The lines that a command prints; none if it is missing or fails."""
     try:
         said = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
     except (OSError, subprocess.SubprocessError):
@@ -106,15 +106,15 @@ def _answer(*command: str) -> Iterator[str]:
 
 
 def packages() -> tuple[str, ...]:
-    """Every installed distribution, as a file of requirements has it: "name==version", or where it was installed from.
+    """Every installed distribution as a line of a requirements file: "name==version", or the address it was installed from.
 
-    Passwords and queries are left out of addresses, and what is installed as editable is marked so.
+    Passwords and queries are removed from addresses, and editable installs are marked.
     """
     found: dict[str, str] = {}
     for distribution in distributions():
         name = distribution.metadata["Name"]
         if name:
-            # As in imports, the first on the path is the one that counts.
+            # The first on the path counts, as for imports.
             found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), _requirement(name, distribution))
     return tuple(found[name] for name in sorted(found))
 

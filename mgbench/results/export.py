@@ -1,4 +1,4 @@
-"""Rows for other programs: a table as CSV or Parquet, or JSON with an object per row."""
+"""Export rows as a CSV or Parquet table, or as JSON with an object per row."""
 
 import csv
 import dataclasses
@@ -18,10 +18,10 @@ ELSEWHERE = "name another file with --export"
 
 
 def exporter(path: Path) -> "Export":
-    """What writes a file by its suffix.
+    """The export function for the suffix of a path.
 
     Raises:
-        UserError: if it is none of those.
+        UserError: if the suffix is unknown, or the path is a folder.
     """
     suffix = path.suffix.lower()
     if suffix not in EXPORTS:
@@ -37,7 +37,7 @@ Export = Callable[[Path, pd.DataFrame, Iterable[Record]], None]
 
 
 def to_csv(path: Path, frame: pd.DataFrame, records: Iterable[Record]) -> None:
-    """A line per row: text as it is, everything else as JSON, and nothing for what is not there."""
+    """Write a line per row: text as it is, other values as JSON, missing values empty."""
 
     def put(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as file:
@@ -59,7 +59,7 @@ def _missing(value: Any) -> bool:
 
 
 def to_parquet(path: Path, frame: pd.DataFrame, records: Iterable[Record]) -> None:
-    """A column per field, score and cost, each of the narrowest type that holds it; a mixed one is text."""
+    """Write a column per field, score and cost, each of the narrowest type that fits; mixed columns are text."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -77,7 +77,7 @@ def _column(pa: Any, values: list[Any]) -> Any:
 
 
 def to_json(path: Path, frame: pd.DataFrame, records: Iterable[Record]) -> None:
-    """An object per row, with its recipe, scores, costs and origin as objects in it; a number that is not finite is null."""
+    """Write an object per row, with recipe, scores, costs and origin as nested objects; NaN and infinities are null."""
     by_key = {record.key: dataclasses.asdict(record) for record in records}
     named = ((row["key"], row["method"], row["series"]) for row in frame.to_dict("records"))
     rows = [_finite({**by_key[key], "method": method, "series": series}) for key, method, series in named]
@@ -86,7 +86,7 @@ def to_json(path: Path, frame: pd.DataFrame, records: Iterable[Record]) -> None:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has neither infinity nor what is no number."""
+    """Replace infinities and NaN, which JSON lacks, by None."""
     if isinstance(value, dict):
         return {name: _finite(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""One file: written whole or not at all, flushed to the disk, compared with its checksum, set aside when it is broken."""
+"""Files: atomic writes that reach the disk, checksums, and setting damaged files aside."""
 
 import contextlib
 import errno
@@ -8,7 +8,6 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from itertools import count
 from pathlib import Path
 
 from mgbench.errors import Unwritable, UserError
@@ -17,7 +16,7 @@ Writer = Callable[[Path], None]
 PROBE = ".writable"
 ANOTHER_FOLDER = "choose another folder with --results"
 ASIDE = ".corrupt"
-# What `tempfile.mkstemp` makes of the prefix that `write` gives it.
+# The names that `tempfile.mkstemp` makes from the prefix used in `write`.
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -32,9 +31,9 @@ def _sentences(path: Path, instead: str) -> Iterator[None]:
 
 
 def write(path: Path, writer: Writer, instead: str = ANOTHER_FOLDER) -> None:
-    """Write a file under a temporary name, flush it to the disk, then rename it; a reader sees all of it or none.
+    """Write a file atomically: under a temporary name, flushed to the disk (fsync), then renamed.
 
-    `instead` is what a user can do where that is not possible.
+    `instead` completes the error message with advice on what to do if the folder cannot be written.
 
     Raises:
         Unwritable: if the folder cannot be written or the disk is full.
@@ -48,7 +47,7 @@ def write(path: Path, writer: Writer, instead: str = ANOTHER_FOLDER) -> None:
             writer(temporary)
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
-            # mkstemp makes files private; results are as readable as any file of their owner.
+            # mkstemp creates private files; results get the usual permissions.
             temporary.chmod(0o666 & ~_umask())
             temporary.replace(path)
         finally:
@@ -58,14 +57,14 @@ def write(path: Path, writer: Writer, instead: str = ANOTHER_FOLDER) -> None:
 
 
 def _folders(folder: Path) -> list[Path]:
-    """Make a folder and those above it; these, and the one that was there already, are to be flushed."""
+    """Create a folder and its parents; those created and the parent of the first, whose entries are to be flushed."""
     made = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     return [*made, made[-1].parent if made else folder]
 
 
 def _flush(folder: Path) -> None:
-    """Bring the names in a folder to the disk, without which a loss of power may undo a rename."""
+    """Flush the entries of a folder to the disk; otherwise a power failure may undo a rename."""
     try:
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -73,7 +72,7 @@ def _flush(folder: Path) -> None:
         finally:
             os.close(handle)
     except OSError as error:
-        # Some platforms and network file systems neither open folders nor flush them; they rename as safely as they can.
+        # Some platforms and network file systems cannot open or flush folders; there, this is skipped.
         if error.errno in (errno.EIO, *_FULL):
             raise
 
@@ -99,16 +98,16 @@ def _umask() -> int:
 
 
 def sha256(path: Path) -> str:
-    """The checksum of a file."""
+    """The SHA-256 sum of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def difference(path: Path, checksum: str) -> str:
-    """What is wrong with a file that had this checksum; nothing if it is what was written.
+    """The difference between a file and its checksum, as a clause; empty if they agree.
 
     Raises:
-        UserError: if it may not be read.
+        UserError: if the permissions do not allow reading it.
     """
     try:
         if not path.is_file():
@@ -121,32 +120,34 @@ def difference(path: Path, checksum: str) -> str:
 
 
 def is_whole_archive(path: Path, arrays: Iterable[str]) -> bool:
-    """Whether an `.npz` file holds these arrays as they were written, by the checksums that the format has."""
+    """Whether an `.npz` file holds these arrays, intact by the checksums of the format."""
     try:
         with zipfile.ZipFile(path) as file:
             return file.testzip() is None and {f"{name}.npy" for name in arrays} <= set(file.namelist())
     except Exception:
-        # What is damaged fails in as many ways as the format has fields.
+        # A damaged archive can raise almost anything.
         return False
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file is one that `write` had not renamed yet, or a probe; where no process writes, it is a leftover."""
+    """Whether a name is that of a temporary file of `write`, or of a probe; if no process is writing, it is a leftover."""
     return name == PROBE or _TEMPORARY.fullmatch(name) is not None
 
 
 def is_aside(name: str) -> bool:
-    """Whether a file was set aside."""
+    """Whether a name is that of a file that was set aside."""
     return name.endswith(ASIDE)
 
 
 def move_aside(path: Path) -> str:
-    """Rename a file or folder to the first name that is free, and say which; nothing if it is gone.
+    """Rename a file or folder to the first free name with the suffix `.corrupt`; that name, or nothing if the path is gone.
 
-    The name is taken before the file is moved onto it, so that two processes at once never take the same.
+    The name is reserved before the move, so that two processes never choose the same.
     """
     folder = path.is_dir() and not path.is_symlink()
-    for number in count(1):
+    number = 0
+    while True:
+        number += 1
         aside = path.with_name(f"{path.name}{f'.{number}' if number > 1 else ''}{ASIDE}")
         try:
             aside.mkdir() if folder else aside.touch(exist_ok=False)
@@ -160,4 +161,3 @@ def move_aside(path: Path) -> str:
                 return ""
             raise
         return aside.name
-    raise AssertionError("numbers do not end")

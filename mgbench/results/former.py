@@ -1,7 +1,7 @@
-"""Rows that lie under keys of an earlier version: recognised, counted and never taken for results of this one.
+"""Rows under keys of earlier versions: recognised and counted, but never used as results of this version.
 
-Up to schema 4 a key was of whole source files and of the loops only a number that was raised by hand, so that nothing says which
-code such a row is of.
+Up to schema 4 a key hashed whole source files, and for the loops only a number that was raised by hand, so such a row does not
+identify the code that computed it.
 """
 
 import re
@@ -24,7 +24,7 @@ _HEADER = re.compile(rb'\s*{\s*"schema":\s*(\d+)')
 
 
 def is_former(path: Path) -> bool:
-    """Whether a stored record lies under a key of an earlier version; only its beginning is read."""
+    """Whether a stored record has a key of an earlier version; only its first 64 bytes are read."""
     try:
         with path.open("rb") as file:
             found = _HEADER.match(file.read(64))
@@ -34,12 +34,12 @@ def is_former(path: Path) -> bool:
 
 
 def former_records(layout: Layout) -> Iterator[Path]:
-    """The records under keys of an earlier version."""
+    """The paths of records with keys of an earlier version."""
     return (path for path in sorted((layout.root / "runs").glob(f"*/{_RECORD}")) if is_former(path))
 
 
 def former_rows(layout: Layout, methods: Collection[str], keys: Collection[str]) -> int:
-    """How many finished rows of these methods lie under former keys, besides those of these keys."""
+    """The number of finished rows of these methods under keys of an earlier version; rows with one of `keys` are not counted."""
     found = 0
     for path in former_records(layout):
         if path.parent.name in keys:

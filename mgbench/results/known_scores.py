@@ -1,4 +1,4 @@
-"""Declarations of scores that records lack which were written before metrics declared their own numbers."""
+"""Declarations of well-known scores, for records written before metrics declared their own."""
 
 from collections.abc import Iterable
 
@@ -25,6 +25,6 @@ KNOWN: dict[str, dict[str, str]] = {
 
 
 def known_scores(names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """The declarations of those scores whose names, without the extractor in brackets, are known."""
+    """The declarations of the scores whose names, without the extractor in brackets, are known."""
     found = {name: KNOWN.get(name.partition("[")[0]) for name in names}
     return {name: info for name, info in found.items() if info is not None}

@@ -1,4 +1,4 @@
-"""One row of the results: what a recipe left behind, whatever happened."""
+"""Records: one row of the results each, whether the recipe succeeded or not; and the list of rows of a study."""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -9,29 +9,29 @@ from mgbench.errors import UserError, suggestion
 from mgbench.results.layout import Layout
 from mgbench.results.schema import RECORDS, STUDIES, Corrupt, read_sealed
 
-# So many lines of a log say where it ended.
+# The number of log lines kept in a record.
 TAIL_LINES = 12
 
-# What a file of images holds.
+# The arrays of a file of images.
 ARRAYS = ("images", "labels")
 
 Status = Literal["done", "skipped", "failed", "diverged", "oom", "timeout", "interrupted"]
-# Ends that the same recipe is likely to come to again.
+# Statuses that the same recipe is likely to reach again.
 FAILED: tuple[Status, ...] = ("failed", "diverged", "oom", "timeout")
 About = Literal["images", "tokenizer"]
 
 
 @dataclass(frozen=True)
 class Record:
-    """What one recipe left behind.
+    """The result of one recipe.
 
-    `recipe` holds every field spelled out (None where nothing asks the kind); `scores` and `floors` are metrics by name, the
-    floor being the same metric of as many held-out real images; `costs` are counts and seconds by name; `protocol` says how
-    the scores were obtained; `origin` says where, when and with which versions. A row about a tokenizer scores held-out
-    images that went through it and back, the best that a model of its tokens can do; its `training_key` is the tokenizer's.
-    `keys` name what it rests on: its tokenizer, model, images, and the references of real and held-out images.
-    `declared` has, for each score, what its metric declares of it (`mgbench.interfaces.scores.ScoreInfo.plain`).
-    `files` are the names and SHA-256 sums of what lies beside the record, `tail` how the log of a row ends that failed.
+    `recipe` holds every field in full (None where no part uses the kind); `scores` and `floors` are metrics by name, a floor
+    being the same metric of as many held-out real images; `costs` are counts and seconds by name; `protocol` identifies how
+    the scores were obtained; `origin` holds machine, versions, command and times. A row about a tokenizer scores its
+    reconstructions of held-out images, a bound for models of its tokens; its `training_key` is that of the tokenizer.
+    `keys` are those of its tokenizer, model, images, and of the references of real and held-out images.
+    `declared` holds for each score the declaration of its metric (`mgbench.interfaces.scores.ScoreInfo.plain`).
+    `files` are the names and SHA-256 sums of the files beside the record, `tail` the end of the log of a failed row.
     """
 
     key: str
@@ -56,9 +56,9 @@ class Record:
 
 @dataclass(frozen=True)
 class StudyView:
-    """Which records make up a study, in order: pairs of key and method; its command, and the BibTeX of what it uses.
+    """The rows of a study in order, as pairs of key and method, its command, and the BibTeX entries of its parts.
 
-    `packages` are those that were installed where it was started, as `mgbench.results.environment.packages` has them.
+    `packages` are those installed where the study was started, as in `mgbench.results.environment.packages`.
     """
 
     name: str
@@ -69,7 +69,7 @@ class StudyView:
 
 
 def ending(text: str) -> str:
-    """The last lines of what a row left that failed, as its record keeps them: without those that only underline others."""
+    """The last lines of a log, for the record of a failed row; lines that only underline others are left out."""
     lines = [line for line in text.rstrip().splitlines() if line.strip("^~ ")]
     return "\n".join(lines[-TAIL_LINES:])
 
@@ -78,10 +78,10 @@ def load_record(path: Path) -> Record:
     """Read one record.
 
     Raises:
-        Corrupt: if the file is not what was written, or is no file.
+        Corrupt: if the file is truncated, modified, or not a record.
         FileNotFoundError: if there is none.
         Newer: if a newer version of mgbench wrote it.
-        UserError: if it may not be read.
+        UserError: if the permissions do not allow reading it.
     """
     content = read_sealed(path, RECORDS)
     try:
@@ -91,7 +91,7 @@ def load_record(path: Path) -> Record:
 
 
 def load_study(path: Path) -> StudyView:
-    """Read which records make up a study; raises as `load_record`."""
+    """Read the rows of a study; raises as `load_record`."""
     content = read_sealed(path, STUDIES)
     try:
         rows = tuple((key, method) for key, method in content["rows"])
@@ -102,7 +102,7 @@ def load_study(path: Path) -> StudyView:
 
 
 def find_study(layout: Layout, name: str) -> StudyView:
-    """Read which records make up a study, by its name.
+    """Read the rows of a study by its name.
 
     Raises:
         UserError: if there is none, with the nearest name, or if it cannot be read.
@@ -118,5 +118,5 @@ def find_study(layout: Layout, name: str) -> StudyView:
 
 
 def as_content(value: Record | StudyView) -> dict[str, Any]:
-    """The plain values to seal."""
+    """The fields as plain values, ready to seal."""
     return dataclasses.asdict(value)

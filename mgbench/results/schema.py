@@ -1,4 +1,4 @@
-"""How stored files are sealed with a version and a checksum, and how those of older versions are upgraded on read."""
+"""Seal stored files with a schema version and a checksum, and upgrade files of older versions when reading them."""
 
 import errno
 import hashlib
@@ -12,18 +12,17 @@ from typing import Any
 from mgbench.errors import UserError
 from mgbench.results.known_scores import known_scores
 
-# 2: a row says what it is about. 3: and the checksums of the files beside it. 4: and how the log of one that failed ends; a
-# study says what was installed. 5: a row names what it rests on. 6: and what its metrics declare of their numbers. 7: and how
-# labels were drawn, by a word.
+# Changes by version: 2 `about`; 3 `files`; 4 `tail`, and `packages` of a study; 5 `keys`; 6 `declared`; 7 `label_distribution` of a
+# recipe, before called `balanced_labels`.
 SCHEMA = 7
 
 
 class Corrupt(Exception):
-    """A stored file that is not what was written: cut short, changed, or not ours."""
+    """A stored file that is truncated, modified, or not in our format."""
 
 
 class Newer(UserError):
-    """A stored file that a newer version of mgbench wrote."""
+    """A stored file written by a newer version of mgbench."""
 
 
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
@@ -34,7 +33,7 @@ def _as_it_was(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _distributed(recipe: Mapping[str, Any], about: str) -> dict[str, Any]:
-    """A recipe that says by a word how labels were drawn; those of held-out images always were in equal numbers."""
+    """A recipe with `label_distribution` in place of `balanced_labels`; for rows about tokenizers it always was balanced."""
     if "balanced_labels" not in recipe:
         return dict(recipe)
     was = {True: "balanced", False: "uniform"}.get(recipe["balanced_labels"])
@@ -43,8 +42,8 @@ def _distributed(recipe: Mapping[str, Any], about: str) -> dict[str, Any]:
     return {**rest, "label_distribution": now}
 
 
-# What makes of the content of a schema that of the next, for each thing that is sealed; without a gap from 1 to SCHEMA. Some
-# versions wrote what is new before they raised the schema, so what is there stays.
+# Upgrades from each schema version to the next, for each kind of sealed content, without a gap from 1 to SCHEMA. Some versions
+# wrote new fields before they raised the schema, so fields that exist are kept.
 RECORDS: dict[int, Upgrade] = {
     1: lambda content: {"about": "images", **content},
     2: lambda content: {"files": {}, **content},
@@ -72,7 +71,7 @@ MANIFESTS: dict[int, Upgrade] = {
 
 
 def seal(content: Any) -> str:
-    """Content as JSON text that carries its schema version and its checksum."""
+    """Content as JSON text with its schema version and checksum."""
     body = json.dumps(content, indent=1, sort_keys=True)
     return json.dumps(
         {"schema": SCHEMA, "sha256": hashlib.sha256(body.encode()).hexdigest(), "content": content}, indent=1
@@ -80,10 +79,10 @@ def seal(content: Any) -> str:
 
 
 def unseal(text: str, upgrades: Mapping[int, Upgrade] = MANIFESTS) -> Any:
-    """The content of a sealed text, as this version would have written it.
+    """The content of a sealed text, upgraded to the current schema.
 
     Raises:
-        Corrupt: if it is not what was sealed.
+        Corrupt: if it is truncated, modified, or not in our format.
         Newer: if a newer version of mgbench wrote it.
     """
     try:
@@ -95,7 +94,7 @@ def unseal(text: str, upgrades: Mapping[int, Upgrade] = MANIFESTS) -> Any:
         raise Newer(
             f"these results were written by a newer mgbench (schema {schema}, this one reads {SCHEMA}); update mgbench"
         )
-    # The checksum is that of what was written.
+    # The checksum covers the content before any upgrade.
     body = json.dumps(content, indent=1, sort_keys=True)
     if hashlib.sha256(body.encode()).hexdigest() != checksum:
         raise Corrupt("its checksum does not match")
@@ -110,7 +109,7 @@ def unseal(text: str, upgrades: Mapping[int, Upgrade] = MANIFESTS) -> Any:
 def read_sealed(path: Path, upgrades: Mapping[int, Upgrade] = MANIFESTS) -> Any:
     """The content of a sealed file; raises as `load_record`."""
     try:
-        # A pipe would be waited for without end.
+        # Reading from a named pipe would block for ever.
         if not stat.S_ISREG(path.stat().st_mode):
             raise Corrupt("it is no file")
         return unseal(path.read_text(encoding="utf-8", errors="replace"), upgrades)

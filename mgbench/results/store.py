@@ -1,4 +1,4 @@
-"""The results folder: every write is whole or absent, every read is checked, and what is broken is set aside."""
+"""The results folder: writes are atomic, reads are verified by checksums, and damaged files are set aside."""
 
 import contextlib
 import errno
@@ -17,13 +17,13 @@ from mgbench.results.schema import Corrupt, read_sealed, seal
 MANIFEST = "manifest.json"
 RECORD = "record.json"
 CHECKPOINT = "checkpoint.pt"
-# What a reference is of, beside its features.
+# The facts that identify a reference, beside its features.
 FACTS = "reference.json"
 DIGEST = hashlib.sha256().digest_size
 
 
 def listed(folder: Path) -> dict[str, str]:
-    """The files that were published in a folder, with their checksums; raises as `mgbench.results.record.load_record`."""
+    """The files published in a folder, with their checksums; raises as `mgbench.results.record.load_record`."""
     content = read_sealed(folder / MANIFEST)
     try:
         return {str(name): str(checksum) for name, checksum in content["files"].items()}
@@ -32,10 +32,10 @@ def listed(folder: Path) -> dict[str, str]:
 
 
 def read_checkpoint(path: Path) -> bytes:
-    """What `Store.save_checkpoint` was given.
+    """The content of a checkpoint written by `Store.save_checkpoint`.
 
     Raises:
-        Corrupt: if the file is not what was written.
+        Corrupt: if the file is truncated or modified.
         FileNotFoundError: if there is none.
     """
     try:
@@ -52,18 +52,18 @@ def read_checkpoint(path: Path) -> bytes:
 
 @dataclass
 class Store:
-    """Records, models and tokenizers under one folder; `notes` collects what was found broken and set aside."""
+    """Records, models and tokenizers in one folder; `notes` collects messages about damaged files that were set aside."""
 
     root: Path
     notes: list[str] = field(default_factory=list)
 
     @property
     def layout(self) -> Layout:
-        """Where things lie."""
+        """The layout of the folder."""
         return Layout(self.root)
 
     def check_writable(self) -> None:
-        """Refuse a folder that cannot be written before hours are spent on what should go there.
+        """Check that the folder can be written, before hours are spent on results.
 
         Raises:
             UserError: if nothing can be written.
@@ -73,10 +73,10 @@ class Store:
         probe.unlink(missing_ok=True)
 
     def record(self, key: str) -> Record | None:
-        """The record of a key, or None where there is none that can be read, or what lies beside it is broken.
+        """The record of a key; None if there is none, or it or a file beside it is damaged.
 
         Raises:
-            UserError: if a newer version of mgbench wrote it, or it may not be read.
+            UserError: if a newer version of mgbench wrote it, or the permissions do not allow reading it.
         """
         path = self.layout.run(key) / RECORD
         try:
@@ -91,7 +91,7 @@ class Store:
         return None if self._broken(path.parent, record.files) else record
 
     def _broken(self, folder: Path, files: Mapping[str, str]) -> bool:
-        """Whether a file is not what was written; all that are not are set aside."""
+        """Whether any of these files is damaged or missing; damaged ones are set aside."""
         reasons = {name: difference(folder / name, checksum) for name, checksum in files.items()}
         for name, reason in reasons.items():
             if reason:
@@ -99,13 +99,13 @@ class Store:
         return any(reasons.values())
 
     def save_record(self, record: Record, files: Mapping[str, Writer] | None = None) -> None:
-        """Write what belongs to a record, and then the record, with the checksums of what belongs to it."""
+        """Write the files of a record, and then the record with their checksums."""
         folder = self.layout.run(record.key)
         checksums = self._write_all(folder, files or {})
         write_text(folder / RECORD, seal(as_content(replace(record, files=checksums))))
 
     def _write_all(self, folder: Path, files: Mapping[str, Writer]) -> dict[str, str]:
-        """Write files, and tell the checksum of each as it was before another process could write it as well."""
+        """Write files and return their checksums, each taken before another process could overwrite the file."""
         checksums: dict[str, str] = {}
 
         def noted(name: str, writer: Writer) -> Writer:
@@ -120,10 +120,10 @@ class Store:
         return checksums
 
     def save_study(self, view: StudyView) -> None:
-        """Write which records make up a study.
+        """Write the list of rows of a study.
 
         Raises:
-            UserError: if a newer version of mgbench wrote the one that is there, or it cannot be written.
+            UserError: if a newer version of mgbench wrote the existing one, or it cannot be written.
         """
         path = self.layout.study(view.name)
         try:
@@ -135,11 +135,11 @@ class Store:
         write_text(path, seal(as_content(view)))
 
     def save_checkpoint(self, folder: Path, content: bytes) -> None:
-        """Write how far the work in a folder got; the file begins with its own checksum."""
+        """Write a checkpoint to a folder; the file begins with the SHA-256 sum of its content."""
         write_bytes(folder / CHECKPOINT, hashlib.sha256(content).digest() + content)
 
     def checkpoint(self, folder: Path) -> bytes | None:
-        """How far the work in a folder got, or None where there is nothing that is whole."""
+        """The content of the checkpoint in a folder; None if there is none or it is damaged."""
         path = folder / CHECKPOINT
         try:
             return read_checkpoint(path)
@@ -150,15 +150,15 @@ class Store:
             return None
 
     def publish(self, folder: Path, files: Mapping[str, Writer]) -> None:
-        """Write files, and last a manifest of their checksums: with it the folder counts as complete."""
+        """Write files, and last a manifest of their checksums, which marks the folder as complete."""
         checksums = self._write_all(folder, files)
         write_text(folder / MANIFEST, seal({"files": checksums}))
 
     def complete(self, folder: Path) -> bool:
-        """Whether a folder was published and every file in it is still what was written; if not, it is set aside.
+        """Whether a folder is published and every file matches its checksum; damaged files are set aside.
 
         Raises:
-            UserError: if a newer version of mgbench wrote it, or it may not be read.
+            UserError: if a newer version of mgbench wrote it, or the permissions do not allow reading it.
         """
         try:
             files = listed(folder)
@@ -169,15 +169,15 @@ class Store:
             return False
         if not self._broken(folder, files):
             return True
-        # In a folder that cannot be written the manifest stays, and is found wanting again.
+        # In a folder that cannot be written the manifest stays, and fails the check again next time.
         with contextlib.suppress(OSError):
             (folder / MANIFEST).unlink(missing_ok=True)
         return False
 
     def set_aside(self, path: Path, reason: object) -> None:
-        """Rename what is broken, so that it is looked at no more and nothing is lost; what was set aside before stays.
+        """Rename a damaged file, so that it is no longer read but not lost; files set aside earlier are kept.
 
-        Another process may do so at the same time, or the folder may not be writable; either is a note and no error.
+        If another process does so at the same time, or the folder is not writable, that becomes a note and no error.
         """
         try:
             name = move_aside(path)

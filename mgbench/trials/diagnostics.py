@@ -1,8 +1,8 @@
-"""Files of a finished row that the report draws: how its images came about, its schedules, and what they resemble.
+"""Diagnostic files of a finished row, for the report: sampling trajectories, schedules and nearest training images.
 
-The report imports no torch, so all that it draws of a model is computed here, once, when the images are drawn or scored:
-`film.npz` (the states of a few images after every step), `curves.json` (schedules and reveal counts) and `nearest.npz`
-(the training images nearest to the first samples).
+The report imports no torch, so everything that it draws of a model is computed here, once, during sampling and scoring:
+`film.npz` (the states of a few images after every step), `curves.json` (schedules and numbers of revealed tokens) and
+`nearest.npz` (the training images nearest to the first samples).
 """
 
 import io
@@ -22,9 +22,9 @@ from mgbench.stages.sample import Model, asked_labels
 from mgbench.stages.tokenize import decode
 
 FILM, CURVES, NEAREST = "film.npz", "curves.json", "nearest.npz"
-# How many of the first images get a neighbour.
+# The number of samples, from the first, whose nearest training image is stored.
 MATCHED = 20
-# A film is a strip for the eye: of more steps than this, evenly spread ones are kept.
+# The number of steps in a film at most; of more, evenly spaced ones are kept.
 FRAMES = 32
 GRID = 65
 SCHEDULES = ("mask_schedule", "sampling_schedule")
@@ -33,18 +33,18 @@ Writer = Callable[[Path], None]
 
 
 def film_files(model: Model, recipe: Recipe, film: Film) -> dict[str, Writer]:
-    """Files, by name, that show how the images of a row came about."""
+    """Writers, by file name, of the trajectory and the schedules of a row."""
     masked = film.masked.double().mean(dim=1).tolist()
     labels = asked_labels(recipe, model, torch.arange(film.tokens.shape[1]))
     files: dict[str, Writer] = {FILM: _npz(_developed(model, film, labels))}
     if any(masked) or any(hasattr(model.parts, name) for name in SCHEDULES):
-        # What masks nothing, as diffusion of whole images, reveals nothing.
+        # Left out for processes that mask nothing, such as diffusion of whole images.
         files[CURVES] = _json(curves(model, masked))
     return files
 
 
 def nearest_file(generated: Tensor, train: Tensor, images: Tensor) -> dict[str, Writer]:
-    """The file, by name, of the training images nearest to the first samples.
+    """The writer, by file name, of the training images nearest to the first samples.
 
     `generated` [M,F] and `train` [M',F] are features of the samples and of the training images uint8 [M',C,H,W'].
     """
@@ -78,7 +78,10 @@ def curves(model: Model, masked: list[float]) -> dict[str, Any]:
 
 
 def nearest(generated: Tensor, train: Tensor, images: Tensor) -> dict[str, np.ndarray]:
-    """For each of the first samples the training image with the nearest features, and how far it is."""
+    """The training image nearest to each of the first samples in feature space (Euclidean), and the distance.
+
+    `generated` [M,F] and `train` [M',F] are features, `images` uint8 [M',C,H,W'] the training images.
+    """
     distances = torch.cdist(generated[:MATCHED].double(), train.double())
     found, places = distances.min(dim=1)
     return {"images": images[places.cpu()].cpu().numpy(), "distance": found.cpu().numpy()}

@@ -1,4 +1,4 @@
-"""Draw the images of a row, the ranks of a team in turns, with what they cost and a film of the first."""
+"""Draw the images of a row on all ranks of a team, with their costs and the trajectory of the first images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,9 +22,9 @@ from mgbench.trials.plan import Row
 
 @dataclass(frozen=True)
 class Drawn:
-    """Images uint8 [M,C,H,W'] of a row, the costs of one, the devices that drew them, and the film of the first.
+    """Images uint8 [M,C,H,W'] of a row, the costs of one image, the devices used, and the film of the first images.
 
-    `warnings` say what is missing from the costs, and what the parts advise against.
+    `warnings` name operations that the costs leave out, and settings that the parts advise against.
     """
 
     images: Tensor
@@ -36,13 +36,13 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Draw:
-    """A rank's share of the images of a row, at most `batch` at once."""
+    """Sampling of a row on all ranks of a team, at most `batch` images at once on each."""
 
     key: str
     batch: int
 
     def help(self, helper: Helper) -> None:
-        """Draw beside rank 0, until the end or until all stop."""
+        """Draw this rank's batches, until the end or until all stop."""
         row = next(row for row in helper.trial.rows if row.key == self.key)
         model = replace(helper.model, parts=row.assembly.parts)
         _take_turns(row, model, helper.progress, self.batch, helper.team)
@@ -50,7 +50,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class _Spent:
-    """The meter of a rank, the most memory that it held in bytes, and the name of its device."""
+    """The meter of a rank, its peak memory in bytes, and the name of its device."""
 
     meter: Meter
     peak: int
@@ -58,7 +58,7 @@ class _Spent:
 
 
 def draw(row: Row, model: Model, progress: Progress, batch: int, team: Team) -> Drawn:
-    """All images of a row; where memory runs out, half as many at once.
+    """All images of a row; when memory runs out, the batch is halved.
 
     Raises:
         Interrupted: if the user asks to stop.
@@ -87,7 +87,7 @@ def _draw(row: Row, model: Model, progress: Progress, batch: int, team: Team) ->
 
 
 def _warnings(meter: Meter, model: Model) -> tuple[str, ...]:
-    """Operations that are missing from the costs, and what the parts advise against."""
+    """Operations that the costs leave out, and settings that the parts advise against."""
     advised = advice(model.parts.process, model.parts, model.space)
     if not meter.uncounted:
         return advised
@@ -96,7 +96,7 @@ def _warnings(meter: Meter, model: Model) -> tuple[str, ...]:
 
 
 def _take_turns(row: Row, model: Model, progress: Progress, batch: int, team: Team) -> tuple[list[Batch], list[_Spent]]:
-    """Every rank draws a batch in each turn, while there are any; rank 0 is given all of them, in their order."""
+    """Draw batches, one on each rank in every turn; rank 0 gathers them all in order."""
     recipe, total, meter = row.assembly.recipe, row.assembly.samples, Meter()
     steps = row.assembly.spelled["sampling_steps"]
     drawn: list[Batch] = []

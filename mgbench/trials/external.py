@@ -1,4 +1,4 @@
-"""Images made elsewhere, judged as our own are: against the same references, by the same metrics, under the same protocol."""
+"""Score images made elsewhere by the same references, metrics and protocol as those of trials."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -26,20 +26,20 @@ from mgbench.stages.picture_folders import Pictures
 from mgbench.trials.real_features import Reference, reference_of
 from mgbench.trials.verdict import Verdict, score_against
 
-# What looks at images whose data set names no extractor.
+# The extractor for a reference that names none.
 EXTRACTOR = "inception"
-# Statistics that do not say of how many images they are count as of enough for any metric that takes them.
+# The number of images assumed for statistics that do not give theirs: enough for every metric.
 _ENOUGH = 2**31
-# Images of which the brightness is taken.
+# The number of images whose brightness is averaged, at most about twice that.
 _LOOKED_AT = 1000
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of foreign images: their path; a data set by its spec, or a path, to compare them with; and how.
+    """A request to score foreign images: their path, the reference (a spec of a data set, or a path), extractor and metrics.
 
-    `held_out` is a path of further real images, for the floor. No extractor is that of the data set, or Inception. `floats`
-    says how an array of floats becomes uint8; without it, such an array is refused.
+    `held_out` is a path of further real images, for the floor. Without `extractor` that of the data set is used, or Inception.
+    `floats` is the conversion of float arrays to uint8; without it, such arrays are refused.
     """
 
     images: Path
@@ -52,9 +52,9 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What was found: the images [count,C,H,W'] that were read (None: only statistics of them), and the verdict on them.
+    """The scores of foreign images: their number, their shape (C,H,W') or None for statistics only, and the verdict.
 
-    `statistics` are arrays by the names under which the field publishes them, of the images that were judged.
+    `statistics` are arrays of the scored images under their usual names (`mu`, `sigma`, …).
     """
 
     count: int
@@ -64,10 +64,10 @@ class Answer:
 
 
 def evaluate(registry: Registry, question: Question, device: torch.device, root: Path) -> Answer:
-    """Judge foreign images, or published statistics of them; what is seen of the reference is kept in the results at `root`.
+    """Score foreign images, or published statistics of them; features of the reference are stored in the results at `root`.
 
     Raises:
-        UserError: if something cannot be read, or cannot be compared.
+        UserError: if a file cannot be read, or images and reference cannot be compared.
     """
     metrics = tuple(registry.build("metric", spec) for spec in question.metrics)
     published = read_statistics(question.images)
@@ -112,10 +112,10 @@ def _unseen(published: Published) -> Seen:
 
 
 def _checked(answer: Answer) -> Answer:
-    """The answer, if it has one number at least.
+    """The answer unchanged.
 
     Raises:
-        UserError: if it has none, with the reasons.
+        UserError: if it has no score, with the reasons.
     """
     if not answer.verdict.scores and answer.verdict.warnings:
         raise UserError("no metric fits: " + "; ".join(answer.verdict.warnings))
@@ -143,10 +143,10 @@ def _same_size(pictures: Pictures, data: ImageData | None) -> None:
 
 
 def _same_extractor(path: Path, published: Published, extractor: Any) -> None:
-    """Refuse statistics that say they were taken through another extractor.
+    """Check that statistics name the same extractor, if they name one.
 
     Raises:
-        UserError: naming both.
+        UserError: if they name another.
     """
     said = published.protocol.rpartition("/")[2]
     if said and said != extractor.id:
@@ -156,12 +156,12 @@ def _same_extractor(path: Path, published: Published, extractor: Any) -> None:
         )
 
 
-# A model that is this much darker or lighter than the data is rarely meant: it is what a wrong range of pixels looks like.
+# A ratio of mean brightness below this usually means a wrong range of pixel values.
 _DARKER = 0.5
 
 
 def _brightness(pictures: Pictures, data: ImageData | None) -> list[str]:
-    """A note where the images are far darker or lighter than the real ones."""
+    """A warning if the images are far darker or lighter than the real ones."""
     if data is None or not len(data.train):
         return []
     ours, theirs = (_bright(images) for images in (pictures.images, data.train))
@@ -180,7 +180,7 @@ def _bright(images: Tensor) -> float:
 def _reference(
     registry: Registry, question: Question, device: torch.device, root: Path, pictures: Pictures | None = None
 ) -> tuple[Reference, ImageData | None]:
-    """What to compare pictures with, and its images, if they are at hand."""
+    """The reference for pictures, and its images unless only statistics are available."""
     spec = _dataset(registry, question.reference)
     if spec is not None:
         dataset = registry.build("dataset", spec)
@@ -215,7 +215,7 @@ def _extractor(registry: Registry, question: Question, usual: str) -> Any:
 
 
 def _dataset(registry: Registry, text: str) -> Spec | None:
-    """The spec of a data set, if the text is one; what else it may be is a path."""
+    """The spec of a data set, or None if the text names none and is to be read as a path."""
     try:
         spec = Spec.parse(text)
     except UserError:
@@ -243,7 +243,7 @@ def _as_data(real: Pictures, held_out: Pictures | None) -> ImageData:
 def _of_published(
     path: Path, published: Published, extractor: Any, device: torch.device, root: Path
 ) -> tuple[Reference, ImageData | None]:
-    """Statistics for the distances that take them, and the images that lie beside them for the other metrics."""
+    """A reference of published statistics, and the images beside them, if any, for metrics that need images."""
     name = f"{path.name}@{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}/statistics"
     if published.pictures is None:
         return Reference(name, extractor.build().to(device), Seen.of(_unseen(published).features), None), None
@@ -254,10 +254,10 @@ def _of_published(
 
 
 def _labels(pictures: Pictures, names: Sequence[str]) -> Tensor | None:
-    """Labels that mean the classes of the reference.
+    """Labels int64 [M] in the class numbers of the reference; None if the images have none or other classes.
 
     Raises:
-        UserError: if they are outside of these.
+        UserError: if a label is outside the classes of the reference.
     """
     labels = pictures.labels
     if labels is None or not names:
@@ -275,7 +275,7 @@ def _labels(pictures: Pictures, names: Sequence[str]) -> Tensor | None:
 
 
 def _drawn(labels: Tensor | None, data: ImageData | None) -> str:
-    """How the classes of the images are spread, as protocols write it: `data` where in the shares of the reference."""
+    """The distribution of the labels, as protocols write it; `data` if it is that of the reference."""
     if labels is None or data is None:
         return "unlabelled"
     counts = torch.bincount(labels, minlength=len(data.class_names))

@@ -1,4 +1,4 @@
-"""The tokenizer and the model of a recipe: reuse what is stored and whole, go on from a checkpoint, or fit and train."""
+"""The tokenizer and the model of a recipe: read from the store, resumed from a checkpoint, or fitted and trained."""
 
 import copy
 import csv
@@ -32,12 +32,12 @@ CHECKPOINT_SECONDS = 30.0
 
 
 class NoTokenizer(Exception):
-    """The tokenizer of a model came to nothing, and so does the model."""
+    """The tokenizer of a model could not be fitted, so the model cannot be trained."""
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A tokenizer as it was fitted, on its device, and how many seconds that took."""
+    """A fitted tokenizer on its device, and the seconds that fitting took."""
 
     tokenizer: Any
     seconds: float
@@ -125,7 +125,7 @@ def _read_model(store: Store, assembly: Assembly, tokenizer: Any, device: torch.
 def fitted_tokenizer(
     store: Store, assembly: Assembly, device: torch.device, progress: Progress, team: Team = ALONE
 ) -> Fitted:
-    """The tokenizer of a recipe, read or fitted and stored, on the device; the other ranks of a team are not asked to help.
+    """The tokenizer of a recipe, read, or fitted and stored, on the device; the other ranks of a team take no part.
 
     Raises:
         Diverged: if its loss stops being a number.
@@ -147,7 +147,7 @@ def _read_tokenizer(store: Store, assembly: Assembly, tokenizer: Any) -> Fitted:
 
 def _fit(store: Store, folder: Path, tokenizer: Any, images: Tensor, progress: Progress) -> None:
     curve, started = [], time.monotonic()
-    # A step may take minutes, and leaves nothing.
+    # A step may take minutes, and leaves nothing unfinished on the disk.
     with progress.anywhere():
         for step, total, loss in fit_steps(tokenizer, images):
             curve.append((step, loss, time.monotonic() - started))
@@ -205,7 +205,7 @@ def _advance(
     steps: Iterable[TrainStep],
     progress: Progress,
 ) -> None:
-    """Take the steps of a training, which are added to the curve; leave a checkpoint every so often, and when stopped."""
+    """Run the steps of a training and append them to the curve; write a checkpoint every 30 s, and when stopped."""
     recipe, saved = training.recipe, time.monotonic()
     try:
         for step in steps:
@@ -246,7 +246,7 @@ def _resume_together(store: Store, folder: Path, training: Training) -> list[Tra
 
 
 def _resume(store: Store, folder: Path, training: Training) -> list[TrainStep]:
-    """Go on from the checkpoint if there is one that can be read whole; the steps it had done."""
+    """Restore a training from its checkpoint, if there is one that can be read; the steps it had done."""
     found = store.checkpoint(folder)
     if found is None:
         return []
@@ -254,19 +254,19 @@ def _resume(store: Store, folder: Path, training: Training) -> list[TrainStep]:
     try:
         return _restore(training, found)
     except Exception as error:
-        # What was restored before it failed must not stay.
+        # Undo a restore that failed halfway.
         training.restore(fresh)
         store.set_aside(folder / CHECKPOINT, error)
         return []
 
 
 def _put_weights(path: Path, state: dict[str, Tensor]) -> None:
-    # `save_file` tells of a full disk by an error of its own, which is no OSError.
+    # `save_file` reports a full disk by an error of its own, which is no OSError.
     path.write_bytes(save(state))
 
 
 def _restore(training: Training, found: bytes) -> list[TrainStep]:
-    """Go on from a checkpoint; the steps it had done."""
+    """Restore a training from the content of a checkpoint; the steps it had done."""
     content = torch.load(io.BytesIO(found), map_location=training.device, weights_only=True)
     training.restore(content["training"])
     return [TrainStep(**step) for step in content["curve"]]

@@ -1,4 +1,4 @@
-"""Images that were scored, kept so that a metric added later is taken of them and none is drawn again."""
+"""Stored samples, so that a metric added later is computed without sampling again."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,9 +20,9 @@ COSTS = "costs.json"
 
 @dataclass(frozen=True)
 class KeptImages:
-    """All images uint8 [M,C,H,W'] of a row, the costs of one, the devices that drew them, and files drawn of them.
+    """All images uint8 [M,C,H,W'] of a row, the costs of one image, the devices used, and writers of diagnostic files.
 
-    `warnings` say what is missing from the costs.
+    `warnings` name the operations that the costs leave out.
     """
 
     images: Tensor
@@ -33,7 +33,7 @@ class KeptImages:
 
 
 def keep_images(store: Store, row: Row, kept: KeptImages, labels: Tensor, most: int | None) -> None:
-    """Keep the first `most` images (None: all) under the key of everything but the scores; 0 keeps none.
+    """Store the first `most` images (None: all; 0: none) with labels int64 [M], under the key that excludes the scores.
 
     Raises:
         Unwritable: if the folder cannot be written or the disk is full.
@@ -51,7 +51,7 @@ def keep_images(store: Store, row: Row, kept: KeptImages, labels: Tensor, most: 
 
 
 def kept_images(store: Store, row: Row) -> KeptImages | None:
-    """The images of a row that were drawn before; None where not all of them were kept, or they are broken."""
+    """The stored images of a row; None if not all of them were stored, or a file is damaged."""
     folder = store.layout.images(row.assembly.keys.images)
     if not store.complete(folder):
         return None

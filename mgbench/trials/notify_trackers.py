@@ -1,4 +1,4 @@
-"""Notify trackers of the progress of a trial, which goes on whatever they do."""
+"""Notify trackers of the progress of a trial, which continues whatever they raise."""
 
 import copy
 import random
@@ -26,7 +26,7 @@ def notified(
 ) -> Iterator[Emit]:
     """Inside the `with`, trackers, by plugin, are notified that the trial starts, of every message, and how its rows ended.
 
-    One that raises is named in a note, with its traceback in the trial's log, and is left out for the rest of this trial.
+    A tracker that raises is named in a note, its traceback goes to the log, and it is not called again in this trial.
     """
     notifier = _Notifier(trackers, job, trial, device, emit)
     notifier.notify(STARTED)
@@ -91,7 +91,7 @@ def _run(name: str, job: Job, trial: Trial, device: torch.device) -> TrackedRun:
 
 @contextmanager
 def _same_random_numbers(device: torch.device) -> Iterator[None]:
-    """What is drawn or seeded inside changes nothing outside."""
+    """Restore the state of all random number generators after the `with`."""
     here, there = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng([device] if device.type == "cuda" else []):

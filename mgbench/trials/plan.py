@@ -1,4 +1,4 @@
-"""The plan of a study: every recipe with its reason to be skipped or its result to be reused, by trial."""
+"""Plan a study: its rows, which of them are skipped or reused, and the trials that compute the rest."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,17 +14,17 @@ from mgbench.results.record import FAILED, About, Record, Status
 from mgbench.results.store import Store
 from mgbench.stages.labels import unequal_classes
 
-# Fields of a row about a tokenizer alone; as many images as for the rows on top, of classes in the same shares.
+# The fields of a recipe that decide a row about its tokenizer: as many images as in rows about models, with the same labels.
 _OF_TOKENIZER = ("dataset", "tokenizer", "extractor", "metrics", "samples", "label_distribution")
 TOKENIZER = "tokenizer"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One recipe of a study: its images, or only what its tokenizer makes of real ones.
+    """One row of a study: the images of a recipe, or the reconstructions of real images by its tokenizer.
 
-    `standing` is the status of its record where that stands, so that nothing is computed. `origin` is what its record says of
-    what made it, besides the machine.
+    `standing` is the status of a stored record that is kept, so that nothing is computed. `origin` holds the plugins, study
+    and command for its record.
     """
 
     method: str
@@ -35,24 +35,24 @@ class Row:
 
     @property
     def reused(self) -> bool:
-        """Whether its result is stored and whole."""
+        """Whether its result is stored and undamaged."""
         return self.standing == "done"
 
     @property
     def key(self) -> str:
-        """The key under which its results live."""
+        """The key of its record."""
         keys = self.assembly.keys
         return keys.run if self.about == "images" else keys.reconstruction
 
     @property
     def trial(self) -> str:
-        """The key of the trained model, or of the fitted tokenizer, that it is a row of."""
+        """The key of its trained model, or of its fitted tokenizer."""
         keys = self.assembly.keys
         return keys.training if self.about == "images" else keys.tokenizer
 
     @property
     def keys(self) -> dict[str, str]:
-        """The keys of what its result rests on, by what they name."""
+        """The keys of the tokenizer, model and images that its result depends on."""
         keys = self.assembly.keys
         if self.about == "tokenizer":
             return {"tokenizer": keys.tokenizer}
@@ -60,7 +60,7 @@ class Row:
 
     @property
     def spelled(self) -> dict[str, Any]:
-        """Every field of the recipe spelled out, None where it decides nothing of this row."""
+        """Every field of the recipe in full, None where it does not affect this row."""
         spelled = self.assembly.spelled
         if self.about == "images":
             return spelled
@@ -91,17 +91,17 @@ class Trial:
 
     @property
     def about(self) -> About:
-        """The subject of all of its rows."""
+        """The subject of all of its rows: images or a tokenizer."""
         return self.rows[0].about
 
     @property
     def needs(self) -> str:
-        """The key of the trial that has to end before this one starts, if it is to be run at all."""
+        """The key of a trial that must end first, if that is part of the run; empty if there is none."""
         return self.rows[0].assembly.keys.tokenizer if self.about == "images" else ""
 
     @property
     def name(self) -> str:
-        """Its methods (of many the first) and seed, or its tokenizer, for people."""
+        """A readable name: its methods (of more than two the first) and seed, or its tokenizer."""
         assembly = self.rows[0].assembly
         if self.about != "images":
             return f"tokenizer {assembly.recipe.tokenizer or assembly.spelled[TOKENIZER]}"
@@ -111,10 +111,10 @@ class Trial:
 
 
 def plan_rows(registry: Registry, study: Study, store: Store, retry: bool = False) -> list[Row]:
-    """Every recipe of a study once, looked up; what failed before stands as well, unless it is to be tried again.
+    """Every distinct recipe of a study, assembled; failed rows are kept too, unless `retry`.
 
     Raises:
-        UserError: if a recipe names what does not exist, the study sets what none of its recipes asks for, or no recipe has
+        UserError: if a recipe names an unknown component, the study sets a field that no recipe uses, or no recipe has
             parts that can be built.
     """
     rows: dict[str, Row] = {}
@@ -154,9 +154,9 @@ def _former(rows: Mapping[str, Row], store: Store) -> list[str]:
 
 
 def plan_tokenizers(rows: Iterable[Row], store: Store, retry: bool = False) -> list[Row]:
-    """A row about every tokenizer that these rows use, once for each way in which they are scored.
+    """One row for each tokenizer that these rows use and each way in which it is scored.
 
-    It stands as `plan_rows` has it, unless a model is to be trained on the tokenizer and the tokenizer is not there.
+    A stored record is kept as in `plan_rows`, unless a model is to be trained and the tokenizer itself is not stored.
     """
     users: dict[str, list[Row]] = {}
     for row in rows:
@@ -174,14 +174,14 @@ def plan_tokenizers(rows: Iterable[Row], store: Store, retry: bool = False) -> l
 
 
 def _standing(store: Store, key: str, retry: bool) -> Status | None:
-    """The status of a record that is not to be made again, if there is one."""
+    """The status of a stored record that is kept; None if the row is to be computed."""
     found = store.record(key)
     stands = ("done",) if retry else ("done", *FAILED)
     return found.status if found is not None and found.status in stands else None
 
 
 def plan_trials(rows: Iterable[Row]) -> list[Trial]:
-    """The rows that are to be computed, grouped by the model or the tokenizer they share, in the order of the study."""
+    """The rows to compute, grouped by the model or tokenizer they share, in the order of the study."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         if not row.standing and not row.assembly.unfit:

@@ -1,4 +1,4 @@
-"""Real images as extractors and metrics see them: looked at once, kept in the results, and read again."""
+"""Features and metric states of real images, computed once and stored in the results folder."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -28,22 +28,22 @@ _NUMBERS = ("features", "logits", "spatial")
 
 @dataclass(frozen=True)
 class Shelf:
-    """Where what is computed of a set of real images is kept, under facts that say what it is."""
+    """The stored results of one set of real images, each under the facts that identify it."""
 
     store: Store
     facts: Mapping[str, Any]
 
     @property
     def key(self) -> str:
-        """The name of the folder of the images' features."""
+        """The key of the folder that holds the features of the images."""
         return digest(dict(self.facts))
 
     def folder(self, more: Mapping[str, Any]) -> Path:
-        """The folder of what these further facts describe."""
+        """The folder of the result that these further facts identify."""
         return self.store.layout.reference(digest({**self.facts, **more}))
 
     def publish(self, more: Mapping[str, Any], name: str, content: bytes) -> None:
-        """Keep a file, beside the facts that it belongs to."""
+        """Store a file together with the facts that identify it."""
         described = json.dumps({**self.facts, **more}, indent=1).encode()
         files = {
             name: lambda path: _put(path, content),
@@ -52,13 +52,13 @@ class Shelf:
         self.store.publish(self.folder(more), files)
 
     def read(self, more: Mapping[str, Any], name: str) -> Path | None:
-        """A file that was kept, if it is whole."""
+        """The path of a stored file; None if it is missing or damaged."""
         folder = self.folder(more)
         return folder / name if self.store.complete(folder) else None
 
 
 class KeptSeen(Seen):
-    """Real images whose states of metrics are stored beside their features."""
+    """Real images whose metric states are stored beside their features."""
 
     def __init__(self, features: Features, shelf: Shelf) -> None:
         super().__init__(len(features.features), features, features.features[:BATCH])
@@ -79,7 +79,7 @@ class KeptSeen(Seen):
 
 
 def _described(metric: Any) -> dict[str, Any] | None:
-    """What decides the numbers of a metric; None for one whose options cannot be told."""
+    """The code and options that decide the numbers of a metric; None if it is no dataclass, so that its options are unknown."""
     if not is_dataclass(metric):
         return None
     maker = type(metric)
@@ -88,11 +88,11 @@ def _described(metric: Any) -> dict[str, Any] | None:
 
 @dataclass(frozen=True)
 class Reference:
-    """What scores are measured against: real images, and others held out (None: there are none) for the floor.
+    """The real images that scores are measured against, and held-out real images for the floor (None: there are none).
 
-    `name` says which images these are, as protocols write it: the data, a hash of them, the split and how many. `keys` name
-    the folders in which the features of the real and of the held-out images are stored, where they are; `order` is the
-    distribution of labels that the first of the held-out images follow.
+    `name` identifies the images as protocols do: the data, their hash, the split and their number. `keys` are those of the
+    folders with the features of the real and of the held-out images, if these are stored; `order` is the distribution of
+    labels among the first held-out images.
     """
 
     name: str
@@ -104,16 +104,16 @@ class Reference:
 
     @property
     def suffix(self) -> str:
-        """What scores are named with: the extractor without its hash; nothing for one that the metrics are named for."""
+        """The suffix of score names: the extractor without its hash; empty for the one after which metrics are named."""
         return "" if optional.is_plain(self.extractor) else str(self.extractor.id).partition("@")[0]
 
     @property
     def knows_labels(self) -> bool:
-        """Whether the extractor's classes are those of the images."""
+        """Whether the classes of the extractor are those of the images."""
         return self.real.features.labels is not None
 
     def floors(self, metrics: Sequence[Metric], count: int) -> Judgement:
-        """The scores of the first so many held-out images; none where none are held out."""
+        """The scores of the first `count` held-out images; empty without held-out images."""
         if self.held_out is None:
             return Judgement({})
         found = [self._floor(metric, self.held_out, count) for metric in metrics]
@@ -135,10 +135,10 @@ class Reference:
         if found is not None:
             content = json.loads(found.read_text(encoding="utf-8"))
             return Judgement(content["scores"], tuple(content["left_out"]))
-        found = self._score(metric, held_out, count)
-        content = {"scores": found.scores, "left_out": found.left_out}
+        scored = self._score(metric, held_out, count)
+        content = {"scores": scored.scores, "left_out": scored.left_out}
         held_out.shelf.publish(more, FLOORS, json.dumps(content).encode())
-        return found
+        return scored
 
     def _score(self, metric: Metric, held_out: Seen, count: int) -> Judgement:
         return judge((metric,), Seen.of(held_out.features.first(count)), self.real, self.suffix)
@@ -202,6 +202,6 @@ def _put(path: Path, content: bytes) -> None:
 
 
 def _shortest(numbers: Tensor) -> Tensor:
-    """Numbers float64 as float32 where that loses nothing, which is how most extractors answer."""
+    """Numbers float64 as float32 if that loses nothing, as for most extractors."""
     short = numbers.float()
     return short if torch.equal(short.double(), numbers) else numbers

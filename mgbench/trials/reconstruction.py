@@ -1,4 +1,4 @@
-"""One row about a tokenizer: held-out images that went through it and back, which no model of its tokens can better."""
+"""The row about a tokenizer: scores of its reconstructions of held-out images, a bound for every model of its tokens."""
 
 import torch
 from torch import Tensor
@@ -20,9 +20,9 @@ DECLARED = {"rmse": ScoreInfo("RMSE", "lower", unit="grey levels", of="images")}
 def record_reconstruction(
     store: Store, row: Row, fitted: Fitted, device: torch.device, progress: Progress, options: Options, team: Team
 ) -> None:
-    """Score as many reconstructions as the rows on top draw images (as there are held-out ones, at most), and record them.
+    """Score reconstructions of as many held-out images as the models draw samples (at most all), and record the scores.
 
-    Beside the recipe's metrics there is `rmse`, the root of the mean squared error of a pixel, in 8-bit grey levels.
+    `rmse`, the root mean squared error of a pixel in 8-bit grey levels, is added to the metrics of the recipe.
     """
     data, started = row.assembly.data, now()
     rows = held_out_rows(data, row.assembly.samples, row.assembly.recipe.label_distribution)

@@ -1,4 +1,4 @@
-"""Scores of images beside those of as many real ones, how both were obtained, and images to look at."""
+"""Score the images of a row, and write the images that a report shows."""
 
 import io
 import math
@@ -30,7 +30,7 @@ SHOWN = 100
 
 @dataclass(frozen=True)
 class Scored:
-    """What a record says of images, the features float64 [B,F] of the first of them, and what they were compared with."""
+    """The part of a record about scores, features float64 [B,F] of the first images, and the reference used."""
 
     said: dict[str, Any]
     features: Tensor
@@ -67,7 +67,7 @@ def _on_labels(row: Row, count: int) -> Iterator[str]:
 
 
 def save_real(store: Store, data: ImageData) -> None:
-    """Keep the held-out images that are shown beside others."""
+    """Store the held-out images that reports show beside samples."""
     path = store.layout.real(data.fingerprint)
     if path.exists():
         if is_whole_archive(path, ARRAYS):
@@ -79,12 +79,12 @@ def save_real(store: Store, data: ImageData) -> None:
 
 
 def shown_rows(data: ImageData) -> Tensor:
-    """Rows int64 [B] of the held-out images that are shown: some, in the order of classes in which samples are drawn."""
+    """Indices int64 [N] of the held-out images that are shown, classes in the order in which samples are drawn."""
     return held_out_rows(data, SHOWN)
 
 
 def images_writer(images: Tensor, labels: Tensor) -> Writer:
-    """What writes images uint8 [M,C,H,W'] and labels int64 [M] as `images.npz`."""
+    """A writer of images uint8 [M,C,H,W'] and labels int64 [M] as `images.npz`."""
     arrays: Mapping[str, Any] = {"images": images.numpy(), "labels": labels.numpy()}
 
     def put(path: Path) -> None:
@@ -96,10 +96,10 @@ def images_writer(images: Tensor, labels: Tensor) -> Writer:
 
 
 def now() -> str:
-    """The time, as records write it."""
+    """The current UTC time in ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def origin(row: Row, device: torch.device, started: str) -> dict[str, Any]:
-    """Where a result was made, with which versions, by what command, and when."""
+    """The origin of a result: machine, versions, command, and times of start and end."""
     return {**environment(device), **row.origin, "started": started, "finished": now()}

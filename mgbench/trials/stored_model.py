@@ -1,4 +1,4 @@
-"""Draw further images from a model that a row of the results folder was drawn from; nothing is trained."""
+"""Draw further images from a stored model, without training."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ OF_IMAGES = ("images", "scores")
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A row whose model and tokenizer are stored and whole, on a device."""
+    """A row whose model and tokenizer are stored, and the device to sample on."""
 
     store: Store
     row: Row
@@ -34,7 +34,7 @@ class StoredModel:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The classes that the model was trained with; none without labels."""
+        """The classes that the model was trained with; empty if it was trained without labels."""
         return self.row.assembly.data.class_names if self.row.assembly.classes else ()
 
     def images(self, count: int, batch: int) -> Iterator[Batch]:

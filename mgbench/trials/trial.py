@@ -1,4 +1,4 @@
-"""One trial: the model that its rows share, then every row drawn, scored and recorded; failures are recorded as rows too."""
+"""Run one trial: train or read the model that its rows share, then draw, score and record every row, failures included."""
 
 import traceback
 from collections.abc import Callable, Mapping
@@ -38,10 +38,10 @@ def run_trial(
     options: Options = USUAL,
     team: Team = ALONE,
 ) -> None:
-    """Compute and record every row of a trial, with the help of a team; a row that fails leaves the others alone.
+    """Compute and record every row of a trial on a team; a row that fails does not affect the others.
 
     Raises:
-        Interrupted: if the user asked to stop, after the rows that are left were recorded as interrupted.
+        Interrupted: if the user asked to stop, after the remaining rows were recorded as interrupted.
     """
     waiting = [row for row in trial.rows if not _made_meanwhile(store, row, progress)]
     if not waiting:
@@ -73,7 +73,7 @@ def _made_meanwhile(store: Store, row: Row, progress: Progress) -> bool:
 
 
 def _attempt(store: Store, rows: list[Row], progress: Progress, work: Callable[[], T]) -> T | None:
-    """Do something on which rows depend; if it fails, that is what is recorded of them, and None is returned."""
+    """Call `work`, on which rows depend; if it fails, record that for each of them and return None."""
     status: Status = "failed"
     tail = ""
     try:
@@ -85,7 +85,7 @@ def _attempt(store: Store, rows: list[Row], progress: Progress, work: Callable[[
     except NoTokenizer as error:
         reason = str(error)
     except Unwritable as error:
-        # No fault of the recipe: the same command tries again.
+        # Not the fault of the recipe, so the same command tries again.
         status, reason = "interrupted", str(error)
     except (Exception, SystemExit) as error:
         traceback.print_exc()
@@ -105,7 +105,7 @@ def _said(error: BaseException) -> str:
 
 
 def record_all(store: Store, rows: list[Row], status: Status, reason: str, tail: str = "") -> None:
-    """Record rows that came to nothing, and why."""
+    """Record rows that were not computed, with the reason."""
     for row in rows:
         store.save_record(row.record(status, reason, tail=tail))
 
@@ -143,7 +143,7 @@ def _record_images(
 
 
 def _nearest(row: Row, scored: Scored) -> Mapping[str, Writer]:
-    """The training images that the first samples resemble, by the features that were scored."""
+    """The file of the training images nearest to the first samples, by the features used for scoring."""
     return nearest_file(scored.features[:MATCHED], scored.reference.real.features.features, row.assembly.data.train)
 
 
@@ -153,7 +153,7 @@ def _costs(batch_size: int, model: Model, trained: TrainStep) -> dict[str, float
     return {**training, "parameters": float(sum(parameter.numel() for parameter in model.module.parameters()))}
 
 
-# What the rows of a trial share, and how one of them is made of it.
+# By the subject of a trial: how to obtain the model or tokenizer that its rows share, and how to record one row.
 _WORK: dict[About, tuple[Callable[..., Any], Callable[..., None]]] = {
     "images": (fitted_model, _record_images),
     "tokenizer": (fitted_tokenizer, record_reconstruction),

@@ -1,1 +1,1 @@
-"""Looking after a results folder: what lies in it, what is wrong with it, what can go."""
+"""Maintenance of a results folder: its contents, damaged files, and files that can be removed."""

@@ -1,4 +1,4 @@
-"""Every file of a results folder, looked at: is it what was written, and if not, what does that cost and what is to be done?"""
+"""Check every file of a results folder; for each damaged one, report the consequence and the remedy."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,15 +22,15 @@ from mgbench.results.record import ARRAYS, Record, load_record, load_study
 from mgbench.results.schema import Corrupt, read_sealed
 from mgbench.results.store import CHECKPOINT, MANIFEST, RECORD, Store, listed, read_checkpoint
 
-# A page about the folder itself, such as the one this project keeps in its own.
+# A page about the folder itself, which users may keep in it.
 README = "README.md"
 
 
 def examine(root: Path, looked: Callable[[Checkup], None] = lambda checkup: None) -> Checkup:
-    """Look at every file of a results folder; `looked` is told after each of its folders.
+    """Check every file of a results folder; `looked` is called after each of its subfolders.
 
     Raises:
-        UserError: if it is no results folder.
+        UserError: if the path is a file.
     """
     if root.exists() and not root.is_dir():
         raise UserError(f"{root} is no folder; name the one that 'mgbench run' wrote its results to")
@@ -46,7 +46,7 @@ def examine(root: Path, looked: Callable[[Checkup], None] = lambda checkup: None
                     ROOMS[path.name](checkup, inner)
                 looked(checkup)
     _newer(checkup)
-    # Rows that cannot be read refer to something all the same.
+    # Rows that cannot be read may refer to anything, so nothing counts as unused then.
     if not checkup.broken and "aside" not in checkup.told:
         _unused(checkup)
     checkup.findings += [told(checkup, about, paths) for about, paths in checkup.told.items()]
@@ -54,7 +54,7 @@ def examine(root: Path, looked: Callable[[Checkup], None] = lambda checkup: None
 
 
 def mend(checkup: Checkup) -> list[str]:
-    """Set aside or remove what can be; what was done, as sentences.
+    """Set damaged files aside and remove leftovers; a sentence for each.
 
     Raises:
         UserError: if the folder cannot be written.
@@ -102,13 +102,13 @@ def _look_at_row(checkup: Checkup, folder: Path) -> None:
 
 
 def _count(checkup: Checkup, inside: dict[str, Path]) -> None:
-    """Note files of which nothing says what they should be."""
+    """Count files that have no checksum."""
     for path in inside.values():
         checkup.count(path)
 
 
 def _drop(found: object) -> None:
-    """Reading through the store sets aside what is broken; what it gives back is of no interest."""
+    """Discard the result of a read through the store, which is made only because it sets damaged files aside."""
 
 
 def _look_beside(checkup: Checkup, folder: Path, record: Record, inside: dict[str, Path]) -> None:
@@ -124,13 +124,13 @@ def _look_beside(checkup: Checkup, folder: Path, record: Record, inside: dict[st
             checkup.breaks(path, reason, costs, lambda store: _set_row_aside(store, folder))
     for path in inside.values():
         checkup.count(path)
-        # Records of the first schemas say nothing of what lies beside them.
+        # Records of the first schemas do not list the files beside them.
         if record.files:
             checkup.note("unknown", path)
 
 
 def _set_row_aside(store: Store, folder: Path) -> None:
-    """Set aside what is broken; where it is gone, the record, so that the row does not count as whole."""
+    """Set aside the damaged files of a row; where a file is missing, its record, so that the row is computed again."""
     files = load_record(folder / RECORD).files if (folder / RECORD).exists() else {}
     _drop(store.record(folder.name))
     gone = [name for name in files if not (folder / name).exists() and not (folder / f"{name}.corrupt").exists()]
@@ -139,7 +139,7 @@ def _set_row_aside(store: Store, folder: Path) -> None:
 
 
 def _published(costs: str) -> Callable[[Checkup, Path], None]:
-    """How to look at a folder with a manifest; `costs` is what it costs that something in it is broken."""
+    """A check of folders with a manifest; `costs` is the consequence of a damaged file in one."""
 
     def look(checkup: Checkup, folder: Path) -> None:
         if not is_folder(checkup, folder):
@@ -237,20 +237,20 @@ def _look_at_status(checkup: Checkup, path: Path) -> None:
 
 
 def _look_at_claim(checkup: Checkup, path: Path) -> None:
-    """A claim is touched as long as its holder lives, and says nothing that a run relies on."""
+    """Note a lease: its holder renews it, and no run relies on its content."""
     checkup.count(path)
     checkup.note("leftover" if is_abandoned(path) else "claimed", path)
 
 
 def _look_at_tracker(checkup: Checkup, folder: Path) -> None:
-    """What trackers keep is theirs: nothing of ours reads it."""
+    """Count the files of a tracker, which only the tracker reads."""
     for path in folder.rglob("*"):
         if path.is_file():
             checkup.count(path)
 
 
 def _unused(checkup: Checkup) -> None:
-    """What is not finished is told already."""
+    """Note the paths that no row refers to, apart from those already noted as unfinished or unknown."""
     known = {*checkup.told.get("unfinished", ()), *checkup.told.get("unknown", ())}
     for path in unused(Layout(checkup.root)).along:
         if path not in known:

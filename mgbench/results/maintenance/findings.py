@@ -1,4 +1,4 @@
-"""What there is to say of a results folder: what is broken, one by one, and what is only told, once for all of its sort."""
+"""Findings about a results folder: damaged files one by one, and other paths grouped by category."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,12 +13,12 @@ from mgbench.results.maintenance.inventory import amount, counted, remove, size
 from mgbench.results.schema import Newer
 from mgbench.results.store import Store
 
-# A file that is being written changes all the time; one that has not for so many seconds was left behind.
+# Seconds without a change after which a temporary file counts as left behind.
 ABANDONED = 600.0
 SHOWN = 3
 
 
-# What is told once for all paths of a sort, and what --mend does about them.
+# The message for each category of paths, with what --mend does about them.
 TOLD = {
     "aside": "{paths} set aside for not being what was written, {bytes}; used for nothing, so to be deleted when nobody "
     "wants to look into it",
@@ -39,7 +39,7 @@ REMOVED = ("leftover", "spent")
 
 @dataclass(frozen=True)
 class Finding:
-    """What is to be said of some paths: what they are, what that costs, what to do; `mend` does it, where it can be done."""
+    """A message about some paths, with the consequence and the remedy; `mend` applies the remedy, if there is one."""
 
     says: str
     paths: tuple[Path, ...] = ()
@@ -49,7 +49,7 @@ class Finding:
 
 @dataclass
 class Checkup:
-    """What was found in a results folder, and how many files, of how many bytes, were looked at."""
+    """The findings about a results folder, and the number of files checked and their size in bytes."""
 
     root: Path
     findings: list[Finding] = field(default_factory=list)
@@ -59,27 +59,27 @@ class Checkup:
 
     @property
     def broken(self) -> list[Finding]:
-        """What is not as it should be."""
+        """The findings about damaged files."""
         return [finding for finding in self.findings if finding.broken]
 
     def count(self, path: Path) -> None:
-        """Note that a file was looked at; one that is missing was not."""
+        """Count a file as checked, unless it is missing."""
         self.files += path.exists()
         self.bytes += size(path)
 
     def note(self, about: str, path: Path) -> None:
-        """Keep what is told once for all paths of its sort."""
+        """Add a path to a category."""
         self.told.setdefault(about, []).append(path)
 
     def breaks(self, path: Path, what: object, costs: str, mend: Callable[[Store], None] | None) -> None:
-        """Add something that is broken."""
+        """Add a finding about a damaged file."""
         todo = f"mgbench doctor {self.root} --mend sets it aside, and the next run computes it again" if mend else ""
         said = "; ".join(filter(None, (f"{path}: {what}", costs, todo)))
         self.findings.append(Finding(said, (path,), True, mend))
 
 
 def within(checkup: Checkup, folder: Path) -> Iterator[Path]:
-    """What lies in a folder, in order, besides leftovers and what was set aside, which are noted."""
+    """The sorted contents of a folder, without temporary files and files set aside, which are noted."""
     with readable(checkup, folder):
         for path in sorted(folder.iterdir()):
             if is_aside(path.name):
@@ -93,13 +93,13 @@ def within(checkup: Checkup, folder: Path) -> Iterator[Path]:
 
 
 def is_abandoned(path: Path) -> bool:
-    """Whether a file that changes while a process lives has not done so for long."""
+    """Whether a file that a living process keeps changing has not changed for ten minutes."""
     return time.time() - path.lstat().st_mtime > ABANDONED
 
 
 @contextmanager
 def readable(checkup: Checkup, path: Path) -> Iterator[None]:
-    """What a newer version wrote is told once for all; what may not be read is broken; what is gone meanwhile is nothing."""
+    """Turn errors of reading a path into findings: a newer version, no permission; deleted files are ignored."""
     try:
         yield
     except Newer:
@@ -113,7 +113,7 @@ def readable(checkup: Checkup, path: Path) -> Iterator[None]:
 
 
 def is_folder(checkup: Checkup, path: Path) -> bool:
-    """Whether a path is a folder, as it should be."""
+    """Whether a path is a folder; if not, that is added as a finding."""
     if path.is_dir():
         return True
     checkup.count(path)
@@ -123,7 +123,7 @@ def is_folder(checkup: Checkup, path: Path) -> bool:
 
 
 def told(checkup: Checkup, about: str, paths: list[Path]) -> Finding:
-    """One finding about all paths of a sort."""
+    """One finding about all paths of a category."""
     paths = list(dict.fromkeys(paths))
     names = [str(path.relative_to(checkup.root)) for path in paths]
     shown = ", ".join(names[:SHOWN]) + (" …" if len(names) > SHOWN else "")

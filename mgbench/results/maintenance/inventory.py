@@ -1,4 +1,4 @@
-"""What lies in a results folder, and which rows refer to it; what no row refers to can be removed."""
+"""The inventory of a results folder: which rows refer to which files; files that no row refers to can be removed."""
 
 import contextlib
 import json
@@ -17,13 +17,13 @@ from mgbench.results.store import FACTS, RECORD
 
 T = TypeVar("T")
 UNITS = ("kB", "MB", "GB", "TB")
-# What a row names by its keys.
+# Names of keys in a record.
 TOKENIZER, IMAGES = "tokenizer", "images"
 
 
 @dataclass(frozen=True)
 class Removal:
-    """Rows, the folders and files that nothing refers to without them, and the studies of which nothing is left.
+    """Rows to remove, the files that only they refer to, and the studies that would be empty without them.
 
     `shared` are studies that lose some of their rows.
     """
@@ -35,22 +35,22 @@ class Removal:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """All that is removed, rows first."""
+        """All paths to remove, rows first."""
         return (*self.folders, *self.along)
 
 
 def stored_records(layout: Layout) -> dict[str, Record]:
-    """Every record that can be read, by key; those that cannot are for `mgbench doctor`.
+    """Every readable record, by key; `mgbench doctor` reports the others.
 
     Raises:
-        UserError: if a newer version of mgbench wrote one, or it may not be read.
+        UserError: if a newer version of mgbench wrote one, or the permissions do not allow reading it.
     """
     found = _readable((layout.root / "runs").glob(f"*/{RECORD}"), load_record)
     return {record.key: record for path, record in found if record.key == path.parent.name}
 
 
 def stored_studies(layout: Layout) -> dict[str, StudyView]:
-    """Every study that can be read, by name; raises as `stored_records`."""
+    """Every readable study, by name; raises as `stored_records`."""
     found = _readable(layout.study("x").parent.glob("*.json"), load_study)
     return {path.stem: view for path, view in found}
 
@@ -64,8 +64,8 @@ def _readable(paths: Iterable[Path], load: Callable[[Path], T]) -> Iterator[tupl
 def referred(layout: Layout, rows: Iterable[Record], known: Collection[Record]) -> set[Path]:
     """The models, tokenizers, drawn images, references, logs and real images that rows refer to.
 
-    A row written before schema 5 does not name its tokenizer: it is that of the row about the same tokenizer of the same data,
-    looked for among all that are `known`; where there is none, it may be any that no row is about.
+    A row written before schema 5 does not name its tokenizer: it is that of a row among `known` about the same tokenizer of the
+    same data; if there is none, it may be any tokenizer that no row is about.
     """
     tokenizers: dict[Any, set[str]] = {}
     for record in known:
@@ -85,7 +85,7 @@ def referred(layout: Layout, rows: Iterable[Record], known: Collection[Record]) 
         found |= {layout.model(record.training_key), layout.real(record.data)}
         found |= {layout.images(key) for name, key in record.keys.items() if name == IMAGES}
         found |= {folder for folder, data, extractor in references if _measured(record, data, extractor)}
-    # A name with a slash or dots in it is none that we gave, and leads elsewhere.
+    # A key with a slash or dots was not made by us, and would lead to another folder.
     return {path for path in found if path.exists() and path.parent.parent == layout.root and path.name != ".."}
 
 
@@ -94,12 +94,12 @@ def _tokenized(record: Record) -> tuple[Any, ...]:
 
 
 def _measured(record: Record, data: str, extractor: str) -> bool:
-    """Whether a row was, or when it is finished may be, measured against a reference."""
+    """Whether a row was scored against a reference, or may be once it is finished."""
     return record.data == data and (not record.protocol or record.protocol.endswith(f"/{extractor}"))
 
 
 def _facts(path: Path) -> tuple[str, str]:
-    """Of which data a reference is, and the extractor that saw it."""
+    """The data and the extractor of a reference."""
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         return str(facts["data"]), str(facts["extractor"][1])
@@ -108,7 +108,7 @@ def _facts(path: Path) -> tuple[str, str]:
 
 
 def removal(layout: Layout, keys: Collection[str]) -> Removal:
-    """What goes when the rows of these keys go."""
+    """Everything to remove together with the rows of these keys."""
     records = stored_records(layout)
     rows = tuple(records[key] for key in keys if key in records)
     left = [record for key, record in records.items() if key not in set(keys)]
@@ -129,7 +129,7 @@ def removal(layout: Layout, keys: Collection[str]) -> Removal:
 
 
 def unused(layout: Layout) -> Removal:
-    """What no row refers to; a run that is going on refers to what it is about to record."""
+    """All files that no row refers to; files of a run in progress are among them until it records its rows."""
     known = list(stored_records(layout).values())
     kept = referred(layout, known, known) | {layout.log(name) for name in stored_studies(layout)}
     stored = (layout.model, layout.tokenizer, layout.images, layout.reference, layout.log, layout.real)
@@ -154,14 +154,14 @@ def size(path: Path) -> int:
 
 
 def remove(paths: Iterable[Path]) -> None:
-    """Remove files, and folders with all that is in them; of a link, the link.
+    """Remove files, and folders with their contents; of a link, the link only.
 
     Raises:
-        UserError: if something cannot be removed; what went before it is gone.
+        UserError: if a path cannot be removed; those before it are removed already.
     """
     for path in paths:
         try:
-            # Without its record a row counts as not computed, however little of the rest is removed.
+            # The record goes first: without it the row counts as not computed, even if removing the rest fails.
             (path / RECORD).unlink(missing_ok=True) if path.is_dir() else None
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -174,7 +174,7 @@ def remove(paths: Iterable[Path]) -> None:
 
 
 def amount(count: int) -> str:
-    """A number of bytes as it is read: 512 bytes, 20.1 kB, 3.46 GB."""
+    """A number of bytes for people: 512 bytes, 20.1 kB, 3.46 GB."""
     if count < 1000:
         return f"{count} byte{'s' * (count != 1)}"
     thousands = next((power for power in range(1, len(UNITS)) if count < 999.5 * 1000**power), len(UNITS))
@@ -182,5 +182,5 @@ def amount(count: int) -> str:
 
 
 def counted(count: int, word: str) -> str:
-    """A number of things: 1 row, 2 rows."""
+    """A number with its noun: 1 row, 2 rows."""
     return f"{count} {word}{'s' * (count != 1)}"
