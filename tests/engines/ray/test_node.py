@@ -105,7 +105,7 @@ def test_a_reason_names_the_log_that_is_read(tmp_path: Path) -> None:
     at.start(failed, LEASES, [], [])
     said = next(item for item in told(at, root) if isinstance(item, RowEnded))
     (path,) = root.glob("runs/*/record.json")
-    assert load_record(path).reason == said["reason"] == f"RuntimeError: two tensors disagree (log: {failed.log})"
+    assert load_record(path).reason == said.reason == f"RuntimeError: two tensors disagree (log: {failed.log})"
 
 
 def test_stopped_it_sends_a_checkpoint_from_which_another_node_goes_on(tmp_path: Path) -> None:
