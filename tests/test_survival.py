@@ -40,6 +40,7 @@ KINDS = (
     *("tokenizers/manifest.json", "tokenizers/tokenizer.safetensors", "tokenizers/fitting.csv"),
     *("images/manifest.json", "images/images.npz", "images/costs.json", "images/film.npz", "images/curves.json"),
     *("references/manifest.json", "references/features.safetensors", "references/reference.json"),
+    *("references/state.safetensors", "references/floors.json"),
     *("runs/record.json", "runs/images.npz", "runs/film.npz", "runs/nearest.npz", "runs/curves.json"),
     *("real/*.npz", "studies/*.json"),
 )
