@@ -1,7 +1,7 @@
 """Options that several commands share, and the study that they select."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -87,14 +87,21 @@ class Chosen:
 
     @cached_property
     def trained(self) -> frozenset[str]:
-        """Keys of the stored models and fitted tokenizers that pending rows need, read once when first used."""
-        layout = self.store.layout
+        """Keys of the stored models and fitted tokenizers that pending rows need, read once when first used; damage is reported."""
+        layout, known = self.store.layout, len(self.store.notes)
         homes = {
             row.trial: layout.model(row.trial) if row.about == "images" else layout.tokenizer(row.trial)
             for row in self.rows
             if not row.standing and not row.assembly.unfit
         }
-        return frozenset(key for key, home in homes.items() if self.store.complete(home))
+        found = frozenset(key for key, home in homes.items() if self.store.complete(home))
+        _say(self.store.notes[known:])
+        return found
+
+
+def _say(notes: Sequence[str]) -> None:
+    for note in notes:
+        typer.secho(f"mgbench: {note}", err=True, fg="yellow")
 
 
 def choose(outline: "Outline", results: Path, retry: bool = False, track: tuple[str, ...] = ()) -> Chosen:
@@ -123,8 +130,7 @@ def choose(outline: "Outline", results: Path, retry: bool = False, track: tuple[
     store = Store(results)
     recipes = plan_rows(registry, study, store, retry)
     rows = [*plan_tokenizers(recipes, store, retry), *recipes]
-    for note in store.notes:
-        typer.secho(f"mgbench: {note}", err=True, fg="yellow")
+    _say(store.notes)
     study, note = settled(study, store.layout, rows, given=bool(outline.name))
     if note:
         typer.secho(f"mgbench: {note}", err=True, fg="yellow")
