@@ -247,3 +247,9 @@ def test_figure_files_and_a_page_are_written(tmp_path):
     data = read_published("imagenet-512")
     assert text.count("<li id=") == len(data.numbered())
     assert "TiTok-B-128" in text.partition("Not drawn")[2].partition("</p>")[0]
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot write .*file.*name another folder with -o"):
+        write_published("imagenet-512", tmp_path / "file" / "inner")

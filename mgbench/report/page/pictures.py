@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from mgbench.report.figures.picture import Picture, as_bytes, files_of
 from mgbench.report.measures import slug
 from mgbench.report.page.inline import inline
-from mgbench.report.page.shell import write_whole
+from mgbench.report.page.shell import ELSEWHERE
 from mgbench.report.style import DPI, on_paper
+from mgbench.results.files import write_bytes
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def embed(wanted: Iterable[Picture], output: Path | None, paper: bool = False) -
         if output is not None:
             files = dict(_files(picture, figure, paper))
             for file, content in files.items():
-                write_whole(output / file, content)
+                write_bytes(output / file, content, ELSEWHERE)
         svg = None if paper else files.get(f"{picture.name}.svg")
         width, height = (round(float(side) * DPI) for side in figure.get_size_inches())
         name = slug(picture.name)

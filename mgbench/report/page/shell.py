@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,9 @@ import jinja2
 from markupsafe import Markup
 
 from mgbench.report.page.inline import palette
+from mgbench.results.files import write_bytes
 
+ELSEWHERE = "name another folder with -o"
 TEMPLATES = Path(__file__).parents[1] / "templates"
 STYLE = "page.css"
 # The first stands in the head, so that the page is never shown in the wrong theme; the others at the end of the body.
@@ -36,16 +37,8 @@ def write_page(path: Path, template: str, **context: Any) -> Path:
             **context,
         )
     )
-    write_whole(path, page.encode())
+    write_bytes(path, page.encode(), ELSEWHERE)
     return path
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write as a whole or not at all, in a folder that is made where it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".part")
-    draft.write_bytes(content)
-    os.replace(draft, path)  # noqa: PTH105 - the same thing, and it says that it overwrites
 
 
 def as_json(value: Any) -> Markup:

@@ -13,11 +13,12 @@ from mgbench.report.frame import spell
 from mgbench.report.page.details import as_groups, field
 from mgbench.report.page.grid import Column, Grid, number_column
 from mgbench.report.page.pictures import embed
-from mgbench.report.page.shell import as_json, write_page, write_whole
+from mgbench.report.page.shell import ELSEWHERE, as_json, write_page
 from mgbench.report.published.data import Published, read_published
 from mgbench.report.published.figure import group_colours, published_figure
 from mgbench.report.published.overlay import picture
 from mgbench.report.style import DPI, on_dark, theme
+from mgbench.results.files import write_bytes
 
 # Dates would make the same figure another file every day.
 UNDATED: dict[str, Any] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
@@ -35,7 +36,7 @@ def write_published(name: str, output: Path) -> Path:
         for kind, metadata in UNDATED.items():
             buffer = io.BytesIO()
             figure.savefig(buffer, format=kind, dpi=2 * DPI, metadata=metadata)
-            write_whole(output / f"{name}.{kind}", buffer.getvalue())
+            write_bytes(output / f"{name}.{kind}", buffer.getvalue(), ELSEWHERE)
     return write_page(output / "index.html", "published.html.j2", **_context(published))
 
 
