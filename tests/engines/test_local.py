@@ -52,8 +52,8 @@ def run(
     return events, {event.job.name.split()[0]: event.end for event in events if event.end is not None}
 
 
-def local(slots: int, seconds: float | None = None, memory: float | None = None) -> LocalRun:
-    return LocalRun(Leases(f"cpu:{slots}", 1, seconds, memory))
+def local(slots: int, memory: float | None = None) -> LocalRun:
+    return LocalRun(Leases(f"cpu:{slots}", 1, memory=memory))
 
 
 def statuses(root: Path) -> list[str]:
@@ -111,17 +111,30 @@ def test_killed_the_running_end_at_once(tmp_path: Path) -> None:
     assert ended == {"first": End("interrupted", "its process was ended by SIGKILL")}
 
 
+def limit(running: LocalRun, seconds: float | None) -> None:
+    """Change the time that trials may take, so that it ends at an event and not by the speed of the machine."""
+    running._leases = replace(running._leases, seconds=seconds)
+
+
 def test_what_takes_too_long_is_told_to_end_and_leaves_a_checkpoint(tmp_path: Path) -> None:
     waiting = jobs(tmp_path, slow=TINY.change(loss_weighting="slow(0.02)", train_steps=100000))
-    _, ended = run(local(1, seconds=3), waiting)
-    assert ended == {"slow": End("timeout", "it took longer than --trial-timeout allows (3 s); its checkpoint is kept")}
+    limited = local(1)
+    _, ended = run(limited, waiting, lambda event: limit(limited, 0.5) if at(event, "train") else None)
+    reason = "it took longer than --trial-timeout allows (0.5 s); its checkpoint is kept"
+    assert ended == {"slow": End("timeout", reason)}
     assert len(list((tmp_path / "models").glob(f"*/{CHECKPOINT}"))) == 1
 
 
 def test_what_does_not_listen_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "PATIENCE", 1.0)
     waiting = jobs(tmp_path, deaf=TINY.change(loss_weighting="misbehaves(how=loop)"), fine=TINY)
-    _, ended = run(local(1, seconds=6), waiting)
+    limited = local(1)
+
+    def limit_the_deaf_one(event: Event) -> None:
+        if event.job.name.startswith("deaf"):
+            limit(limited, None if event.end else 0.5)
+
+    _, ended = run(limited, waiting, limit_the_deaf_one)
     assert ended["deaf"].status == "timeout"
     assert ended["fine"] == End(), "the slot is free again"
 
