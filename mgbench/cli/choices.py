@@ -87,7 +87,7 @@ class Chosen:
 
     @cached_property
     def trained(self) -> frozenset[str]:
-        """Keys of the stored models and fitted tokenizers that pending rows need, read once when first used; damage is reported."""
+        """Keys of the stored models and tokenizers that pending rows need, read once when first used; damage is reported."""
         layout, known = self.store.layout, len(self.store.notes)
         homes = {
             row.trial: layout.model(row.trial) if row.about == "images" else layout.tokenizer(row.trial)

@@ -12,8 +12,8 @@ from typing import Any
 from mgbench.errors import UserError
 from mgbench.results.known_scores import known_scores
 
-# Changes by version: 2 `about`; 3 `files`; 4 `tail`, and `packages` of a study; 5 `keys`; 6 `declared`; 7 `label_distribution` of a
-# recipe, before called `balanced_labels`.
+# Changes by version: 2 `about`; 3 `files`; 4 `tail`, and `packages` of a study; 5 `keys`; 6 `declared`; 7 `label_distribution`
+# of a recipe, before called `balanced_labels`.
 SCHEMA = 7
 
 
