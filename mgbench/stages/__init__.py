@@ -1,1 +1,1 @@
-"""What happens to data: tokenize, train, sample, evaluate. Stages know kinds, never components or plugins."""
+"""Work on data: tokenize, train, sample, evaluate. Stages know kinds, never components or plugins."""

@@ -27,7 +27,7 @@ PEAK_FLOPS = {
 
 
 class Meter:
-    """What went through a model while it was watched.
+    """Counts of the work that a model did while it was watched.
 
     `rows` counts the rows that each child of the model was given, by the name of the child. `tokens` counts the tokens that went
     through its transformer blocks (modules that say `takes_sequences`), as a mean over the blocks: an encoder of visible

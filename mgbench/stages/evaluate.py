@@ -249,7 +249,7 @@ def _compared(metric: Metric, generated: Seen, reference: Seen) -> Any:
 
 
 def small_sample_warning(count: int, dim: int) -> str | None:
-    """What to say next to a Fréchet distance of `count` images by `dim` features; None if there are enough of them."""
+    """The warning beside a Fréchet distance of `count` images by `dim` features; None if there are enough of them."""
     enough = IMAGES_PER_FEATURE * dim
     if count <= dim:
         return (

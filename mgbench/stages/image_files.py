@@ -66,7 +66,7 @@ def to_uint8(values: Any, how: Floats, path: Path) -> Any:
 
 @dataclass(frozen=True)
 class Published:
-    """What others took of a whole data set: statistics of features, and perhaps of spatial ones, and some of its images.
+    """Published statistics of a data set: of features, and perhaps of spatial ones, and some of its images.
 
     `protocol` says how they were taken, where the file says it.
     """

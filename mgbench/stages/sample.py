@@ -75,7 +75,7 @@ def sample_tokens(model: Model, recipe: Recipe, indices: Tensor) -> Iterator[Sta
 
 
 def batches_of(count: int, batch: int) -> Sequence[Tensor]:
-    """The indices of `count` images in at least three batches of at most `batch`."""
+    """The indices int64 [B] of `count` images in at least three batches of at most `batch`."""
     return torch.split(torch.arange(count), min(batch, math.ceil(count / BATCHES)))
 
 

@@ -115,7 +115,7 @@ class Training:
         }
 
     def weights(self) -> dict[str, Tensor]:
-        """What a finished training leaves: the moving average of the weights."""
+        """The weights of a finished training by name, of any shape: their moving average."""
         return {name: value.contiguous() for name, value in self.average.module.state_dict().items()}
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -193,7 +193,7 @@ class Training:
 
 
 def batch_rows(seed: int, step: int, batch: int, count: int) -> Tensor:
-    """Rows int64 [batch] of one step: a new permutation of all `count` rows every epoch, batches running across epochs."""
+    """Rows int64 [B] of a step of `batch` images: all `count` rows in a new order every epoch, batches running across epochs."""
     first, last = step * batch, (step + 1) * batch
     epochs = range(first // count, (last - 1) // count + 1)
     rows = torch.cat([_permutation(seed, epoch, count) for epoch in epochs])
@@ -206,7 +206,7 @@ def _permutation(seed: int, epoch: int, count: int) -> Tensor:
 
 
 def _purpose(step: int, rank: int) -> str:
-    """What random numbers are for: rank 0 draws those of a training on one device."""
+    """Uses of random numbers: rank 0 draws those of a training on one device."""
     return f"train/{step}/{rank}" if rank else f"train/{step}"
 
 

@@ -17,17 +17,10 @@ OPENERS = re.compile(r"(What|Who|How|Which|Where|Why|When|Whose)\b(?! a\b| there
 SHAPE = re.compile(r"\[[A-Z0-9][^\]]*\]|\bscalar\b|elementwise|\bof any shape\b|[Rr]aises as|as `\w+`")
 
 # What is left, by room: a number here only falls, and goes when it is 0.
-QUESTIONS: dict[str, int] = {"components": 3}
-OPENING: dict[str, int] = {
-    "components": 19,
-    "errors.py": 1,
-    "interfaces": 13,
-    "plugins": 6,
-    "stages": 6,
-    "testing": 3,
-}
-SHAPELESS: dict[str, int] = {"components": 23, "interfaces": 5, "plugins": 8, "stages": 5, "testing": 2}
-SILENT: dict[str, int] = {"components": 7, "plugins": 1, "recipes": 1, "testing": 1}
+QUESTIONS: dict[str, int] = {}
+OPENING: dict[str, int] = {"errors.py": 1, "interfaces": 13, "plugins": 6, "testing": 3}
+SHAPELESS: dict[str, int] = {"components": 18, "interfaces": 5, "plugins": 8, "testing": 2}
+SILENT: dict[str, int] = {"plugins": 1, "recipes": 1, "testing": 1}
 
 
 def room(path: Path) -> str:

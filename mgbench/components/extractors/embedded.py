@@ -1,4 +1,4 @@
-"""What small images look like to a metric: small networks whose weights come with mgbench, one for each embedded dataset.
+"""Extractors for small images: small networks whose weights come with mgbench, one for each embedded dataset.
 
 They play the part of Inception-v3 for images that are too small for it. `scripts/train_extractors.py` trained them,
 on no image that is held out, to name the class and to keep enough of the image to draw it again: a classifier may

@@ -131,7 +131,7 @@ class Borrowed(nn.Module):
 
 @dataclass(frozen=True)
 class Torchvision:
-    """What enters the last layer of one of torchvision's classifiers, and its logits where the file has that layer.
+    """The input of the last layer of one of torchvision's classifiers, and its logits where the file has that layer.
 
     `path` is a state dict of `model`. Images are resized to `size` (bicubic, antialiased) and normalised as for ImageNet.
     """

@@ -31,7 +31,7 @@ def library(module: str, extractor: str) -> Any:
 
 
 def located(extractor: str, path: str, usual: str, url: str = "") -> Path:
-    """Where the weights are: in a named file, else in the cache folder, into which a URL is fetched.
+    """The path of the weights: a named file, else in the cache folder, into which a URL is fetched.
 
     Raises:
         UserError: if there is no such file, or it cannot be fetched.
@@ -96,12 +96,12 @@ def state_of(file: Path) -> Any:
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, in short."""
+    """The message of an exception in one line."""
     return str(error).strip().partition("\n")[0]
 
 
 def float32(images: Tensor) -> torch.autocast:
-    """A block without autocast on the device of the images, whoever calls."""
+    """A context without autocast on the device of images of any shape, whoever calls."""
     return torch.autocast(images.device.type, enabled=False)
 
 

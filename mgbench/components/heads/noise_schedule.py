@@ -65,7 +65,7 @@ T = TypeVar("T")
 
 
 def once(betas: Tensor, name: Hashable, make: Callable[[], T]) -> T:
-    """What is derived from a noise table float64 [T] under a name: made the first time, and handed out again after that.
+    """A quantity derived from a noise table float64 [T], under a name: made the first time, and handed out again after that.
 
     A table is known by the tensor itself, which nobody changes; comparing its content would wait for the device.
     """

@@ -39,7 +39,7 @@ class Accuracy:
         return self.compute(self.update(None, generated), {})
 
     def update(self, state: State | None, seen: Features) -> State:
-        """How many of the images are labelled (-1: not), and how many of these the extractor takes for what they should be."""
+        """The numbers of labelled images (-1: not labelled), and of those that the extractor classifies as labelled."""
         new = {"counts": torch.stack(_labelled_and_right(seen))}
         return new if state is None else self.merge(state, new)
 
@@ -96,7 +96,7 @@ class InceptionScore:
         return self.compute(self.update(None, generated), {})
 
     def check_counts(self, generated: int, reference: int) -> None:
-        """Raise `Unfit` with fewer than 2 images in a split, whose score would always be 1."""
+        """Raises `Unfit` with fewer than 2 images in a split, whose score would always be 1."""
         smallest = min(self._sizes(generated), default=0)
         if smallest < 2:
             how = f"split_size {self.split_size}" if self.split_size else f"{self.splits} splits"
@@ -116,7 +116,11 @@ class InceptionScore:
         return self.splits == 1 and not self.split_size
 
     def update(self, state: State | None, seen: Features) -> State:
-        """The sums of p [K] and of p log p over one more batch; with splits, the logits themselves."""
+        """The sums of p [K] and of p log p over one more batch; with splits, the logits themselves.
+
+        Raises:
+            Unfit: if the extractor has no logits.
+        """
         if seen.logits is None:
             raise Unfit("inception_score needs class logits, and this extractor has none; name another extractor")
         logits = finite(seen.logits)

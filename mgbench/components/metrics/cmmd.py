@@ -48,7 +48,7 @@ class Cmmd:
         return {"cmmd": _SCALE * gaussian_discrepancy(first, second, self.sigma)}
 
     def check_counts(self, generated: int, reference: int) -> None:
-        """Raise `Unfit` with fewer than 2 images in a set, or with statistics instead of real images."""
+        """Raises `Unfit` with fewer than 2 images in a set, or with statistics instead of real images."""
         need_each("cmmd", generated, reference)
 
 

@@ -47,7 +47,7 @@ class Fid:
         return self.compute(self.update(None, generated), self.update(None, reference))
 
     def check_counts(self, generated: int, reference: int) -> None:
-        """Raise `Unfit` with fewer than 2 images in a set."""
+        """Raises `Unfit` with fewer than 2 images in a set."""
         need("fid", 2, generated, reference)
 
     def update(self, state: State | None, seen: Features) -> State:
@@ -135,7 +135,7 @@ class Kid:
         return {"kid": sum(self._subset_distances(first, second)) / self.subsets}
 
     def check_counts(self, generated: int, reference: int) -> None:
-        """Raise `Unfit` with fewer than 2 images in a set, or than a subset has."""
+        """Raises `Unfit` with fewer than 2 images in a set, or than a subset has."""
         need_each("kid", generated, reference)
         least = min(generated, reference)
         if self.subsets and not 2 <= self.subset_size <= least:

@@ -51,7 +51,7 @@ class FidInfinity:
         return {"fid_infinity": found}
 
     def check_counts(self, generated: int, reference: int) -> None:
-        """Raise `Unfit` with fewer images than make `points` sizes of two and more."""
+        """Raises `Unfit` with fewer images than make `points` sizes of two and more."""
         sizes_of("fid_infinity", generated, self.points, self.smallest)
         need("fid_infinity", 2, generated, reference)
 
@@ -77,11 +77,15 @@ class Sfid:
         return self.compute(self.update(None, generated), self.update(None, reference))
 
     def check_counts(self, generated: int, reference: int) -> None:
-        """Raise `Unfit` with fewer than 2 images in a set."""
+        """Raises `Unfit` with fewer than 2 images in a set."""
         need("sfid", 2, generated, reference)
 
     def update(self, state: State | None, seen: Features) -> State:
-        """The state with the spatial features [B,S] of one more batch, or of the statistics that stand for them."""
+        """The state with the spatial features [B,S] of one more batch, or of the statistics that stand for them.
+
+        Raises:
+            Unfit: if there are none.
+        """
         if seen.spatial_statistics is not None:
             return states.of_statistics(seen.spatial_statistics)
         if seen.spatial is None:
@@ -144,7 +148,7 @@ class ClassFid:
         return {"class_fid": sum(found.values()) / len(found), **found}
 
     def check_counts(self, generated: int, reference: int) -> None:
-        """Raise `Unfit` with fewer than 2 images in a set, or with statistics instead of real images."""
+        """Raises `Unfit` with fewer than 2 images in a set, or with statistics instead of real images."""
         if not reference:
             raise Unfit("class_fid needs the images of the reference, which is a mean and a covariance")
         need("class_fid", 2, generated, reference)

@@ -1,4 +1,4 @@
-"""Are the images new? What a distance to the training images cannot say, since copying them makes it perfect."""
+"""Memorisation of training images, which a distance to them cannot see, since copies of them make it perfect."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class Copied:
         return {"copied": float((_nearest(fake, true)[0] < usual).double().mean())}
 
     def check_counts(self, generated: int, reference: int) -> None:
-        """Raise `Unfit` with fewer than 2 images in a set, or with statistics instead of real images."""
+        """Raises `Unfit` with fewer than 2 images in a set, or with statistics instead of real images."""
         need_each("copied", generated, reference)
 
 
@@ -73,7 +73,7 @@ class AuthPct:
         return {"authpct": 100 * float((among[which] < near).double().mean())}
 
     def check_counts(self, generated: int, reference: int) -> None:
-        """Raise `Unfit` with fewer than 2 images in a set, or with statistics instead of real images."""
+        """Raises `Unfit` with fewer than 2 images in a set, or with statistics instead of real images."""
         need_each("authpct", generated, reference)
 
 
@@ -103,7 +103,7 @@ class Gap:
         return {"gap": frechet_distance(fake, held_out[:count]) - sum(trained) / len(trained)}
 
     def check_counts(self, generated: int, reference: int) -> None:
-        """Raise `Unfit` with fewer than 2 images in a set, or with statistics instead of real images."""
+        """Raises `Unfit` with fewer than 2 images in a set, or with statistics instead of real images."""
         need_each("gap", generated, reference)
 
     def _orders(self, images: int) -> list[Tensor]:

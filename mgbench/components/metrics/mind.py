@@ -48,7 +48,7 @@ class Mind:
         return {"mind": sliced_distance(first, second, _directions(self.directions, first.shape[1], self.seed))}
 
     def check_counts(self, generated: int, reference: int) -> None:
-        """Raise `Unfit` with fewer than 2 images in a set, or with statistics instead of real images."""
+        """Raises `Unfit` with fewer than 2 images in a set, or with statistics instead of real images."""
         need_each("mind", generated, reference)
 
 
@@ -79,7 +79,7 @@ class MindInfinity:
         return {"mind_infinity": at_infinity("mind_infinity", first, distance, self.points, self.smallest, self.seed)}
 
     def check_counts(self, generated: int, reference: int) -> None:
-        """Raise `Unfit` with fewer images than make `points` sizes of two and more, or with statistics of real images."""
+        """Raises `Unfit` with fewer images than make `points` sizes of two and more, or with statistics of real images."""
         need_each("mind_infinity", generated, reference)
         sizes_of("mind_infinity", generated, self.points, self.smallest)
 
@@ -101,7 +101,7 @@ def sliced_distance(first: Tensor, second: Tensor, directions: Tensor) -> float:
 
 
 def _transport(count: int, others: int) -> tuple[Tensor, Tensor, Tensor]:
-    """How sorted numbers are carried to sorted others: ranks int64 [S] on both sides, and the shares float64 [S] that go so."""
+    """The transport of sorted numbers to sorted others: ranks int64 [S] on both sides, and the shares float64 [S] that go so."""
     # In units of 1 / (count · others), so that borders are whole numbers.
     both_sides = torch.cat([torch.arange(1, count + 1) * others, torch.arange(1, others + 1) * count])
     borders = torch.tensor(sorted(set(both_sides.tolist())))

@@ -75,7 +75,7 @@ class Prdc:
         }
 
     def check_counts(self, generated: int, reference: int) -> None:
-        """Raise `Unfit` with no more images in a set than neighbours are counted."""
+        """Raises `Unfit` with no more images in a set than neighbours are counted."""
         if not reference:
             raise Unfit(
                 "prdc compares images one by one, and the reference is a mean and a covariance; give its images"

@@ -60,7 +60,7 @@ def gaussian(state: State) -> Gaussian:
 
 
 def count(state: State) -> int:
-    """How many images a state is of; 0 where that is not known."""
+    """The number of images a state is of; 0 where that is not known."""
     return len(state["rows"]) if "rows" in state else int(state["count"])
 
 

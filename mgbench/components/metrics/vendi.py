@@ -38,7 +38,7 @@ class Vendi:
         return {"vendi": effective_number(normalize(features))}
 
     def check_counts(self, generated: int, reference: int) -> None:
-        """Raise `Unfit` with fewer than 2 images."""
+        """Raises `Unfit` with fewer than 2 images."""
         at_least_two(generated)
 
 

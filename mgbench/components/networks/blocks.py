@@ -19,7 +19,7 @@ class Cache:
 
     @property
     def length(self) -> int:
-        """How many positions went through."""
+        """The number of positions that went through."""
         return next((keys.shape[2] for keys, _ in self._kept.values()), 0)
 
     def extend(self, module: nn.Module, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:

@@ -95,7 +95,7 @@ class EntropyBounded:
 
 @dataclass(frozen=True)
 class Moment:
-    """What MaskGIT does in effect, positions first (Hayakawa et al., arXiv:2510.04525).
+    """The same as MaskGIT in effect, positions first (Hayakawa et al., arXiv:2510.04525).
 
     With τ annealed as in MaskGIT and b = 1 + 1/τ, positions are drawn without replacement in proportion to Σ_v p(v)^b
     (Gumbel-top-k), then values in proportion to p^b. The last step takes all that are left, where MaskGIT's choice plays no

@@ -1,4 +1,4 @@
-"""What is a token? What a small convolutional autoencoder, trained here, makes of a patch: a code, or a few numbers.
+"""Tokenizers that are small convolutional autoencoders, trained here: a code or a few numbers for each patch.
 
 Encoder and decoder are those of latent diffusion (Rombach et al., arXiv:2112.10752) as `diffusers` has them: residual blocks
 with group norm, and the grid halved once for every factor of 2. They have neither attention nor wider layers where the grid is
@@ -35,7 +35,7 @@ GROUPS = 8
 
 @dataclass(frozen=True)
 class Budget:
-    """How an autoencoder is trained: `batch` images a step, at a rate that falls to 0 along a cosine."""
+    """Training of an autoencoder: `batch` images a step, at a rate that falls to 0 along a cosine."""
 
     steps: int
     batch: int
@@ -74,7 +74,9 @@ class AutoencoderModule(nn.Module):
         return to_bytes(self._pixels(self.bottleneck.vectors(tokens)))
 
     def fit(self, images: Tensor, seed: int) -> Fitting:
-        """Train with AdamW on the mean squared error; all that is random in step k is derived from (seed, k).
+        """Train with AdamW on the mean squared error of images uint8 [M,C,H,W'].
+
+        All that is random in step k is derived from (seed, k).
 
         Raises:
             Diverged: if the loss stops being a number.

@@ -1,4 +1,4 @@
-"""What lies between the encoder and the decoder of an autoencoder: a codebook, rounded numbers, or a normal law."""
+"""Bottlenecks between the encoder and the decoder of an autoencoder: a codebook, rounded numbers, or a normal law."""
 
 import math
 from abc import ABC, abstractmethod

@@ -57,7 +57,9 @@ class MultiscaleModule(nn.Module):
         self.filters = nn.Parameter(torch.zeros(len(self.scales), dim, dim, 3, 3), requires_grad=False)
 
     def fit(self, images: Tensor, seed: int) -> Fitting:
-        """Run k-means on the residuals of all scales, several times, as they depend on the codes; then fit the filters.
+        """Run k-means on the residuals of images uint8 [M,C,H,W'] in all scales, then fit the filters.
+
+        Several times, because residuals depend on the codes.
 
         Raises:
             UserError: if the images have fewer different patches than there are codes.
@@ -83,7 +85,7 @@ class MultiscaleModule(nn.Module):
             yield (done + 1) * STEPS, total, self._fit_filters(f)
 
     def _residuals(self, f: Tensor, exact: bool) -> Tensor:
-        """What is to be coded in all scales, [M,D]; with `exact`, as if the codes of the scales before lost nothing."""
+        """The vectors to be coded in all scales, [M,D]; with `exact`, as if the codes of the scales before lost nothing."""
         rest, found = f, []
         for scale, side in enumerate(self.scales):
             small = shrink(rest, side)
@@ -120,7 +122,7 @@ class MultiscaleModule(nn.Module):
         return functional.conv2d(grow(small, self.side), self.filters[scale], padding=1)
 
     def contributions(self, tokens: Tensor) -> Iterator[Tensor]:
-        """What the codes of each scale add to the grid, [B,D,h,h]; they sum to what is decoded."""
+        """The parts that the codes of each scale add to the grid, [B,D,h,h]; they sum to what is decoded."""
         for scale, (side, codes) in enumerate(zip(self.scales, split(tokens, self.scales), strict=True)):
             yield self._contribution(scale, self._lookup(codes, side))
 

@@ -79,7 +79,7 @@ class KMeansModule(nn.Module):
         self.codebook = nn.Parameter(torch.zeros(codes, self.space.dim), requires_grad=False)
 
     def fit(self, images: Tensor, seed: int) -> Fitting:
-        """Run k-means on the patches of as many images, at random, as have about 250,000; the error is told at every step.
+        """Run k-means on about 250,000 patches of images uint8 [M,C,H,W'], drawn at random; the error is told at every step.
 
         Raises:
             UserError: if the images have fewer different patches than there are codes.

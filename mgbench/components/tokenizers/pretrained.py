@@ -81,7 +81,7 @@ class PretrainedModule(nn.Module):
         self.autoencoder = autoencoder.eval().requires_grad_(False)
 
     def fit(self, images: Tensor, seed: int) -> Fitting:
-        """Nothing is left to learn."""
+        """No steps: images uint8 [M,C,H,W'] are not looked at, since nothing is left to learn."""
         return iter(())
 
     @torch.no_grad()
@@ -144,7 +144,7 @@ def _size(shape: Any) -> str:
 
 
 def _config(path: str) -> Mapping[str, Any]:
-    """What the configuration in a folder states itself, without the defaults of its class."""
+    """The settings that the configuration in a folder gives, without the defaults of its class."""
     stated: Mapping[str, Any] = json.loads((Path(path) / CONFIG).read_text(encoding="utf-8"))
     return stated
 
@@ -166,7 +166,7 @@ class PretrainedKl:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """What decides the tokens beside the options."""
+        """The files that decide the tokens beside the options."""
         return _files(self.path)
 
     def build(self, shape: tuple[int, int, int]) -> PretrainedModule:
@@ -196,7 +196,7 @@ class DcAe:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """What decides the tokens beside the options."""
+        """The files that decide the tokens beside the options."""
         return _files(self.path)
 
     def build(self, shape: tuple[int, int, int]) -> PretrainedModule:

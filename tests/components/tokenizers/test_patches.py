@@ -5,6 +5,7 @@ import torch
 
 from mgbench.components.datasets.embedded import Digits
 from mgbench.components.tokenizers import patches
+from mgbench.components.tokenizers.lloyd import first_centres
 from mgbench.components.tokenizers.patches import MOST_STEPS, KMeans, Levels
 from mgbench.errors import UserError
 
@@ -74,3 +75,15 @@ def test_kmeans_refuses_more_codes_than_there_are_patches() -> None:
     images = torch.zeros(4, 1, 4, 4, dtype=torch.uint8)
     with pytest.raises(UserError, match="only 1 different patches; take fewer codes"):
         list(KMeans(codes=2).build((1, 4, 4)).fit(images, 0))
+
+
+@pytest.mark.parametrize("rows", [30_000, 60_000])
+def test_first_centres_differ_however_many_equal_rows_come_first(rows: int) -> None:
+    points = torch.zeros(rows, 2)
+    points[-300:, 0] = torch.arange(300)
+    centres = first_centres(points, 256, 0)
+    assert len(torch.unique(centres, dim=0)) == 256
+    assert torch.equal(first_centres(points, 256, 0), centres)
+    varied = points.clone()
+    varied[20_000:] = torch.rand(rows - 20_000, 2, generator=torch.Generator().manual_seed(0))
+    assert len(torch.unique(first_centres(varied, 256, 0), dim=0)) == 256
