@@ -15,7 +15,8 @@ from mgbench.components.datasets.embedded import Digits, Shapes
 from mgbench.components.extractors.embedded import DigitsCnn, ShapesCnn
 from mgbench.components.metrics.frechet import frechet_distance
 from mgbench.registry.loading import load
-from mgbench.trials.real_features import by_turns, reference_of
+from mgbench.stages.labels import by_turns
+from mgbench.trials.real_features import reference_of
 from mgbench.trials.verdict import verdict
 from tests import weights
 from tests.cli.conftest import Command

@@ -14,6 +14,7 @@ from mgbench.components.schedules.time_grids import Uniform
 from mgbench.components.tokenizers.patches import join
 from mgbench.interfaces.components import Parts
 from mgbench.interfaces.sampling import Request, State
+from mgbench.testing.toys import AlwaysAsked
 from tests.golden.official import SAMPLING, SPACE, Recorded, assert_near, golden, head, network
 
 NAME = "emigm_tiny_trained"
@@ -73,6 +74,7 @@ def run(**others: Any) -> tuple[list[State], list[bool]]:
         "sampler": AncestralShared(),
         "guidance_schedule": Interval(0.1, 0.3, Constant(4.0)),
         "solver": DPMSolver3S(8),
+        "reuse": AlwaysAsked(),
     }
     model, batches = MaskedModel(network(NAME), head(NAME)), list[int]()
     model.network.register_forward_hook(lambda _, asked, __: batches.append(len(asked[0])))
