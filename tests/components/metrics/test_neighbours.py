@@ -90,3 +90,19 @@ def test_statistics_have_no_neighbours() -> None:
     known = Statistics(torch.zeros(6), torch.eye(6))
     with pytest.raises(Unfit, match="prdc compares images one by one"):
         Prdc()(Features(normal(20)), Features(torch.empty(0, 6), statistics=known))
+
+
+@pytest.mark.parametrize(("arithmetic", "digits"), [("float32", 1e-12), ("float16", 0.03)])
+def test_an_arithmetic_of_fewer_digits_moves_the_numbers_by_its_rounding_only(arithmetic: str, digits: float) -> None:
+    fake, true = normal(300, seed=1), normal(300, seed=2)
+    exact = said(fake, true)
+    assert said(fake, true, Prdc(arithmetic=arithmetic)) == pytest.approx(exact, abs=digits)  # type: ignore[arg-type]
+
+
+def test_half_precision_decides_ties_that_double_tells_apart_and_survives_what_overflows_it() -> None:
+    fake, true = normal(200, seed=1, offset=30), normal(200, seed=2, offset=30)
+    half, exact = said(fake, true, Prdc(arithmetic="float16")), said(fake, true)
+    assert half != exact
+    huge = said(1000 * normal(200, seed=1), 1000 * normal(200, seed=2), Prdc(arithmetic="float16"))
+    plain = said(normal(200, seed=1), normal(200, seed=2))
+    assert huge == pytest.approx(plain, abs=0.03)
