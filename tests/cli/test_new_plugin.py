@@ -1,9 +1,6 @@
 """A project that `mgbench new-plugin` writes works as it is, whatever its kind."""
 
-import subprocess
-import sys
 import tomllib
-import venv
 from pathlib import Path
 
 import pytest
@@ -12,6 +9,7 @@ from mgbench.cli.new_plugin import project
 from mgbench.recipes.kinds import TABLE
 from mgbench.registry.laws import Held, held
 from tests.cli.conftest import Command
+from tests.environments import INSTALL, clean_environment, ran
 
 KINDS = [kind.name for kind in TABLE if not kind.offered_as]
 # Its laws run trials.
@@ -86,27 +84,10 @@ def test_what_cannot_be_is_refused(mgbench: Command, tmp_path: Path, arguments: 
     assert said in answer.err
 
 
-def clean_environment(folder: Path) -> Path:
-    """A new environment with pip, which sees the packages of this one; its folder of programs."""
-    venv.create(folder, with_pip=True)
-    (site,) = folder.glob("lib/python*/site-packages")
-    seen = [path for path in sys.path if path.endswith("site-packages")]
-    site.joinpath("seen.pth").write_text("".join(f"import site; site.addsitedir({path!r})\n" for path in seen))
-    return folder / "bin"
-
-
-def ran(*command: str | Path, folder: Path) -> str:
-    done = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.mark.slow
 def test_a_new_plugin_is_installed_by_pip_and_passes_its_own_tests(tmp_path: Path) -> None:
     folder = written(tmp_path / "project", "brand_new", "mask_schedule").parent
-    bin_ = clean_environment(tmp_path / "env")
-    install = ("-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-build-isolation", ".")
-    ran(bin_ / "python", *install, folder=folder)
-    assert "1 passed" in ran(bin_ / "python", "-m", "pytest", "-q", folder=folder)
-    assert "1 holds" in ran(bin_ / "python", "-m", "mgbench", "check", "brand_new", folder=tmp_path)
-    assert "brand_new" in ran(bin_ / "python", "-m", "mgbench", "plugins", "--no-check", folder=tmp_path)
+    python = clean_environment(tmp_path / "env")
+    ran(python, *INSTALL, ".", folder=folder)
+    assert "1 passed" in ran(python, "-m", "pytest", "-q", folder=folder)
+    assert "brand_new" in ran(python, "-m", "mgbench", "plugins", "--no-check", folder=tmp_path)
