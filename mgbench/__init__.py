@@ -1,6 +1,7 @@
 """Compare masked image generation models: every design choice an interchangeable component, every result a row.
 
-What a plugin author needs is here; it is imported on first use, so that `import mgbench` stays instant and free of torch.
+What plugin authors, scripts and notebooks need is here; it is imported on first use, so that `import mgbench` stays instant and
+free of torch. The protocols of the kinds are in `mgbench.interfaces.components`.
 """
 
 from importlib import import_module
@@ -9,20 +10,36 @@ from typing import TYPE_CHECKING, Any
 from mgbench.interfaces.moved import install as install_moved_paths
 
 if TYPE_CHECKING:
+    from mgbench.cli.library import load_model, plan, run, sample
     from mgbench.errors import Unfit, UserError
     from mgbench.hookspecs import hookimpl
     from mgbench.recipes.recipe import Recipe
     from mgbench.recipes.spec import Spec
+    from mgbench.recipes.study import Study
     from mgbench.report.frame import read_results
 
 install_moved_paths()
 
 __version__ = "0.1.0"
-__all__ = ["Recipe", "Spec", "Unfit", "UserError", "hookimpl", "read_results"]
+__all__ = [
+    "Recipe",
+    "Spec",
+    "Study",
+    "Unfit",
+    "UserError",
+    "hookimpl",
+    "load_model",
+    "plan",
+    "read_results",
+    "run",
+    "sample",
+]
 
 _HOMES = {
+    **dict.fromkeys(("load_model", "plan", "run", "sample"), "mgbench.cli.library"),
     "Recipe": "mgbench.recipes.recipe",
     "Spec": "mgbench.recipes.spec",
+    "Study": "mgbench.recipes.study",
     "Unfit": "mgbench.errors",
     "UserError": "mgbench.errors",
     "hookimpl": "mgbench.hookspecs",
@@ -34,3 +51,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'mgbench' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

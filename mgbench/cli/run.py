@@ -86,7 +86,7 @@ def run(
         return
     work = Work(chosen, trials, place.open(leases), Options(batch, choices.most_images(keep_images)))
     chosen.store.check_writable()
-    _save_view(chosen)
+    save_view(chosen)
     display = _display(work, quiet, json)
     display.say(f"study {chosen.study.name}: {summary(chosen)}")
     exit_code = _compute(work, display)
@@ -188,7 +188,7 @@ def _command() -> str:
     return shlex.join(["mgbench", *sys.argv[1:]])
 
 
-def _save_view(chosen: choices.Chosen) -> None:
+def save_view(chosen: choices.Chosen) -> None:
     """Store the list of the study's rows, and the records of skipped rows."""
     from mgbench.registry.citations import references
     from mgbench.results.environment import packages
