@@ -57,7 +57,7 @@ def run(
     """
     from mgbench.cli.run import Work, save_view
     from mgbench.engines.local import Local
-    from mgbench.engines.supervise import conduct
+    from mgbench.engines.supervise import supervise
     from mgbench.interfaces.engine import USUAL, Leases
     from mgbench.report.frame import read_results
     from mgbench.trials.plan import plan_trials
@@ -67,7 +67,7 @@ def run(
     work = Work(chosen, plan_trials(chosen.rows), Local().open(Leases(devices)), USUAL)
     save_view(chosen)
     if work.trials:
-        conduct(work.engine, chosen.store, work.trials, work.job, lambda event: None)
+        supervise(work.engine, chosen.store, work.trials, work.job, lambda event: None)
     return read_results(Path(results), study.name)
 
 
@@ -92,7 +92,7 @@ def load_model(
 
 
 def sample(model: "StoredModel", count: int = 64, batch: int = 250) -> "tuple[Tensor, Tensor]":
-    """Images uint8 [count,C,H,W'] of a model and the labels int64 [count] asked for (−1: none), both on the CPU.
+    """`count` images uint8 [M,C,H,W'] of a model and the labels int64 [M] asked for (−1: none), both on the CPU.
 
     Image i is the same whatever the batch and the count.
 
