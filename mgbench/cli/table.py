@@ -58,6 +58,8 @@ def _print_warnings(frame: "pd.DataFrame") -> None:
 
     for text in frame["warnings"].explode().dropna().unique():
         typer.secho(f"warning: {text}", fg="yellow")
+    if former := frame.attrs.get("former"):
+        typer.secho(f"warning: {former}", fg="yellow")
     if same := frame.attrs.get("same"):
         rows = "1 row asks" if same == 1 else f"{same} rows ask"
         typer.secho(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from mgbench.report.figures.tradeoff import panels
+from mgbench.report.figures.points import panels
 from mgbench.report.frame import POINT, score_names
 from mgbench.report.measures import (
     briefly,

@@ -14,6 +14,7 @@ from mgbench.errors import UserError
 from mgbench.recipes.recipe import FIELDS
 from mgbench.report.labels import Declared, read_declaration
 from mgbench.report.where import select
+from mgbench.results.former import without_former
 from mgbench.results.layout import Layout
 from mgbench.results.record import Record, find_study, load_record
 from mgbench.results.schema import Corrupt
@@ -52,10 +53,12 @@ def read_results(path: Path | str, study: str | None = None, where: str = "") ->
     `sampling_steps` are those it took (none for a row that did not finish). Of rows that asked for more steps than can be
     taken and are the same sampling, the one that asked for fewest is kept.
 
+    Rows of an earlier version's keys are left out where there are rows of this version (`mgbench.results.former`).
+
     `frame.attrs` lists the names of the `scores`, `costs` and `origin` columns, what metrics declare of the scores
     (`declared`), how many rows were left out as the `same` sampling, the `corrupt` files, how many rows of the study have no
-    record yet (`missing`), the study's `command`, the `references` of what it uses in BibTeX, and the `packages` installed
-    where it was started.
+    record yet (`missing`), a sentence about rows of `former` keys, the study's `command`, the `references` of what it uses in
+    BibTeX, and the `packages` installed where it was started.
 
     `where` keeps the rows for which a condition holds, such as "sampler=halton and nfe<=16".
 
@@ -73,15 +76,18 @@ def read_results(path: Path | str, study: str | None = None, where: str = "") ->
     found = list(_records(layout, dict.fromkeys(key for key, _ in wanted), corrupt))
     by_key = {record.key: record for record in found}
     rows = [(by_key[key], method or by_key[key].method) for key, method in wanted if key in by_key]
+    together, former = without_former(layout, by_key.values())
+    rows = [row for row in rows if row[0].key in together]
     if view is None:
         rows.sort(key=lambda row: _natural(*row))
     frame = select(_frame(rows), where)
     frame["series"] = name_series(frame)
     frame, same = one_row_per_sampling(frame)
-    missing = len(wanted) - len(rows) - sum(Path(name).parent.name in {key for key, _ in wanted} for name in corrupt)
+    read = by_key.keys() | {Path(name).parent.name for name in corrupt}
+    missing = sum(key not in read for key, _ in wanted)
     said = {name: getattr(view, name, "") for name in ("command", "references")}
     said |= {"corrupt": Names(corrupt), "packages": Names(getattr(view, "packages", ()))}
-    frame.attrs.update(missing=missing, same=same, study=study or "", **said)
+    frame.attrs.update(missing=missing, same=same, former=former, study=study or "", **said)
     return frame
 
 
@@ -253,12 +259,22 @@ def spelled_fields(frame: pd.DataFrame) -> pd.DataFrame:
 def written(values: pd.Series, write: Callable[[Any], str]) -> np.ndarray:
     """The text of every value; a long column has few values, and each is written once."""
     try:
-        places, found = pd.factorize(values, use_na_sentinel=False)
+        places, found = pd.factorize(_hashable(values), use_na_sentinel=False)
     except TypeError:
-        # Lists have no hash by which they could be told apart.
         return np.array([write(value) for value in values], object)
     texts: np.ndarray = np.array([write(value) for value in found], object)[places]
     return texts
+
+
+def _hashable(values: pd.Series) -> pd.Series | np.ndarray:
+    """The values, with lists, which have no hash by which they could be told apart, as tuples."""
+    if values.dtype != object or not any(isinstance(value, list) for value in values):
+        return values
+    # Filled one by one: of tuples numpy would make a table.
+    kept = np.empty(len(values), object)
+    for place, value in enumerate(values):
+        kept[place] = tuple(value) if isinstance(value, list) else value
+    return kept
 
 
 def panel_fields(frame: pd.DataFrame) -> list[str]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from mgbench.report.figures.tradeoff import foremost, points
+from mgbench.report.figures.points import foremost, points
 from mgbench.report.frame import of_images, score_names
 from mgbench.report.measures import briefly, cost_axis, higher_is_better, score_axis
 from mgbench.report.names import short_names

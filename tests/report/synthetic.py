@@ -1,5 +1,6 @@
 """Results folders that look like real ones: what the runner would have stored, made up without training anything."""
 
+import hashlib
 import itertools
 import json
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import numpy as np
 from mgbench.recipes.keys import digest
 from mgbench.recipes.recipe import Recipe
 from mgbench.report import Choices, read_stored, write_report
+from mgbench.results.former import LAST_FORMER_SCHEMA
 from mgbench.results.known_scores import known_scores
 from mgbench.results.layout import Layout
 from mgbench.results.record import Record, StudyView, as_content
@@ -81,6 +83,7 @@ def record(method: str = "emigm", steps: int = 8, seed: int = 0, **changes: Any)
         },
         protocol=PROTOCOL,
         data="ab12cd34",
+        keys={"model": digest([method, seed])},
         origin=dict(ORIGIN),
     )
     made = replace(made, **changes)
@@ -104,6 +107,18 @@ def store(root: Path, *records: Record) -> Path:
 def report_of(results: Path, output: Path, study: str | None = None, **choices: Any) -> Path:
     """Write the page of stored records; its path."""
     return write_report(read_stored(results, study, Choices(**choices)), output)
+
+
+def store_former(root: Path, *records: Record) -> Path:
+    """Write records as an earlier version did, under whose keys they lie."""
+    for item in records:
+        content = {name: value for name, value in as_content(item).items() if name not in ("keys", "declared")}
+        body = json.dumps(content, indent=1, sort_keys=True)
+        sealed = {"schema": LAST_FORMER_SCHEMA, "sha256": hashlib.sha256(body.encode()).hexdigest(), "content": content}
+        path = Layout(root).run(item.key) / "record.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(sealed, indent=1))
+    return root
 
 
 def store_study(root: Path, name: str, rows: list[tuple[str, str]], command: str = "mgbench run study.toml") -> None:

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from mgbench.report.figures.tradeoff import ambiguous, metric_versus, points
+from mgbench.report.figures.points import ambiguous, points
+from mgbench.report.figures.tradeoff import metric_versus
 from mgbench.report.findings import findings, headline
 from mgbench.report.frame import read_results
 from mgbench.report.measures import higher_is_better, score_axis, score_name

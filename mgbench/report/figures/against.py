@@ -7,13 +7,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mgbench.report.figures.picture import Picture
-from mgbench.report.figures.tradeoff import FIRST, MOST_PANELS, ambiguous, metric_panels, panels, points
+from mgbench.report.figures.points import FIRST, Tradeoff, panels
+from mgbench.report.figures.tradeoff import MOST_PANELS, Panels
 from mgbench.report.frame import REPEAT, of_images, score_names
 from mgbench.report.labels import family
 from mgbench.report.measures import cost_axis, higher_is_better, number, ranked, score_name, slug
 from mgbench.report.stored import Stored
 from mgbench.report.style import MOST_SERIES, looks
-from mgbench.report.summary import comparable, floor_of, pareto, reconstruction_floors, sampled_scores
+from mgbench.report.summary import comparable, floor_of, reconstruction_floors, sampled_scores
 
 SECTION = "Trade-offs"
 # What scores are drawn against, in this order, and how a file name says it.
@@ -43,38 +44,36 @@ def pictures(stored: Stored) -> Iterator[Picture]:
 
 
 def _picture(stored: Stored, metric: str, cost: str) -> Picture:
-    frame, word = stored.frame, AGAINST[cost]
+    frame, by, word = stored.frame, stored.choices.by, AGAINST[cost]
+    drawn = Panels.of(frame, Tradeoff(metric, cost, allow_mismatch=True), by)
     return Picture(
         SECTION,
         f"{_short(frame, metric)}-versus-{word}",
         f"{score_name(frame, metric)} against {cost_axis(cost).partition(' (')[0]}",
-        _caption(frame, metric, cost) + _which(stored, metric),
+        _caption(drawn) + _which(stored, metric),
         _alt(frame, metric, cost),
-        partial(_draw_picture, stored, metric, cost),
+        partial(_draw, drawn, by),
     )
 
 
-def _draw_picture(stored: Stored, metric: str, cost: str) -> Figure:
-    frame = stored.frame
-    styles = None if stored.choices.by else looks(frame)
-    return metric_panels(frame, metric, cost, by=stored.choices.by, styles=styles, allow_mismatch=True)
+def _draw(drawn: Panels, by: str) -> Figure:
+    return drawn.draw(None if by else looks(drawn.frame))
 
 
-def _caption(frame: pd.DataFrame, metric: str, cost: str) -> str:
-    summary = points(frame, metric, cost, allow_mismatch=True)
-    rows = comparable(frame, metric, allow_mismatch=True)
-    higher = higher_is_better(frame, metric)
+def _caption(drawn: Panels) -> str:
+    """The marks that the figure has, each explained."""
+    metric, found = drawn.asked.metric, [part for _, part in drawn.parts]
     said = ["Numbers at points: sampling steps taken."]
-    if summary["low"].notna().any():
-        seeds = rows[REPEAT].nunique()
+    if any(part.summary["low"].notna().any() for part in found):
+        seeds = drawn.rows[REPEAT].nunique()
         said.append(f"Bands: 95 % interval of the mean over {seeds} seeds (Student's t).")
-    if len(pareto(summary, higher)) > 1:
+    if any(len(part.front) > 1 for part in found):
         said.append("Pale step: the Pareto front.")
-    if len(ambiguous(frame, metric, summary, higher)):
+    if any(len(part.unsure) for part in found):
         said.append("Dotted rings: points of which the seeds cannot say whether they are on it.")
-    if floor_of(frame, metric) is not None:
+    if floor_of(drawn.frame, metric) is not None:
         said.append("Dashed: as many held-out real images.")
-    if reconstruction_floors(frame, metric, rows):
+    if reconstruction_floors(drawn.frame, metric, drawn.rows):
         said.append("Dotted: real images after the tokenizer, which no method with those tokens should beat.")
     return " ".join(said)
 

@@ -35,7 +35,7 @@ def pictures(stored: Stored) -> Iterator[Picture]:
                 f"What each choice does to {score_name(frame, metric)}",
                 _caption(found),
                 _alt(found, score_name(frame, metric)),
-                partial(_figure, frame, metric),
+                partial(_figure, frame, metric, strongest(found)),
             )
 
 
@@ -48,35 +48,37 @@ def choice_effects(frame: pd.DataFrame, metric: str, ax: Axes | None = None, *, 
     found = strongest(effects(frame, metric, allow_mismatch))
     with theme(bare=ax is not None):
         axes = ax if ax is not None else Figure(figsize=_size(found), layout="constrained").subplots()
-        heights = _heights(found)
-        axes.axvline(0, color=LIGHT.quiet, linewidth=0.8, zorder=1)
-        for height, row in zip(heights, found.to_dict("records"), strict=True):
-            _draw(axes, height, row)
-        _name(axes, found, heights)
-        higher = higher_is_better(frame, metric)
-        said = [images_scored(frame, metric), {True: "right is better", False: "left is better", None: ""}[higher]]
-        inside = ", ".join(part for part in said if part)
-        axes.set_xlabel(f"Difference in {score_name(frame, metric)}" + (f" ({inside})" if inside else ""))
-        axes.grid(axis="y", visible=False)
-        axes.margins(x=0.12)
-        axes.spines["left"].set_visible(False)
-        draw_note(axes, "seeds")
+        _draw_all(axes, frame, metric, found)
     return axes
+
+
+def _draw_all(axes: Axes, frame: pd.DataFrame, metric: str, found: pd.DataFrame) -> None:
+    heights = _heights(found)
+    axes.axvline(0, color=LIGHT.quiet, linewidth=0.8, zorder=1)
+    for height, row in zip(heights, found.to_dict("records"), strict=True):
+        _draw(axes, height, row)
+    _name(axes, found, heights)
+    higher = higher_is_better(frame, metric)
+    said = [images_scored(frame, metric), {True: "right is better", False: "left is better", None: ""}[higher]]
+    inside = ", ".join(part for part in said if part)
+    axes.set_xlabel(f"Difference in {score_name(frame, metric)}" + (f" ({inside})" if inside else ""))
+    axes.grid(axis="y", visible=False)
+    axes.margins(x=0.12)
+    axes.spines["left"].set_visible(False)
+    draw_note(axes, "seeds")
 
 
 def effects_figure(frame: pd.DataFrame, metric: str) -> Figure | None:
     """A whole figure of the effects; None where no two rows differ in one choice only."""
     found = strongest(effects(frame, metric, allow_mismatch=True))
-    if found.empty:
-        return None
+    return None if found.empty else _figure(frame, metric, found)
+
+
+def _figure(frame: pd.DataFrame, metric: str, found: pd.DataFrame) -> Figure:
     with theme():
         figure = Figure(figsize=_size(found), layout="constrained")
-        choice_effects(frame, metric, figure.subplots(), allow_mismatch=True)
+        _draw_all(figure.subplots(), frame, metric, found)
     return figure
-
-
-def _figure(frame: pd.DataFrame, metric: str) -> Figure | None:
-    return effects_figure(frame, metric)
 
 
 def strongest(found: pd.DataFrame) -> pd.DataFrame:

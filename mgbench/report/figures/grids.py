@@ -15,7 +15,8 @@ from matplotlib.patches import Rectangle
 from mgbench.report.figures.axes import BIG_RATIO
 from mgbench.report.figures.labels import below
 from mgbench.report.figures.picture import Picture
-from mgbench.report.figures.tradeoff import MOST_PANELS, Tradeoff, panels
+from mgbench.report.figures.points import Lines, Tradeoff, panels
+from mgbench.report.figures.tradeoff import MOST_PANELS, draw_lines
 from mgbench.report.frame import POINT, spelled_fields
 from mgbench.report.labels import family
 from mgbench.report.measures import cost_axis, higher_is_better, number, score_axis, score_name, slug
@@ -174,15 +175,15 @@ def small_multiples(
         UserError: if there is no such score or cost, or the rows are not comparable.
     """
     rows = comparable(frame, metric, allow_mismatch)
-    parts = panels(rows, by, named=False)[:MOST_PANELS]
-    styles = looks(pd.concat([part for _, part in parts]))
+    asked = Tradeoff(metric, cost, allow_mismatch=True, most=MOST_LONG)
+    parts = [(title, asked.of(part)) for title, part in panels(rows, by, named=False)[:MOST_PANELS]]
+    styles = looks(pd.concat([found.rows for _, found in parts]))
     across = min(3, len(parts))
     with theme():
         figure = Figure(figsize=panel(1, 0.55 * -(-len(parts) // across)), layout="constrained")
         grid = np.ravel(figure.subplots(-(-len(parts) // across), across, squeeze=False, sharex=True, sharey=True))
-        asked = Tradeoff(metric, cost, allow_mismatch=True, most=MOST_LONG)
-        for axes, (title, part) in zip(grid, parts, strict=False):
-            _panel(axes, part, title, asked, styles)
+        for axes, (title, found) in zip(grid, parts, strict=False):
+            _panel(axes, found, title, asked, styles)
         for axes in grid[len(parts) :]:
             axes.remove()
         _same_scales(grid[: len(parts)])
@@ -190,13 +191,13 @@ def small_multiples(
         arrow = {True: " ↑", False: " ↓", None: ""}[higher_is_better(frame, metric)]
         for axes in grid[: len(parts) : across]:
             axes.set_ylabel(f"{score_name(frame, metric)}{arrow}")
-        shown = pd.concat([asked.shown(part) for _, part in parts])
+        shown = pd.concat([found.shown for _, found in parts])
         below(figure, list(shown["series"].unique()), styles)
     return figure
 
 
-def _panel(axes: Axes, part: pd.DataFrame, title: str, asked: Tradeoff, styles: dict[str, Look]) -> None:
-    asked.draw(axes, part, styles)
+def _panel(axes: Axes, found: Lines, title: str, asked: Tradeoff, styles: dict[str, Look]) -> None:
+    draw_lines(axes, found, asked, styles, found.rows)
     axes.set_title(legend_label(title, 24, 2), fontsize=0.9 * medium().text)
     # There is no room for what they say.
     for artist in [*axes.texts, *(line for line in axes.lines if line.get_gid() == "floor")]:

@@ -1,6 +1,6 @@
 """Trade-off of quality and cost: a score against a cost, a line and a band per series, and the Pareto front."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,17 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from mgbench.recipes.kinds import KINDS
 from mgbench.report.figures.axes import draw_level, draw_note, limit_height, lines_share, scale_height, scale_width
 from mgbench.report.figures.labels import below, fits_beside, label_lines, lay_out
-from mgbench.report.frame import ABOUT, POINT, TOKENIZER, name_series, spell
-from mgbench.report.measures import cost_axis, higher_is_better, in_rank, score_axis
-from mgbench.report.names import short_names, short_specs
-from mgbench.report.paired import Points
+from mgbench.report.figures.points import FIRST, Lines, Tradeoff, panels
+from mgbench.report.frame import ABOUT, TOKENIZER
+from mgbench.report.measures import cost_axis, score_axis
+from mgbench.report.names import short_names
 from mgbench.report.style import (
     LIGHT,
     MOST_LONG,
-    MOST_SERIES,
     Look,
     legend_label,
     letters,
@@ -29,9 +27,8 @@ from mgbench.report.style import (
     panel,
     theme,
 )
-from mgbench.report.summary import comparable, floor_of, pareto, reconstruction_floors, summarise
+from mgbench.report.summary import comparable, floor_of, pareto, reconstruction_floors
 
-FIRST = "nfe"
 # Of more series than this that are drawn faintly, as many are drawn, spread over all of them.
 MOST_FAINT = 100
 # A panel for each of so many values of a field, at most.
@@ -40,37 +37,17 @@ MOST_PANELS = 9
 MOST_REBUILT = 3
 
 
-@dataclass(frozen=True)
-class Tradeoff:
-    """A score against a cost: what is asked of some rows, of one protocol or of several; `most` series are drawn in colour."""
-
-    metric: str
-    cost: str = FIRST
-    allow_mismatch: bool = False
-    most: int = MOST_SERIES
-
-    def shown(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The points that are drawn in colour."""
-        found = points(frame, self.metric, self.cost, self.allow_mismatch)
-        return foremost(found, higher_is_better(frame, self.metric), self.most)[0]
-
-    def draw(self, axes: Axes, frame: pd.DataFrame, styles: Mapping[str, Look]) -> None:
-        """Draw lines, intervals, front and floors, with their axes, but neither names nor a legend."""
-        metric, higher = self.metric, higher_is_better(frame, self.metric)
-        summary = points(frame, metric, self.cost, self.allow_mismatch)
-        shown, rest = foremost(summary, higher, self.most)
-        rows, front = comparable(frame, metric, self.allow_mismatch), pareto(summary, higher)
-        styles = {**looks(frame), **looks(rows), **styles}
-        _draw_rest(axes, rest)
-        _draw_front(axes, front)
-        _mark_ambiguous(axes, ambiguous(frame, metric, summary, higher))
-        for name, line in shown.groupby("series", sort=False):
-            draw_line(axes, line, styles[str(name)])
-        scale_width(axes, summary["cost"])
-        _draw_floors(axes, frame, metric, rows, shown)
-        axes.set_xlabel(cost_axis(self.cost))
-        axes.set_ylabel(legend_label(score_axis(rows, metric), letters(0.95 * panel()[1])))
-        label_lines(axes, shown, styles, front, names=False)
+def draw_lines(axes: Axes, found: Lines, asked: Tradeoff, styles: Mapping[str, Look], floors: pd.DataFrame) -> None:
+    """Draw lines, intervals, front and floors (of the rows in `floors`), with their axes, but neither names nor a legend."""
+    _draw_rest(axes, found.rest)
+    _draw_front(axes, found.front)
+    _mark_ambiguous(axes, found.unsure)
+    for name, line in found.shown.groupby("series", sort=False):
+        draw_line(axes, line, styles[str(name)])
+    scale_width(axes, found.summary["cost"])
+    _draw_floors(axes, floors, asked.metric, found.rows, found.shown)
+    axes.set_xlabel(cost_axis(asked.cost))
+    axes.set_ylabel(legend_label(score_axis(found.rows, asked.metric), letters(0.95 * panel()[1])))
 
 
 def metric_versus(
@@ -93,11 +70,13 @@ def metric_versus(
         UserError: if there is no such score or cost, or the rows are not comparable.
     """
     asked = Tradeoff(metric, cost, allow_mismatch)
-    shown = asked.shown(frame)
-    styles = {**looks(frame), **looks(comparable(frame, metric, allow_mismatch)), **(styles or {})}
+    found = asked.of(frame)
+    shown = found.shown
+    styles = {**looks(frame), **looks(found.rows), **(styles or {})}
     with theme(bare=ax is not None):
         axes = ax if ax is not None else Figure(figsize=panel(), layout="constrained").subplots()
-        asked.draw(axes, frame, styles)
+        draw_lines(axes, found, asked, styles, frame)
+        label_lines(axes, shown, styles, found.front, names=False)
         if len(shown):
             short = short_names(shown["series"].unique())
             axes.legend([styles[name].handle() for name in short], [legend_label(name) for name in short.values()])
@@ -117,77 +96,63 @@ def metric_panels(
 
     Short names stand at the ends of their lines, long ones in a legend below.
     """
-    rows, asked = comparable(frame, metric, allow_mismatch), Tradeoff(metric, cost, allow_mismatch)
-    parts = panels(rows, by)[:MOST_PANELS]
-    styles = {**looks(pd.concat([part for _, part in parts]) if by else rows), **(styles or {})}
-    shown = [asked.shown(part) for _, part in parts]
-    beside = fits_beside(_names(shown))
-    if not beside:
-        asked = replace(asked, most=MOST_LONG)
-        shown = [asked.shown(part) for _, part in parts]
-    with theme():
-        height = sum(_height(found, beside) for found in shown) or panel()[1]
-        figure = Figure(figsize=(panel()[0], height), layout="constrained")
-        grid = figure.subplots(max(len(parts), 1), squeeze=False, sharex=len(parts) > 1)
-        for axes, (title, part) in zip(np.ravel(grid), parts, strict=False):
-            asked.draw(axes, _with_tokenizers(part, frame), styles)
-            axes.set_title(title)
-        if not beside:
-            below(figure, _names(shown), styles)
-        _finish(figure, shown, styles, higher_is_better(frame, metric), beside)
-    return figure
+    asked = Tradeoff(metric, cost, allow_mismatch)
+    return Panels.of(frame, asked, by).draw(styles)
 
 
-def _finish(
-    figure: Figure, shown: list[pd.DataFrame], styles: Mapping[str, Look], higher: bool | None, beside: bool
-) -> None:
+@dataclass(frozen=True)
+class Panels:
+    """A trade-off in panels: all rows (`frame`, those of tokenizers among them), those drawn, and title and lines of each."""
+
+    frame: pd.DataFrame
+    rows: pd.DataFrame
+    asked: Tradeoff
+    parts: list[tuple[str, Lines]]
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, asked: Tradeoff, by: str = "") -> "Panels":
+        """Summarise the rows of every panel, once for all that is said and drawn of them."""
+        rows = comparable(frame, asked.metric, asked.allow_mismatch)
+        divided = panels(rows, by)[:MOST_PANELS]
+        rows = pd.concat([part for _, part in divided]) if by and divided else rows
+        parts = [(title, asked.of(part)) for title, part in divided]
+        if not fits_beside(_names(found.shown for _, found in parts)):
+            parts = [(title, replace(found, most=MOST_LONG)) for title, found in parts]
+        return cls(frame, rows, asked, parts)
+
+    def draw(self, styles: Mapping[str, Look] | None = None) -> Figure:
+        """Draw the whole figure."""
+        shown = [found.shown for _, found in self.parts]
+        styles, beside = {**looks(self.rows), **(styles or {})}, fits_beside(_names(shown))
+        with theme():
+            height = sum(_height(part, beside) for part in shown) or panel()[1]
+            figure = Figure(figsize=(panel()[0], height), layout="constrained")
+            grid = figure.subplots(max(len(self.parts), 1), squeeze=False, sharex=len(self.parts) > 1)
+            for axes, (title, found) in zip(np.ravel(grid), self.parts, strict=False):
+                draw_lines(axes, found, self.asked, styles, _with_tokenizers(found.rows, self.frame))
+                axes.set_title(title)
+            if not beside:
+                below(figure, _names(shown), styles)
+            _finish(figure, [found for _, found in self.parts], styles, beside)
+        return figure
+
+
+def _finish(figure: Figure, found: list[Lines], styles: Mapping[str, Look], beside: bool) -> None:
     """Give all panels one width, lay the figure out for good, and write names and settings where there is room."""
     for axes in figure.axes:
-        scale_width(axes, pd.concat(shown)["cost"])
+        scale_width(axes, pd.concat([part.shown for part in found])["cost"])
         axes.label_outer()
     figure.align_ylabels()
     # Names need to know where lines end, and the layout how long the names are; then it is final.
     for _ in range(2 if beside else 1):
         lay_out(figure)
-        for axes, found in zip(figure.axes, shown, strict=False):
-            label_lines(axes, found, styles, pareto(found, higher), names=beside)
+        for axes, part in zip(figure.axes, found, strict=False):
+            label_lines(axes, part.shown, styles, pareto(part.shown, part.higher), names=beside)
     figure.set_layout_engine(None)
 
 
-def _names(shown: list[pd.DataFrame]) -> list[str]:
+def _names(shown: Iterable[pd.DataFrame]) -> list[str]:
     return list(dict.fromkeys(str(name) for found in shown for name in found["series"]))
-
-
-def points(frame: pd.DataFrame, metric: str, cost: str, allow_mismatch: bool) -> pd.DataFrame:
-    """The summary to draw; where the cost is one number per series, each series at its best only."""
-    summary = summarise(frame, metric, cost, allow_mismatch)
-    spans = summary.groupby("series", sort=False)["cost"].agg(["min", "max", "size"])
-    if (spans["size"] > 1).any() and ((spans["max"] - spans["min"]) <= 1e-6 * spans["max"].abs()).all():
-        order = in_rank(summary, "mean", higher_is_better(frame, metric))
-        return order.drop_duplicates("series").sort_index()
-    return summary
-
-
-def panels(rows: pd.DataFrame, by: str = "", named: bool = True) -> list[tuple[str, pd.DataFrame]]:
-    """The rows by a field's value, or by whether labels were used in training; one untitled panel where all agree."""
-    if by:
-        rows = rows.assign(series=name_series(rows, (by,)))
-        spelled = rows[by].map(spell)
-        field = f"{by.replace('_', ' ')} " if named else ""
-        short = short_specs(spelled) if by in KINDS else {value: value for value in spelled}
-        return [(field + text, rows[spelled == value]) for value, text in short.items()]
-    if rows["labels"].nunique() < 2:
-        return [("", rows)]
-    titles = {True: "Trained with labels", False: "Trained without labels"}
-    return [(title, rows[rows["labels"] == value]) for value, title in titles.items()]
-
-
-def foremost(summary: pd.DataFrame, higher: bool | None, most: int = MOST_SERIES) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The series to draw in colour (those with the best means; the first ones, where none is best) and the others."""
-    best = summary.groupby("series", sort=False)["mean"].agg("max" if higher else "min")
-    keep = (best if higher is None else best.sort_values(ascending=not higher, kind="stable")).index[:most]
-    chosen = summary["series"].isin(keep)
-    return summary[chosen], summary[~chosen]
 
 
 def _height(shown: pd.DataFrame, beside: bool) -> float:
@@ -232,29 +197,6 @@ def _draw_front(axes: Axes, front: pd.DataFrame) -> None:
             front["cost"], front["mean"], where="post", color=LIGHT.quiet, alpha=0.22,
             linewidth=2.4 * medium().line, solid_capstyle="round", solid_joinstyle="round", zorder=0.8, gid="pareto",
         )  # fmt: skip
-
-
-def ambiguous(frame: pd.DataFrame, metric: str, summary: pd.DataFrame, higher: bool | None) -> pd.DataFrame:
-    """The points of which seeds cannot say whether they are on the Pareto front.
-
-    A point beside the front that cannot be told from the point of the front that beats it, or one on it whose gain over
-    the cheaper one before it may be chance: the 95 % interval of the difference, paired by seed, holds 0.
-    """
-    front = pareto(summary, higher)
-    points = summary.dropna(subset=["cost", "mean"]).reset_index(drop=True)
-    if front.empty or not len(points):
-        return points[:0]
-    on_front = pd.MultiIndex.from_frame(points[["series", POINT]]).isin(
-        pd.MultiIndex.from_frame(front[["series", POINT]])
-    )
-    # The front rises in cost: the last of its points that costs no more than a point is the one that beats it.
-    rivals = np.searchsorted(front["cost"].to_numpy(float), points["cost"].to_numpy(float), side="right") - 1
-    rivals = np.where(on_front, rivals - 1, rivals)
-    asked = np.flatnonzero(rivals >= 0)
-    both = pd.concat([points, front], ignore_index=True)
-    apart = Points.of(frame, metric, both).apart(asked, len(points) + rivals[asked])
-    unsure: pd.DataFrame = points.iloc[asked[apart == 0]]
-    return unsure
 
 
 def _mark_ambiguous(axes: Axes, points: pd.DataFrame) -> None:

@@ -52,6 +52,7 @@ def write_report(stored: Stored, output: Path) -> Path:
         sections=sections(drawn[1:] if main else drawn),
         facts=_facts(images),
         same=frame.attrs.get("same", 0),
+        former=frame.attrs.get("former", ""),
         **_about_rows(frame),
         **_about_images(stored.layout, images),
     )
