@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -258,23 +258,21 @@ def spelled_fields(frame: pd.DataFrame) -> pd.DataFrame:
 
 def written(values: pd.Series, write: Callable[[Any], str]) -> np.ndarray:
     """The text of every value; a long column has few values, and each is written once."""
-    try:
-        places, found = pd.factorize(_hashable(values), use_na_sentinel=False)
-    except TypeError:
-        return np.array([write(value) for value in values], object)
+    places, found = _different(values)
     texts: np.ndarray = np.array([write(value) for value in found], object)[places]
     return texts
 
 
-def _hashable(values: pd.Series) -> pd.Series | np.ndarray:
-    """The values, with lists, which have no hash by which they could be told apart, as tuples."""
-    if values.dtype != object or not any(isinstance(value, list) for value in values):
-        return values
-    # Filled one by one: of tuples numpy would make a table.
-    kept = np.empty(len(values), object)
-    for place, value in enumerate(values):
-        kept[place] = tuple(value) if isinstance(value, list) else value
-    return kept
+def _different(values: pd.Series) -> tuple[np.ndarray, Sequence[Any]]:
+    """The place of each value among the different ones, and these."""
+    try:
+        places, found = pd.factorize(values, use_na_sentinel=False)
+        return places, list(found)
+    except TypeError:
+        # Lists have no hash; their texts tell them apart.
+        first: dict[str, int] = {}
+        places = np.array([first.setdefault(repr(value), len(first)) for value in values], int)
+        return places, [values.iloc[place] for place in np.unique(places, return_index=True)[1]]
 
 
 def panel_fields(frame: pd.DataFrame) -> list[str]:

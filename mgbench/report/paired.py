@@ -22,8 +22,13 @@ BEST, TIED = "best", "tied"
 
 def axes_of(frame: pd.DataFrame) -> list[str]:
     """The fields of the recipe that vary among the rows, besides the seed and what only decides the scores."""
-    spelled = spelled_fields(frame)
-    varying = [str(name) for name in spelled if spelled[name].nunique() > 1 and name != REPEAT]
+    return axes_within(frame, pd.Series(0, frame.index))
+
+
+def axes_within(frame: pd.DataFrame, groups: pd.Series) -> list[str]:
+    """The fields that vary, as for `axes_of`, within any of some groups of the rows."""
+    counts = spelled_fields(frame).groupby(groups.to_numpy(), sort=False).nunique()
+    varying = [str(name) for name in counts if (counts[name] > 1).any() and name != REPEAT]
     return [name for name in varying if decides(name) != "scores"]
 
 

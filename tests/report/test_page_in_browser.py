@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -287,3 +288,49 @@ def test_ten_thousand_rows_are_paged(tmp_path, look, monkeypatch):
     assert looked.text("#grid-rows .dt-info") == "9,976 to 10,000 of 10,000 rows"
     looked.page.fill("#grid-rows input[type=search]", "batch_size=137")
     assert looked.text("#grid-rows .dt-info").startswith("1 to 25 of 50 rows")
+
+
+def costly(steps, seed):
+    item = record("emigm", steps, seed)
+    return replace(item, costs={**item.costs, "flops_per_image": 1e6 * item.costs["nfe"]})
+
+
+@pytest.fixture(scope="module")
+def views(tmp_path_factory):
+    root = tmp_path_factory.mktemp("views")
+    store(root, *(costly(steps, seed) for steps in (4, 8) for seed in (0, 1)))
+    return report_of(root, root / "page")
+
+
+def test_one_view_of_the_main_figure_is_shown_and_the_address_keeps_it(views, look):
+    looked = look(views)
+    shown = "#main-figure .card:visible"
+    assert looked.page.locator("#main-figure [role=tab]").first.inner_text() == "NFE"
+    assert looked.page.locator(shown).get_attribute("id") == "figures-fid-versus-nfe"
+    looked.page.click("#main-figure [role=tab] >> nth=1")
+    chosen = looked.page.locator(shown).get_attribute("id")
+    assert chosen == "figures-fid-versus-flops"
+    looked.page.reload()
+    assert looked.page.locator(shown).get_attribute("id") == chosen
+    assert looked.said == []
+
+
+def test_the_address_keeps_table_search_order_and_filter(views, look):
+    looked = look(views)
+    looked.page.click("[role=tab][data-grid=rows]")
+    looked.page.fill("#grid-rows input[type=search]", "emigm")
+    looked.page.select_option("#grid-rows .facet:has-text('seed') select", "1")
+    looked.page.click("#grid-rows th:has-text('steps')")
+    looked.sorted_by("rows", "ascending")
+    looked.page.reload()
+    looked.sorted_by("rows", "ascending")
+    assert looked.page.input_value("#grid-rows input[type=search]") == "emigm"
+    assert looked.column("rows", "seed") == ["1", "1"]
+    assert looked.said == []
+
+
+def test_a_point_tells_its_row_where_a_pointer_rests(views, look):
+    said = look(views).page.locator("#figures-fid-versus-nfe use title").all_text_contents()
+    assert len(said) == 2
+    assert said[0].startswith("emigm: FID[digits_cnn] ")
+    assert "; 4 steps, NFE 6.40; 2 seeds" in said[0]

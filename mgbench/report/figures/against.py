@@ -11,7 +11,7 @@ from mgbench.report.figures.points import FIRST, Tradeoff, panels
 from mgbench.report.figures.tradeoff import MOST_PANELS, Panels
 from mgbench.report.frame import REPEAT, of_images, score_names
 from mgbench.report.labels import family
-from mgbench.report.measures import cost_axis, higher_is_better, number, ranked, score_name, slug
+from mgbench.report.measures import cost_axis, cost_short, higher_is_better, number, ranked, score_name, slug
 from mgbench.report.stored import Stored
 from mgbench.report.style import MOST_SERIES, looks
 from mgbench.report.summary import comparable, floor_of, reconstruction_floors, sampled_scores
@@ -40,10 +40,10 @@ def pictures(stored: Stored) -> Iterator[Picture]:
         for cost in (name for name in AGAINST if name in rows):
             values = pd.to_numeric(rows[cost], errors="coerce").dropna()
             if (cost == FIRST or place == 0) and len(values) and (cost == FIRST or values.nunique() > 1):
-                yield _picture(stored, metric, cost)
+                yield _picture(stored, metric, cost, place == 0)
 
 
-def _picture(stored: Stored, metric: str, cost: str) -> Picture:
+def _picture(stored: Stored, metric: str, cost: str, first: bool) -> Picture:
     frame, by, word = stored.frame, stored.choices.by, AGAINST[cost]
     drawn = Panels.of(frame, Tradeoff(metric, cost, allow_mismatch=True), by)
     return Picture(
@@ -53,6 +53,7 @@ def _picture(stored: Stored, metric: str, cost: str) -> Picture:
         _caption(drawn) + _which(stored, metric),
         _alt(frame, metric, cost),
         partial(_draw, drawn, by),
+        view=cost_short(cost) if first else score_name(frame, metric),
     )
 
 

@@ -21,7 +21,7 @@ from mgbench.report.frame import POINT, spelled_fields
 from mgbench.report.labels import family
 from mgbench.report.measures import cost_axis, higher_is_better, number, score_axis, score_name, slug
 from mgbench.report.names import short_specs
-from mgbench.report.paired import axes_of, effects
+from mgbench.report.paired import axes_within, effects
 from mgbench.report.stored import Stored
 from mgbench.report.style import LIGHT, MOST_LONG, WHITE, Look, legend_label, lines, looks, medium, panel, theme
 from mgbench.report.summary import comparable, sampled_scores, summarise
@@ -42,8 +42,9 @@ def pictures(stored: Stored) -> Iterator[Picture]:
             return
         ranked = _axes_by_effect(frame, metric)
         for one, other in list(itertools.combinations([*ranked, POINT], 2))[:MOST_MAPS]:
-            if _crossed(frame, metric, one, other):
-                yield _map_picture(frame, metric, one, other)
+            cells = grid_of(frame, metric, one, other)
+            if _crossed(cells):
+                yield _map_picture(frame, metric, one, other, cells)
         if len(ranked) > 1 and not stored.choices.by:
             yield _multiples_picture(frame, metric, ranked[0])
 
@@ -51,13 +52,12 @@ def pictures(stored: Stored) -> Iterator[Picture]:
 def _axes_by_effect(frame: pd.DataFrame, metric: str) -> list[str]:
     """The axes that vary within a method and whose choices can be compared, the one that matters most first."""
     rows = comparable(frame, metric, allow_mismatch=True)
-    varied = {axis for _, part in rows.groupby("method") for axis in axes_of(part)}
+    varied = axes_within(rows, rows["method"])
     return [axis for axis in dict.fromkeys(effects(frame, metric, allow_mismatch=True)["axis"]) if axis in varied]
 
 
-def _crossed(frame: pd.DataFrame, metric: str, one: str, other: str) -> bool:
+def _crossed(cells: pd.DataFrame) -> bool:
     """Whether two axes were varied together: most cells of their grid have a score, and both sides have several."""
-    cells = grid_of(frame, metric, one, other)
     return min(cells.shape) > 1 and max(cells.shape) <= MOST_CELLS and float(cells.notna().to_numpy().mean()) > 0.5
 
 
@@ -220,8 +220,7 @@ def _same_scales(grid: np.ndarray) -> None:
         axes.set_xlim(costs.min() / 2**0.35, costs.max() * 2**0.35)
 
 
-def _map_picture(frame: pd.DataFrame, metric: str, one: str, other: str) -> Picture:
-    cells = grid_of(frame, metric, one, other)
+def _map_picture(frame: pd.DataFrame, metric: str, one: str, other: str, cells: pd.DataFrame) -> Picture:
     values = cells.to_numpy(float)
     row, column = _best(values, bool(higher_is_better(frame, metric)))
     where = f"{cells.index[row]} and {cells.columns[column]}"

@@ -22,6 +22,7 @@ _UNSAID = {
 class Picture:
     """One picture of a report under one of its `SECTIONS`.
 
+    Pictures with a `view` show one question from several sides, of which a page shows one at a time under this word.
     `draw()` gives None where there is nothing to show. A picture that is not `vector` consists of images and belongs
     into `sheets/` as PNG; `animate()`, where there is one, gives the same as an animated GIF.
     """
@@ -34,6 +35,7 @@ class Picture:
     draw: Callable[[], Figure | None]
     vector: bool = True
     animate: Callable[[], bytes | None] | None = None
+    view: str = ""
 
     @property
     def name(self) -> str:

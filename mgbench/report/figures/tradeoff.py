@@ -2,18 +2,21 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from mgbench.report.figures.axes import draw_level, draw_note, limit_height, lines_share, scale_height, scale_width
+from mgbench.report.figures.hover import tell
 from mgbench.report.figures.labels import below, fits_beside, label_lines, lay_out
 from mgbench.report.figures.points import FIRST, Lines, Tradeoff, panels
 from mgbench.report.frame import ABOUT, TOKENIZER
-from mgbench.report.measures import cost_axis, score_axis
+from mgbench.report.measures import cost_axis, cost_short, number, score_axis, score_name, with_interval
 from mgbench.report.names import short_names
 from mgbench.report.style import (
     LIGHT,
@@ -42,8 +45,9 @@ def draw_lines(axes: Axes, found: Lines, asked: Tradeoff, styles: Mapping[str, L
     _draw_rest(axes, found.rest)
     _draw_front(axes, found.front)
     _mark_ambiguous(axes, found.unsure)
-    for name, line in found.shown.groupby("series", sort=False):
-        draw_line(axes, line, styles[str(name)])
+    for place, (name, line) in enumerate(found.shown.groupby("series", sort=False)):
+        drawn = draw_line(axes, line, styles[str(name)])
+        tell(drawn, place, [_said(row, asked, found.rows) for row in _along(line).to_dict("records")])
     scale_width(axes, found.summary["cost"])
     _draw_floors(axes, floors, asked.metric, found.rows, found.shown)
     axes.set_xlabel(cost_axis(asked.cost))
@@ -160,11 +164,23 @@ def _height(shown: pd.DataFrame, beside: bool) -> float:
     return max(panel()[1], lines(shown["series"].nunique() * 0.8 + 4) if beside else 0)
 
 
-def draw_line(axes: Axes, line: pd.DataFrame, look: Look) -> None:
+def _said(point: Mapping[Any, Any], asked: Tradeoff, rows: pd.DataFrame) -> str:
+    """A point in words: its series, the steps taken, both values and the seeds."""
+    score = with_interval(point["mean"], point["low"], point["high"])
+    seeds = f"{point['count']} seed{'s' if point['count'] > 1 else ''}"
+    where = f"{point['taken']:.0f} step{'s' if point['taken'] > 1 else ''}, {cost_short(asked.cost)} {number(point['cost'])}"
+    return f"{point['series']}: {score_name(rows, asked.metric)} {score}; {where}; {seeds}"
+
+
+def _along(line: pd.DataFrame) -> pd.DataFrame:
+    """The points along the cost, because more steps may cost less, and a line that runs backwards says nothing."""
+    return line.sort_values("cost", kind="stable")
+
+
+def draw_line(axes: Axes, line: pd.DataFrame, look: Look) -> Line2D:
     """Draw a series' `mean` over its `cost`, with its interval as a band; a single point with a bar."""
     alone = len(line) == 1
-    # Along the cost, because more steps may cost less, and a line that runs backwards says nothing.
-    line = line.sort_values("cost", kind="stable")
+    line = _along(line)
     drawn = axes.plot(line["cost"], line["mean"], color=look.colour, linewidth=medium().line, zorder=3, **look.marks())[
         0
     ]
@@ -176,6 +192,7 @@ def draw_line(axes: Axes, line: pd.DataFrame, look: Look) -> None:
         axes.vlines(band["cost"], band["low"], band["high"], color=look.colour, linewidth=medium().line * 0.7, zorder=2)
     elif len(band):
         axes.fill_between(band["cost"], band["low"], band["high"], color=look.colour, alpha=0.14, linewidth=0, zorder=1)
+    return drawn
 
 
 def _draw_rest(axes: Axes, rest: pd.DataFrame) -> None:

@@ -1,6 +1,8 @@
 """SVG inside a page, on a light and on a dark ground: its colours are names that the page knows."""
 
 import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from markupsafe import Markup, escape
 
@@ -12,6 +14,7 @@ _NUMBER = re.compile(r"-?\d+\.\d{3,}")
 _PLACES = re.compile(r'(?<= d=")[^"]*|(?<= [xy]=")[^"]*|(?<=translate\()[^)]*')
 _ID, _REFERENCE = re.compile(r' id="([^"]*)"'), re.compile(r'(?<=[("]#)[\w-]+(?=[)"])')
 _STYLE, _COLOUR = re.compile(r'(?<= style=")[^"]*'), re.compile(r"#[0-9a-f]{6}\b")
+_MARKER = re.compile(r"(<use [^>]*?)\s*/>")
 # A text with an outline is drawn twice, first with its outline.
 _OUTLINED = re.compile(r'<path d="([^"]*)" style="(fill:[^;"]*);(stroke:[^"]*)"/><path d="\1" style="\2"/>')
 # What matplotlib says of all lines in a style sheet, which would be one of the whole page.
@@ -23,10 +26,13 @@ def palette() -> str:
     return ":root{" + "".join(f"{_name(light)}:light-dark({light},{dark});" for light, dark in on_dark().items()) + "}"
 
 
-def inline(svg: str, name: str, alt: str, size: tuple[int, int]) -> Markup:
+def inline(
+    svg: str, name: str, alt: str, size: tuple[int, int], told: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> Markup:
     """A drawing by matplotlib as an element of a page, of a size in CSS pixels.
 
     Its colours follow the page, what it refers to inside itself begins with `name`, and what no browser shows is left out.
+    `told` has, by the id of a line's element, what is shown when a pointer rests on one of its points.
     """
     body = svg[svg.index("<svg ") :]
     body = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", body, flags=re.DOTALL)
@@ -37,11 +43,25 @@ def inline(svg: str, name: str, alt: str, size: tuple[int, int]) -> Markup:
     body = _STYLE.sub(lambda found: _COLOUR.sub(_by_name, found[0].replace("; ", ";").replace(": ", ":")), body)
     body = re.sub(r">\s+<", "><", body)
     body = _OUTLINED.sub(r'<path d="\1" style="\2;\3;paint-order:stroke"/>', body)
+    for line, texts in told.items():
+        body = _tell(body, line, texts)
     referred = set(_REFERENCE.findall(body))
     body = _ID.sub(lambda found: f' id="{name}-{found[1]}"' if found[1] in referred else "", body)
     body = _REFERENCE.sub(lambda found: f"{name}-{found[0]}", body)
     body = re.sub(r"\s*\n\s*", " ", body)
     return Markup(f'{head} role="img" aria-label="{escape(alt)}" style="{_LINES}">{body.strip()}')
+
+
+def _tell(body: str, line: str, texts: Sequence[str]) -> str:
+    """The drawing with a title for each of a line's markers, if there are as many as texts."""
+    start = body.find(f'<g id="{line}">')
+    end = body.find("<g id=", start + 1)
+    part = body[start:end] if start >= 0 else ""
+    if len(_MARKER.findall(part)) != len(texts):
+        return body
+    left = iter(texts)
+    titled = _MARKER.sub(lambda found: f"{found[1]}><title>{escape(next(left))}</title></use>", part)
+    return body[:start] + titled + body[end:]
 
 
 def _rounded(found: re.Match[str]) -> str:

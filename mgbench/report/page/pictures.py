@@ -7,6 +7,7 @@ from pathlib import Path
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from mgbench.report.figures.hover import told
 from mgbench.report.figures.picture import Picture, as_bytes, files_of
 from mgbench.report.measures import slug
 from mgbench.report.page.inline import inline
@@ -17,7 +18,7 @@ from mgbench.results.files import write_bytes
 
 @dataclass(frozen=True)
 class Embedded:
-    """A picture inside the page: its words, and its drawing; `film` is a file that moves."""
+    """A picture inside the page: its words and drawing; `view` is its word beside other views, `film` a file that moves."""
 
     id: str
     section: str
@@ -25,6 +26,8 @@ class Embedded:
     caption: str
     vector: bool
     drawing: Markup
+    view: str
+    stem: str
     film: str = ""
 
 
@@ -56,7 +59,8 @@ def embed(wanted: Iterable[Picture], output: Path | None, paper: bool = False) -
         name = slug(picture.name)
         yield Embedded(
             name, picture.section, picture.title, picture.caption, picture.vector,
-            inline((svg or as_bytes(figure, "svg")).decode(), name, picture.alt, (width, height)),
+            inline((svg or as_bytes(figure, "svg")).decode(), name, picture.alt, (width, height), told(figure)),
+            picture.view, picture.stem,
             next((file for file in files if file.endswith(".gif")), ""),
         )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """The report of a study: one self-contained page, the figures and sheets as files, and every row as a table."""
 
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from mgbench.report.measures import briefly, counts_scored
 from mgbench.report.page.details import details
 from mgbench.report.page.grid import grids
 from mgbench.report.page.origin import environment, protocols, study_commands
-from mgbench.report.page.pictures import embed, sections
+from mgbench.report.page.pictures import Embedded, embed, sections
 from mgbench.report.page.shell import as_json, write_page
 from mgbench.report.published.overlay import overlay
 from mgbench.report.stored import Stored
@@ -38,7 +39,7 @@ def write_report(stored: Stored, output: Path) -> Path:
     pictures = gallery(stored)
     output.mkdir(parents=True, exist_ok=True)
     drawn = list(embed(pictures, output, choices.paper)) if len(images) else []
-    main = drawn[0] if drawn and drawn[0].vector else None
+    main = _main(drawn)
     write_csv(frame, output / "table.csv")
     return write_page(
         output / "index.html",
@@ -49,13 +50,21 @@ def write_report(stored: Stored, output: Path) -> Path:
         published=list(embed(beside.pictures, output)) if beside else [],
         counts=_counts(frame, images),
         main=main,
-        sections=sections(drawn[1:] if main else drawn),
+        sections=sections(drawn[len(main) :]),
         facts=_facts(images),
         same=frame.attrs.get("same", 0),
         former=frame.attrs.get("former", ""),
         **_about_rows(frame),
         **_about_images(stored.layout, images),
     )
+
+
+def _main(drawn: list[Embedded]) -> list[Embedded]:
+    """The main figure, first, and its views: the other scores and costs of the same section, which follow it."""
+    if not drawn or not drawn[0].vector:
+        return []
+    views = list(takewhile(lambda item: item.section == drawn[0].section and item.view, drawn))
+    return views or drawn[:1]
 
 
 def _tokenizers(frame: pd.DataFrame) -> dict[str, Any] | None:

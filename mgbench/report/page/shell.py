@@ -18,7 +18,7 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 STYLE = "page.css"
 # The first stands in the head, so that the page is never shown in the wrong theme; the others at the end of the body.
 EARLY = "theme.js"
-SCRIPTS = ("vendor/datatables-3.1.5.min.js", "grid.js", "viewer.js")
+SCRIPTS = ("vendor/datatables-3.1.5.min.js", "state.js", "grid.js", "viewer.js")
 # What would end a script element, begin a comment in it, or break a line in older engines.
 UNSAFE = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 

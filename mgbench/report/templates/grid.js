@@ -102,7 +102,7 @@
   }
 
   // A menu of its values for every column that has a few of them.
-  function facets(table, columns) {
+  function facets(id, table, columns) {
     const chosen = new Map();
     const menus = [];
     for (const column of columns.filter(({ facet }) => facet)) {
@@ -111,11 +111,13 @@
       const compare = new Intl.Collator("en", { numeric: true }).compare;
       const options = values.sort(compare).map((value) => make("option", value, { value }));
       const select = make("select", "", {}, make("option", "all", { value: "" }), ...options);
-      select.addEventListener("change", () => {
+      const kept = `${id}.only.${column.head}`;
+      const apply = () => {
         if (select.selectedIndex) chosen.set(column, select.value);
         else chosen.delete(column);
-        table.draw();
-      });
+      };
+      select.addEventListener("change", () => { apply(); address.write(kept, select.value); table.draw(); });
+      if (values.includes(address.get(kept))) { select.value = address.get(kept); apply(); }
       menus.push(make("label", "", { class: "facet" }, make("span", column.head), select));
     }
     table.search.fixed("facets", (_, [row]) => [...chosen].every(([column, value]) => column.cells[row] === value));
@@ -139,11 +141,27 @@
 
   function toolbar(id, grid, table) {
     const search = make("input", "", { type: "search", placeholder: "Search", "aria-label": `Search: ${grid.title}` });
-    search.addEventListener("input", () => table.search(search.value).draw());
+    search.value = address.get(`${id}.search`);
+    table.search(search.value);
+    search.addEventListener("input", () => { address.write(`${id}.search`, search.value); table.search(search.value).draw(); });
     const button = make("button", "Save CSV", { type: "button", class: "csv" });
     button.addEventListener("click", () => save(`${file}-${id}.csv`, csv(table, grid.columns)));
     const tools = make("span", "", { class: "tools" }, menuOfColumns(table, grid.columns), button);
-    return make("div", "", { class: "toolbar" }, search, ...facets(table, grid.columns), tools);
+    return make("div", "", { class: "toolbar" }, search, ...facets(id, table, grid.columns), tools);
+  }
+
+  // The order that the address asks for, as "head:asc".
+  function orderOf(id, { columns, details }) {
+    const [, head, way] = address.get(`${id}.sort`).match(/^(.*):(asc|desc)$/) ?? [];
+    const place = columns.findIndex((column) => column.head === head);
+    return place < 0 ? [] : [[place + (details ? 1 : 0), way]];
+  }
+
+  function keepOrder(id, table, { columns }) {
+    const [first] = table.order();
+    const [place, way] = Array.isArray(first) ? first : [first?.idx, first?.dir];
+    const column = columns[place - table.lead];
+    address.write(`${id}.sort`, column && way ? `${column.head}:${way}` : "");
   }
 
   function build(id, grid) {
@@ -158,7 +176,7 @@
     const table = new DataTable(node, {
       data: Array.from({ length: size }, (_, row) => [row]),
       columns: [...(grid.details ? [opener] : []), ...grid.columns.map(definition)],
-      order: [],
+      order: orderOf(id, grid),
       autoWidth: false,
       paging: paged,
       pageLength: PAGE,
@@ -173,6 +191,8 @@
     // What is below the table stays where it is while the table scrolls sideways.
     const below = place.querySelectorAll(".dt-layout-row:not(.dt-layout-table)");
     place.prepend(toolbar(id, grid, table));
+    table.draw();
+    table.on("order", () => keepOrder(id, table, grid));
     place.append(...below);
     if (grid.details) node.tBodies[0].addEventListener("click", (event) => toggle(event.target.closest("button.more"), table, grid));
   }
@@ -189,28 +209,13 @@
   }
 
   // One table is shown at a time, and each is built when it is first asked for.
-  const tabs = [...document.querySelectorAll("[role=tab]")];
+  const tabs = [...document.querySelectorAll("[role=tab][data-grid]")];
   const built = new Set();
 
-  function choose(id) {
-    for (const tab of tabs) {
-      const chosen = tab.dataset.grid === id;
-      tab.setAttribute("aria-selected", String(chosen));
-      tab.tabIndex = chosen ? 0 : -1;
-      document.getElementById(tab.getAttribute("aria-controls")).hidden = !chosen;
-    }
+  function show(id) {
     if (!built.has(id)) { built.add(id); build(id, grids[id]); }
   }
 
-  for (const [place, tab] of tabs.entries()) {
-    tab.addEventListener("click", () => choose(tab.dataset.grid));
-    tab.addEventListener("keydown", (event) => {
-      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (!step) return;
-      const next = tabs[(place + step + tabs.length) % tabs.length];
-      next.focus();
-      choose(next.dataset.grid);
-    });
-  }
-  choose(Object.keys(grids)[0]);
+  if (tabs.length) tabbed(tabs, "table", (tab) => show(tab.dataset.grid));
+  else show(Object.keys(grids)[0]);
 })();

@@ -16,6 +16,9 @@
   system.addEventListener("change", apply);
   apply();
 
+  const views = [...document.querySelectorAll("[role=tab][data-view]")];
+  if (views.length) tabbed(views, "figure");
+
   const viewer = document.getElementById("viewer");
   if (!viewer) return;
   const shown = viewer.querySelector("img");
