@@ -13,7 +13,7 @@ from mgbench.results.layout import Layout
 
 @dataclass(frozen=True)
 class Choices:
-    """What a report shows, and how.
+    """Options of a report: the rows it shows and the form of its figures.
 
     `where` keeps the rows for which a condition holds; `by` gives each value of a column a panel; `paper` draws the files for a
     paper's column; `neighbours` puts the nearest training images into the sheets; `only` names the pictures to make (none:

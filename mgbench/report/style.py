@@ -93,7 +93,7 @@ def _mixed(colour: str, ink: str, share: float) -> str:
 
 @dataclass(frozen=True)
 class Medium:
-    """Where a figure will stand: inches of one panel and of a page's width, points of text, lines and markers."""
+    """Medium of a figure: inches of one panel and of a page's width, points of text, lines and markers."""
 
     panel: tuple[float, float]
     page: float

@@ -179,7 +179,7 @@ def _span(values: pd.Series, floors: Sequence[float], share: float) -> tuple[flo
 
 
 def _along(axes: Axes) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-    """From a value to where it lies along the height, in units of no account, and back."""
+    """Functions from a value to its position along the height, in arbitrary units, and back."""
     if axes.get_yscale() == LOGARITHMIC:
         return np.log, np.exp
     scale = axes.yaxis.get_transform()

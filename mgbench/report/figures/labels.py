@@ -24,7 +24,7 @@ LETTER = 0.62
 
 
 class Room:
-    """Room that is taken on an axes, in typographic points of the page."""
+    """Space on an axes that lines, points and labels occupy, in typographic points of the page."""
 
     def __init__(self, axes: Axes) -> None:
         self.axes = axes
@@ -38,7 +38,7 @@ class Room:
         return placed
 
     def add_line(self, points: np.ndarray, marked: bool = True) -> None:
-        """Take what a line through points of the data covers."""
+        """Mark the space under a line through points of the data, and under its markers, as occupied."""
         corners = self.place(points)
         at = np.linspace(0, len(corners) - 1, 32 * max(len(corners) - 1, 0) + 1)
         spread = [np.interp(at, np.arange(len(corners)), corners[:, axis]) for axis in (0, 1)]
@@ -59,7 +59,7 @@ class Room:
         )
 
     def take(self, centre: np.ndarray, half: np.ndarray) -> None:
-        """Take a box."""
+        """Mark a box as occupied."""
         self.boxes.append((centre, half))
 
 

@@ -39,7 +39,7 @@ class Picture:
 
     @property
     def name(self) -> str:
-        """Where a report keeps it, without the ending that says the kind of file."""
+        """Path of the picture inside a report, without the suffix of its kind of file."""
         return f"{'figures' if self.vector else 'sheets'}/{self.stem}"
 
 

@@ -1,4 +1,4 @@
-"""Places for names, greedily: for each in turn the nearest one that covers neither points nor other names.
+"""Greedy placement of labels: each in turn takes the nearest place that covers neither points nor other labels.
 
 Everything is in typographic points on the paper: boxes as (left, bottom, right, top), points as (x, y).
 """
@@ -13,13 +13,13 @@ ANGLES = np.radians(np.arange(0, 360, 22.5))
 DISTANCES = (9.0, 15.0, 24.0, 36.0, 50.0, 66.0, 84.0, 104.0, 126.0)
 GAP = 2.0
 MARK = 3.6  # half the side of a point's marker
-# What a place costs, in points of distance: a marker that is covered, a line that is crossed.
+# Penalties of a place, in points of distance: per marker covered, and per line crossed.
 COVERED, CROSSED = 60.0, 14.0
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A name of a width and height to be put beside any one of its points [n,2]."""
+    """A label of a width and height, to be placed beside any one of its points [n,2]."""
 
     width: float
     height: float
@@ -28,7 +28,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Placed:
-    """Where a name stands: its centre, the point it is led to, and whether a line has to lead there."""
+    """The place of a name: its centre, the point it belongs to, and whether a line joins the two."""
 
     centre: tuple[float, float]
     point: tuple[float, float]
