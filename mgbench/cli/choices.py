@@ -51,6 +51,15 @@ Seeds = Annotated[
     list[str] | None,
     typer.Option(metavar="SEED,…", help="Training seeds; every seed trains a new model.", show_default=False),
 ]
+AlsoPlugins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plugins",
+        metavar="NAME,…",
+        help="Also load these plugin files or modules; may be repeated.",
+        show_default=False,
+    ),
+]
 Methods = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME,…", help="Only these methods of the plugins.", show_default=False),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mgbench.cli import choices
+from mgbench.cli.as_json import print_json
 from mgbench.errors import UserError, suggestion
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def compare(
         ),
     ] = None,
     results: choices.Results = Path("results"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare B with A, paired by seed: difference, 95 % interval and p-value (Holm-corrected over all comparisons)."""
     from mgbench.report.significance import Limit, contrast, gaps
@@ -39,7 +41,10 @@ def compare(
         raise UserError(f"{before} and {after} have no finished rows of the same steps and seed to compare{why}")
     for text in missing:
         typer.secho(f"mgbench: {text}", fg="yellow", err=True)
-    _print(table, by, sides[0])
+    if as_json:
+        print_json({"pairs": table.to_dict("records"), "averaged": table.attrs["averaged"], "missing": missing})
+    else:
+        _print(table, by, sides[0])
     failed = [(text, limit.exceeded(table)) for text, limit in zip(fail_on or (), limits, strict=True)]
     for text, rows in failed:
         for row in rows.to_dict("records"):

@@ -18,12 +18,8 @@ def diff(
     before: Annotated[str, typer.Argument(help="A study or a method.", show_default=False)],
     after: Annotated[str, typer.Argument(help="Another study or method.", show_default=False)],
     results: choices.Results = Path("results"),
-    plugins: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME,…", help="Also load these plugin files or modules; may be repeated.", show_default=False
-        ),
-    ] = None,
+    plugins: choices.AlsoPlugins = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what changed between two studies (recipes and paired score differences), or how two recipes differ."""
     from mgbench.cli.recipes import diff_recipes, is_study
@@ -33,7 +29,7 @@ def diff(
         raise UserError(f"{before} is given twice; name two different studies or methods")
     if not (is_study(results, before) and is_study(results, after)):
         try:
-            diff_recipes(before, after, results, plugins=choices.listed(plugins))
+            diff_recipes(before, after, results, as_json, plugins=choices.listed(plugins))
         except UserError:
             # One is a study, and the other is no method: it is meant to be a study too.
             if not (is_study(results, before) or is_study(results, after)):
@@ -42,13 +38,27 @@ def diff(
             return
     sides = read_results(results, before), read_results(results, after)
     found = compare(*sides)
+    if as_json:
+        _print_json(found)
+    else:
+        _print(found, before, after, sides[1])
+    if found.unpaired and not len(found.scores):
+        raise typer.Exit(1)
+
+
+def _print_json(found: "Comparison") -> None:
+    from mgbench.cli.as_json import print_json
+
+    tables = {"fields": found.fields.to_dict("records"), "scores": found.scores.to_dict("records")}
+    print_json({**vars(found), **tables})
+
+
+def _print(found: "Comparison", before: str, after: str, rows: "pd.DataFrame") -> None:
     typer.echo(f"{before} → {after}: {found.same} row{'s' if found.same != 1 else ''} in both")
-    _print_changes(found, before, after, sides[1])
+    _print_changes(found, before, after, rows)
     for problem, reasons in (("not compared", found.unpaired), ("did not finish", found.unfinished)):
         for method, why in reasons.items():
             typer.secho(f"mgbench: {method}: {problem}: {why}", fg="yellow", err=True)
-    if found.unpaired and not len(found.scores):
-        raise typer.Exit(1)
 
 
 def _print_changes(found: "Comparison", before: str, after: str, rows: "pd.DataFrame") -> None:

@@ -40,7 +40,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Write mu, sigma (and mu_s, sigma_s with sfid), N and the protocol to this .npz."),
     ] = None,
-    plugins: Annotated[str, typer.Option(help="Also what these plugin files or modules bring.")] = "",
+    plugins: choices.AlsoPlugins = None,
     results: choices.Results = Path("results"),
     device: Annotated[str, typer.Option(help="auto, cpu, or one device such as cuda:1.")] = "auto",
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
@@ -52,7 +52,7 @@ def evaluate(
     from mgbench.registry.loading import find, load
     from mgbench.trials import external as evaluation
 
-    registry = load([find(name.strip()) for name in plugins.split(",") if name.strip()])
+    registry = load([find(name) for name in choices.listed(plugins)])
     asked = tuple(Spec.parse(value) for value in parse_list(metrics))
     seen_by = Spec.parse(extractor) if extractor else None
     question = evaluation.Question(images, reference, seen_by, asked, held_out, _floats(floats))

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mgbench.cli import choices
+
 if TYPE_CHECKING:
     from mgbench.recipes.recipe import Recipe
     from mgbench.registry.registry import Registry
@@ -11,13 +13,12 @@ if TYPE_CHECKING:
 
 def list_(
     kind: Annotated[str, typer.Argument(help="Only this kind, such as mask_schedule.", show_default=False)] = "",
-    plugins: Annotated[str, typer.Option(help="Also those of these plugin files or modules.")] = "",
+    plugins: choices.AlsoPlugins = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON, with option types (JSON Schema) and papers.")
     ] = False,
 ) -> None:
     """List the kinds and the components of each, with options and defaults."""
-    from mgbench.cli.choices import names
     from mgbench.errors import UserError, suggestion
     from mgbench.recipes.kinds import EVERY_KIND
     from mgbench.registry.loading import find, load
@@ -25,7 +26,7 @@ def list_(
     known = {name: item.question for name, item in EVERY_KIND.items()}
     if kind and kind not in known:
         raise UserError(f"no kind is called {kind!r}; {suggestion(kind, known)}")
-    registry = load([find(name) for name in names(plugins)])
+    registry = load([find(name) for name in choices.listed(plugins)])
     shown = {name: question for name, question in known.items() if kind in ("", name)}
     if as_json:
         _print_json(registry, shown, methods=not kind)

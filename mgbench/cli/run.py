@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mgbench.cli import background, choices
+from mgbench.cli.failures import FailureLimit
 from mgbench.cli.plan import summary
 from mgbench.errors import UserError
 from mgbench.interfaces.progress import INTERRUPTED
@@ -61,6 +62,10 @@ def run(
         typer.Option(metavar="N|all|none", help="Images of each row to store for metrics added later."),
     ] = "all",
     retry_failed: choices.RetryFailed = False,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop when a trial fails.")] = False,
+    max_failures: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Stop when N trials have failed.", show_default=False)
+    ] = None,
     track: choices.Track = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print failures only.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
@@ -76,6 +81,7 @@ def run(
     asked = choices.outline(study_file, plugins, set_, vary, seeds, methods, name)
     if not (asked.plugins or asked.methods or asked.own):
         raise UserError(_everything(asked))
+    limit = FailureLimit.of(fail_fast, max_failures)
     leases = Leases(devices, devices_per_trial, choices.seconds(trial_timeout), trial_memory * 2**30 or None)
     chosen = choices.choose(asked, results, retry_failed, choices.listed(track))
     place = _engine(chosen, engine, address)
@@ -84,7 +90,7 @@ def run(
     if detach:
         _detach(chosen)
         return
-    work = Work(chosen, trials, place.open(leases), Options(batch, choices.most_images(keep_images)))
+    work = Work(chosen, trials, place.open(leases), Options(batch, choices.most_images(keep_images)), limit)
     chosen.store.check_writable()
     save_view(chosen)
     display = _display(work, quiet, json)
@@ -92,6 +98,8 @@ def run(
     exit_code = _compute(work, display)
     if exit_code == INTERRUPTED:
         display.say("stopped; run the same command again to continue")
+    elif limit.reached:
+        display.say(limit.sentence())
     else:
         _say_what_is_kept(chosen, display)
         _finish(chosen, results, reports, display, table=not (quiet or json))
@@ -115,12 +123,13 @@ def _everything(asked: "Outline") -> str:
 
 @dataclass(frozen=True)
 class Work:
-    """A study, its pending trials, the engine that runs them, and the engine's options."""
+    """A study, its pending trials, the engine that runs them, its options, and the limit of failures."""
 
     chosen: choices.Chosen
     trials: "list[Trial]"
     engine: "Run"
     options: "Options"
+    limit: FailureLimit
 
     def job(self, trial: "Trial") -> "Job":
         """The job of a trial for the engine."""
@@ -215,6 +224,8 @@ def _compute(work: Work, display: "Display") -> int:
     def show(event: "Event") -> None:
         board.show(event)
         display.show(event)
+        if work.limit.reaches(event):
+            work.engine.stop()
 
     with display, board.posted():
         asked = _stop_on_ctrl_c(work.engine, display, board)

@@ -14,12 +14,7 @@ def show(
         str, typer.Argument(help="A study, a method or a component (default: all stored rows).", show_default=False)
     ] = "",
     results: choices.Results = Path("results"),
-    plugins: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME,…", help="Also load these plugin files or modules; may be repeated.", show_default=False
-        ),
-    ] = None,
+    plugins: choices.AlsoPlugins = None,
     where: Annotated[
         str, typer.Option(metavar="CONDITION", help="Only these rows, such as 'sampler=halton and nfe<=16'.")
     ] = "",

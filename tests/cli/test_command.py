@@ -28,6 +28,8 @@ NEAR = [
         ["plan", "--plugins", "emigm", "--vary", "train_steps=all"],
         "train_steps is not a kind, so it cannot vary over all",
     ),
+    (["run", "--plugins", "emigm", "--fail-fast", "--max-failures", "3"], "but --max-failures is 3; leave one out"),
+    (["run", "--plugins", "emigm", "--max-failures", "0"], "--max-failures"),
     (["run"], "what shall be run? All "),
     (["run", "--set", "train_steps=5"], "--plugins all runs everything"),
 ]

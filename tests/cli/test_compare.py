@@ -1,5 +1,6 @@
 """`mgbench compare` over stored records: what it prints, and when it says no."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,20 @@ def test_two_methods_are_compared_at_every_number_of_steps(mgbench: Command, res
     assert answer.code == 0, answer.err
     for shown in ("FID[digits_cnn]", "16", "2.23", "3.26", "1.03 ±"):
         assert shown in answer.out
+
+
+def test_json_holds_the_pairs_and_what_is_missing(mgbench: Command, results: Path) -> None:
+    store_study(results, "short", [(key, "mine") for key, _ in load_study(Layout(results).study("new")).rows[:1]])
+    said = json.loads(mgbench("compare", "emigm", "maskgit", "--json", "--fail-on", "fid:+60%").out)
+    assert [(row["sampling_steps"], row["metric"], row["seeds"]) for row in said["pairs"]] == [
+        (8, FID, 3),
+        (16, FID, 3),
+    ]
+    assert said["pairs"][0]["difference"] == pytest.approx(31 / 30)
+    assert said["missing"] == []
+    alone = json.loads(mgbench("compare", "old", "short", "--json").out)
+    assert (alone["pairs"][0]["p"], alone["pairs"][0]["low"]) == (None, None)
+    assert alone["missing"]
 
 
 def test_two_studies_are_compared_method_by_method(mgbench: Command, results: Path) -> None:

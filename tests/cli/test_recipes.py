@@ -1,5 +1,7 @@
 """Methods and components are shown before anything runs."""
 
+import json
+
 import pytest
 
 from mgbench.cli.recipes import in_words, options, registry_kinds
@@ -22,6 +24,8 @@ def test_methods_are_compared_field_by_field(mgbench: Command) -> None:
     rows = [line.split() for line in answer.out.splitlines() if line.strip().startswith("guidance_schedule")]
     assert [row[-1] for row in rows] == ["none"]
     assert "mask_schedule" not in answer.out
+    as_json = json.loads(mgbench("diff", "emigm", "emigm-unguided", "--json").out)
+    assert (list(as_json), as_json["guidance_schedule"]["emigm-unguided"]) == (["guidance_schedule"], "none")
 
 
 def test_a_component_is_shown_with_options_ranges_and_papers(mgbench: Command) -> None:

@@ -1,5 +1,6 @@
 """`report`, `show` and `diff` over stored records: what they write and print, without torch."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -87,4 +88,10 @@ def test_diff_tells_what_changed(mgbench: Command, results: Path) -> None:
     for said in ("mine → yours: 0 rows in both", "only in mine: maskgit", "ema", "0.999", "0.9", "FID[digits_cnn]"):
         assert said in answer.out, said
     assert "nothing changed" not in answer.out
+    as_json = json.loads(mgbench("diff", "mine", "yours", "--json").out)
+    assert (as_json["gone"], as_json["same"]) == (["maskgit"], 0)
+    assert {"method": "emigm", "field": "ema", "before": "0.999", "after": "0.9"}.items() <= as_json["fields"][
+        0
+    ].items()
+    assert {row["metric"] for row in as_json["scores"]} >= {"fid[digits_cnn]"}
     assert mgbench("diff", "mine", "yuors").err == ("mgbench: results holds no study 'yuors'; did you mean 'yours'?\n")

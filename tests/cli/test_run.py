@@ -178,6 +178,23 @@ def test_failed_rows_are_told_the_rest_runs_and_the_exit_code_is_1(tmp_path: Pat
 
 
 @pytest.mark.usefixtures("_no_report")
+def test_the_first_failure_stops_a_run_that_fails_fast_and_the_same_command_continues(
+    tmp_path: Path, mgbench: Command
+) -> None:
+    command = [*DOUBLES, "--vary", "loss_weighting=raises,uniform"]
+    stopped = mgbench(*command, "--fail-fast")
+    assert stopped.code == 1, stopped.out + stopped.err
+    assert "stopped after 1 failed trial; the same command continues with the other rows" in stopped.out
+    by_status = {record.status: record.recipe["loss_weighting"] for record in records(tmp_path)}
+    assert by_status["failed"].startswith("raises")
+    assert "done" not in by_status
+    again = mgbench(*command, "--max-failures", "1")
+    assert again.code == 1
+    assert "stopped" not in again.out
+    assert {record.status for record in records(tmp_path)} == {"done", "failed"}
+
+
+@pytest.mark.usefixtures("_no_report")
 def test_a_tokenizer_that_fails_is_told_with_all_that_stood_on_it(tmp_path: Path, mgbench: Command) -> None:
     arguments = [*DOUBLES, "--vary", "tokenizer=counted(failure=raises),counted(steps=2)"]
     done = mgbench(*arguments)
