@@ -54,6 +54,9 @@ Options of the command line are joined to the file: `--set` and `--vary` win ove
 """
 
 
+_TAKES = {"metrics": "a list of metrics", "teacher": "a method"}
+
+
 def settings() -> Iterator[str]:
     """The fields of a recipe: those that name a component, then the others."""
     types = get_type_hints(Recipe, include_extras=True)
@@ -65,7 +68,7 @@ def settings() -> Iterator[str]:
             usual = f"`{kind.default}`" if kind.default else "as another component says"
             yield f"| `{name}` | a component | {usual} | {decides(name)} | {kind.question} |"
         else:
-            takes = "a list of metrics" if name == "metrics" else in_words(TypeAdapter(types[name]).json_schema())
+            takes = _TAKES.get(name) or in_words(TypeAdapter(types[name]).json_schema())
             about = item.metadata["about"]
             yield f"| `{name}` | {takes} | `{_value(plain(item.default))}` | {decides(name)} | {about} |"
 

@@ -85,6 +85,25 @@ class Gaussian:
             yield State(tokens, torch.full((batch, space.length), index + 1 < request.steps))
 
 
+@dataclass(frozen=True)
+class Pupil(Gaussian):
+    """Starts as its teacher, another Gaussian, and moves its means to those of it times `factor`."""
+
+    factor: float = 2.0
+    needs_teacher: ClassVar[bool] = True
+
+    def check_teacher(self, parts: Parts, taught_by: Parts) -> None:
+        if not isinstance(taught_by.process, Gaussian):
+            raise Unfit("a pupil learns from a Gaussian")
+
+    def begin(self, model: Any, parts: Parts) -> None:
+        model.load_state_dict(parts.teacher.model.state_dict())
+
+    def loss(self, model: Any, parts: Parts, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
+        rows = _rows(model, labels)
+        return (model.network(rows) - self.factor * parts.teacher.model.network(rows)).square().mean()
+
+
 def _rows(model: Any, labels: Tensor) -> Tensor:
     return labels % model.network.num_embeddings
 
@@ -241,7 +260,7 @@ def mgbench_tokenizers() -> dict[str, type]:
 
 @hookimpl
 def mgbench_processes() -> dict[str, type]:
-    return {"gaussian": Gaussian}
+    return {"gaussian": Gaussian, "pupil": Pupil}
 
 
 @hookimpl

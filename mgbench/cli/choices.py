@@ -122,7 +122,7 @@ def choose(outline: "Outline", results: Path, retry: bool = False, track: tuple[
     from mgbench.cli.naming import settled
     from mgbench.registry.loading import find, load
     from mgbench.results.store import Store
-    from mgbench.trials.plan import plan_rows, plan_tokenizers
+    from mgbench.trials.plan import plan_rows, plan_teachers, plan_tokenizers
 
     sources = tuple(find(name) for name in outline.plugins if name != ALL)
     trackers = tuple(find(name) for name in track)
@@ -138,6 +138,7 @@ def choose(outline: "Outline", results: Path, retry: bool = False, track: tuple[
     study = replace(outline, plugins=named, vary=vary, name=name).study(registry.recipes)
     store = Store(results)
     recipes = plan_rows(registry, study, store, retry)
+    recipes = [*plan_teachers(recipes, store, retry), *recipes]
     rows = [*plan_tokenizers(recipes, store, retry), *recipes]
     _say(store.notes)
     study, note = settled(study, store.layout, rows, given=bool(outline.name))

@@ -6,6 +6,6 @@ from mgbench.interfaces.engine import Job
 
 
 def ready(waiting: Sequence[Job], running: Iterable[Job]) -> list[Job]:
-    """The waiting jobs whose required job, if any, is neither waiting nor running."""
+    """The waiting jobs whose required jobs are neither waiting nor running."""
     unfinished = {job.key for job in (*waiting, *running)}
-    return [job for job in waiting if job.needs not in unfinished]
+    return [job for job in waiting if unfinished.isdisjoint(job.needs)]

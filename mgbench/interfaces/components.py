@@ -9,6 +9,7 @@ Every component is a frozen dataclass whose fields are its options. Attributes t
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
@@ -48,6 +49,18 @@ class Parts(SimpleNamespace):
     extractor: "Extractor"
     metrics: "tuple[Metric, ...]"
     labels: bool
+    teacher: "Teacher"
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained model, frozen, in evaluation mode and on the student's device, and the components of its recipe.
+
+    Only the training of a process that needs a teacher has one among its parts.
+    """
+
+    model: Any
+    parts: Parts
 
 
 class Process(Protocol[M]):

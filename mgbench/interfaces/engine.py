@@ -30,14 +30,14 @@ USUAL = Options()
 class Job:
     """One trial as plain values that cross to another process, or another machine.
 
-    It starts when the job whose key it `needs` has ended, if there is such a job. `study`
+    It starts when the jobs whose keys it `needs` have ended, those of them that there are. `study`
     and `command` say what it is done for, and the plugins `trackers` are notified of its progress.
     """
 
     name: str
     key: str
     about: About
-    needs: str
+    needs: tuple[str, ...]
     rows: tuple[tuple[str, Recipe], ...]
     sources: tuple[Source, ...]
     root: Path

@@ -82,6 +82,33 @@ def check(component: object, parts: "Parts", space: "TokenSpace") -> None:
         refuse(parts, space)
 
 
+def needs_teacher(maker: "Maker | Process[Any]") -> bool:
+    """`needs_teacher`: whether a process learns from the trained model of another recipe, which its loss then finds as
+    `parts.teacher`; it does not without it.
+    """
+    return bool(getattr(maker, "needs_teacher", False))
+
+
+def check_teacher(process: "Process[Any]", parts: "Parts", taught_by: "Parts") -> None:
+    """`check_teacher(parts, taught_by)`: whether a process can learn from a model of such parts; without it, from any.
+
+    Raises:
+        Unfit: if it cannot.
+    """
+    refuse = getattr(process, "check_teacher", None)
+    if refuse is not None:
+        refuse(parts, taught_by)
+
+
+def begin(process: "Process[Any]", model: "nn.Module", parts: "Parts") -> None:
+    """`begin(model, parts)`: give a model the weights from which it starts, with `parts.teacher` at hand; without it they are
+    those that it was built with.
+    """
+    start = getattr(process, "begin", None)
+    if start is not None:
+        start(model, parts)
+
+
 def advice(component: object, parts: "Parts", space: "TokenSpace") -> tuple[str, ...]:
     """`advise(parts, space)`: sentences on what will run but is hardly meant; none without it."""
     advise = getattr(component, "advise", None)

@@ -9,7 +9,7 @@ from typing import Any
 from mgbench.recipes.kinds import KINDS, Decides
 from mgbench.recipes.normal import Node
 from mgbench.recipes.recipe import FIELDS, Recipe, decides, plain
-from mgbench.recipes.stage_code import RECONSTRUCTION, STAGE_CODE, code_of, upto
+from mgbench.recipes.stage_code import RECONSTRUCTION, STAGE_CODE, TAUGHT, code_of, upto
 
 # 3: of the definitions that are reached, stages included; up to 2, of whole files and a number raised by hand.
 KEY_VERSION = 3
@@ -70,9 +70,14 @@ def _chosen(answers: Mapping[str, Answer], key: str) -> dict[str, Any]:
     return {"code": loops, "components": entries}
 
 
-def make_keys(recipe: Recipe, chosen: Mapping[str, str], data_fingerprint: str) -> Keys:
-    """Hash what decides each stage: components (as `choices` has them), settings that differ from their defaults, the data."""
+def make_keys(recipe: Recipe, chosen: Mapping[str, str], data_fingerprint: str, teacher: str = "") -> Keys:
+    """Hash what decides each stage: components (as `choices` has them), settings that differ from their defaults, the data.
+
+    A `teacher` counts by the key of its training, however it is spelled.
+    """
     changed = {name: plain(value) for name, value in vars(recipe).items() if value != _SETTINGS.get(name, value)}
+    if teacher:
+        changed["teacher"] = [teacher, code_of((), TAUGHT, "model")[0]]
     return Keys(**{key: _key(key, recipe, changed, chosen[key], data_fingerprint) for key in _KEYS})
 
 

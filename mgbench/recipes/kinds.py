@@ -93,4 +93,8 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in TABLE if kind.in_recipe}
 # Asked of every recipe, whatever its process; the others only when the process, or a component it asks, asks them.
 ALWAYS_ASKED = ("process", "dataset", "tokenizer", "extractor")
 # Methods by the stage that calls them first; `check` only says whether parts fit.
-LATER: dict[str, Decides] = {"check": "nothing", **{name: at for kind in TABLE for name, at in kind.later.items()}}
+LATER: dict[str, Decides] = {
+    "check": "nothing",
+    "check_teacher": "nothing",
+    **{name: at for kind in TABLE for name, at in kind.later.items()},
+}

@@ -48,6 +48,9 @@ class Recipe:
         metadata={"decides": "scores", "about": "what the images are scored by"},
     )
 
+    teacher: Spec | None = _setting(
+        "model", None, "a method, with settings of its own in parentheses, whose trained model the process learns from"
+    )
     labels: bool = _setting("model", True, "whether the model is told the class")
     train_steps: Count = _setting("model", 1000, "optimiser steps")
     batch_size: Count = _setting("model", 64, "images of one step, on all devices of the trial together")
@@ -109,14 +112,14 @@ class Recipe:
 
     def _changed(self, name: str, path: list[str], value: Any) -> Any:
         before = getattr(self, name)
-        if name not in KINDS:
+        if name not in SPECS:
             if path:
                 raise UserError(f"{name} is no component, and has no option {'.'.join(path)!r}; set {name} itself")
             return _checked_field(name, value)
         if not path:
             after = _checked_field(name, value)
             return after if None in (before, after) else after.keeping(before)
-        before = before or KINDS[name].default
+        before = before or (KINDS[name].default if name in KINDS else None)
         if before is None:
             raise UserError(f"this recipe does not say which {name.replace('_', ' ')} it has; set {name} itself first")
         return before.with_option(tuple(path), value)
@@ -145,7 +148,7 @@ def _checked_field(name: str, value: Any) -> Any:
 
 
 def _read_field(name: str, value: Any) -> Any:
-    if name in KINDS and isinstance(value, str):
+    if name in SPECS and isinstance(value, str):
         return Spec.parse(value)
     if name == "metrics":
         specs = parse_list(value) if isinstance(value, str) else (value,) if isinstance(value, Spec) else value
@@ -160,6 +163,8 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Spec) else value
 
 
+# Fields that hold a spec, of a component or of a method.
+SPECS = (*KINDS, "teacher")
 FIELDS: dict[str, dataclasses.Field[Any]] = {item.name: item for item in dataclasses.fields(Recipe)}
 
 

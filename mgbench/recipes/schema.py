@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter
 
 from mgbench.recipes.kinds import KINDS
-from mgbench.recipes.recipe import FIELDS, Recipe
+from mgbench.recipes.recipe import FIELDS, SPECS, Recipe
 
 
 def study_schema(components: Mapping[str, Sequence[str]]) -> dict[str, Any]:
@@ -53,4 +53,6 @@ def _field(name: str, components: Mapping[str, Sequence[str]]) -> dict[str, Any]
     about = {"description": FIELDS[name].metadata["about"]}
     if name == "metrics":
         return {**about, "type": "array", "items": {"type": "string"}, "examples": [list(components.get("metric", ()))]}
+    if name in SPECS:
+        return {**about, "type": "string"}
     return {**about, **TypeAdapter(get_type_hints(Recipe, include_extras=True)[name]).json_schema()}

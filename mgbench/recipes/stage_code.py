@@ -28,6 +28,8 @@ STAGE_CODE: dict[Decides, tuple[str, ...]] = {
 }
 # Only rows about tokenizers rest on these.
 RECONSTRUCTION = ("mgbench.stages.tokenize:reconstruct",)
+# Only models that have a teacher rest on these.
+TAUGHT = ("mgbench.stages.teach:taught",)
 # What stores, tells or words something, and decides no number.
 SILENT = (
     "mgbench.errors",

@@ -3,21 +3,23 @@
 import dataclasses
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from typing import Any, TypeVar
 
 from mgbench.errors import Unfit, UserError
 from mgbench.interfaces import optional
 from mgbench.interfaces.components import Parts
-from mgbench.interfaces.data import ImageData, TokenSpace
+from mgbench.interfaces.data import ImageData
 from mgbench.recipes.keys import Answer, Keys, choices, make_keys
 from mgbench.recipes.kinds import ALWAYS_ASKED, KINDS
 from mgbench.recipes.recipe import FIELDS, Recipe
 from mgbench.recipes.spec import Spec
 from mgbench.registry.blame import blame
 from mgbench.registry.content import Stamps, components_of, file_hash, stamps_of
+from mgbench.registry.prepared import extractor_id, load_images, token_space
 from mgbench.registry.registry import Bound, Registry
 from mgbench.registry.rehearse import REHEARSED, check_shapes, left_out, rehearse
+from mgbench.registry.teachers import check_teacher, teacher_recipe
 
 T = TypeVar("T")
 
@@ -28,7 +30,7 @@ class Assembly:
 
     `unfit` is the reason why the parts cannot work together, if they cannot; `unasked` says that it is a part which nothing
     asks, and `refused` that a component raised an error while it was built or looked at. `left_out` says why metrics will be
-    left out of its row.
+    left out of its row. `teacher` is the assembly of the recipe that it learns from.
     """
 
     recipe: Recipe
@@ -40,6 +42,7 @@ class Assembly:
     unasked: bool = False
     refused: bool = False
     left_out: tuple[str, ...] = ()
+    teacher: "Assembly | None" = None
 
     @property
     def data(self) -> ImageData:
@@ -68,7 +71,7 @@ class Assembly:
         return self.recipe.samples or len(self.data.test)
 
 
-def assemble(registry: Registry, recipe: Recipe, given: Collection[str] = KINDS.keys()) -> Assembly:
+def assemble(registry: Registry, recipe: Recipe, given: Collection[str] = FIELDS.keys()) -> Assembly:
     """Look up and build all that a recipe asks for; what its components raise on the way becomes a reason.
 
     What is set but not asked makes the recipe unfit where it was `given` by who wants to run it, and is left out where it only
@@ -78,18 +81,31 @@ def assemble(registry: Registry, recipe: Recipe, given: Collection[str] = KINDS.
         UserError: if a component or option does not exist.
     """
     found = _looked_up(registry, recipe)
-    dropped = dict.fromkeys(kind for kind in found.unasked if kind not in given)
+    unasked = found.unasked if found.taught or recipe.teacher is None else (*found.unasked, "teacher")
+    dropped = dict.fromkeys(kind for kind in unasked if kind not in given)
     changed = {**dropped, **found.ignored}
     recipe = recipe.change(**changed) if changed else recipe
     too_much = _unasked(recipe, found)
-    keys = make_keys(recipe, found.chosen, found.fingerprint)
+    teacher = _teacher(registry, recipe)
+    keys = make_keys(recipe, found.chosen, found.fingerprint, teacher.keys.training if teacher else "")
     spelled = {**recipe.spelled(), **found.spelled}
     if too_much:
         return Assembly(recipe, keys, spelled, found.parts, found.images, too_much, unasked=True)
     judged = dataclasses.replace(found)
+    if found.taught and not found.reason:
+        by, unfit = (teacher.parts, teacher.unfit) if teacher else (None, "")
+        judged.attempt(lambda: check_teacher(recipe, found.parts, by, unfit))
     missing = () if found.reason else judged.attempt(lambda: _left_out(registry, recipe, found)) or ()
     return Assembly(
-        recipe, keys, spelled, found.parts, found.images, judged.reason, refused=judged.refused, left_out=missing
+        recipe,
+        keys,
+        spelled,
+        found.parts,
+        found.images,
+        judged.reason,
+        refused=judged.refused,
+        left_out=missing,
+        teacher=teacher,
     )
 
 
@@ -103,6 +119,7 @@ class _Found:
 
     bounds: dict[str, Bound]
     unasked: tuple[str, ...] = ()
+    taught: bool = False
     ignored: dict[str, Any] = field(default_factory=dict)
     parts: Parts = field(default_factory=Parts)
     images: ImageData | None = None
@@ -154,6 +171,7 @@ def _look_up(registry: Registry, recipe: Recipe) -> _Found:
     found = _Found(_asked(registry, recipe))
     metrics = [registry.bound("metric", spec) for spec in recipe.metrics]
     found.unasked = tuple(kind for kind in KINDS if getattr(recipe, kind) is not None and kind not in found.bounds)
+    found.taught = optional.needs_teacher(found.bounds["process"].offers[0].maker)
     ignored = optional.ignored_settings(found.bounds["process"].offers[0].maker)
     found.ignored = {name: FIELDS[name].default for name in ignored}
     found.spelled = {**dict.fromkeys(KINDS), **dict.fromkeys(ignored)}
@@ -165,7 +183,7 @@ def _look_up(registry: Registry, recipe: Recipe) -> _Found:
     extractor: Any = found.parts.extractor
     found.images = found.attempt(lambda: load_images(dataset), "dataset")
     answers = {kind: _answer(found, bound) for kind, bound in found.bounds.items()}
-    weights = found.attempt(lambda: _extractor_id(extractor), "extractor")
+    weights = found.attempt(lambda: extractor_id(extractor), "extractor")
     answers["extractor"] = dataclasses.replace(
         answers["extractor"], content=f"{answers['extractor'].content}+{weights}"
     )
@@ -182,36 +200,6 @@ def _look_up(registry: Registry, recipe: Recipe) -> _Found:
         if kind in found.bounds and not found.reason:
             found.attempt(partial(_rehearse, registry, found, kind), kind)
     return found
-
-
-def token_space(parts: Parts, data: ImageData) -> TokenSpace:
-    """The tokens that the tokenizer makes of these images.
-
-    Raises:
-        Unfit: if the tokenizer cannot cut them.
-    """
-    tokenizer: Any = parts.tokenizer
-    return _space(tokenizer, data.shape)
-
-
-# `Any` here and below, because components have hashes and protocols do not say so.
-@cache
-def _space(tokenizer: Any, shape: tuple[int, int, int]) -> TokenSpace:
-    space: TokenSpace = tokenizer.build(shape).space
-    return space
-
-
-@cache
-def load_images(dataset: Any) -> ImageData:
-    """The images of a dataset, read once a process."""
-    data: ImageData = dataset.load()
-    return data
-
-
-@cache
-def _extractor_id(extractor: Any) -> str:
-    name: str = extractor.build().id
-    return name
 
 
 def _asked(registry: Registry, recipe: Recipe) -> dict[str, Bound]:
@@ -289,9 +277,15 @@ def _check(recipe: Recipe, found: _Found) -> None:
         optional.check(component, found.parts, space)
 
 
+def _teacher(registry: Registry, recipe: Recipe) -> Assembly | None:
+    """The assembly of the teacher; what its method sets and nothing in it asks is left out."""
+    found = teacher_recipe(registry, recipe)
+    return None if found is None or recipe.teacher is None else assemble(registry, found, dict(recipe.teacher.options))
+
+
 def _unasked(recipe: Recipe, found: _Found) -> str:
     """The sentence on a kind that a recipe sets and nothing in it asks; empty if there is none."""
-    for kind in found.unasked:
+    for kind in (*found.unasked, *(() if found.taught else ("teacher",))):
         if (given := getattr(recipe, kind)) is not None:
             return (
                 f"{kind}={given} is set, but nothing in this recipe asks for a {kind.replace('_', ' ')} "

@@ -17,8 +17,8 @@ from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features, ImageData
 from mgbench.recipes.recipe import LabelDistribution
 from mgbench.recipes.spec import Spec
+from mgbench.registry.prepared import load_images
 from mgbench.registry.registry import Registry
-from mgbench.registry.resolve import load_images
 from mgbench.stages.evaluate import Seen, look
 from mgbench.stages.image_files import Floats, Published, read_images, read_statistics
 from mgbench.stages.labels import in_shares

@@ -1,10 +1,9 @@
 """The tokenizer and the model of a recipe: read from the store, resumed from a checkpoint, or fitted and trained."""
 
 import copy
-import csv
 import io
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from mgbench.interfaces.components import Parts, Teacher
 from mgbench.interfaces.progress import Interrupted, Progress
 from mgbench.interfaces.ranks import ALONE, Team
 from mgbench.registry.resolve import Assembly
@@ -21,8 +21,10 @@ from mgbench.results.record import FAILED
 from mgbench.results.store import CHECKPOINT, Store
 from mgbench.stages.likelihood import held_out_bound
 from mgbench.stages.sample import Model
+from mgbench.stages.teach import taught
 from mgbench.stages.tokenize import fit_steps
 from mgbench.stages.train import Training, TrainStep, initial_model, training_data
+from mgbench.trials.curves import read_curve, read_rows, write_rows
 from mgbench.trials.plan import Trial
 
 MODEL, CURVE = "model.safetensors", "training.csv"
@@ -31,8 +33,8 @@ CURVE_COLUMNS = tuple(item.name for item in fields(TrainStep))
 CHECKPOINT_SECONDS = 30.0
 
 
-class NoTokenizer(Exception):
-    """The tokenizer of a model could not be fitted, so the model cannot be trained."""
+class Unprepared(Exception):
+    """The tokenizer or the teacher of a model could not be made, so the model cannot be trained."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def fitted_model(
 
     Raises:
         Diverged: if its loss stops being a number.
-        NoTokenizer: if its tokenizer could not be fitted when that was tried before.
+        Unprepared: if its tokenizer or its teacher came to nothing when that was tried before.
         Interrupted: if the user asks to stop; a checkpoint is left.
         RankFailed: if another rank of the team could not do its share.
     """
@@ -94,13 +96,38 @@ def fitted_model(
     tokenizer = fitted_tokenizer(store, assembly, device, progress).tokenizer
     folder = store.layout.model(assembly.keys.training)
     if not store.complete(folder):
+        _need_teacher(store, assembly, tokenizer, device, progress)
         with team.on(Train()):
             _train(store, assembly, tokenizer, device, progress.of(team), team)
     model = _read_model(store, assembly, tokenizer, device)
-    last = _read_curve(folder / CURVE)[-1]
+    last = read_curve(folder / CURVE)[-1]
     with progress.anywhere():
         bound = held_out_bound(assembly.parts, model.module, tokenizer, assembly.data, assembly.recipe.seed, device)
     return replace(model, bound=bound), last
+
+
+def _need_teacher(store: Store, assembly: Assembly, tokenizer: Any, device: torch.device, progress: Progress) -> None:
+    """Train the teacher of a model, if it has one whose own trial left no model that is still there.
+
+    Raises:
+        Unprepared: if the teacher could not be trained when that was tried before.
+    """
+    teacher = assembly.teacher
+    if teacher is None or store.complete(store.layout.model(teacher.keys.training)):
+        return
+    found = store.record(teacher.keys.run)
+    if found and found.status in FAILED:
+        raise Unprepared(f"its teacher {found.status}: {found.reason}")
+    _need_teacher(store, teacher, tokenizer, device, progress)
+    _train(store, teacher, tokenizer, device, progress, ALONE)
+
+
+def _with_teacher(store: Store, assembly: Assembly, module: Any, tokenizer: Any, device: torch.device) -> Parts:
+    """The parts with which a model is trained: those of its recipe, and the teacher, from which the model may begin."""
+    if assembly.teacher is None:
+        return assembly.parts
+    teacher = _read_model(store, assembly.teacher, tokenizer, device)
+    return taught(assembly.parts, module.to(device), Teacher(teacher.module, teacher.parts))
 
 
 def _build(assembly: Assembly, tokenizer: Any) -> Any:
@@ -141,7 +168,7 @@ def fitted_tokenizer(
 def _read_tokenizer(store: Store, assembly: Assembly, tokenizer: Any) -> Fitted:
     folder = store.layout.tokenizer(assembly.keys.tokenizer)
     tokenizer.load_state_dict(load_file(folder / TOKENIZER))
-    curve = _read_rows(folder / FITTING)
+    curve = read_rows(folder / FITTING)
     return Fitted(tokenizer.requires_grad_(False).eval(), float(curve[-1]["seconds"]) if curve else 0.0)
 
 
@@ -155,7 +182,7 @@ def _fit(store: Store, folder: Path, tokenizer: Any, images: Tensor, progress: P
     state = {name: value.contiguous() for name, value in tokenizer.state_dict().items()}
     files = {
         TOKENIZER: lambda path: _put_weights(path, state),
-        FITTING: lambda path: _write_rows(path, ("step", "loss", "seconds"), curve),
+        FITTING: lambda path: write_rows(path, ("step", "loss", "seconds"), curve),
     }
     store.publish(folder, files)
 
@@ -163,7 +190,7 @@ def _fit(store: Store, folder: Path, tokenizer: Any, images: Tensor, progress: P
 def _check_tokenizer(store: Store, assembly: Assembly) -> None:
     found = store.record(assembly.keys.reconstruction)
     if found and found.status in FAILED and not store.complete(store.layout.tokenizer(assembly.keys.tokenizer)):
-        raise NoTokenizer(f"its tokenizer {found.status}: {found.reason}")
+        raise Unprepared(f"its tokenizer {found.status}: {found.reason}")
 
 
 def _train(
@@ -181,8 +208,9 @@ def _train(
     with progress.anywhere():
         tokens, labels = training_data(tokenizer, assembly.data, assembly.recipe.labels, device)
     module = _build(assembly, tokenizer)
+    parts = _with_teacher(store, assembly, module, tokenizer, device)
     with team.group(device):
-        training = Training(assembly.recipe, assembly.parts, module, device, team)
+        training = Training(assembly.recipe, parts, module, device, team)
         curve = _resume_together(store, folder, training)
         _advance(store, folder, training, curve, training.run(tokens, labels), progress)
     if team.is_first:
@@ -192,7 +220,7 @@ def _train(
 def _publish(store: Store, folder: Path, training: Training, curve: list[TrainStep]) -> None:
     state = training.weights()
     rows = [astuple(step) for step in curve]
-    files = {MODEL: lambda path: _put_weights(path, state), CURVE: lambda path: _write_rows(path, CURVE_COLUMNS, rows)}
+    files = {MODEL: lambda path: _put_weights(path, state), CURVE: lambda path: write_rows(path, CURVE_COLUMNS, rows)}
     store.publish(folder, files)
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
@@ -270,20 +298,3 @@ def _restore(training: Training, found: bytes) -> list[TrainStep]:
     content = torch.load(io.BytesIO(found), map_location=training.device, weights_only=True)
     training.restore(content["training"])
     return [TrainStep(**step) for step in content["curve"]]
-
-
-def _write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[float]]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(rows)
-
-
-def _read_rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _read_curve(path: Path) -> list[TrainStep]:
-    kinds = {item.name: item.type for item in fields(TrainStep)}
-    return [TrainStep(**{name: kinds[name](value) for name, value in row.items()}) for row in _read_rows(path)]  # type: ignore[operator]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mgbench.errors import UserError
-from mgbench.recipes.kinds import KINDS
+from mgbench.recipes.recipe import FIELDS
 from mgbench.recipes.study import Study
 from mgbench.registry.registry import Registry
 from mgbench.registry.resolve import Assembly, assemble
@@ -95,9 +95,12 @@ class Trial:
         return self.rows[0].about
 
     @property
-    def needs(self) -> str:
-        """The key of a trial that must end first, if that is part of the run; empty if there is none."""
-        return self.rows[0].assembly.keys.tokenizer if self.about == "images" else ""
+    def needs(self) -> tuple[str, ...]:
+        """The keys of the trials that have to end before this one starts, if they are to be run at all: tokenizer, teacher."""
+        if self.about != "images":
+            return ()
+        assembly = self.rows[0].assembly
+        return (assembly.keys.tokenizer, *([assembly.teacher.keys.training] if assembly.teacher else ()))
 
     @property
     def name(self) -> str:
@@ -120,7 +123,7 @@ def plan_rows(registry: Registry, study: Study, store: Store, retry: bool = Fals
     rows: dict[str, Row] = {}
     store.notes += study.notes
     for method, recipe in study.expand():
-        assembly = assemble(registry, recipe, study.given.get(method, KINDS.keys()))
+        assembly = assemble(registry, recipe, study.given.get(method, FIELDS.keys()))
         standing = None if assembly.unfit else _standing(store, assembly.keys.run, retry)
         rows.setdefault(assembly.keys.run, Row(method, assembly, standing))
     store.notes += [*_left_out(rows.values()), *_unequal(rows.values()), *_former(rows, store)]
@@ -171,6 +174,23 @@ def plan_tokenizers(rows: Iterable[Row], store: Store, retry: bool = False) -> l
             standing = None
         found.append(replace(group[0], method=TOKENIZER, standing=standing, about="tokenizer"))
     return found
+
+
+def plan_teachers(rows: Iterable[Row], store: Store, retry: bool = False) -> list[Row]:
+    """A row of every teacher of these rows, and of its own teacher, before those that it teaches.
+
+    Its recipe is the method's own, scored like the students, and is left out where it is one of the rows.
+    """
+    rows = list(rows)
+    known, found = {row.key for row in rows}, dict[str, Row]()
+    for row in rows:
+        student = row
+        while student.assembly.teacher and not student.assembly.unfit:
+            teacher, method = student.assembly.teacher, f"{student.assembly.recipe.teacher} (teacher)"
+            student = Row(method, teacher, _standing(store, teacher.keys.run, retry))
+            if student.key not in known:
+                found.setdefault(student.key, student)
+    return list(reversed(found.values()))
 
 
 def _standing(store: Store, key: str, retry: bool) -> Status | None:

@@ -21,7 +21,7 @@ from mgbench.stages.sample import Model, asked_labels
 from mgbench.stages.train import TrainStep
 from mgbench.trials.diagnostics import MATCHED, film_files, nearest_file
 from mgbench.trials.draw import draw
-from mgbench.trials.fit import NoTokenizer, fitted_model, fitted_tokenizer
+from mgbench.trials.fit import Unprepared, fitted_model, fitted_tokenizer
 from mgbench.trials.kept_images import KeptImages, keep_images, kept_images
 from mgbench.trials.plan import Row, Trial
 from mgbench.trials.reconstruction import record_reconstruction
@@ -82,7 +82,7 @@ def _attempt(store: Store, rows: list[Row], progress: Progress, work: Callable[[
         raise
     except Diverged as error:
         status, reason = "diverged", str(error)
-    except NoTokenizer as error:
+    except Unprepared as error:
         reason = str(error)
     except Unwritable as error:
         # Not the fault of the recipe, so the same command tries again.

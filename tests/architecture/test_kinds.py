@@ -57,7 +57,7 @@ def test_every_kind_has_a_law_and_a_component(kind: Kind) -> None:
 
 def test_recipes_and_parts_have_a_field_for_each_kind() -> None:
     assert set(KINDS) <= set(FIELDS)
-    assert set(KINDS) | {"metrics", "labels"} == set(Parts.__annotations__)
+    assert set(KINDS) | {"metrics", "labels", "teacher"} == set(Parts.__annotations__)
     assert set(ALWAYS_ASKED) <= set(KINDS)
 
 

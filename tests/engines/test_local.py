@@ -179,7 +179,7 @@ def test_every_trial_has_a_device_and_gives_it_back(tmp_path: Path) -> None:
 
 def test_a_job_waits_for_the_one_it_needs_and_others_do_not(tmp_path: Path) -> None:
     first, second, third = jobs(tmp_path, a=TINY, b=TINY.change(batch_size=8), c=TINY.change(batch_size=4))
-    waiting = [replace(first, needs=third.key), replace(second, needs="nothing that is to be run"), third]
+    waiting = [replace(first, needs=(third.key,)), replace(second, needs=("nothing that is to be run",)), third]
     events, ended = run(local(2), waiting)
     assert set(ended.values()) == {End()}
     told = [(event.job.name.split()[0], event.end is None) for event in events]

@@ -19,7 +19,8 @@ from mgbench.interfaces.data import TokenSpace
 from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.sampling import Request, Step
 from mgbench.recipes.spec import hints
-from mgbench.registry.resolve import Assembly, assemble, token_space
+from mgbench.registry.prepared import token_space
+from mgbench.registry.resolve import Assembly, assemble
 from mgbench.stages.cost import Meter
 from mgbench.testing.noisy_toys import Straight
 from mgbench.testing.toys import Joint, toy_parts

@@ -3,7 +3,8 @@ import torch
 from mgbench_plugins.mar import MAR, mgbench_recipes
 
 from mgbench.components.schedules.mask_schedules import Cosine
-from mgbench.registry.resolve import assemble, token_space
+from mgbench.registry.prepared import token_space
+from mgbench.registry.resolve import assemble
 from tests.laws.registered import registry
 
 

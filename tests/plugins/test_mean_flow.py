@@ -14,7 +14,8 @@ from mgbench.interfaces.components import Parts
 from mgbench.interfaces.data import TokenSpace
 from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.sampling import Request
-from mgbench.registry.resolve import assemble, token_space
+from mgbench.registry.prepared import token_space
+from mgbench.registry.resolve import assemble
 from mgbench.stages.cost import Meter
 from mgbench.stages.flops import FlopCounter
 from mgbench.stages.train import LossModule

@@ -20,7 +20,8 @@ from mgbench.interfaces.components import Parts
 from mgbench.interfaces.data import TokenSpace
 from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.sampling import Request, State, Step
-from mgbench.registry.resolve import Assembly, assemble, token_space
+from mgbench.registry.prepared import token_space
+from mgbench.registry.resolve import Assembly, assemble
 from mgbench.stages.cost import Meter
 from mgbench.testing.toys import Joint, Scales, toy_parts
 from tests.laws.registered import registry

@@ -14,6 +14,7 @@ from mgbench.recipes.spec import Spec
 
 SETTINGS: dict[str, Any] = {
     "metrics": ("fid",),
+    "teacher": "a_method",
     "labels": False,
     "train_steps": 7,
     "batch_size": 7,

@@ -9,7 +9,8 @@ import pytest
 from mgbench.errors import UserError
 from mgbench.recipes.recipe import Recipe
 from mgbench.registry.loading import Registry, find, load
-from mgbench.registry.resolve import Assembly, _extractor_id, assemble
+from mgbench.registry.prepared import extractor_id
+from mgbench.registry.resolve import Assembly, assemble
 from tests import doubles
 from tests.doubles import TINY
 
@@ -280,10 +281,10 @@ def test_other_weights_of_the_extractor_move_the_key_of_the_scores_only(
     before = assemble(registry, TINY).keys
     trained_anew = SimpleNamespace(id="digits_cnn@0000")
     monkeypatch.setattr("mgbench.components.extractors.embedded._build", lambda name: trained_anew)
-    _extractor_id.cache_clear()
+    extractor_id.cache_clear()
     registry.memory.clear()
     after = assemble(registry, TINY).keys
-    _extractor_id.cache_clear()
+    extractor_id.cache_clear()
     registry.memory.clear()
     assert (after.tokenizer, after.training) == (before.tokenizer, before.training)
     assert after.run != before.run

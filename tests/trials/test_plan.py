@@ -125,7 +125,7 @@ def test_every_tokenizer_is_a_row_once_however_many_models_stand_on_it(registry:
         ("c (seed 0)", "images", 2),
     ]
     first, second = (trial.key for trial in trials[:2])
-    assert [trial.needs for trial in trials] == ["", "", first, first, second]
+    assert [trial.needs for trial in trials] == [(), (), (first,), (first,), (second,)]
 
 
 def test_a_row_about_a_tokenizer_spells_only_what_decides_it(registry: Registry, tmp_path: Path) -> None:

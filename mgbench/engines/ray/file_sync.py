@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from mgbench.interfaces.engine import Job
+from mgbench.recipes.keys import Keys
 from mgbench.recipes.source import Source
 from mgbench.registry.loading import load
 from mgbench.registry.registry import Registry
-from mgbench.registry.resolve import assemble
+from mgbench.registry.resolve import Assembly, assemble
 from mgbench.results.files import is_aside, write_bytes
 from mgbench.results.layout import Layout
 from mgbench.results.store import FACTS, MANIFEST, RECORD
@@ -107,11 +108,23 @@ def read_by(job: Job) -> list[Path]:
     folders = [layout.tokenizer(keys.tokenizer)]
     if job.about == "images":
         folders += [layout.model(keys.training), layout.run(keys.reconstruction)]
+        folders += [
+            folder
+            for taught in _teachers(assembly)
+            for folder in (layout.model(taught.training), layout.run(taught.run))
+        ]
         folders += [layout.images(other.keys.images) for other in assemblies]
     folders += [path.parent for path in layout.root.glob(f"references/*/{FACTS}") if _facts(path).get("data") == data]
     files = [path for folder in folders for path in sorted(folder.glob("*"))]
     whole = [path for path in files if not path.name.startswith(".") and not is_aside(path.name)]
     return [path for path in (*whole, layout.real(data)) if path.is_file()]
+
+
+def _teachers(assembly: Assembly) -> Iterator[Keys]:
+    """The keys of the teacher, of its own teacher, and so on."""
+    while assembly.teacher is not None:
+        assembly = assembly.teacher
+        yield assembly.keys
 
 
 @cache

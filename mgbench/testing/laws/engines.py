@@ -40,7 +40,7 @@ def engine(component: Any) -> None:
 def _runs_to_the_end(component: Any, root: Path) -> None:
     first = _job(root, "first", _TINY, _TINY.change(sampling_steps=1))
     jobs = [
-        _job(root, "second", _TINY.change(batch_size=8), needs=first.key),
+        _job(root, "second", _TINY.change(batch_size=8), needs=(first.key,)),
         _job(root, "broken", _TINY.change(sampler="of_no_plugin")),
         _job(root, "diverging", _TINY.change(learning_rate=1e30)),
         first,
@@ -59,7 +59,7 @@ def _runs_to_the_end(component: Any, root: Path) -> None:
 
 def _stops(component: Any, root: Path) -> None:
     endless = _job(root, "endless", _TINY.change(train_steps=10**7))
-    jobs = [endless, _job(root, "waiting", _TINY, needs=endless.key)]
+    jobs = [endless, _job(root, "waiting", _TINY, needs=(endless.key,))]
     run = component.open(Leases("cpu:2"))
     events = _events(run, jobs, lambda event: run.stop() if _of_stage(event, "train") else None)
     _need_ends(events, jobs[:1])
@@ -72,7 +72,7 @@ def _stops(component: Any, root: Path) -> None:
     need(len(checkpoints) == 1, "must let what it stops leave a checkpoint to go on from")
 
 
-def _job(root: Path, name: str, *recipes: Recipe, needs: str = "") -> Job:
+def _job(root: Path, name: str, *recipes: Recipe, needs: tuple[str, ...] = ()) -> Job:
     rows = tuple((name, recipe) for recipe in recipes)
     return Job(name, f"law-{name}", "images", needs, rows, (), root)
 

@@ -93,7 +93,7 @@ def opened(fake: Pretended, at_once: float = float("inf")) -> ClusterRun:
     return ClusterRun(connection(), Claim("CPU", 1, at_once), Leases(), look_for_folder=True)
 
 
-def job(root: Path, name: str = "a", rows: int = 1, needs: str = "") -> Job:
+def job(root: Path, name: str = "a", rows: int = 1, needs: tuple[str, ...] = ()) -> Job:
     recipes = tuple((name, Recipe(seed=seed)) for seed in range(rows))
     return Job(name, name, "images", needs, recipes, (), root)
 
@@ -149,7 +149,7 @@ def test_who_has_ended_takes_the_next(tmp_path: Path) -> None:
 
 def test_no_more_run_at_once_than_was_asked_for_and_none_before_what_it_needs(tmp_path: Path) -> None:
     fake = Pretended([HERE, [End()], [End()], [End()]])
-    jobs = [job(tmp_path, "a", needs="c"), job(tmp_path, "b"), job(tmp_path, "c")]
+    jobs = [job(tmp_path, "a", needs=("c",)), job(tmp_path, "b"), job(tmp_path, "c")]
     started = [event.job.name for event in opened(fake, at_once=1).run(jobs)]
     assert started == ["b", "c", "a"]
 

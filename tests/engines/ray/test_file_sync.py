@@ -62,7 +62,7 @@ def test_a_trial_of_images_reads_its_tokenizer_and_how_far_its_model_is(tmp_path
     (job,) = jobs(tmp_path, tiny=TINY)
     assert read_by(job) == []
     layout = Layout(tmp_path)
-    mine = [layout.model(job.key) / CHECKPOINT, layout.tokenizer(job.needs) / "tokenizer.safetensors"]
+    mine = [layout.model(job.key) / CHECKPOINT, layout.tokenizer(job.needs[0]) / "tokenizer.safetensors"]
     others = [
         *(layout.model("other") / CHECKPOINT, layout.tokenizer("other") / "tokenizer.safetensors"),
         *(layout.model(job.key) / ".checkpoint.pt.x", layout.model(job.key) / "model.safetensors.corrupt"),
