@@ -1,7 +1,7 @@
 """Options that several commands share, and the study that they select."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mgbench.errors import UserError
+from mgbench.errors import UserError, suggestion
 
 if TYPE_CHECKING:
+    from mgbench.recipes.recipe import Recipe
     from mgbench.recipes.source import Source
     from mgbench.recipes.study import Outline, Study
     from mgbench.registry.registry import Registry
@@ -103,7 +104,8 @@ class Chosen:
             for row in self.rows
             if not row.standing and not row.assembly.unfit
         }
-        found = frozenset(key for key, home in homes.items() if self.store.complete(home))
+        given = {row.trial for row in self.rows if row.about == "images" and row.assembly.recipe.weights}
+        found = frozenset(key for key, home in homes.items() if key in given or self.store.complete(home))
         _say(self.store.notes[known:])
         return found
 
@@ -120,6 +122,7 @@ def choose(outline: "Outline", results: Path, retry: bool = False, track: tuple[
         UserError: if a plugin, field or component does not exist, or a tracker has no tracking hook.
     """
     from mgbench.cli.naming import settled
+    from mgbench.registry.imported import add_imported
     from mgbench.registry.loading import find, load
     from mgbench.results.store import Store
     from mgbench.trials.plan import plan_rows, plan_teachers, plan_tokenizers
@@ -127,6 +130,8 @@ def choose(outline: "Outline", results: Path, retry: bool = False, track: tuple[
     sources = tuple(find(name) for name in outline.plugins if name != ALL)
     trackers = tuple(find(name) for name in track)
     registry = load((*sources, *trackers))
+    store = Store(results)
+    add_imported(registry, store.layout)
     for tracker in trackers:
         _check_tracker(registry, tracker)
     for problem in registry.problems.values():
@@ -136,7 +141,6 @@ def choose(outline: "Outline", results: Path, retry: bool = False, track: tuple[
     vary = {axis: _every(registry, axis) if values == (ALL,) else values for axis, values in outline.vary.items()}
     name = outline.name or ("" if ALL not in outline.plugins else ALL)
     study = replace(outline, plugins=named, vary=vary, name=name).study(registry.recipes)
-    store = Store(results)
     recipes = plan_rows(registry, study, store, retry)
     recipes = [*plan_teachers(recipes, store, retry), *recipes]
     rows = [*plan_tokenizers(recipes, store, retry), *recipes]
@@ -194,6 +198,17 @@ def outline(
 
     given = Outline(name, listed(plugins), listed(methods), _seeds(seeds), changes(set_), _axes(vary))
     return given if study_file is None else given.over(read_study(study_file))
+
+
+def named(method: str, methods: "Mapping[str, Recipe]") -> "Recipe":
+    """The recipe of a method.
+
+    Raises:
+        UserError: if there is none of that name; with the nearest name.
+    """
+    if method not in methods:
+        raise UserError(f"no method is called {method!r}; {suggestion(method, methods)}")
+    return methods[method]
 
 
 def changes(items: list[str] | None) -> dict[str, Any]:

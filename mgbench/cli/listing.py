@@ -1,5 +1,6 @@
 """`mgbench list`: available components and their options."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 def list_(
     kind: Annotated[str, typer.Argument(help="Only this kind, such as mask_schedule.", show_default=False)] = "",
     plugins: choices.AlsoPlugins = None,
+    results: choices.Results = Path("results"),
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON, with option types (JSON Schema) and papers.")
     ] = False,
@@ -21,12 +23,15 @@ def list_(
     """List the kinds and the components of each, with options and defaults."""
     from mgbench.errors import UserError, suggestion
     from mgbench.recipes.kinds import EVERY_KIND
+    from mgbench.registry.imported import add_imported
     from mgbench.registry.loading import find, load
+    from mgbench.results.layout import Layout
 
     known = {name: item.question for name, item in EVERY_KIND.items()}
     if kind and kind not in known:
         raise UserError(f"no kind is called {kind!r}; {suggestion(kind, known)}")
     registry = load([find(name) for name in choices.listed(plugins)])
+    add_imported(registry, Layout(results))
     shown = {name: question for name, question in known.items() if kind in ("", name)}
     if as_json:
         _print_json(registry, shown, methods=not kind)

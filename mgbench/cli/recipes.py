@@ -32,7 +32,7 @@ def show_recipe(name: str, results: Path, as_json: bool = False, plugins: Sequen
     Raises:
         UserError: if neither has that name; suggests the nearest method, component or study.
     """
-    registry = _loaded(plugins)
+    registry = _loaded(plugins, results)
     methods = _methods(registry)
     offers = {kind: registry.names(kind)[name] for kind in registry_kinds() if name in registry.names(kind)}
     if name not in methods and not offers:
@@ -58,7 +58,7 @@ def diff_recipes(before: str, after: str, results: Path, as_json: bool = False, 
     Raises:
         UserError: if a method does not exist.
     """
-    registry = _loaded(plugins)
+    registry = _loaded(plugins, results)
     one, other = (_spelled(registry, _method(registry, name, results)) for name in (before, after))
     differing = {field: (one[field], other[field]) for field in one if one[field] != other[field]}
     if as_json:
@@ -80,10 +80,15 @@ def registry_kinds() -> tuple[str, ...]:
     return tuple(first.values())
 
 
-def _loaded(plugins: Sequence[str]) -> "Registry":
+def _loaded(plugins: Sequence[str], results: Path) -> "Registry":
+    """The registry of all plugins, and of what was imported into a results folder."""
+    from mgbench.registry.imported import add_imported
     from mgbench.registry.loading import find, load
+    from mgbench.results.layout import Layout
 
-    return load([find(name) for name in plugins])
+    registry = load([find(name) for name in plugins])
+    add_imported(registry, Layout(results))
+    return registry
 
 
 def _methods(registry: "Registry") -> dict[str, tuple[str, Any]]:

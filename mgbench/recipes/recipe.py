@@ -5,15 +5,26 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
+
+from pydantic import StringConstraints
 
 from mgbench.errors import UserError, suggestion
 from mgbench.recipes.kinds import KINDS, Decides
 from mgbench.recipes.spec import Count, Index, NotNegative, Positive, Share, Spec, checked, parse_list
 
 
-def _setting(decides: Decides, default: Any, about: str) -> Any:
-    return field(default=default, metadata={"decides": decides, "about": about})
+def _setting(decides: Decides, default: Any, about: str, trains: bool = False) -> Any:
+    return field(default=default, metadata={"decides": decides, "about": about, "trains": trains})
+
+
+def _training(default: Any, about: str) -> Any:
+    """A setting of the training, which means nothing where the weights are given."""
+    return _setting("model", default, about, trains=True)
+
+
+# A SHA-256 in hexadecimal digits, or nothing.
+Digest = Annotated[str, StringConstraints(pattern="^([0-9a-f]{64})?$")]
 
 
 LabelDistribution = Literal["balanced", "data", "uniform"]
@@ -52,20 +63,21 @@ class Recipe:
         "model", None, "a method, with settings of its own in parentheses, whose trained model the process learns from"
     )
     labels: bool = _setting("model", True, "whether the model is told the class")
-    train_steps: Count = _setting("model", 1000, "optimiser steps")
-    batch_size: Count = _setting("model", 64, "images of one step, on all devices of the trial together")
-    learning_rate: Positive = _setting("model", 1e-3, "highest learning rate of AdamW")
-    warmup_steps: Index = _setting("model", 50, "steps over which the learning rate rises from 0")
-    lr_decay: Literal["constant", "cosine"] = _setting(
-        "model", "constant", "the learning rate after that: constant, or a cosine down to 0 at the last step"
+    weights: Digest = _setting(
+        "model", "", "SHA-256 of weights that 'mgbench import' read; with them nothing is trained"
     )
-    weight_decay: NotNegative = _setting("model", 0.02, "of AdamW")
-    clip: Positive = _setting("model", 3.0, "largest norm of the gradient; longer ones are scaled down")
-    ema: Share = _setting(
-        "model", 0.999, "share of the averaged weights that one step keeps; images are drawn with these"
+    train_steps: Count = _training(1000, "optimiser steps")
+    batch_size: Count = _training(64, "images of one step, on all devices of the trial together")
+    learning_rate: Positive = _training(1e-3, "highest learning rate of AdamW")
+    warmup_steps: Index = _training(50, "steps over which the learning rate rises from 0")
+    lr_decay: Literal["constant", "cosine"] = _training(
+        "constant", "the learning rate after that: constant, or a cosine down to 0 at the last step"
     )
-    precision: Literal["auto", "float32", "bfloat16"] = _setting(
-        "model", "auto", "auto is bfloat16 on GPUs that have it, float32 elsewhere"
+    weight_decay: NotNegative = _training(0.02, "of AdamW")
+    clip: Positive = _training(3.0, "largest norm of the gradient; longer ones are scaled down")
+    ema: Share = _training(0.999, "share of the averaged weights that one step keeps; images are drawn with these")
+    precision: Literal["auto", "float32", "bfloat16"] = _training(
+        "auto", "auto is bfloat16 on GPUs that have it, float32 elsewhere"
     )
     seed: Index = _setting("model", 0, "of weights, training and sampling")
     sampling_steps: Count = _setting(
@@ -124,6 +136,11 @@ class Recipe:
             raise UserError(f"this recipe does not say which {name.replace('_', ' ')} it has; set {name} itself first")
         return before.with_option(tuple(path), value)
 
+    @property
+    def ignored(self) -> Mapping[str, Any]:
+        """The settings that mean nothing where its weights are given, with their defaults; none where they are not."""
+        return OF_TRAINING if self.weights else {}
+
     def spelled(self) -> dict[str, Any]:
         """Every field in plain values: specs as they are spelled."""
         return {name: plain(getattr(self, name)) for name in FIELDS}
@@ -166,6 +183,8 @@ def plain(value: Any) -> Any:
 # Fields that hold a spec, of a component or of a method.
 SPECS = (*KINDS, "teacher")
 FIELDS: dict[str, dataclasses.Field[Any]] = {item.name: item for item in dataclasses.fields(Recipe)}
+# Settings that mean nothing where the weights are given, with their defaults.
+OF_TRAINING = {name: item.default for name, item in FIELDS.items() if item.metadata.get("trains")}
 
 
 # Fields of the version before: what they are called now, and their values. They go with the next version.

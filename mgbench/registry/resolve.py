@@ -83,12 +83,12 @@ def assemble(registry: Registry, recipe: Recipe, given: Collection[str] = FIELDS
     found = _looked_up(registry, recipe)
     unasked = found.unasked if found.taught or recipe.teacher is None else (*found.unasked, "teacher")
     dropped = dict.fromkeys(kind for kind in unasked if kind not in given)
-    changed = {**dropped, **found.ignored}
+    changed = {**dropped, **found.ignored, **recipe.ignored}
     recipe = recipe.change(**changed) if changed else recipe
     too_much = _unasked(recipe, found)
     teacher = _teacher(registry, recipe)
     keys = make_keys(recipe, found.chosen, found.fingerprint, teacher.keys.training if teacher else "")
-    spelled = {**recipe.spelled(), **found.spelled}
+    spelled = {**recipe.spelled(), **found.spelled, **dict.fromkeys(recipe.ignored)}
     if too_much:
         return Assembly(recipe, keys, spelled, found.parts, found.images, too_much, unasked=True)
     judged = dataclasses.replace(found)

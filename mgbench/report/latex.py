@@ -99,8 +99,8 @@ def methods_text(frame: pd.DataFrame) -> str:
     seeds = rows[REPEAT].nunique()
     data = [
         f"We compare {_names(rows['series'])} on {_names(rows['dataset'])} (data fingerprint {_names(rows['data'])}).",
-        f"Each model was trained for {_range(rows['train_steps'])} steps of {_range(rows['batch_size'])} images "
-        f"at a learning rate of {_range(rows['learning_rate'])}, and sampled in {_list(rows[POINT])} steps.",
+        _training(rows),
+        f"Images were drawn in {_list(rows[POINT])} steps.",
         f"There {'is 1 seed' if seeds == 1 else f'are {seeds} seeds'} ({_list(rows[REPEAT])}); a seed decides initial "
         "weights, training order, labels and noise, so that methods are compared on the same draws.",
         f"Scores ({_names(pd.Series([score_name(rows, name) for name in score_names(rows)]))}) follow the protocol "
@@ -110,6 +110,20 @@ def methods_text(frame: pd.DataFrame) -> str:
     ]
     command = f"\nReproduce with:\n\n    {frame.attrs['command']}\n" if frame.attrs.get("command") else ""
     return "# Methods\n\n" + " ".join(data) + "\n" + command
+
+
+def _training(rows: pd.DataFrame) -> str:
+    """How the models were trained, and which were not trained here."""
+    given = rows["weights"].fillna("") != "" if "weights" in rows else pd.Series(False, rows.index)
+    trained, names = rows[~given], _names(rows.loc[given, "series"])
+    imported = f"The weights of {names} were imported." if given.any() else ""
+    if trained.empty:
+        return imported
+    said = (
+        f"Each model was trained for {_range(trained['train_steps'])} steps of {_range(trained['batch_size'])} images "
+        f"at a learning rate of {_range(trained['learning_rate'])}."
+    )
+    return f"{said} {imported}".strip()
 
 
 def _hardware(rows: pd.DataFrame) -> str:

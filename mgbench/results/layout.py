@@ -18,6 +18,10 @@ class Layout:
         """The folder of one trained model: `model.safetensors`, `training.csv`, a row for every report."""
         return self.root / "models" / training_key
 
+    def imported(self, name: str) -> Path:
+        """The folder of weights from elsewhere: `model.safetensors`, `recipe.toml`, and what `mgbench.results.imported` says."""
+        return self.root / "imported" / name
+
     def images(self, images_key: str) -> Path:
         """The folder of samples: `images.npz` as in `run`, `costs.json`, and diagnostic files."""
         return self.root / "images" / images_key

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import math
 import time
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields, replace
@@ -25,12 +26,15 @@ from mgbench.stages.teach import taught
 from mgbench.stages.tokenize import fit_steps
 from mgbench.stages.train import Training, TrainStep, initial_model, training_data
 from mgbench.trials.curves import read_curve, read_rows, write_rows
+from mgbench.trials.given_weights import imported_weights
 from mgbench.trials.plan import Trial
 
 MODEL, CURVE = "model.safetensors", "training.csv"
 TOKENIZER, FITTING = "tokenizer.safetensors", "fitting.csv"
 CURVE_COLUMNS = tuple(item.name for item in fields(TrainStep))
 CHECKPOINT_SECONDS = 30.0
+# Of a model whose weights were imported.
+UNTRAINED = TrainStep(0, math.nan, 0.0, 0.0, 0.0)
 
 
 class Unprepared(Exception):
@@ -95,12 +99,16 @@ def fitted_model(
     _check_tokenizer(store, assembly)
     tokenizer = fitted_tokenizer(store, assembly, device, progress).tokenizer
     folder = store.layout.model(assembly.keys.training)
-    if not store.complete(folder):
+    if not store.complete(folder) and assembly.recipe.weights:
+        files = {CURVE: lambda path: write_rows(path, CURVE_COLUMNS, ())}
+        store.publish(folder, {MODEL: imported_weights(store, assembly.recipe.weights), **files})
+    elif not store.complete(folder):
         _need_teacher(store, assembly, tokenizer, device, progress)
         with team.on(Train()):
             _train(store, assembly, tokenizer, device, progress.of(team), team)
     model = _read_model(store, assembly, tokenizer, device)
-    last = read_curve(folder / CURVE)[-1]
+    curve = read_curve(folder / CURVE)
+    last = curve[-1] if curve else UNTRAINED
     with progress.anywhere():
         bound = held_out_bound(assembly.parts, model.module, tokenizer, assembly.data, assembly.recipe.seed, device)
     return replace(model, bound=bound), last

@@ -8,8 +8,9 @@ from mgbench.errors import UserError
 from mgbench.recipes.recipe import FIELDS
 from mgbench.recipes.study import Study
 from mgbench.registry.registry import Registry
-from mgbench.registry.resolve import Assembly, assemble
+from mgbench.registry.resolve import Assembly, assemble, token_space
 from mgbench.results.former import FORMER, former_rows
+from mgbench.results.imported import with_weights
 from mgbench.results.record import FAILED, About, Record, Status
 from mgbench.results.store import Store
 from mgbench.stages.labels import unequal_classes
@@ -124,6 +125,8 @@ def plan_rows(registry: Registry, study: Study, store: Store, retry: bool = Fals
     store.notes += study.notes
     for method, recipe in study.expand():
         assembly = assemble(registry, recipe, study.given.get(method, FIELDS.keys()))
+        if assembly.recipe.weights and not assembly.unfit:
+            assembly = replace(assembly, unfit=_misfit(store, assembly))
         standing = None if assembly.unfit else _standing(store, assembly.keys.run, retry)
         rows.setdefault(assembly.keys.run, Row(method, assembly, standing))
     store.notes += [*_left_out(rows.values()), *_unequal(rows.values()), *_former(rows, store)]
@@ -154,6 +157,27 @@ def _former(rows: Mapping[str, Row], store: Store) -> list[str]:
     count = former_rows(store.layout, methods, rows) if methods else 0
     what = f"{count} finished row{'s' * (count > 1)} of {', '.join(sorted(methods))}"
     return [f"{what} in {store.root}: stored under keys of an earlier version, {FORMER}"] if count else []
+
+
+def _misfit(store: Store, assembly: Assembly) -> str:
+    """Why imported weights cannot be those of a recipe; nothing where they can, or are a model already."""
+    found = with_weights(store.layout, assembly.recipe.weights)
+    if found is None:
+        there = store.complete(store.layout.model(assembly.keys.training))
+        return "" if there else f"its weights are not in {store.root}; import them again with 'mgbench import'"
+    origin, space = found.origin, token_space(assembly.parts, assembly.data)
+    wanted = (origin.classes, origin.tokens, origin.dim)
+    given = (assembly.classes, space.length, space.dim if space.codes is None else 0)
+    if wanted == given:
+        return ""
+    return (
+        f"the weights of {found.name} are for {_needs(*wanted)}, and {assembly.spelled['dataset']} with "
+        f"{assembly.spelled['tokenizer']} has {_needs(*given)}; set dataset and tokenizer"
+    )
+
+
+def _needs(classes: int, tokens: int, dim: int) -> str:
+    return f"{classes} classes and {tokens} tokens of {f'{dim} numbers' if dim else 'codes'}"
 
 
 def plan_tokenizers(rows: Iterable[Row], store: Store, retry: bool = False) -> list[Row]:

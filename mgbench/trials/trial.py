@@ -149,7 +149,9 @@ def _nearest(row: Row, scored: Scored) -> Mapping[str, Writer]:
 
 def _costs(batch_size: int, model: Model, trained: TrainStep) -> dict[str, float]:
     images = trained.step * batch_size
-    training = training_costs(trained.flops, trained.seconds, images, model.device, trained.devices)
+    training = (
+        {} if not images else training_costs(trained.flops, trained.seconds, images, model.device, trained.devices)
+    )
     return {**training, "parameters": float(sum(parameter.numel() for parameter in model.module.parameters()))}
 
 

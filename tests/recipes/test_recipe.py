@@ -16,6 +16,7 @@ SETTINGS: dict[str, Any] = {
     "metrics": ("fid",),
     "teacher": "a_method",
     "labels": False,
+    "weights": "0123456789abcdef" * 4,
     "train_steps": 7,
     "batch_size": 7,
     "learning_rate": 0.5,

@@ -173,6 +173,7 @@ CHANGES = [
     ("model", {"labels": False}),
     ("model", {"seed": 1}),
     ("model", {"train_steps": 7}),
+    ("model", {"weights": "0123456789abcdef" * 4}),
     ("images", {"sampler": "ancestral_shared"}),
     ("images", {"guidance_schedule": "constant"}),
     ("images", {"solver": "dpmpp_multistep(steps=3)"}),

@@ -6,15 +6,17 @@ published; some hold only one of the two.
 """
 
 import re
-from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from mgbench.components.checkpoints.container import read_container
+from mgbench.components.checkpoints.exact import refuse_differences, refuse_numbers
+from mgbench.components.checkpoints.reading import Reading
+from mgbench.components.checkpoints.renaming import Renaming
 from mgbench.components.heads.diffusion import Diffusion
 from mgbench.components.networks.transformers import MAE
 from mgbench.components.processes.masked import MaskedModel
@@ -23,104 +25,210 @@ from mgbench.interfaces.data import TokenSpace
 
 Sees = Literal["visible", "mask_tokens"]
 
-_NETWORK = (
-    (r"z_proj\.", "embed."),
-    (r"z_proj_ln\.", "embed_norm."),
-    (r"class_emb\.", "label.classes."),
-    (r"(en|de)coder_pos_embed_learned", r"\1coder_positions"),
-    (r"diffusion_pos_embed_learned", "head_positions"),
-    (r"(en|de)coder_blocks\.(\d+)\.mlp\.", r"\1coder.\2."),
-    (r"(en|de)coder_blocks\.", r"\1coder."),
-    (r"decoder_embed\.", "bridge."),
-    (r"fake_latent", "class_token"),
+NAMES = Renaming(
+    (
+        ("mask_token", "network.mask_token"),
+        ("fake_latent", "network.class_token"),
+        ("z_proj.", "network.embed."),
+        ("z_proj_ln.", "network.embed_norm."),
+        ("class_emb.", "network.label.classes."),
+        ("encoder_pos_embed_learned", "network.encoder_positions"),
+        ("decoder_pos_embed_learned", "network.decoder_positions"),
+        ("diffusion_pos_embed_learned", "network.head_positions"),
+        ("encoder_blocks.#.mlp.fc", "network.encoder.#.fc"),
+        ("encoder_blocks.#.", "network.encoder.#."),
+        ("encoder_norm.", "network.encoder_norm."),
+        ("decoder_embed.", "network.bridge."),
+        ("decoder_blocks.#.mlp.fc", "network.decoder.#.fc"),
+        ("decoder_blocks.#.", "network.decoder.#."),
+        ("decoder_norm.", "network.decoder_norm."),
+        ("diffloss.net.time_embed.mlp.", "head.time."),
+        ("diffloss.net.cond_embed.", "head.condition."),
+        ("diffloss.net.input_proj.", "head.entry."),
+        ("diffloss.net.res_blocks.#.in_ln.", "head.blocks.#.norm."),
+        ("diffloss.net.res_blocks.#.adaLN_modulation.1.", "head.blocks.#.modulation."),
+        ("diffloss.net.res_blocks.#.", "head.blocks.#."),
+        ("diffloss.net.final_layer.adaLN_modulation.1.", "head.exit_modulation."),
+        ("diffloss.net.final_layer.linear.", "head.exit."),
+    )
 )
-_HEAD = (
-    (r"time_embed\.mlp\.", "time."),
-    (r"cond_embed\.", "condition."),
-    (r"input_proj\.", "entry."),
-    (r"res_blocks\.(\d+)\.in_ln\.", r"blocks.\1.norm."),
-    (r"res_blocks\.(\d+)\.adaLN_modulation\.1\.", r"blocks.\1.modulation."),
-    (r"res_blocks\.", "blocks."),
-    (r"final_layer\.adaLN_modulation\.1\.", "exit_modulation."),
-    (r"final_layer\.linear\.", "exit."),
+# The tensors whose shapes tell the sizes.
+_MASK, _UNLABELLED = "mask_token", "fake_latent"
+_SIZES = (
+    _MASK,
+    "z_proj.weight",
+    "class_emb.weight",
+    "encoder_pos_embed_learned",
+    "diffusion_pos_embed_learned",
+    "diffloss.net.input_proj.weight",
 )
-_HEAD_PREFIX = "diffloss.net."
-_WANTED = ("mask_token", "fake_latent", "z_proj.weight", "class_emb.weight", f"{_HEAD_PREFIX}input_proj.weight")
+# The heads of attention of the published sizes, by width; no shape tells them.
+HEADS = {448: 8, 512: 8, 768: 12, 1024: 16, 1280: 16}
 
 _ASKED = "give a checkpoint as their trainers write it"
 
+# How the two sample, in the settings of their scripts at 256 tokens.
+_TIED = {
+    "mask_schedule": "exp(rate=5.0)",
+    "masking": "shared(t_min=0.2)",
+    "time_grid": "uniform(end=1e-05)",
+    "sampler": "ancestral_shared",
+    "guidance_schedule": "interval(low=0.1, high=0.3, inner=constant(scale=4.0))",
+    "solver": "dpmpp_3s(steps=8)",
+}
+_UNTIED = {
+    "mask_schedule": "cosine",
+    "masking": "truncnorm(mean=1, std=0.25, low=0.7, high=1, draws=shared)",
+    "sampler": "random_order",
+    "guidance_schedule": "linear(scale=2.9)",
+    "solver": "ddpm(steps=100)",
+}
+
+
+class MarLayout:
+    """The state dict of MAR and of eMIGM, in which one vector may be both the mask token and "no label" (`mask_token` [1,D])."""
+
+    name, about = "mar", "MAR and eMIGM"
+
+    def recognise(self, names: Collection[str]) -> bool:
+        return len(set(_SIZES) & set(names)) >= len(_SIZES) // 2
+
+    def read(self, state: Mapping[str, Tensor], source: str, told: Mapping[str, Any]) -> Reading:
+        """The model in a state dict of tensors of any shape; `told` may have `heads` and `sees` of the network."""
+        refuse_differences(source, set(_SIZES) - state.keys())
+        network, head, space, classes = _sizes(state, _heads(state, source, told), told.get("sees", "visible"), source)
+        with torch.device("meta"):
+            built = _built(network, head, space, classes)
+        wanted = self.write(built.state_dict(), {})
+        differing = {name for name in wanted.keys() & state.keys() if wanted[name].shape != state[name].shape}
+        shapes = {name: f"{_shape(state[name])} instead of {_shape(wanted[name])}" for name in differing}
+        refuse_differences(source, wanted.keys() - state.keys(), state.keys() - wanted.keys(), shapes)
+        refuse_numbers(source, state)
+        tied = _tied(state)
+        tensors = {_ours(name): _one_row(name, value) for name, value in state.items() if _kept(name, tied)}
+        beside = {name: value for name, value in state.items() if not _kept(name, tied)}
+        return Reading(_fields(network, head, tied), tensors, classes, space, beside)
+
+    def write(self, tensors: Mapping[str, Tensor], beside: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        tied = "network.class_token" not in tensors
+        unknown = [name for name in tensors if NAMES.theirs(name) is None]
+        if unknown or "network.mask_token" not in tensors:
+            raise UserError(
+                "this model is none of the mae network with the diffusion head, which the layout of MAR and eMIGM stores"
+                + (f": it has {unknown[0]}" if unknown else "")
+            )
+        state = {str(NAMES.theirs(name)): _published(name, value, tied) for name, value in tensors.items()}
+        # Written by nobody else, "no label" is what the mask token is.
+        return {**state, **({_UNLABELLED: state[_MASK]} if tied else {}), **beside}
+
 
 def read_published(path: Path, weights: Literal["model_ema", "model"] = "model_ema") -> dict[str, Tensor]:
-    """The weights in a checkpoint under their published names, without running any code that it may hold.
+    """The weights in a checkpoint, tensors of any shape under their published names, without running any code that it may hold.
 
     Raises:
         UserError: if the file does not hold them.
     """
     try:
-        with torch.serialization.safe_globals([Namespace]):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
-        raise UserError(f"{path} cannot be read ({_first_line(error)}); {_ASKED}") from None
-    state = content.get(weights) if isinstance(content, Mapping) else None
-    if not isinstance(state, Mapping) or not all(name in state for name in _WANTED):
+        state = read_container(path).trees.get(weights, {})
+    except UserError as error:
+        raise UserError(f"{error}; {_ASKED}") from None
+    if not set(_SIZES) <= state.keys():
         raise UserError(f"{path} holds no {weights!r} of MAR or eMIGM; {_ASKED}")
-    return {name: value.detach() for name, value in state.items()}
+    return dict(state)
 
 
 def published_model(
     state: Mapping[str, Tensor], heads: int, grid: tuple[int, int] | None = None, sees: Sees = "visible"
 ) -> MaskedModel:
-    """The published model with its weights; sizes follow from their shapes, but for the `heads` of attention and the `grid`.
+    """The published model with its weights, tensors of any shape; sizes follow from their shapes.
+
+    No shape tells the `heads` of attention and the `grid`.
 
     Where one vector is both the mask token and "no label" (eMIGM), a checkpoint names it twice, and in `model_ema` the two
     differ: `fake_latent` is the average, and `mask_token` is not. The published loader lets `mask_token` win, and so does this.
     """
-    tied = state["mask_token"].ndim == 2
-    width, dim = state["z_proj.weight"].shape
-    length = state["diffusion_pos_embed_learned"].shape[1]
-    network = MAE(
-        width=width,
-        depth=_count(state, r"encoder_blocks\.(\d+)\."),
-        heads=heads,
-        class_tokens=state["encoder_pos_embed_learned"].shape[1] - length,
-        unconditional="mask_token" if tied else "class_token",
-        sees=sees,
-    )
-    head = Diffusion(
-        width=len(state[f"{_HEAD_PREFIX}input_proj.weight"]),
-        depth=_count(state, rf"{re.escape(_HEAD_PREFIX)}res_blocks\.(\d+)\."),
-    )
-    space = TokenSpace(length, dim, grid=grid)
-    model = MaskedModel(network.build(space, len(state["class_emb.weight"])), head.build(space, width))
-    model.load_state_dict(_translated(state, tied), strict=True)
+    network, head, space, classes = _sizes(state, heads, sees, "the state dict")
+    model = _built(network, head, TokenSpace(space.length, space.dim, grid=grid), classes)
+    tied = _tied(state)
+    model.load_state_dict({_ours(name): _one_row(name, value) for name, value in state.items() if _kept(name, tied)})
     return model.eval()
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+def _built(network: MAE, head: Diffusion, space: TokenSpace, classes: int) -> MaskedModel:
+    return MaskedModel(network.build(space, classes), head.build(space, network.width))
 
 
-def _count(state: Mapping[str, Tensor], pattern: str) -> int:
-    return len({found[1] for name in state if (found := re.match(pattern, name))})
+def _sizes(state: Mapping[str, Tensor], heads: int, sees: Sees, source: str) -> tuple[MAE, Diffusion, TokenSpace, int]:
+    width, dim = state["z_proj.weight"].shape
+    length = state["diffusion_pos_embed_learned"].shape[1]
+    try:
+        network = MAE(
+            width=width,
+            depth=_depth(state, r"(?:en|de)coder_blocks\.(\d+)\."),
+            heads=heads,
+            class_tokens=state["encoder_pos_embed_learned"].shape[1] - length,
+            unconditional="mask_token" if _tied(state) else "class_token",
+            sees=sees,
+        )
+    except ValueError as error:
+        raise UserError(f"{source}: {error}; give the right number with --set network.heads=N") from None
+    head = Diffusion(
+        width=len(state["diffloss.net.input_proj.weight"]),
+        depth=_depth(state, r"diffloss\.net\.res_blocks\.(\d+)\."),
+    )
+    return network, head, TokenSpace(length, dim), len(state["class_emb.weight"])
 
 
-def _translated(state: Mapping[str, Tensor], tied: bool) -> dict[str, Tensor]:
-    """The weights under the names of `MaskedModel`."""
-    ours = {}
-    for name, value in state.items():
-        if name.startswith(_HEAD_PREFIX):
-            ours["head." + _renamed(name.removeprefix(_HEAD_PREFIX), _HEAD)] = value
-        elif name in ("mask_token", "fake_latent"):
-            if name == "mask_token" or not tied:
-                ours["network." + _renamed(name, _NETWORK)] = value.flatten()
-        else:
-            ours["network." + _renamed(name, _NETWORK)] = value
-    return ours
+def _heads(state: Mapping[str, Tensor], source: str, told: Mapping[str, Any]) -> int:
+    width = len(state["z_proj.weight"])
+    heads = told.get("heads") or HEADS.get(width)
+    if heads is None:
+        raise UserError(
+            f"{source} is {width} wide, which is no published size, and how many heads its attention has no shape tells; "
+            "give them with --set network.heads=N"
+        )
+    return int(heads)
 
 
-def _renamed(name: str, pairs: tuple[tuple[str, str], ...]) -> str:
-    for pattern, ours in pairs:
-        name, count = re.subn(f"^{pattern}", ours, name)
-        if count:
-            break
-    return name
+def _fields(network: MAE, head: Diffusion, tied: bool) -> dict[str, str]:
+    sizes = {
+        name: getattr(network, name) for name in ("width", "depth", "heads", "class_tokens", "unconditional", "sees")
+    }
+    return {
+        "network": f"mae({', '.join(f'{name}={value}' for name, value in sizes.items())})",
+        "head": f"diffusion(width={head.width}, depth={head.depth})",
+        **(_TIED if tied else _UNTIED),
+    }
+
+
+def _tied(state: Mapping[str, Tensor]) -> bool:
+    return state[_MASK].ndim == 2
+
+
+def _kept(name: str, tied: bool) -> bool:
+    """Whether our model has a tensor of this published name: of one vector that is named twice, `mask_token`."""
+    return not (tied and name == _UNLABELLED)
+
+
+def _ours(name: str) -> str:
+    return NAMES.ours(name) or name
+
+
+def _one_row(name: str, value: Tensor) -> Tensor:
+    return value.flatten() if name in (_MASK, _UNLABELLED) else value
+
+
+def _published(name: str, value: Tensor, tied: bool) -> Tensor:
+    """A tensor under our name in its published shape."""
+    theirs = NAMES.theirs(name)
+    if theirs == _MASK and not tied:
+        return value[None, None]
+    return value[None] if theirs in (_MASK, _UNLABELLED) else value
+
+
+def _depth(state: Mapping[str, Tensor], pattern: str) -> int:
+    return 1 + max((int(found[1]) for name in state if (found := re.match(pattern, name))), default=0)
+
+
+def _shape(part: Tensor) -> str:
+    return "x".join(map(str, part.shape)) or "one number"

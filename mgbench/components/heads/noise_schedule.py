@@ -19,7 +19,8 @@ STEPS = 1000
 @cache
 def cosine_betas(steps: int = STEPS) -> Tensor:
     """β float64 [steps] of the cosine table, capped at 0.999 (arXiv:2102.09672, Eq. 17)."""
-    times = torch.arange(steps + 1, dtype=torch.float64) / steps
+    # Where the table is kept must not depend on the device that was usual when it was first asked for.
+    times = torch.arange(steps + 1, dtype=torch.float64, device="cpu") / steps
     alpha_bar = torch.cos((times + 0.008) / 1.008 * math.pi / 2) ** 2
     return (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp_max(0.999)
 

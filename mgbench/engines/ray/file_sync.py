@@ -15,6 +15,7 @@ from mgbench.registry.loading import load
 from mgbench.registry.registry import Registry
 from mgbench.registry.resolve import Assembly, assemble
 from mgbench.results.files import is_aside, write_bytes
+from mgbench.results.imported import with_weights
 from mgbench.results.layout import Layout
 from mgbench.results.store import FACTS, MANIFEST, RECORD
 
@@ -107,6 +108,8 @@ def read_by(job: Job) -> list[Path]:
     keys, data = assembly.keys, assembly.data.fingerprint
     folders = [layout.tokenizer(keys.tokenizer)]
     if job.about == "images":
+        found = with_weights(layout, assembly.recipe.weights) if assembly.recipe.weights else None
+        folders += [found.folder] if found else []
         folders += [layout.model(keys.training), layout.run(keys.reconstruction)]
         folders += [
             folder

@@ -259,6 +259,7 @@ def _unused(checkup: Checkup) -> None:
 
 ROOMS: dict[str, Callable[[Checkup, Path], None]] = {
     "runs": _look_at_row,
+    "imported": _published("what was imported has to be imported again"),
     "models": _published("the model counts as not trained, and the next sampling of it trains it again"),
     "images": _published("a metric that is added later draws these images again"),
     "tokenizers": _published("the tokenizer counts as not fitted, and the next training on it fits it again"),

@@ -90,3 +90,8 @@ def test_the_bins_hold_all_probability(mean: float, scale: float) -> None:
     inside = torch.distributions.Normal(centre, scale)
     expected = inside.cdf(bins + 1 / 255) - inside.cdf(bins - 1 / 255)
     torch.testing.assert_close(log_p.exp()[1:-1], expected[1:-1], atol=4e-4, rtol=0)
+
+
+def test_the_table_is_one_of_numbers_whatever_device_is_usual_when_it_is_first_asked_for() -> None:
+    with torch.device("meta"):
+        assert not cosine_betas(17).is_meta

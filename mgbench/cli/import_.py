@@ -1,0 +1,53 @@
+"""`mgbench import`: weights of published code become a method."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mgbench.cli import choices
+from mgbench.errors import UserError
+
+
+def import_(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint (.pth, .pt, .safetensors).")],
+    name: Annotated[
+        str, typer.Option("--as", help="What the method is to be called (default: as the file).", show_default=False)
+    ] = "",
+    weights: Annotated[
+        str,
+        typer.Option(
+            metavar="model_ema|model",
+            help="Which weights to take (default: the average, model_ema).",
+            show_default=False,
+        ),
+    ] = "",
+    like: Annotated[
+        str,
+        typer.Option(
+            metavar="METHOD",
+            help="A method whose sampling, tokenizer and data it has (sizes are read).",
+            show_default=False,
+        ),
+    ] = "",
+    set_: choices.Set = None,
+    results: choices.Results = Path("results"),
+) -> None:
+    """Read a checkpoint of MAR or eMIGM, without running anything in it; 'mgbench run --methods NAME' then samples it."""
+    from mgbench.components.checkpoints.exchange import Request, import_checkpoint
+    from mgbench.recipes.recipe import Recipe
+    from mgbench.registry.loading import load
+    from mgbench.results.store import Store
+
+    store = Store(results)
+    store.check_writable()
+    methods = {method: recipe for recipes in load().recipes.values() for method, recipe in recipes.items()}
+    name = name or checkpoint.name.partition(".")[0]
+    if name in methods:
+        raise UserError(f"there is a method {name!r} already; call the weights otherwise with --as NAME")
+    base = choices.named(like, methods) if like else Recipe()
+    found, origin = import_checkpoint(store, Request(checkpoint, name, weights, base, choices.changes(set_)))
+    typer.echo(f"{found.name}: {origin.tree} of {origin.file}, {found.fields['network']}, {found.fields['head']}")
+    typer.echo(f"it takes {origin.classes} classes and {origin.tokens} tokens of {origin.dim} numbers an image")
+    typer.echo(f"weights {found.weights[:12]}… and recipe: {found.folder}")
+    typer.echo(f"'mgbench run --methods {found.name} --set dataset=… --set tokenizer=…' samples and scores it")

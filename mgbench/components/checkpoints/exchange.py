@@ -1,0 +1,155 @@
+"""Read checkpoints of other code into a results folder, and write models there as that code stores them."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from mgbench.components.checkpoints.container import BARE, Container, read_container, write_container
+from mgbench.components.checkpoints.layouts import LAYOUTS, layout_named, layout_of
+from mgbench.components.checkpoints.reading import Reading
+from mgbench.errors import UserError
+from mgbench.recipes.recipe import FIELDS, OF_TRAINING, Recipe
+from mgbench.results.files import sha256, write
+from mgbench.results.imported import BESIDE, ORIGIN, RECIPE, WEIGHTS, Imported, Origin, as_toml, imported, imported_as
+from mgbench.results.maintenance.inventory import stored_records
+from mgbench.results.store import Store
+
+
+@dataclass(frozen=True)
+class Request:
+    """An import: a file, the name it gets, the state dict to take (none: the one that images are published by), and
+    fields of its recipe, over those of a method it is `like`.
+    """
+
+    path: Path
+    name: str
+    tree: str
+    like: Recipe
+    changes: Mapping[str, Any]
+
+
+def import_checkpoint(store: Store, asked: Request) -> tuple[Imported, Origin]:
+    """Read a checkpoint, hold it to the network that its shapes describe, and keep its weights and a recipe.
+
+    Raises:
+        UserError: if it cannot be read, is of no layout that is known or does not fit it, or a field does not exist.
+    """
+    name = _folder_name(asked.name)
+    container = read_container(asked.path)
+    tree = _tree(container, asked)
+    state = container.trees[tree]
+    layout = layout_of(state.keys(), str(asked.path))
+    recipe = asked.like.change(**asked.changes)
+    reading = layout.read(state, str(asked.path), dict(recipe.network.options) if recipe.network else {})
+    found = _said(asked.like.change(**{**_unsaid(asked.like, reading), **asked.changes}))
+    origin = Origin(
+        asked.path.name,
+        sha256(asked.path),
+        layout.name,
+        tree,
+        reading.classes,
+        reading.space.length,
+        reading.space.dim,
+        container.about,
+    )
+    _publish(store, name, container, reading, origin, found)
+    return imported_as(store.layout, name), origin
+
+
+def export_model(store: Store, name: str, path: Path) -> str:
+    """Write what was imported under a name, or the one model of a method, as the code it is from stores it; the layout's name.
+
+    Raises:
+        UserError: if there is no such model, or no layout stores models of its kind.
+    """
+    known = {found.name: found for found in imported(store.layout)}
+    container, layout = _as_read(store, known[name]) if name in known else _as_trained(store, name)
+    write(path, lambda temporary: write_container(temporary, container), "choose another file with -o")
+    return layout
+
+
+def _as_read(store: Store, found: Imported) -> tuple[Container, str]:
+    if not store.complete(found.folder):
+        raise UserError(f"{found.folder} is not what was written; import {found.name} again")
+    origin = found.origin
+    beside = load_file(found.folder / BESIDE) if (found.folder / BESIDE).is_file() else {}
+    trees: dict[str, dict[str, Tensor]] = {origin.tree: {}}
+    for title, value in beside.items():
+        tree, _, tensor = title.partition("/")
+        trees.setdefault(tree, {})[tensor] = value
+    layout = layout_named(origin.layout)
+    trees[origin.tree] = layout.write(load_file(found.folder / WEIGHTS), trees[origin.tree])
+    return Container(trees, origin.about), layout.name
+
+
+def _as_trained(store: Store, name: str) -> tuple[Container, str]:
+    """The model of a method with one model, which has no other state dict and nothing beside."""
+    rows = [record for record in stored_records(store.layout).values() if record.about == "images"]
+    models = {record.training_key for record in rows if record.status == "done" and name in (record.method, record.key)}
+    if len(models) != 1:
+        count = f"{len(models)} models" if models else "no finished row and nothing imported"
+        raise UserError(
+            f"{store.root} has {count} of {name!r}; give the name of what was imported, or the key of one row"
+        )
+    folder = store.layout.model(models.pop())
+    if not store.complete(folder):
+        raise UserError(f"the model of {name} is not in {store.root} any more; run its study again, which trains it")
+    layout = LAYOUTS[0]
+    return Container({"model_ema": layout.write(load_file(folder / WEIGHTS), {})}), layout.name
+
+
+def _tree(container: Container, asked: Request) -> str:
+    tree = asked.tree or next(iter(container.trees))
+    if tree not in container.trees and BARE not in container.trees:
+        raise UserError(f"{asked.path} holds no {tree!r}; it holds {', '.join(container.trees)}")
+    return tree if tree in container.trees else BARE
+
+
+def _unsaid(like: Recipe, reading: Reading) -> dict[str, Any]:
+    """Fields that a checkpoint decides: its sizes always, and the rest where its base does not say it."""
+    sizes = ("network", "head")
+    return {name: value for name, value in reading.fields.items() if name in sizes or getattr(like, name) is None}
+
+
+def _said(recipe: Recipe) -> dict[str, Any]:
+    """The fields of a recipe that are not as they are without it."""
+    changed = {name: value for name, value in recipe.spelled().items() if getattr(recipe, name) != FIELDS[name].default}
+    return {name: value for name, value in changed.items() if name not in OF_TRAINING and name != "weights"}
+
+
+def _publish(
+    store: Store, name: str, container: Container, reading: Reading, origin: Origin, fields: Mapping[str, Any]
+) -> None:
+    beside = {f"{origin.tree}/{title}": value for title, value in reading.beside.items()}
+    for tree, state in container.trees.items():
+        if tree != origin.tree:
+            beside |= {f"{tree}/{title}": value for title, value in state.items()}
+    comment = f"{origin.file}, {origin.tree}: {origin.classes} classes, {origin.tokens} tokens of {origin.dim} numbers"
+    files = {
+        WEIGHTS: lambda path: _put(path, reading.tensors),
+        BESIDE: lambda path: _put(path, beside),
+        RECIPE: lambda path: _write(path, as_toml(name, fields, comment)),
+        ORIGIN: lambda path: _write(path, json.dumps(asdict(origin), indent=1)),
+    }
+    store.publish(store.layout.imported(name), files)
+
+
+def _put(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    # A tensor that is a view of another, or in another's memory, would be refused.
+    path.write_bytes(save({name: value.clone().contiguous() for name, value in tensors.items()}))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _folder_name(name: str) -> str:
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise UserError(f"weights cannot be called {name!r}; take letters, digits, dots and dashes with --as NAME")
+    return name

@@ -1,0 +1,47 @@
+"""Layouts that are recognised, so that a message can say what they are, and that no network here can hold."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, NoReturn
+
+from torch import Tensor
+
+from mgbench.components.checkpoints.reading import Reading
+from mgbench.errors import UserError
+
+
+class _NoNetwork:
+    """A layout for which there is no network here."""
+
+    name = about = needs = ""
+    signs: tuple[str, ...] = ()
+
+    def recognise(self, names: Collection[str]) -> bool:
+        return all(any(name.startswith(sign) for name in names) for sign in self.signs)
+
+    def read(self, state: Mapping[str, Tensor], source: str, told: Mapping[str, Any]) -> Reading:
+        self._refuse(source)
+
+    def write(self, tensors: Mapping[str, Tensor], beside: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        self._refuse("this model")
+
+    def _refuse(self, source: str) -> NoReturn:
+        raise UserError(
+            f"{source} is a checkpoint of {self.about}, whose transformer ({self.needs}) no network here is; its images "
+            "can be drawn with its own code and scored with 'mgbench evaluate'"
+        )
+
+
+class MaskGitV2(_NoNetwork):
+    """The transformer of Halton-MaskGIT (arXiv:2503.17076): `cls_emb`, `tok_emb`, `reg_tokens`, `layers.#.mlp.1`."""
+
+    name, about = "maskgit_v2", "Halton-MaskGIT (valeoai, v2)"
+    needs = "layer norms that the label sets, SwiGLU, normalised queries and keys, an output tied to the codes"
+    signs = ("cls_emb", "tok_emb", "reg_tokens", "layers.")
+
+
+class MaskGitV1(_NoNetwork):
+    """The transformer of Maskgit-pytorch (arXiv:2310.14400): `tok_emb`, `pos_emb`, `bias`, `transformer.layers.#.0.fn`."""
+
+    name, about = "maskgit_v1", "Maskgit-pytorch (valeoai, v1)"
+    needs = "labels among the codes, a bias for every place"
+    signs = ("tok_emb", "pos_emb", "bias", "transformer.layers.")

@@ -1,0 +1,38 @@
+"""Names of tensors in two spellings, and the way from each to the other."""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class Renaming:
+    """Pairs of beginnings of names, (theirs, ours), the first that fits counts; `#` stands for any number, the same in both."""
+
+    pairs: tuple[tuple[str, str], ...]
+
+    def ours(self, name: str) -> str | None:
+        """Our name of a tensor that they name so, None where there is none."""
+        return _first(name, self._patterns[0])
+
+    def theirs(self, name: str) -> str | None:
+        """Their name of a tensor that we name so, None where there is none."""
+        return _first(name, self._patterns[1])
+
+    @cached_property
+    def _patterns(self) -> tuple[list[tuple[re.Pattern[str], str]], list[tuple[re.Pattern[str], str]]]:
+        here = [_pattern(theirs, ours) for theirs, ours in self.pairs]
+        back = [_pattern(ours, theirs) for theirs, ours in self.pairs]
+        return here, back
+
+
+def _pattern(before: str, after: str) -> tuple[re.Pattern[str], str]:
+    return re.compile(re.escape(before).replace(r"\#", r"(\d+)")), after.replace("#", r"\1")
+
+
+def _first(name: str, patterns: list[tuple[re.Pattern[str], str]]) -> str | None:
+    for pattern, after in patterns:
+        found = pattern.match(name)
+        if found:
+            return found.expand(after) + name[found.end() :]
+    return None

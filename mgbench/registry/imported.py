@@ -1,0 +1,30 @@
+"""Imported weights as methods of a plugin that no code is behind."""
+
+from mgbench.errors import UserError
+from mgbench.recipes.recipe import Recipe
+from mgbench.recipes.source import Source
+from mgbench.registry.registry import Registry
+from mgbench.results.imported import imported
+from mgbench.results.layout import Layout
+
+PLUGIN = "imported"
+
+
+def add_imported(registry: Registry, layout: Layout) -> None:
+    """Offer what was imported into a results folder as methods; one that cannot be read, or has a name that is taken, becomes
+    a problem.
+    """
+    taken = {method for recipes in registry.recipes.values() for method in recipes}
+    for found in imported(layout):
+        if found.name in taken:
+            registry.problems[f"{PLUGIN} {found.name}"] = (
+                f"{found.folder} has the name of a method; import it with another --as"
+            )
+            continue
+        try:
+            registry.recipes.setdefault(PLUGIN, {})[found.name] = Recipe.of(**found.fields)
+        except UserError as error:
+            registry.problems[f"{PLUGIN} {found.name}"] = str(error)
+    if PLUGIN in registry.recipes:
+        registry.sources[PLUGIN] = Source(PLUGIN, __name__, "mgbench")
+        registry.docstrings[PLUGIN] = "Weights that 'mgbench import' read."

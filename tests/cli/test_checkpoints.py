@@ -1,0 +1,136 @@
+"""Published checkpoints become methods that are sampled and scored, and come out as they came in."""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from mgbench.components.checkpoints.container import read_container
+from mgbench.results.imported import imported_as
+from mgbench.results.layout import Layout
+from tests.cli.conftest import Command
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+BOTH = pytest.mark.parametrize("name", ["emigm_ckpt_tiny", "mar_ckpt_tiny"])
+HEADS = ("--set", "network.heads=4")
+
+
+def content(path: Path) -> dict[str, Any]:
+    with torch.serialization.safe_globals([Namespace]):
+        found: dict[str, Any] = torch.load(path, weights_only=True)
+    return found
+
+
+def average() -> dict[str, Tensor]:
+    return dict(read_container(GOLDEN / "emigm_ckpt_tiny.pth").trees["model_ema"])
+
+
+@pytest.mark.parametrize("weights", ["model_ema", "model"])
+@BOTH
+def test_what_is_exported_is_what_was_imported(mgbench: Command, name: str, weights: str) -> None:
+    path = GOLDEN / f"{name}.pth"
+    assert mgbench("import", str(path), "--as", "theirs", "--weights", weights, *HEADS).code == 0
+    assert mgbench("export", "theirs", "-o", "out.pth").code == 0
+    before, after = content(path), content(Path("out.pth"))
+    for tree in ("model", "model_ema"):
+        assert before[tree].keys() == after[tree].keys()
+        for title, value in before[tree].items():
+            assert value.dtype == after[tree][title].dtype
+            assert torch.equal(value, after[tree][title])
+    assert (before["epoch"], before["args"]) == (after["epoch"], after["args"])
+
+
+def test_imported_methods_are_sampled_and_nothing_is_trained(mgbench: Command) -> None:
+    for name in ("emigm", "mar"):
+        mgbench("import", str(GOLDEN / f"{name}_ckpt_tiny.pth"), "--as", f"{name}-theirs", *HEADS)
+    named = ("--methods", "emigm-theirs,mar-theirs")
+    few = ("--set", "sampling_steps=2", "--set", "samples=12", "--set", "metrics=kid")
+    assert "sample, score (trained already)" in mgbench("plan", *named, *few).out
+    run = mgbench("run", *named, *few, "--quiet", "--set", "train_steps=3")
+    assert run.code == 0, run.err
+    assert "The weights of emigm-theirs and mar-theirs were imported." in Path("reports/all/methods.md").read_text()
+    assert "2 reused" in mgbench("plan", *named, *few).out
+    assert mgbench("sample", "mar-theirs", "-o", "drawn.npz", "-n", "2").code == 0
+    shown = mgbench("show", "mar-theirs", "--recipe").out
+    assert imported_as(Layout(Path("results")), "mar-theirs").weights in shown.replace("\n", "")
+    assert mgbench("doctor").code == 0
+
+
+def test_weights_for_other_data_are_skipped_with_a_sentence(mgbench: Command) -> None:
+    mgbench("import", str(GOLDEN / "mar_ckpt_tiny.pth"), "--as", "theirs", *HEADS)
+    said = mgbench("plan", "--methods", "theirs", "--set", "sampling_steps=2", "--set", "dataset=shapes").out
+    assert "for 10 classes and 16 tokens of 4 numbers" in said
+    lost = mgbench("plan", "--methods", "emigm", "--set", "sampling_steps=2", "--set", f"weights={'ab' * 32}").out
+    assert "import them again" in lost
+
+
+def half_renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.replace("encoder_blocks.0", "enc.0"): value for name, value in state.items()}
+
+
+WRONG: list[tuple[Any, str]] = [
+    (lambda state: {"model_ema": half_renamed(state)}, r"lacks .*encoder_blocks\.0.* also has .*enc\.0"),
+    (lambda state: {"model_ema": {**state, "z_proj.bias": torch.zeros(7)}}, r"z_proj\.bias \(7 instead of 32\)"),
+    (lambda state: {"model_ema": {**state, "z_proj.bias": torch.full((32,), torch.nan)}}, "not finite in z_proj.bias"),
+    (lambda state: {"model_ema": {name: state[name] for name in list(state)[:9]}}, "lacks"),
+    (lambda state: {"other": state}, "holds no weights under model_ema"),
+    (lambda state: {"model_ema": {"net.fc": torch.zeros(2)}}, r"no layout that is known .*net\.fc"),
+    (lambda state: torch.zeros(3), "holds a Tensor and no weights"),
+    (
+        lambda state: (
+            {"tok_emb.weight": torch.zeros(2), "cls_emb.weight": torch.zeros(2), "reg_tokens": torch.zeros(2)}
+            | {"layers.0.ln1": torch.zeros(1)}
+        ),
+        "a checkpoint of Halton-MaskGIT",
+    ),
+]
+
+
+@pytest.mark.parametrize(("content_of", "sentence"), WRONG)
+def test_what_does_not_fit_is_named(mgbench: Command, content_of: Any, sentence: str) -> None:
+    torch.save(content_of(average()), "wrong.pth")
+    answer = mgbench("import", "wrong.pth", *HEADS)
+    assert answer.code == 2
+    assert_says(answer.err, sentence)
+
+
+def assert_says(text: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        raise ValueError(text)
+
+
+def test_files_that_are_none_and_options_that_are_wrong(mgbench: Command) -> None:
+    path = GOLDEN / "mar_ckpt_tiny.pth"
+    Path("short.pth").write_bytes(path.read_bytes()[:50000])
+    assert "cut short" in mgbench("import", "short.pth", *HEADS).err
+    assert "there is no file" in mgbench("import", "missing.pth").err
+    assert "--set network.heads=N" in mgbench("import", str(path)).err
+    assert "multiple of heads (5)" in mgbench("import", str(path), "--set", "network.heads=5").err
+    assert "there is a method 'mar'" in mgbench("import", str(path), "--as", "mar").err
+    assert "did you mean 'mar'" in mgbench("import", str(path), "--like", "marr").err
+    assert "weights cannot be called" in mgbench("import", str(path), "--as", "../x").err
+    assert "no finished row and nothing imported" in mgbench("export", "nothing", "-o", "x.pth").err
+
+
+def test_code_in_a_file_is_named_and_not_run(mgbench: Command) -> None:
+    class Evil:
+        def __reduce__(self) -> Any:
+            return (print, ("run",))
+
+    torch.save({"model_ema": average(), "epoch": Evil()}, "evil.pth")
+    answer = mgbench("import", "evil.pth", *HEADS)
+    assert answer.code == 2
+    assert "beside weights, which is code" in answer.err
+    assert "run" not in answer.out
+
+
+def test_a_wrapped_or_bare_state_dict_is_the_same_model(mgbench: Command) -> None:
+    torch.save({f"module.{name}": value for name, value in average().items()}, "wrapped.pth")
+    torch.save({"model_ema": average()}, "plain.pth")
+    for name in ("wrapped", "plain"):
+        assert mgbench("import", f"{name}.pth", *HEADS).code == 0
+    found = [imported_as(Layout(Path("results")), name).weights for name in ("wrapped", "plain")]
+    assert found[0] == found[1]
