@@ -113,7 +113,7 @@ def methods_text(frame: pd.DataFrame) -> str:
 
 
 def _training(rows: pd.DataFrame) -> str:
-    """How the models were trained, and which were not trained here."""
+    """A sentence on the training of the models, and one on those that were not trained here."""
     given = rows["weights"].fillna("") != "" if "weights" in rows else pd.Series(False, rows.index)
     trained, names = rows[~given], _names(rows.loc[given, "series"])
     imported = f"The weights of {names} were imported." if given.any() else ""
