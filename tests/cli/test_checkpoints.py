@@ -43,6 +43,7 @@ def test_what_is_exported_is_what_was_imported(mgbench: Command, name: str, weig
     assert (before["epoch"], before["args"]) == (after["epoch"], after["args"])
 
 
+@pytest.mark.slow
 def test_imported_methods_are_sampled_and_nothing_is_trained(mgbench: Command) -> None:
     for name in ("emigm", "mar"):
         mgbench("import", str(GOLDEN / f"{name}_ckpt_tiny.pth"), "--as", f"{name}-theirs", *HEADS)
