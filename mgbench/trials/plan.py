@@ -160,7 +160,7 @@ def _former(rows: Mapping[str, Row], store: Store) -> list[str]:
 
 
 def _misfit(store: Store, assembly: Assembly) -> str:
-    """Why imported weights cannot be those of a recipe; nothing where they can, or are a model already."""
+    """The reason that imported weights cannot be those of a recipe; nothing where they can, or are a model already."""
     found = with_weights(store.layout, assembly.recipe.weights)
     if found is None:
         there = store.complete(store.layout.model(assembly.keys.training))
