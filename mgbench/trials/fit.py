@@ -2,7 +2,6 @@
 
 import copy
 import io
-import math
 import time
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields, replace
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor
 
 from mgbench.interfaces.components import Parts, Teacher
@@ -26,15 +25,13 @@ from mgbench.stages.teach import taught
 from mgbench.stages.tokenize import fit_steps
 from mgbench.stages.train import Training, TrainStep, initial_model, training_data
 from mgbench.trials.curves import read_curve, read_rows, write_rows
-from mgbench.trials.given_weights import imported_weights
+from mgbench.trials.given_weights import UNTRAINED, imported_model, put_weights
 from mgbench.trials.plan import Trial
 
 MODEL, CURVE = "model.safetensors", "training.csv"
 TOKENIZER, FITTING = "tokenizer.safetensors", "fitting.csv"
 CURVE_COLUMNS = tuple(item.name for item in fields(TrainStep))
 CHECKPOINT_SECONDS = 30.0
-# Of a model whose weights were imported.
-UNTRAINED = TrainStep(0, math.nan, 0.0, 0.0, 0.0)
 
 
 class Unprepared(Exception):
@@ -100,15 +97,13 @@ def fitted_model(
     tokenizer = fitted_tokenizer(store, assembly, device, progress).tokenizer
     folder = store.layout.model(assembly.keys.training)
     if not store.complete(folder) and assembly.recipe.weights:
-        files = {CURVE: lambda path: write_rows(path, CURVE_COLUMNS, ())}
-        store.publish(folder, {MODEL: imported_weights(store, assembly.recipe.weights), **files})
+        store.publish(folder, imported_model(store, assembly.recipe.weights, MODEL, CURVE))
     elif not store.complete(folder):
         _need_teacher(store, assembly, tokenizer, device, progress)
         with team.on(Train()):
             _train(store, assembly, tokenizer, device, progress.of(team), team)
     model = _read_model(store, assembly, tokenizer, device)
-    curve = read_curve(folder / CURVE)
-    last = curve[-1] if curve else UNTRAINED
+    last = (read_curve(folder / CURVE) or [UNTRAINED])[-1]
     with progress.anywhere():
         bound = held_out_bound(assembly.parts, model.module, tokenizer, assembly.data, assembly.recipe.seed, device)
     return replace(model, bound=bound), last
@@ -189,7 +184,7 @@ def _fit(store: Store, folder: Path, tokenizer: Any, images: Tensor, progress: P
             progress("tokenize", step, total, loss=loss)
     state = {name: value.contiguous() for name, value in tokenizer.state_dict().items()}
     files = {
-        TOKENIZER: lambda path: _put_weights(path, state),
+        TOKENIZER: lambda path: put_weights(path, state),
         FITTING: lambda path: write_rows(path, ("step", "loss", "seconds"), curve),
     }
     store.publish(folder, files)
@@ -228,7 +223,7 @@ def _train(
 def _publish(store: Store, folder: Path, training: Training, curve: list[TrainStep]) -> None:
     state = training.weights()
     rows = [astuple(step) for step in curve]
-    files = {MODEL: lambda path: _put_weights(path, state), CURVE: lambda path: write_rows(path, CURVE_COLUMNS, rows)}
+    files = {MODEL: lambda path: put_weights(path, state), CURVE: lambda path: write_rows(path, CURVE_COLUMNS, rows)}
     store.publish(folder, files)
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
@@ -294,11 +289,6 @@ def _resume(store: Store, folder: Path, training: Training) -> list[TrainStep]:
         training.restore(fresh)
         store.set_aside(folder / CHECKPOINT, error)
         return []
-
-
-def _put_weights(path: Path, state: dict[str, Tensor]) -> None:
-    # `save_file` reports a full disk by an error of its own, which is no OSError.
-    path.write_bytes(save(state))
 
 
 def _restore(training: Training, found: bytes) -> list[TrainStep]:

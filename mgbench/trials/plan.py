@@ -7,8 +7,9 @@ from typing import Any
 from mgbench.errors import UserError
 from mgbench.recipes.recipe import FIELDS
 from mgbench.recipes.study import Study
+from mgbench.registry.prepared import token_space
 from mgbench.registry.registry import Registry
-from mgbench.registry.resolve import Assembly, assemble, token_space
+from mgbench.registry.resolve import Assembly, assemble
 from mgbench.results.former import FORMER, former_rows
 from mgbench.results.imported import with_weights
 from mgbench.results.record import FAILED, About, Record, Status
