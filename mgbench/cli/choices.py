@@ -1,7 +1,7 @@
 """Options that several commands share, and the study that they select."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mgbench.errors import UserError, suggestion
+from mgbench.errors import UserError
 
 if TYPE_CHECKING:
-    from mgbench.recipes.recipe import Recipe
     from mgbench.recipes.source import Source
     from mgbench.recipes.study import Outline, Study
     from mgbench.registry.registry import Registry
@@ -198,17 +197,6 @@ def outline(
 
     given = Outline(name, listed(plugins), listed(methods), _seeds(seeds), changes(set_), _axes(vary))
     return given if study_file is None else given.over(read_study(study_file))
-
-
-def named(method: str, methods: "Mapping[str, Recipe]") -> "Recipe":
-    """The recipe of a method.
-
-    Raises:
-        UserError: if there is none of that name; with the nearest name.
-    """
-    if method not in methods:
-        raise UserError(f"no method is called {method!r}; {suggestion(method, methods)}")
-    return methods[method]
 
 
 def changes(items: list[str] | None) -> dict[str, Any]:

@@ -1,12 +1,16 @@
 """`mgbench import`: weights of published code become a method."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mgbench.cli import choices
-from mgbench.errors import UserError
+from mgbench.errors import UserError, suggestion
+
+if TYPE_CHECKING:
+    from mgbench.recipes.recipe import Recipe
 
 
 def import_(
@@ -45,9 +49,20 @@ def import_(
     name = name or checkpoint.name.partition(".")[0]
     if name in methods:
         raise UserError(f"there is a method {name!r} already; call the weights otherwise with --as NAME")
-    base = choices.named(like, methods) if like else Recipe()
+    base = _named(like, methods) if like else Recipe()
     found, origin = import_checkpoint(store, Request(checkpoint, name, weights, base, choices.changes(set_)))
     typer.echo(f"{found.name}: {origin.tree} of {origin.file}, {found.fields['network']}, {found.fields['head']}")
     typer.echo(f"it takes {origin.classes} classes and {origin.tokens} tokens of {origin.dim} numbers an image")
     typer.echo(f"weights {found.weights[:12]}… and recipe: {found.folder}")
     typer.echo(f"'mgbench run --methods {found.name} --set dataset=… --set tokenizer=…' samples and scores it")
+
+
+def _named(method: str, methods: "Mapping[str, Recipe]") -> "Recipe":
+    """The recipe of a method.
+
+    Raises:
+        UserError: if there is none of that name; with the nearest name.
+    """
+    if method not in methods:
+        raise UserError(f"no method is called {method!r}; {suggestion(method, methods)}")
+    return methods[method]
