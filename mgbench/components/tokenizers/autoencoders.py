@@ -22,7 +22,7 @@ from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.data import TokenSpace
 from mgbench.interfaces.modules import Fitting
 from mgbench.interfaces.randomness import derive
-from mgbench.recipes.spec import Count, NotNegative, Positive
+from mgbench.recipes.spec import Count, NotNegative, Positive, Share
 
 LevelCounts = Annotated[tuple[Annotated[int, Ge(2)], ...], Len(1)]
 
@@ -46,12 +46,19 @@ class AutoencoderModule(nn.Module):
     """Encoder, bottleneck and decoder for images of one shape, whose pixels lie in [-1, 1] inside; it is fitted once."""
 
     def __init__(
-        self, shape: tuple[int, int, int], factor: int, width: int, bottleneck: Bottleneck, budget: Budget
+        self,
+        shape: tuple[int, int, int],
+        factor: int,
+        width: int,
+        bottleneck: Bottleneck,
+        budget: Budget,
+        drop: float = 0.0,
     ) -> None:
         from diffusers.models.autoencoders.vae import Decoder, Encoder
 
         super().__init__()
         self.bottleneck, self.budget, self.grid = bottleneck, budget, tiled(shape, factor)
+        self.drop = drop
         channels, blocks = shape[0], factor.bit_length()
         common: dict[str, Any] = {
             "block_out_channels": (width,) * blocks,
@@ -110,10 +117,22 @@ class AutoencoderModule(nn.Module):
     def _loss(self, images: Tensor) -> Tensor:
         # A codebook moves while it is in training mode; nothing else here has one.
         self.bottleneck.train()
-        vectors, extra = self.bottleneck(self._vectors(images))
+        vectors, extra = self.bottleneck(self._vectors(dropped(images, self.grid, self.drop)))
         self.bottleneck.eval()
         loss: Tensor = nn.functional.mse_loss(self._pixels(vectors), to_unit(images)) + extra
         return loss
+
+
+def dropped(images: Tensor, grid: tuple[int, int], most: float) -> Tensor:
+    """Images uint8 [B,C,H,W'] in which patches of a `grid` are mid-grey, of each image a share drawn between 0 and `most`."""
+    if not most:
+        return images
+    batch, (rows, columns) = len(images), grid
+    shares = most * torch.rand(batch, 1, 1, device=images.device)
+    gone = torch.rand(batch, rows, columns, device=images.device) < shares
+    side = images.shape[-1] // columns
+    covered = gone.repeat_interleave(side, 1).repeat_interleave(side, 2)[:, None]
+    return images.masked_fill(covered, 128)
 
 
 def tiled(shape: tuple[int, int, int], factor: int) -> tuple[int, int]:
@@ -201,12 +220,16 @@ class Fsq:
 class Kl:
     """Vectors: `channels` numbers for every patch of `factor` by `factor` pixels, kept near N(0, 1) by `kl_weight`.
 
-    With the defaults held-out digits come back with an error of 5 grey levels.
+    With the defaults held-out digits come back with an error of 5 grey levels. `denoise` and `drop` train it to undo damage
+    (l-DeTok, arXiv:2507.15856; there 3 and 0.7): a latent z becomes (1 − u)·z + u·denoise·ε, u uniform and ε normal, and
+    up to a share `drop` of the patches is hidden from the encoder.
     """
 
     channels: Count = 4
     factor: Count = 2
     kl_weight: NotNegative = 1e-4
+    denoise: NotNegative = 0.0
+    drop: Share = 0.0
     width: Count = 32
     steps: Count = 500
     batch_size: Count = 64
@@ -214,7 +237,8 @@ class Kl:
 
     def build(self, shape: tuple[int, int, int]) -> AutoencoderModule:
         budget = Budget(self.steps, self.batch_size, self.learning_rate)
-        return AutoencoderModule(shape, self.factor, self.width, NormalLaw(self.channels, self.kl_weight), budget)
+        bottleneck = NormalLaw(self.channels, self.kl_weight, self.denoise)
+        return AutoencoderModule(shape, self.factor, self.width, bottleneck, budget, self.drop)
 
 
 @hookimpl

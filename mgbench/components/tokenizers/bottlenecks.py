@@ -100,9 +100,10 @@ class NormalLaw(Bottleneck):
 
     scale: Tensor
 
-    def __init__(self, channels: int, weight: float) -> None:
+    def __init__(self, channels: int, weight: float, denoise: float = 0.0) -> None:
         super().__init__()
         self.inputs, self.outputs, self.weight = 2 * channels, channels, weight
+        self.denoise = denoise
         self.register_buffer("scale", torch.ones(()))
 
     def forward(self, h: Tensor) -> tuple[Tensor, Tensor]:
@@ -111,6 +112,9 @@ class NormalLaw(Bottleneck):
         # The distribution is one of images: channels come second.
         law = DiagonalGaussianDistribution(h.transpose(1, 2)[..., None])
         drawn: Tensor = law.sample()[..., 0].transpose(1, 2)
+        if self.denoise:
+            u = torch.rand(len(drawn), 1, 1, device=drawn.device)
+            drawn = torch.lerp(drawn, self.denoise * torch.randn_like(drawn), u)
         return drawn, self.weight * law.kl().mean() / (h.shape[1] * self.outputs)
 
     def tokens(self, h: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mgbench.components.datasets.embedded import Digits, Shapes
-from mgbench.components.tokenizers.autoencoders import AutoencoderModule, Fsq, Kl, Vq, tiled
+from mgbench.components.tokenizers.autoencoders import AutoencoderModule, Fsq, Kl, Vq, dropped, tiled
 from mgbench.components.tokenizers.bottlenecks import NormalLaw
 from mgbench.errors import Diverged, Unfit, UserError
 from mgbench.recipes.spec import Spec
@@ -82,6 +82,26 @@ def test_the_kl_loss_is_that_of_two_normal_laws() -> None:
     mean, log_v = h.chunk(2, -1)
     expected = 0.3 * (mean.square() + log_v.exp() - 1 - log_v).mean() / 2
     torch.testing.assert_close(NormalLaw(3, 0.3)(h)[1], expected)
+
+
+def test_noise_mixes_in_and_leaves_the_tokens_as_they_are() -> None:
+    """Of (1 − u)·m + u·γ·ε with u uniform the mean is m/2, and the mean square m²/3 + γ²/3."""
+    h = torch.cat([torch.full((4000, 9, 2), 2.0), torch.full((4000, 9, 2), -30.0)], -1)
+    torch.manual_seed(0)
+    noisy, _ = NormalLaw(2, 0.0, denoise=3.0)(h)
+    assert float(noisy.mean()) == pytest.approx(1, abs=0.03)
+    assert float(noisy.square().mean()) == pytest.approx(4 / 3 + 9 / 3, abs=0.1)
+    assert torch.equal(NormalLaw(2, 0.0, denoise=3.0).tokens(h), NormalLaw(2, 0.0).tokens(h))
+
+
+def test_whole_patches_are_hidden_half_of_the_most_on_average() -> None:
+    images = torch.zeros(3000, 1, 8, 8, dtype=torch.uint8)
+    torch.manual_seed(0)
+    hidden = dropped(images, (4, 4), 0.7) == 128
+    patches = hidden.unfold(2, 2, 2).unfold(3, 2, 2).flatten(-2)
+    assert torch.equal(patches.all(-1), patches.any(-1))
+    assert float(hidden.float().mean()) == pytest.approx(0.35, abs=0.02)
+    assert torch.equal(dropped(images, (4, 4), 0.0), images)
 
 
 def test_a_scaled_latent_is_the_mean_and_comes_back_as_it(latents: AutoencoderModule) -> None:
