@@ -112,9 +112,10 @@ def _chosen(study: "Study", plugins: Iterable[str], results: Folder) -> "Chosen"
     from mgbench.cli.choices import Chosen
     from mgbench.registry.loading import find, load
     from mgbench.results.store import Store
-    from mgbench.trials.plan import plan_rows, plan_tokenizers
+    from mgbench.trials.plan import plan_rows, plan_teachers, plan_tokenizers
 
     sources = tuple(find(name) for name in plugins)
     registry, store = load(sources), Store(Path(results))
     recipes = plan_rows(registry, study, store)
+    recipes = [*plan_teachers(recipes, store), *recipes]
     return Chosen(sources, registry, study, store, [*plan_tokenizers(recipes, store), *recipes])
