@@ -31,6 +31,7 @@ OF_NO_PAPER = {
     ("extractor", "torchvision"): "any classifier of torchvision",
     ("metric", "accuracy"): "a share of images",
     ("metric", "gap"): "a difference of two FIDs, made here",
+    ("reuse", "none"): "no reuse",
     ("engine", "local"): "processes of this machine",
     ("engine", "ray"): "processes of a cluster",
 }

@@ -9,7 +9,7 @@ from mgbench.recipes.spec import Count, Index
 
 @dataclass(frozen=True)
 class Nothing:
-    """Everything is asked in every step."""
+    """The network is asked in every step."""
 
     def __call__(self, step: Step) -> Asked:
         return "all"
@@ -33,7 +33,8 @@ class Guidance:
 class Features:
     """From step `start` on the network is asked every `every` steps only; in between tokens that stay masked keep their z.
 
-    Images in which a token was masked again since are asked anew, as its z was made while it was visible.
+    The token redundancy of LazyMAR (arXiv:2503.12450), here for all tokens that stay masked instead of some of them. Images
+    in which a token was masked again since are asked anew, as its z was made while it was visible.
     """
 
     every: Count = 2
