@@ -55,6 +55,7 @@ def run(
     Raises:
         UserError: as `plan`, if there is no such device, or the results cannot be written.
     """
+    from mgbench.cli.failures import FailureLimit
     from mgbench.cli.run import Work, save_view
     from mgbench.engines.local import Local
     from mgbench.engines.supervise import supervise
@@ -64,7 +65,7 @@ def run(
 
     chosen = _chosen(study, plugins, results)
     chosen.store.check_writable()
-    work = Work(chosen, plan_trials(chosen.rows), Local().open(Leases(devices)), USUAL)
+    work = Work(chosen, plan_trials(chosen.rows), Local().open(Leases(devices)), USUAL, FailureLimit())
     save_view(chosen)
     if work.trials:
         supervise(work.engine, chosen.store, work.trials, work.job, lambda event: None)
