@@ -246,7 +246,8 @@ def _stop_on_ctrl_c(engine: "Run", display: "Display", board: "Board") -> list[i
             engine.kill()
             return
         trained = sum(stage.stage == "train" for stage in board.status.stages.values())
-        at_work = f"{trained} training{'s' * (trained > 1)} running, which will write a checkpoint"
+        kept = "a checkpoint" if trained == 1 else "checkpoints"
+        at_work = f"{trained} training{'s' * (trained > 1)} running, which will write {kept}"
         waits = f": {at_work}" if trained else ""
         display.say(f"stopping{waits}; press Ctrl-C again to stop at once")
         engine.stop()

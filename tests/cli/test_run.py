@@ -301,7 +301,7 @@ def test_what_is_stopped_while_it_imports_or_fits_ends_at_once_and_claims_no_che
     code, said = stop_in_training(tmp_path, arguments, os.killpg if by == signal.SIGINT else os.kill, by, line)
     assert code == 130, said
     assert "Traceback" not in said
-    assert "stopping; Ctrl-C again" in said
+    assert "stopping; press Ctrl-C again" in said
     assert {record.status for record in records(tmp_path)} <= {"interrupted"}
     assert not list((tmp_path / "results").rglob("checkpoint.pt"))
 
@@ -312,7 +312,7 @@ def test_ctrl_c_in_training_leaves_a_checkpoint_and_the_same_command_goes_on(tmp
     code, said = stop_in_training(tmp_path, arguments)
     assert code == 130, said
     assert "Traceback" not in said
-    assert "stopping: 1 training at work, which writes a checkpoint" in said
+    assert "stopping: 1 training running, which will write a checkpoint" in said
     stopped = records(tmp_path)
     assert [record.status for record in stopped] == ["interrupted"] * 2
     (checkpoint,) = (tmp_path / "results" / "models").glob("*/checkpoint.pt")

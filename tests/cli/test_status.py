@@ -89,7 +89,7 @@ def test_a_run_in_the_background_is_watched_and_stopped(mgbench: Command, tmp_pa
     assert "6 interrupted" in mgbench("status").out
     assert list(Layout(tmp_path / "results").root.glob("models/*/checkpoint.pt"))
     assert (
-        "stopping: 1 training at work, which writes a checkpoint"
+        "stopping: 1 training running, which will write a checkpoint"
         in (tmp_path / "results" / "logs" / "doubles.log").read_text()
     )
 
