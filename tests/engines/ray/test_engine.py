@@ -1,5 +1,6 @@
 """Trials on a real Ray cluster of two nodes, of which one is lost in the middle: the table is that of an undisturbed run."""
 
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -55,6 +56,8 @@ def table(root: Path) -> list[dict[str, Any]]:
         content = asdict(load_record(path))
         del content["origin"], content["files"]
         content["reason"] = content["reason"].replace(str(root), "ROOT")
+        # A node may have imported the package from the folder of the tests, this process from where it is installed.
+        content["tail"] = re.sub(r'File "[^"]*/(?=mgbench/)', 'File "', content["tail"])
         content["costs"] = {
             name: cost for name, cost in content["costs"].items() if not any(part in name for part in MEASURED)
         }
