@@ -7,6 +7,7 @@ known. So the evaluations of the head fall from mask step to mask step. Nothing 
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Literal
 
+from mgbench_plugins.mar import MAR
 from torch import Tensor
 
 from mgbench.errors import Unfit
@@ -64,19 +65,7 @@ class Annealed:
 
 
 # The training of MAR, and so one trained model with it; the paper starts with half of MAR's 100 evaluations.
-DISA = Recipe.of(
-    tokenizer="patch(size=2)",
-    network="mae(unconditional=class_token)",
-    head="diffusion(noise_samples=2)",
-    mask_schedule="cosine",
-    masking="truncnorm(mean=1, std=0.25, low=0.7, high=1, draws=shared)",
-    loss_weighting="uniform",
-    sampler="random_order",
-    guidance_schedule="linear(scale=2.0)",
-    solver="annealed(of=ddpm(steps=50), last=5)",
-    train_steps=3200,
-    ema=0.998,
-)
+DISA = MAR.change(solver="annealed(of=ddpm(steps=50), last=5)")
 
 BIBTEX = r"""
 @misc{zhao2025disa,

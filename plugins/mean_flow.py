@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
+from mgbench_plugins.emigm import EMIGM
 from torch import Generator, Tensor, nn
 
 from mgbench.components.heads.mean_velocity import MeanVelocity, as_wide, balanced, draw_times, velocity_of
@@ -211,19 +212,7 @@ MEAN_FLOW = Recipe.of(
 )
 
 # eMIGM with a head of one evaluation a token.
-MEAN_HEAD = Recipe.of(
-    tokenizer="patch(size=2)",
-    network="mae",
-    head="mean_flow(noise_samples=2)",
-    mask_schedule="exp(rate=5.0)",
-    masking="shared(t_min=0.2)",
-    loss_weighting="uniform",
-    time_grid="uniform(end=1e-5)",
-    sampler="ancestral_shared",
-    guidance_schedule="interval(low=0.1, high=0.7, inner=constant(scale=2.0))",
-    train_steps=3200,
-    ema=0.998,
-)
+MEAN_HEAD = EMIGM.change(head="mean_flow(noise_samples=2)", solver=None)
 
 BIBTEX = r"""
 @misc{geng2025mean,
