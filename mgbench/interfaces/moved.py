@@ -8,7 +8,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-# What docs/plugins.md and the bundled plugins imported before modules lay by subject; where names went to several modules, all.
+# Modules of before, and where their names lie now; where names went to several modules, all of these.
 MOVED = {
     "mgbench.bibtex": ("mgbench.interfaces.bibtex",),
     "mgbench.components.blocks": ("mgbench.components.networks.blocks",),

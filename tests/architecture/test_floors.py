@@ -280,7 +280,7 @@ def test_a_plugin_imports_the_library_of_a_tracker_only_when_a_run_starts(path: 
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_hook_is_documented(hook: str) -> None:
     assert vars(hookspecs)[hook].__doc__
-    assert re.search(rf"\b{hook}\b", (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8"))
+    assert re.search(rf"\b{hook}\b", (ROOT / "docs" / "guides" / "plugins.md").read_text(encoding="utf-8"))
 
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -36,7 +36,7 @@ def test_the_readme_and_the_design_ask_what_the_table_asks(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", OWN, ids=lambda kind: kind.name)
 def test_the_page_on_plugins_has_hook_protocol_and_question(kind: Kind) -> None:
-    text = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "guides" / "plugins.md").read_text(encoding="utf-8")
     assert f"| `{kind.hook}()` | `{kind.protocol}` | {kind.question} |" in text
 
 

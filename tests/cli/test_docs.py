@@ -1,4 +1,4 @@
-"""What docs/plugins.md teaches works as it is written."""
+"""What docs/guides/plugins.md teaches works as it is written."""
 
 import importlib.util
 import re
@@ -11,7 +11,7 @@ from mgbench.registry.loading import find, load
 from mgbench.testing.laws import sampling, scoring, training
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-BLOCKS = re.findall(r"```python\n(.*?)```", (DOCS / "plugins.md").read_text(encoding="utf-8"), re.DOTALL)
+BLOCKS = re.findall(r"```python\n(.*?)```", (DOCS / "guides" / "plugins.md").read_text(encoding="utf-8"), re.DOTALL)
 PLUGINS = [block for block in BLOCKS if block.startswith('"""')]
 
 
@@ -41,14 +41,17 @@ def test_the_parts_that_are_taught_keep_the_laws(tmp_path: Path) -> None:
     scoring.metric(registry.names("metric")["brightness"].maker())
 
 
-PAGES = [*DOCS.glob("*.md"), *(DOCS.parent / name for name in ("README.md", "CONTRIBUTING.md"))]
+PAGES = [*DOCS.rglob("*.md"), *(DOCS.parent / name for name in ("README.md", "CONTRIBUTING.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_file_that_a_page_names_is_there(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     named = re.findall(r"`((?:mgbench|plugins|tests|scripts|docs|studies|benchmarks)/[\w./]*\w(?:/|\.\w+))`", text)
-    named += [str((page.parent / link).relative_to(DOCS.parent)) for link in re.findall(r"\]\(([\w./-]+\.\w+)\)", text)]
+    named += [
+        str((page.parent / link).resolve().relative_to(DOCS.parent))
+        for link in re.findall(r"\]\(([\w./-]+\.\w+)\)", text)
+    ]
     missing = [path for path in named if not (DOCS.parent / path).exists()]
     assert not missing
     modules = re.findall(r"`(mgbench(?:\.[a-z_]+)+)(?:\.[A-Z]\w+)?`", text)

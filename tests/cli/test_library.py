@@ -12,7 +12,7 @@ import mgbench
 from mgbench import report
 from tests.cli.conftest import Command
 
-NOTEBOOK = Path(__file__).parents[2] / "docs" / "library.ipynb"
+NOTEBOOK = Path(__file__).parents[2] / "docs" / "tutorials" / "library.ipynb"
 TINY = mgbench.Recipe().change(
     tokenizer="patch(size=4)",
     network="mae(width=16, depth=1, heads=2)",

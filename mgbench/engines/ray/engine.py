@@ -144,7 +144,7 @@ def _check(address: str) -> None:
     if "://" in address:
         raise UserError(
             f"cannot join {address!r}: run the command on a machine of the cluster (where --address auto finds it), or submit it "
-            "there as a job; see docs/clusters.md"
+            "there as a job; see docs/guides/clusters.md"
         )
     try:
         tried = subprocess.run(
