@@ -22,6 +22,7 @@ from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.bibtex import by_key
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features
+from mgbench.interfaces.images import batches
 from mgbench.interfaces.optional import native_side
 from mgbench.interfaces.scores import ScoreInfo
 from mgbench.recipes.spec import Count, Index
@@ -110,7 +111,7 @@ def _resizer(library: Any, mode: str, extractor: Any) -> Callable[[Any], Any] | 
 def _features(images: Any, extractor: Any, resize: Callable[[Any], Any] | None) -> Any:
     places = [*extractor.parameters(), *extractor.buffers()]
     device = places[0].device if places else torch.device("cpu")
-    said = [extractor(_resized(part, resize).to(device)).features for part in torch.split(images, _BATCH)]
+    said = [extractor(_resized(part, resize).to(device)).features for part in batches(images, _BATCH)]
     return torch.cat(said).double().cpu().numpy()
 
 

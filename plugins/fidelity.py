@@ -16,6 +16,7 @@ from mgbench.errors import Partly, Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features
+from mgbench.interfaces.images import Images
 from mgbench.interfaces.scores import ScoreInfo
 from mgbench.recipes.spec import Count
 
@@ -128,7 +129,7 @@ class TorchFidelity:
 class _Images(torch.utils.data.Dataset[Tensor]):
     """Images alone: a tuple of one is refused."""
 
-    def __init__(self, images: Tensor) -> None:
+    def __init__(self, images: Images) -> None:
         self._images = images
 
     def __len__(self) -> int:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mgbench.interfaces.images import Images
+
 
 UNLABELLED = -1
 
@@ -29,12 +31,13 @@ class TokenSpace:
 class ImageData:
     """Real images uint8 [M,C,H,W'] and their labels int64 [M] (None: no labels), for training and held out.
 
-    `notes` are sentences on what was left out of the files, or shown otherwise than it lies there.
+    Images that fit are held as a tensor; others are read when they are asked for (`mgbench.interfaces.images`). `notes` are
+    sentences on what was left out of the files, or shown otherwise than it lies there.
     """
 
-    train: "Tensor"
+    train: "Images"
     train_labels: "Tensor | None"
-    test: "Tensor"
+    test: "Images"
     test_labels: "Tensor | None"
     class_names: tuple[str, ...] = ()
     licence: str = ""
@@ -43,7 +46,7 @@ class ImageData:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of every image."""
-        channels, height, width = self.train.shape[1:]
+        _, channels, height, width = self.train.shape
         return channels, height, width
 
     @cached_property
@@ -55,12 +58,13 @@ class ImageData:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of every pixel and label (16 hexadecimal digits)."""
+        """A hash of every pixel and label (16 hexadecimal digits); of images that are not held, of the hash of each."""
         hashed = hashlib.sha256()
         for part in (self.train, self.train_labels, self.test, self.test_labels):
             if part is not None:
                 hashed.update(repr((tuple(part.shape), part.dtype)).encode())
-                hashed.update(part.contiguous().numpy().tobytes())
+                content: Any = getattr(part, "digests", part)
+                hashed.update(content.contiguous().numpy().tobytes())
         return hashed.hexdigest()[:16]
 
 
@@ -87,7 +91,7 @@ class Features:
     logits: "Tensor | None" = None
     labels: "Tensor | None" = None
     spatial: "Tensor | None" = None
-    images: "Tensor | None" = None
+    images: "Images | None" = None
     extractor: "ExtractorModule | None" = None
     statistics: Statistics | None = None
     spatial_statistics: Statistics | None = None
@@ -101,7 +105,9 @@ class Features:
         """Of the images in these rows, int64 [B] or a slice, in their order."""
         names = ("logits", "labels", "spatial", "images")
         found: dict[str, Any] = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return replace(self, features=self.features[rows], **{name: part[rows] for name, part in found.items()})
+        # Images that are not held stay unread.
+        some = {name: getattr(part, "taken", part.__getitem__)(rows) for name, part in found.items()}
+        return replace(self, features=self.features[rows], **some)
 
 
 class ExtractorModule(Protocol):

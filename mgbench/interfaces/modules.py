@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from mgbench.interfaces.images import Images
+
 
 class Module(Protocol):
     """The part of `torch.nn.Module` that a run uses; whatever inherits from it conforms."""
@@ -41,8 +43,11 @@ class TokenizerModule(Module, Protocol):
 
     space: TokenSpace
 
-    def fit(self, images: "Tensor", seed: int) -> Fitting:
-        """Learn from images uint8 [M,C,H,W'] on the CPU whatever there is to learn, as the loop runs."""
+    def fit(self, images: "Images", seed: int) -> Fitting:
+        """Learn from images uint8 [M,C,H,W'] whatever there is to learn, as the loop runs.
+
+        They may be too many for memory: rows are read with `images[rows]`, and all of them with `batches`.
+        """
 
     def encode(self, images: "Tensor") -> "Tensor":
         """Images uint8 [B,C,H,W'] to tokens, int64 [B,N] or float [B,N,D]."""

@@ -34,6 +34,7 @@ TAUGHT = ("mgbench.stages.teach:taught",)
 SILENT = (
     "mgbench.errors",
     "mgbench.hookspecs",
+    "mgbench.interfaces.images",
     "mgbench.interfaces.progress",
     "mgbench.recipes",
     "mgbench.results",

@@ -14,6 +14,7 @@ from mgbench.errors import Partly, Unfit
 from mgbench.interfaces import optional
 from mgbench.interfaces.components import MergeableMetric, Metric, MetricState
 from mgbench.interfaces.data import Features
+from mgbench.interfaces.images import Images, batches, in_colour, in_memory
 from mgbench.interfaces.progress import UNREPORTED, Advance
 from mgbench.interfaces.scores import ScoreInfo, declaration
 
@@ -35,7 +36,7 @@ def exact_arithmetic() -> Iterator[None]:
 
 def extract(
     extractor: Any,
-    images: Tensor,
+    images: Images,
     labels: Tensor | None,
     device: torch.device,
     batch: int = BATCH,
@@ -51,11 +52,11 @@ def extract(
 
 @torch.no_grad()
 def _batches(
-    extractor: Any, images: Tensor, labels: Tensor | None, device: torch.device, batch: int, advance: Advance
+    extractor: Any, images: Images, labels: Tensor | None, device: torch.device, batch: int, advance: Advance
 ) -> Iterator[Features]:
     every = torch.split(torch.arange(len(images)), batch)
-    for done, rows in enumerate(every, 1):
-        shown = _in_colour(images[rows])
+    for done, (rows, pixels) in enumerate(zip(every, batches(images, batch), strict=True), 1):
+        shown = in_memory(in_colour(pixels))
         with exact_arithmetic():
             said = extractor(shown.to(device))
         numbers = {name: _kept(getattr(said, name)) for name in _NUMBERS}
@@ -66,20 +67,16 @@ def _batches(
 _NUMBERS = ("features", "logits", "spatial")
 
 
-def _in_colour(images: Tensor) -> Tensor:
-    return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
-
-
 def _kept(numbers: Tensor | None) -> Any:
     return None if numbers is None else numbers.cpu().double()
 
 
-def _together(parts: list[Features], images: Tensor, labels: Tensor | None, extractor: Any) -> Features:
+def _together(parts: list[Features], images: Images, labels: Tensor | None, extractor: Any) -> Features:
     joined: dict[str, Any] = {}
     for name in _NUMBERS:
         found = [numbers for numbers in (getattr(part, name) for part in parts) if numbers is not None]
         joined[name] = torch.cat(found) if found else None
-    return Features(**joined, labels=labels, images=_in_colour(images), extractor=extractor)
+    return Features(**joined, labels=labels, images=in_colour(images), extractor=extractor)
 
 
 class Seen:
@@ -145,7 +142,7 @@ class Seen:
 
 def look(
     extractor: Any,
-    images: Tensor,
+    images: Images,
     labels: Tensor | None,
     device: torch.device,
     metrics: Sequence[Metric],

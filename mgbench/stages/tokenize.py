@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mgbench.interfaces.images import Images, batches
 from mgbench.interfaces.modules import Fitting
 
 BATCH = 256
@@ -12,15 +13,15 @@ BATCH = 256
 FIT_SEED = 0
 
 
-def fit_steps(tokenizer: Any, images: Tensor) -> Fitting:
-    """The steps of fitting a tokenizer to images uint8 [M,C,H,W'] on the CPU."""
+def fit_steps(tokenizer: Any, images: Images) -> Fitting:
+    """The steps of fitting a tokenizer to images uint8 [M,C,H,W']."""
     return tokenizer.fit(images, seed=FIT_SEED)  # type: ignore[no-any-return]
 
 
 @torch.no_grad()
-def encode(tokenizer: Any, images: Tensor, device: torch.device) -> Tensor:
+def encode(tokenizer: Any, images: Images, device: torch.device) -> Tensor:
     """All images uint8 [M,C,H,W'] as tokens, int64 [M,N] or float [M,N,D], on the device."""
-    return torch.cat([tokenizer.encode(batch.to(device)) for batch in torch.split(images, BATCH)])
+    return torch.cat([tokenizer.encode(batch.to(device)) for batch in batches(images, BATCH)])
 
 
 @torch.no_grad()
@@ -30,7 +31,7 @@ def decode(tokenizer: Any, tokens: Tensor) -> Tensor:
     return images.cpu()
 
 
-def reconstruct(tokenizer: Any, images: Tensor, device: torch.device, batch: int = BATCH) -> tuple[Tensor, Tensor]:
+def reconstruct(tokenizer: Any, images: Images, device: torch.device, batch: int = BATCH) -> tuple[Tensor, Tensor]:
     """Images uint8 [M,C,H,W'] as they come back from their tokens, on the CPU; and the tokens, on the device."""
     tokens = encode(tokenizer, images, device)
     return torch.cat([decode(tokenizer, part) for part in torch.split(tokens, batch)]), tokens

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mgbench.interfaces.images import Images
 from mgbench.recipes.recipe import Recipe
 from mgbench.stages.film import Film
 from mgbench.stages.sample import Model, asked_labels
@@ -43,7 +44,7 @@ def film_files(model: Model, recipe: Recipe, film: Film) -> dict[str, Writer]:
     return files
 
 
-def nearest_file(generated: Tensor, train: Tensor, images: Tensor) -> dict[str, Writer]:
+def nearest_file(generated: Tensor, train: Tensor, images: Images) -> dict[str, Writer]:
     """The writer, by file name, of the training images nearest to the first samples.
 
     `generated` [M,F] and `train` [M',F] are features of the samples and of the training images uint8 [M',C,H,W'].
@@ -77,7 +78,7 @@ def curves(model: Model, masked: list[float]) -> dict[str, Any]:
     }
 
 
-def nearest(generated: Tensor, train: Tensor, images: Tensor) -> dict[str, np.ndarray]:
+def nearest(generated: Tensor, train: Tensor, images: Images) -> dict[str, np.ndarray]:
     """The training image nearest to each of the first samples in feature space (Euclidean), and the distance.
 
     `generated` [M,F] and `train` [M',F] are features, `images` uint8 [M',C,H,W'] the training images.

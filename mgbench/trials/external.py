@@ -15,6 +15,7 @@ from mgbench.errors import Unfit, UserError, suggestion
 from mgbench.interfaces import optional
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features, ImageData
+from mgbench.interfaces.images import Images
 from mgbench.recipes.recipe import LabelDistribution
 from mgbench.recipes.spec import Spec
 from mgbench.registry.prepared import load_images
@@ -173,7 +174,7 @@ def _brightness(pictures: Pictures, data: ImageData | None) -> list[str]:
     ]
 
 
-def _bright(images: Tensor) -> float:
+def _bright(images: Images) -> float:
     return float(images[:: max(1, len(images) // _LOOKED_AT)].float().mean())
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
 
 from mgbench.interfaces.components import Parts, Teacher
+from mgbench.interfaces.images import Images
 from mgbench.interfaces.progress import Interrupted, Progress
 from mgbench.interfaces.ranks import ALONE, Team
 from mgbench.registry.resolve import Assembly
@@ -175,7 +175,7 @@ def _read_tokenizer(store: Store, assembly: Assembly, tokenizer: Any) -> Fitted:
     return Fitted(tokenizer.requires_grad_(False).eval(), float(curve[-1]["seconds"]) if curve else 0.0)
 
 
-def _fit(store: Store, folder: Path, tokenizer: Any, images: Tensor, progress: Progress) -> None:
+def _fit(store: Store, folder: Path, tokenizer: Any, images: Images, progress: Progress) -> None:
     curve, started = [], time.monotonic()
     # A step may take minutes, and leaves nothing unfinished on the disk.
     with progress.anywhere():

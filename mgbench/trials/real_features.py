@@ -14,6 +14,7 @@ from torch import Tensor
 from mgbench.interfaces import optional
 from mgbench.interfaces.components import MergeableMetric, Metric, MetricState
 from mgbench.interfaces.data import Features, ImageData
+from mgbench.interfaces.images import Images, in_colour
 from mgbench.interfaces.progress import UNREPORTED, Advance
 from mgbench.recipes.fingerprint import fingerprint
 from mgbench.recipes.keys import digest
@@ -169,7 +170,7 @@ def reference_of(
     # Logits are of no use for classes that the extractor was not trained on.
     known = optional.class_names(module, images.class_names) == images.class_names
 
-    def seen(split: str, pixels: Tensor, labels: Tensor | None, order: Tensor | None = None) -> KeptSeen:
+    def seen(split: str, pixels: Images, labels: Tensor | None, order: Tensor | None = None) -> KeptSeen:
         facts = {"data": images.fingerprint, "split": split, "images": list(pixels.shape), "extractor": by}
         shelf = Shelf(store, facts)
         found = _features(shelf, module, pixels, labels if known else None, device, advance)
@@ -184,11 +185,11 @@ def reference_of(
 
 
 def _features(
-    shelf: Shelf, module: Any, images: Tensor, labels: Tensor | None, device: torch.device, advance: Advance
+    shelf: Shelf, module: Any, images: Images, labels: Tensor | None, device: torch.device, advance: Advance
 ) -> Features:
     file = shelf.read({}, FEATURES)
     if file is not None:
-        shown = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
+        shown = in_colour(images)
         numbers: dict[str, Any] = {name: part.double() for name, part in load_file(file).items()}
         return Features(**numbers, labels=labels, images=shown, extractor=module)
     seen = extract(module, images, labels, device, advance=advance)

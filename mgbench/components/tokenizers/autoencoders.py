@@ -20,6 +20,7 @@ from mgbench.components.tokenizers.patches import to_bytes, to_unit
 from mgbench.errors import Diverged, Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.images import Images, batches
 from mgbench.interfaces.modules import Fitting
 from mgbench.interfaces.randomness import derive
 from mgbench.recipes.spec import Count, NotNegative, Positive, Share
@@ -80,7 +81,7 @@ class AutoencoderModule(nn.Module):
     def decode(self, tokens: Tensor) -> Tensor:
         return to_bytes(self._pixels(self.bottleneck.vectors(tokens)))
 
-    def fit(self, images: Tensor, seed: int) -> Fitting:
+    def fit(self, images: Images, seed: int) -> Fitting:
         """Train with AdamW on the mean squared error of images uint8 [M,C,H,W'].
 
         All that is random in step k is derived from (seed, k).
@@ -104,7 +105,7 @@ class AutoencoderModule(nn.Module):
             if step % TELL_EVERY == 0 or step == steps:
                 yield step, steps, _sound(loss.item())
         with torch.no_grad():
-            self.bottleneck.finish(self._vectors(batch.to(device)) for batch in torch.split(images, BATCH))
+            self.bottleneck.finish(self._vectors(batch.to(device)) for batch in batches(images, BATCH))
 
     def _vectors(self, images: Tensor) -> Tensor:
         h: Tensor = self.encoder(to_unit(images))

@@ -18,6 +18,7 @@ from mgbench.components.tokenizers.patches import cut, join, to_bytes, to_unit
 from mgbench.errors import Unfit, UserError
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.images import Images
 from mgbench.interfaces.modules import Fitting
 from mgbench.recipes.spec import Count
 
@@ -56,7 +57,7 @@ class MultiscaleModule(nn.Module):
         self.codebook = nn.Parameter(torch.zeros(options.codes, dim), requires_grad=False)
         self.filters = nn.Parameter(torch.zeros(len(self.scales), dim, dim, 3, 3), requires_grad=False)
 
-    def fit(self, images: Tensor, seed: int) -> Fitting:
+    def fit(self, images: Images, seed: int) -> Fitting:
         """Run k-means on the residuals of images uint8 [M,C,H,W'] in all scales, then fit the filters.
 
         Several times, because residuals depend on the codes.
@@ -64,8 +65,8 @@ class MultiscaleModule(nn.Module):
         Raises:
             UserError: if the images have fewer different patches than there are codes.
         """
-        images = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:FITTED_ON]]
-        f, codes, total = self._grid(images.to(self.codebook.device)), len(self.codebook), ROUNDS * STEPS
+        some = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:FITTED_ON]]
+        f, codes, total = self._grid(some.to(self.codebook.device)), len(self.codebook), ROUNDS * STEPS
         self._fit_filters(f, exact=True)
         centres = torch.empty(0)
         for done in range(ROUNDS):

@@ -11,6 +11,7 @@ from mgbench.components.tokenizers.lloyd import first_centres, lloyd_step
 from mgbench.errors import Unfit, UserError
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.images import Images
 from mgbench.interfaces.modules import Fitting
 from mgbench.recipes.spec import Count
 
@@ -59,7 +60,7 @@ class PatchModule(nn.Module):
         super().__init__()
         self.shape, self.size, self.space = shape, size, _space(shape, size)
 
-    def fit(self, images: Tensor, seed: int) -> Fitting:
+    def fit(self, images: Images, seed: int) -> Fitting:
         return iter(())
 
     def encode(self, images: Tensor) -> Tensor:
@@ -78,7 +79,7 @@ class KMeansModule(nn.Module):
         # [K, C·size·size], pixels in [-1, 1].
         self.codebook = nn.Parameter(torch.zeros(codes, self.space.dim), requires_grad=False)
 
-    def fit(self, images: Tensor, seed: int) -> Fitting:
+    def fit(self, images: Images, seed: int) -> Fitting:
         """Run k-means on about 250,000 patches of images uint8 [M,C,H,W'], drawn at random; the error is told at every step.
 
         Raises:
@@ -103,7 +104,7 @@ class KMeansModule(nn.Module):
         return to_bytes(join(self.codebook[tokens], self.shape, self.size))
 
 
-def _some_patches(images: Tensor, size: int, codes: int, seed: int) -> Tensor:
+def _some_patches(images: Images, size: int, codes: int, seed: int) -> Tensor:
     """Patches float32 [M,C·size·size] of random images; of all of them where some have too few different ones.
 
     Raises:
@@ -129,7 +130,7 @@ class LevelsModule(nn.Module):
         grid = (height, width) if channels == 1 else None
         self.space = TokenSpace(channels * height * width, 1, self.highest + 1, grid)
 
-    def fit(self, images: Tensor, seed: int) -> Fitting:
+    def fit(self, images: Images, seed: int) -> Fitting:
         return iter(())
 
     def encode(self, images: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from mgbench.components.tokenizers.patches import to_bytes, to_unit
 from mgbench.errors import Unfit, UserError
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.images import Images
 from mgbench.interfaces.modules import Fitting
 from mgbench.recipes.spec import NotNegative
 
@@ -80,7 +81,7 @@ class PretrainedModule(nn.Module):
         self.space = TokenSpace(grid[0] * grid[1], dim, None, grid)
         self.autoencoder = autoencoder.eval().requires_grad_(False)
 
-    def fit(self, images: Tensor, seed: int) -> Fitting:
+    def fit(self, images: Images, seed: int) -> Fitting:
         """No steps: images uint8 [M,C,H,W'] are not looked at, since nothing is left to learn."""
         return iter(())
 

@@ -11,6 +11,7 @@ from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Tokenizer
 from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.images import Images
 from mgbench.interfaces.modules import Fitting, TokenizerModule
 from mgbench.recipes.spec import Part
 
@@ -31,7 +32,7 @@ class SubtokensModule(nn.Module):
         # Digits of one code share its place, so that there is no grid of tokens.
         self.space = TokenSpace(inner.space.length * self.digits, 1, base)
 
-    def fit(self, images: Tensor, seed: int) -> Fitting:
+    def fit(self, images: Images, seed: int) -> Fitting:
         return self.inner.fit(images, seed)
 
     def encode(self, images: Tensor) -> Tensor:

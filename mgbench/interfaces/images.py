@@ -1,0 +1,171 @@
+"""Real images that need not fit into memory: held as a tensor, or read where they lie when they are asked for."""
+
+import hashlib
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+T = TypeVar("T")
+
+# Images of more bytes are read when they are asked for. It is a constant, and no share of the memory at hand, because the
+# way in which images are read decides their fingerprint.
+HELD_BYTES = 2**31
+DIGEST_BYTES = 16
+_MOST_THREADS = 16
+_BATCHES_AHEAD = 2
+# From so many images on, the first look at them takes long enough to be shown.
+_SHOWN_FROM = 5000
+
+
+class Images(Protocol):
+    """Images uint8 [M,C,H,W'], in memory (a tensor) or read when they are asked for (`LazyImages`)."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """M, C, H and W'."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """`torch.uint8`."""
+
+    def __len__(self) -> int:
+        """The number of images M."""
+
+    def __getitem__(self, rows: Any) -> Tensor:
+        """The images uint8 [B,C,H,W'] at rows int64 [B] or of a slice; one image uint8 [C,H,W'] at a whole number."""
+
+
+@dataclass(frozen=True, eq=False)
+class LazyImages:
+    """Images uint8 [M,C,H,W'] that are read when they are asked for, by several threads.
+
+    `read` gives the image uint8 [C,H,W'] at a place of its source; `places` int64 [M] are those of the images, and `digests`
+    uint8 [M,16] the hashes of their pixels (`digest`). Readers run beside each other, and should release the interpreter.
+    """
+
+    read: Callable[[int], Tensor]
+    places: Tensor
+    digests: Tensor
+    image_shape: tuple[int, int, int]
+    dtype: torch.dtype = torch.uint8
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """M, C, H and W'."""
+        return (len(self), *self.image_shape)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, rows: Any) -> Tensor:
+        if isinstance(rows, int):
+            return self.read(int(self.places[rows]))
+        places = self.places[rows].tolist()
+        if not places:
+            return torch.empty(0, *self.image_shape, dtype=torch.uint8)
+        with ThreadPoolExecutor(threads()) as pool:
+            return torch.stack(list(pool.map(self.read, places)))
+
+    def taken(self, rows: Tensor | slice) -> "LazyImages":
+        """The images at these rows, int64 [B], bool [M] or a slice, unread."""
+        return replace(self, places=self.places[rows], digests=self.digests[rows])
+
+    def in_colour(self) -> "LazyImages":
+        """The same images with three channels, equal ones where they are grey."""
+        return (
+            self
+            if self.image_shape[0] == 3
+            else replace(self, read=_Colour(self.read), image_shape=(3, *self.shape[2:]))
+        )
+
+
+@dataclass(frozen=True)
+class _Colour:
+    read: Callable[[int], Tensor]
+
+    def __call__(self, place: int) -> Tensor:
+        return self.read(place).expand(3, -1, -1)
+
+
+def threads() -> int:
+    """The number of threads that read images: one for each processor at hand, up to 16."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(found, _MOST_THREADS)
+
+
+def fits(shape: Iterable[int]) -> bool:
+    """Whether images uint8 of this shape [M,C,H,W'] are few enough to be held in memory."""
+    return prod(shape) <= HELD_BYTES
+
+
+def batches(images: Images, size: int) -> Iterator[Tensor]:
+    """All images in batches uint8 [B,C,H,W'] of `size`, the last perhaps smaller; later ones are read meanwhile."""
+    slices = (slice(first, first + size) for first in range(0, len(images), size))
+    if not isinstance(images, LazyImages):
+        yield from (images[part] for part in slices)
+        return
+    with ThreadPoolExecutor(threads()) as pool:
+        waiting: deque[list[Future[Tensor]]] = deque()
+        try:
+            for part in slices:
+                waiting.append([pool.submit(images.read, place) for place in images.places[part].tolist()])
+                if len(waiting) > _BATCHES_AHEAD:
+                    yield _stacked(waiting.popleft())
+            while waiting:
+                yield _stacked(waiting.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _stacked(reading: list[Future[Tensor]]) -> Tensor:
+    return torch.stack([image.result() for image in reading])
+
+
+def in_colour(images: Images) -> Images:
+    """Images uint8 [M,3,H,W'] of images with one channel or three, without a copy; grey ones have three equal channels."""
+    if isinstance(images, LazyImages):
+        return images.in_colour()
+    tensor: Tensor = images  # type: ignore[assignment]
+    return tensor.expand(-1, 3, -1, -1) if tensor.shape[1] == 1 else tensor
+
+
+def taken(images: Images, rows: Tensor | slice) -> Images:
+    """The images uint8 [B,C,H,W'] at rows int64 [B] or of a slice; those that are not held stay unread."""
+    return images.taken(rows) if isinstance(images, LazyImages) else images[rows]
+
+
+def in_memory(images: Images) -> Tensor:
+    """All images uint8 [M,C,H,W'] as a tensor, which should fit into memory."""
+    return images[slice(None)]
+
+
+def digest(image: Tensor) -> bytes:
+    """The hash (16 bytes) of the pixels of an image uint8 [C,H,W']."""
+    return hashlib.blake2b(image.contiguous().numpy().tobytes(), digest_size=DIGEST_BYTES).digest()
+
+
+def as_digests(found: Sequence[bytes]) -> Tensor:
+    """Hashes of M images as a tensor uint8 [M,16]."""
+    return torch.frombuffer(bytearray(b"".join(found)), dtype=torch.uint8).view(-1, DIGEST_BYTES) if found else _NONE
+
+
+_NONE = torch.empty(0, DIGEST_BYTES, dtype=torch.uint8)
+
+
+def each(work: Callable[[Any], T], items: Sequence[Any], what: str) -> Iterator[T]:
+    """The results of `work` for every item, in order, by several threads; many of them with a bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    quiet = len(items) < _SHOWN_FROM or not sys.stderr.isatty()
+    with ThreadPoolExecutor(threads()) as pool:
+        done = pool.map(work, items)
+        yield from track(done, what, len(items), transient=True, disable=quiet, console=Console(stderr=True))
