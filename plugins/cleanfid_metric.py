@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -21,8 +21,8 @@ from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.bibtex import by_key
 from mgbench.interfaces.components import Metric
-from mgbench.interfaces.data import Features
-from mgbench.interfaces.images import batches
+from mgbench.interfaces.data import ExtractorModule, Features
+from mgbench.interfaces.images import Images, batches
 from mgbench.interfaces.optional import native_side
 from mgbench.interfaces.scores import ScoreInfo
 from mgbench.recipes.spec import Count, Index
@@ -66,7 +66,7 @@ class CleanFid:
         self.check_counts(len(generated.images), len(reference.images))
         library = _library()
         resize = _resizer(library, self.mode, generated.extractor)
-        fake, real = (_features(part.images, generated.extractor, resize) for part in (generated, reference))
+        fake, real = (_features(part.images, generated.extractor, resize) for part in (generated, reference))  # type: ignore[arg-type]
         name = "" if self.mode == "clean" else f"_{self.mode}"
         found = {f"clean_fid{name}": _fid(library.fid, fake, real)}
         if self.kid:
@@ -92,7 +92,7 @@ def _library() -> Any:
     return SimpleNamespace(fid=fid, resize=resize)
 
 
-def _resizer(library: Any, mode: str, extractor: Any) -> Callable[[Any], Any] | None:
+def _resizer(library: ModuleType, mode: str, extractor: ExtractorModule) -> Callable[[Any], Any] | None:
     """From pixels uint8 [H,W,3] to numbers float [side,side,3]; None where the extractor resizes."""
     how = {"clean": ("PIL", False, "bicubic"), "legacy_pytorch": ("PyTorch", False, "bilinear")}.get(mode)
     if how is None:
@@ -108,7 +108,7 @@ def _resizer(library: Any, mode: str, extractor: Any) -> Callable[[Any], Any] | 
 
 
 @torch.no_grad()
-def _features(images: Any, extractor: Any, resize: Callable[[Any], Any] | None) -> Any:
+def _features(images: Images, extractor: ExtractorModule, resize: Callable[[Any], Any] | None) -> np.ndarray:
     places = [*extractor.parameters(), *extractor.buffers()]
     device = places[0].device if places else torch.device("cpu")
     said = [extractor(_resized(part, resize).to(device)).features for part in batches(images, _BATCH)]
@@ -124,7 +124,8 @@ def _resized(images: Tensor, resize: Callable[[Any], Any] | None) -> Tensor:
     return torch.from_numpy(np.stack(shown)).permute(0, 3, 1, 2)
 
 
-def _fid(module: Any, fake: Any, real: Any) -> float:
+# Any here and below: clean-fid has no types, and an attribute of the module is replaced.
+def _fid(module: Any, fake: np.ndarray, real: np.ndarray) -> float:
     moments = [number for part in (fake, real) for number in (part.mean(0), np.cov(part, rowvar=False))]
     try:
         with _matrix_root(module):
@@ -135,12 +136,13 @@ def _fid(module: Any, fake: Any, real: Any) -> float:
         ) from None
 
 
+# Any: as above.
 @contextmanager
 def _matrix_root(module: Any) -> Iterator[None]:
     """Inside the block its matrix root answers as SciPy's did before 1.18."""
     from scipy.linalg import sqrtm
 
-    def root(matrix: Any, disp: bool = True) -> Any:
+    def root(matrix: np.ndarray, disp: bool = True) -> Any:
         found = sqrtm(matrix)
         return found if disp else (found, 0.0)
 

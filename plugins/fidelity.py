@@ -7,6 +7,7 @@ the mean of float32 ones; and no option is handed to it that it does not know, b
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 from mgbench.errors import Partly, Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Metric
-from mgbench.interfaces.data import Features
+from mgbench.interfaces.data import ExtractorModule, Features
 from mgbench.interfaces.images import Images
 from mgbench.interfaces.scores import ScoreInfo
 from mgbench.recipes.spec import Count
@@ -99,6 +100,7 @@ class TorchFidelity:
         ]
         return [name for name in self.metrics if name not in few], reasons
 
+    # Any: features whose images and extractor are known to be at hand, which their type does not say.
     def _asked(self, asked: list[Measure], generated: Any, reference: Any) -> dict[str, float]:
         library = _library()
         options: dict[str, Any] = {
@@ -153,7 +155,7 @@ def _library() -> Any:
     return torch_fidelity
 
 
-def _registered(library: Any, extractor: Any) -> str:
+def _registered(library: ModuleType, extractor: ExtractorModule) -> str:
     """The name under which torch-fidelity knows an extractor, told now if it does not yet."""
     name, known = f"mgbench-{extractor.id}", library.registry.FEATURE_EXTRACTORS_REGISTRY
     if name not in known:
@@ -163,11 +165,11 @@ def _registered(library: Any, extractor: Any) -> str:
     return name
 
 
-def _adapter(library: Any) -> type:
-    class Adapter(library.feature_extractor_base.FeatureExtractorBase):  # type: ignore[misc]
+def _adapter(library: ModuleType) -> type:
+    class Adapter(library.feature_extractor_base.FeatureExtractorBase):  # type: ignore[misc,name-defined]
         seen_through: Any
 
-        def __init__(self, name: str, features_list: list[str], **options: Any) -> None:
+        def __init__(self, name: str, features_list: list[str], **options: object) -> None:
             super().__init__(name, features_list)
 
         @staticmethod
@@ -193,7 +195,7 @@ def _adapter(library: Any) -> type:
     return Adapter
 
 
-def _device(module: Any) -> torch.device:
+def _device(module: ExtractorModule) -> torch.device:
     places = [*module.parameters(), *module.buffers()]
     return places[0].device if places else torch.device("cpu")
 

@@ -3,17 +3,16 @@
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import typer
 
 
-def print_json(content: Any) -> None:
+def print_json(content: object) -> None:
     """Print values as indented JSON."""
     typer.echo(json.dumps(plain(content), indent=1, allow_nan=False, ensure_ascii=False))
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> object:
     """Convert a value to JSON types: dicts with text keys, lists, text, finite numbers, booleans and null."""
     if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}

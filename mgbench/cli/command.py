@@ -70,6 +70,7 @@ class Group(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
+# Any: the type of a command is that of the click which typer brings along.
 def _options(command: Any) -> Iterator[tuple[str, Any]]:
     """Every long option of a command with its parameter."""
     for param in command.params:

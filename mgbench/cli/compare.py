@@ -110,7 +110,7 @@ def _print(table: "pd.DataFrame", by: tuple[str, ...], frame: "pd.DataFrame") ->
         typer.echo("a single seed gives no interval and no p-value; run both with --seeds 0,1,2 or more")
 
 
-def _told(value: Any) -> str:
+def _told(value: str | float | None) -> str:
     import pandas as pd
 
     return "–" if pd.isna(value) else str(value)

@@ -53,7 +53,7 @@ def _list_kind(registry: "Registry", kind: str, doc: bool) -> None:
             typer.secho("    " + " ".join((offer.maker.__doc__ or "").split()), dim=True)
 
 
-def _spelling(name: str, maker: Any) -> str:
+def _spelling(name: str, maker: type) -> str:
     from mgbench.recipes.spec import hints
 
     options = [f"{option}={getattr(maker, option)}" if hasattr(maker, option) else option for option in hints(maker)]

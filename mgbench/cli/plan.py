@@ -138,7 +138,7 @@ def _fields(row: "Row", axes: Sequence[str]) -> dict[str, Any]:
     return {axis: plain(getattr(given, axis)) if decided.get(axis) is not None else None for axis in axes}
 
 
-def _told(value: Any) -> str:
+def _told(value: object) -> str:
     if value is None:
         return "–"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

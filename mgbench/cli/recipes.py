@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mgbench.errors import UserError, suggestion
 
 if TYPE_CHECKING:
+    from mgbench.recipes.recipe import Recipe
     from mgbench.registry.registry import Offer, Registry
 
 _SIGNS = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
@@ -91,12 +92,12 @@ def _loaded(plugins: Sequence[str], results: Path) -> "Registry":
     return registry
 
 
-def _methods(registry: "Registry") -> dict[str, tuple[str, Any]]:
+def _methods(registry: "Registry") -> dict[str, tuple[str, "Recipe"]]:
     """The plugin and the recipe of every method."""
     return {name: (plugin, recipe) for plugin, found in registry.recipes.items() for name, recipe in found.items()}
 
 
-def _method(registry: "Registry", name: str, results: Path) -> Any:
+def _method(registry: "Registry", name: str, results: Path) -> "Recipe":
     methods = _methods(registry)
     if name not in methods:
         meant = suggestion(name, {*methods, *_studies(results)})
@@ -104,7 +105,7 @@ def _method(registry: "Registry", name: str, results: Path) -> Any:
     return methods[name][1]
 
 
-def _spelled(registry: "Registry", recipe: Any) -> dict[str, Any]:
+def _spelled(registry: "Registry", recipe: "Recipe") -> dict[str, Any]:
     """Every field spelled out with component defaults; as written in the recipe if its data are missing."""
     from mgbench.registry.resolve import assemble
 
@@ -115,7 +116,7 @@ def _spelled(registry: "Registry", recipe: Any) -> dict[str, Any]:
         return spelled
 
 
-def _print_method(registry: "Registry", name: str, plugin: str, recipe: Any) -> None:
+def _print_method(registry: "Registry", name: str, plugin: str, recipe: "Recipe") -> None:
     from mgbench.recipes.recipe import FIELDS, decides
 
     usual = {field for field in FIELDS if getattr(recipe, field) == FIELDS[field].default}
@@ -164,6 +165,7 @@ def _print_json(
 def component(kind: str, name: str, offer: "Offer") -> dict[str, Any]:
     """The description of a component as plain values."""
     from mgbench.interfaces.bibtex import papers
+    from mgbench.interfaces.optional import other_names
     from mgbench.registry.citations import source_of
 
     return {
@@ -172,7 +174,7 @@ def component(kind: str, name: str, offer: "Offer") -> dict[str, Any]:
         "plugin": offer.plugin,
         "about": " ".join((offer.maker.__doc__ or "").split("\n\n")[0].split()),
         "papers": list(papers(source_of(offer.maker))),
-        "known_as": list(getattr(offer.maker, "known_as", ())),
+        "known_as": list(other_names(offer.maker)),
         "options": options(offer.maker),
     }
 
@@ -207,7 +209,7 @@ def in_words(schema: Mapping[str, Any]) -> str:
     return " ".join([_TYPES.get(str(schema.get("type")), "anything"), " and ".join(limits)]).strip()
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else "–" if value is None else str(value)
 
 

@@ -13,6 +13,7 @@ from mgbench.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mgbench.results.export import Export
     from mgbench.results.maintenance.inventory import Removal
 
 KEY, NARROW, WIDE = 8, 1, 3
@@ -155,7 +156,7 @@ def _named(row: "dict[Any, Any]") -> str:
     return str(row["series"]) if row["about"] == "images" else f"tokenizer {row['tokenizer']}"
 
 
-def _whole(value: Any) -> str:
+def _whole(value: float | None) -> str:
     return "–" if value is None or value != value else str(int(value))
 
 
@@ -167,7 +168,7 @@ def _show(results: Path, frame: "pd.DataFrame") -> None:
     print_row(Layout(results), str(frame["key"].iloc[0]))
 
 
-def _export(put: Any, path: Path, frame: "pd.DataFrame", results: Path) -> None:
+def _export(put: "Export", path: Path, frame: "pd.DataFrame", results: Path) -> None:
     from mgbench.results.layout import Layout
     from mgbench.results.maintenance.inventory import amount, counted, stored_records
 

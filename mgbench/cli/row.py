@@ -1,7 +1,7 @@
 """The full description of one row in the terminal."""
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,7 +62,7 @@ def _floor(record: "Record", name: str) -> str:
     return number(record.floors[name]) if name in record.floors else "–"
 
 
-def _spelled(value: Any) -> str:
+def _spelled(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name}={inner}" for name, inner in value.items())
     from mgbench.report.frame import spell

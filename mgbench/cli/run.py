@@ -168,6 +168,7 @@ def _engine(chosen: choices.Chosen, engine: str, address: str) -> "Engine":
     Raises:
         UserError: if the engine does not exist, or takes no address.
     """
+    from mgbench.interfaces.engine import Engine
     from mgbench.recipes.spec import Spec, hints
 
     spec = Spec.parse(engine)
@@ -177,8 +178,7 @@ def _engine(chosen: choices.Chosen, engine: str, address: str) -> "Engine":
                 f"the engine {spec.name!r} takes no address; leave --address out, or choose another --engine"
             )
         spec = Spec(spec.name, spec.args, (*spec.options, ("address", address)))
-    found: Engine = chosen.registry.build("engine", spec)
-    return found
+    return chosen.registry.build(Engine, spec)
 
 
 def _display(work: Work, quiet: bool, json: bool) -> "Display":

@@ -15,13 +15,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from multiprocessing.connection import Connection
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
 from mgbench.interfaces.progress import Interrupted
 from mgbench.interfaces.ranks import RankFailed, RankRanOut, Task, Team
 from mgbench.stages.memory import ran_out
+
+if TYPE_CHECKING:
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 T = TypeVar("T")
 
@@ -90,7 +93,7 @@ def _receive(pipe: Connection, number: int) -> Any:
             return message
 
 
-def _meeting(port: int, size: int, is_master: bool) -> Any:
+def _meeting(port: int, size: int, is_master: bool) -> "TCPStore":
     """The key-value store at which ranks rendezvous; the master opens it on a free port where `port` is 0."""
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
@@ -98,7 +101,7 @@ def _meeting(port: int, size: int, is_master: bool) -> Any:
 
 
 @contextmanager
-def _group(device: torch.device, rank: int, size: int, store: Any) -> Iterator[None]:
+def _group(device: torch.device, rank: int, size: int, store: "TCPStore") -> Iterator[None]:
     """The environment as `accelerate launch` sets it, and a process group: NCCL on GPUs, else gloo on loopback."""
     from accelerate.state import AcceleratorState
     from accelerate.utils import patch_environment

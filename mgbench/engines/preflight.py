@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from mgbench.errors import UserError
 from mgbench.results.maintenance.findings import Finding
@@ -81,14 +81,14 @@ def _torch(found: Surroundings) -> None:
             found.breaks(f"{device} does not compute ({said}); name another with --device, or restart its driver")
 
 
-def _device(torch: Any, device: str) -> str:
+def _device(torch: ModuleType, device: str) -> str:
     if device == "cpu":
         return f"cpu ({torch.get_num_threads()} threads)"
     memory = amount(torch.cuda.get_device_properties(device).total_memory)
     return f"{device} ({torch.cuda.get_device_name(device)}, {memory})"
 
 
-def _fails(torch: Any, device: str) -> str:
+def _fails(torch: ModuleType, device: str) -> str:
     """The error of a device that cannot multiply two matrices of ones; empty if it can."""
     try:
         ones = torch.ones(8, 8, device=device)

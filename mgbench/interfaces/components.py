@@ -14,7 +14,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
 from mgbench.interfaces.data import ExtractorModule, Features, ImageData, TokenSpace
-from mgbench.interfaces.modules import Module, NetworkModule, TokenizerModule
+from mgbench.interfaces.modules import NetworkModule, TokenizerModule
+from mgbench.interfaces.torch_module import Module
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -63,7 +64,13 @@ class Teacher:
     parts: Parts
 
 
-class Process(Protocol[M]):
+class Component(Protocol):
+    """Any component, whatever its kind: a frozen dataclass, so that equal ones have equal hashes."""
+
+    def __hash__(self) -> int: ...
+
+
+class Process(Component, Protocol[M]):
     """How does an unfinished image become a finished one?"""
 
     asks: ClassVar[tuple[str, ...]]
@@ -78,7 +85,7 @@ class Process(Protocol[M]):
         """Yield the state after every step; the last one has no token masked."""
 
 
-class Dataset(Protocol):
+class Dataset(Component, Protocol):
     """What are the images?"""
 
     extractor: ClassVar[str]
@@ -87,7 +94,7 @@ class Dataset(Protocol):
         """Read or draw the images; the same options give the same images."""
 
 
-class Tokenizer(Protocol):
+class Tokenizer(Component, Protocol):
     """What is a token?"""
 
     def build(self, shape: tuple[int, int, int]) -> TokenizerModule:
@@ -98,14 +105,14 @@ class Tokenizer(Protocol):
         """
 
 
-class Network(Protocol):
+class Network(Component, Protocol):
     """What does the model see around a token?"""
 
     def build(self, space: TokenSpace, classes: int) -> NetworkModule:
         """A network for such tokens and this many classes (0: no labels at all)."""
 
 
-class Head(Protocol):
+class Head(Component, Protocol):
     """What value does a masked token take?"""
 
     def build(self, space: TokenSpace, width: int) -> "HeadModule":
@@ -138,21 +145,21 @@ class HeadModule(Module, Protocol):
         """
 
 
-class MaskSchedule(Protocol):
+class MaskSchedule(Component, Protocol):
     """What share of the tokens is masked at time t?"""
 
     def __call__(self, t: "Tensor") -> "Tensor":
         """γ(t), elementwise: never falling, about 0 at t = 0 and about 1 at t = 1, differentiable in between."""
 
 
-class Masking(Protocol):
+class Masking(Component, Protocol):
     """How many tokens of a training image are masked, and which?"""
 
     def draw(self, schedule: MaskSchedule, batch: int, tokens: int, generator: "Generator") -> "tuple[Tensor, Tensor]":
         """A mask bool [B,N] with at least one token masked in every row, unless an option says otherwise, and its times [B]."""
 
 
-class LossWeighting(Protocol):
+class LossWeighting(Component, Protocol):
     """How much does t count in the loss?"""
 
     def __call__(self, schedule: MaskSchedule, t: "Tensor", mask: "Tensor") -> "Tensor":
@@ -162,14 +169,14 @@ class LossWeighting(Protocol):
         """
 
 
-class TimeGrid(Protocol):
+class TimeGrid(Component, Protocol):
     """At which times does sampling stop?"""
 
     def __call__(self, steps: int) -> "Tensor":
         """Times float64 [steps + 1] falling from 1 to about 0."""
 
 
-class Sampler(Protocol):
+class Sampler(Component, Protocol):
     """Which tokens are revealed next?"""
 
     requires: ClassVar["Requires"]
@@ -181,21 +188,21 @@ class Sampler(Protocol):
         """The mask [B,N] after the step; `rng` has a stream an image. Visible tokens may be masked again."""
 
 
-class Reuse(Protocol):
+class Reuse(Component, Protocol):
     """Must the network be asked in this step?"""
 
     def __call__(self, step: "Step") -> "Asked":
         """What it is asked; an image of which nothing fitting is kept is asked all the same."""
 
 
-class GuidanceSchedule(Protocol):
+class GuidanceSchedule(Component, Protocol):
     """How hard do we push towards the label at this step?"""
 
     def __call__(self, step: "Step") -> float:
         """The guidance scale w of u + w (c - u); 1 needs no unconditional pass."""
 
 
-class Solver(Protocol):
+class Solver(Component, Protocol):
     """How does the head go from noise to a value?
 
     It asks for `steps` predictions, unless it has `evaluations`. `path` "noise" goes along a table of noise with predictions of
@@ -211,14 +218,14 @@ class Solver(Protocol):
         """
 
 
-class CodeDraw(Protocol):
+class CodeDraw(Component, Protocol):
     """Which codes may be drawn, and how boldly?"""
 
     def __call__(self, logits: "Tensor") -> "Tensor":
         """The logits to draw from, float64 [R,K], −∞ for codes left out, from those of the head."""
 
 
-class Extractor(Protocol):
+class Extractor(Component, Protocol):
     """What does an image look like to a metric?"""
 
     def build(self) -> ExtractorModule:
@@ -229,7 +236,7 @@ class Extractor(Protocol):
         """
 
 
-class Metric(Protocol):
+class Metric(Component, Protocol):
     """How far are the images from the real ones?
 
     Optional: `scores`, what it declares of each number that it may return, by name. A number without a declaration is named

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mgbench.interfaces.torch_module import Module
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -110,7 +112,7 @@ class Features:
         return replace(self, features=self.features[rows], **some)
 
 
-class ExtractorModule(Protocol):
+class ExtractorModule(Module, Protocol):
     """A `torch.nn.Module` in evaluation mode; `id` is its name with a hash of its weights.
 
     `plain`, `classes` and `side` are optional (`mgbench.interfaces.optional`).

@@ -39,7 +39,7 @@ class Images(Protocol):
     def __len__(self) -> int:
         """The number of images M."""
 
-    def __getitem__(self, rows: Any) -> Tensor:
+    def __getitem__(self, rows: int | slice | Tensor) -> Tensor:
         """The images uint8 [B,C,H,W'] at rows int64 [B] or of a slice; one image uint8 [C,H,W'] at a whole number."""
 
 
@@ -65,7 +65,7 @@ class LazyImages:
     def __len__(self) -> int:
         return len(self.places)
 
-    def __getitem__(self, rows: Any) -> Tensor:
+    def __getitem__(self, rows: int | slice | Tensor) -> Tensor:
         if isinstance(rows, int):
             return self.read(int(self.places[rows]))
         places = self.places[rows].tolist()

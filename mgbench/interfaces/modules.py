@@ -3,39 +3,19 @@
 `HeadModule` stands there too, beside `Head`, because it is given the `Parts` of a recipe.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol
 
 from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.torch_module import Module
 
 # A loop that yields (steps done, steps in all, loss) after some of its steps.
 Fitting = Iterator[tuple[int, int, float]]
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from mgbench.interfaces.images import Images
-
-
-class Module(Protocol):
-    """The part of `torch.nn.Module` that a run uses; whatever inherits from it conforms."""
-
-    def to(self, device: "torch.device") -> Self:
-        """The module itself, its parameters and buffers moved to the device."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Parameters and persistent buffers by name."""
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> object:
-        """Take over parameters and persistent buffers.
-
-        Raises:
-            RuntimeError: if a name is missing or left over, or a shape differs.
-        """
-
-    def eval(self) -> Self:
-        """The module itself in evaluation mode."""
 
 
 class TokenizerModule(Module, Protocol):

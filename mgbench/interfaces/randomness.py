@@ -7,11 +7,12 @@ device, for any batch size, in any order. The hash is the SplitMix64 finaliser (
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
+# What picks streams out of others, as it picks elements out of a tensor of keys.
+Index = int | slice | Tensor | None
 _GOLDEN = -7046029254386353131  # 2^64 / golden ratio, odd, as a signed 64-bit number
 _MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
 _MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
@@ -53,7 +54,7 @@ class Streams:
         at = torch.as_tensor(number, dtype=torch.int64, device=self.keys.device)
         return Streams(_mix(_mix(self.keys) + at * _GOLDEN + 1))
 
-    def __getitem__(self, rows: Any) -> "Streams":
+    def __getitem__(self, rows: Index | tuple[Index, ...]) -> "Streams":
         return Streams(self.keys[rows])
 
     def uniform(self, count: int) -> Tensor:

@@ -18,6 +18,7 @@ T = TypeVar("T")
 class Task(Protocol):
     """What rank 0 asks the others to help with; it crosses to their processes."""
 
+    # Any: the ranks beside the first hold what the task needs, and only task and rank know what that is.
     def help(self, helper: Any) -> None:
         """Do a rank's share, which consists of the same exchanges in the same order as that of rank 0."""
 

@@ -69,7 +69,7 @@ def _labels(records: Sequence[Record]) -> list[str]:
     return [f"/{text}" if text else "" for text in spelled]
 
 
-def _plain(value: Any) -> bool | int | float | str:
+def _plain(value: object) -> bool | int | float | str:
     if isinstance(value, bool | int | float | str):
         return value
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

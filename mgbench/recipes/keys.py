@@ -92,7 +92,7 @@ def _key(key: str, recipe: Recipe, changed: Mapping[str, Any], chosen: str, data
 _SETTINGS = {name: item.default for name, item in FIELDS.items() if name not in KINDS and name != "metrics"}
 
 
-def digest(content: Any) -> str:
+def digest(content: object) -> str:
     """A short hash of plain values (16 hexadecimal digits)."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

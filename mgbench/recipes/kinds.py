@@ -88,6 +88,8 @@ TABLE = (
     Kind("engine", "where do trials run?", "nothing", in_recipe=False),
 )
 EVERY_KIND: dict[str, Kind] = {kind.name: kind for kind in TABLE}
+# The kind whose components a protocol describes, by the name of the protocol.
+OF_PROTOCOL: dict[str, str] = {kind.protocol: kind.name for kind in TABLE if not kind.offered_as}
 # Those that a recipe has a field for, which answers them once.
 KINDS: dict[str, Kind] = {kind.name: kind for kind in TABLE if kind.in_recipe}
 # Asked of every recipe, whatever its process; the others only when the process, or a component it asks, asks them.

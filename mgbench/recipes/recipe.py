@@ -14,11 +14,11 @@ from mgbench.recipes.kinds import KINDS, Decides
 from mgbench.recipes.spec import Count, Index, NotNegative, Positive, Share, Spec, checked, parse_list
 
 
-def _setting(decides: Decides, default: Any, about: str, trains: bool = False) -> Any:
+def _setting(decides: Decides, default: object, about: str, trains: bool = False) -> Any:
     return field(default=default, metadata={"decides": decides, "about": about, "trains": trains})
 
 
-def _training(default: Any, about: str) -> Any:
+def _training(default: object, about: str) -> Any:
     """A setting of the training, which means nothing where the weights are given."""
     return _setting("model", default, about, trains=True)
 
@@ -96,11 +96,11 @@ class Recipe:
             object.__setattr__(self, name, _checked_field(name, getattr(self, name)))
 
     @classmethod
-    def of(cls, **fields: Any) -> "Recipe":
+    def of(cls, **fields: object) -> "Recipe":
         """A recipe with some fields given, specs as text: `Recipe.of(mask_schedule="exp(rate=3)")`; raises as `change`."""
         return cls().change(**fields)
 
-    def change(self, **fields: Any) -> "Recipe":
+    def change(self, **fields: object) -> "Recipe":
         """The same recipe with some fields replaced.
 
         A spec of the component that the recipe has keeps the options that it does not give: `head="diffusion(width=8)"` makes
@@ -122,7 +122,7 @@ class Recipe:
             vars(changed)[field_name] = changed._changed(field_name, path, value)
         return changed
 
-    def _changed(self, name: str, path: list[str], value: Any) -> Any:
+    def _changed(self, name: str, path: list[str], value: object) -> Any:
         before = getattr(self, name)
         if name not in SPECS:
             if path:
@@ -160,21 +160,21 @@ def _types() -> dict[str, Any]:
     return get_type_hints(Recipe, include_extras=True)
 
 
-def _checked_field(name: str, value: Any) -> Any:
+def _checked_field(name: str, value: object) -> Any:
     return checked(_types()[name], _read_field(name, value), f"recipe: {name}")
 
 
-def _read_field(name: str, value: Any) -> Any:
+def _read_field(name: str, value: object) -> object:
     if name in SPECS and isinstance(value, str):
         return Spec.parse(value)
     if name == "metrics":
         specs = parse_list(value) if isinstance(value, str) else (value,) if isinstance(value, Spec) else value
-        texts = isinstance(specs, tuple | list) and all(isinstance(item, str | Spec) for item in specs)
-        return tuple(Spec.parse(item) for item in specs) if texts else value
+        if isinstance(specs, tuple | list) and all(isinstance(item, str | Spec) for item in specs):
+            return tuple(Spec.parse(item) for item in specs)
     return value
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> object:
     if isinstance(value, tuple):
         return [plain(item) for item in value]
     return str(value) if isinstance(value, Spec) else value
@@ -192,7 +192,7 @@ _FORMER = {"balanced_labels": ("label_distribution", {True: "balanced", False: "
 FORMER_FIELDS = tuple(_FORMER)
 
 
-def current(name: str, value: Any) -> tuple[str, Any]:
+def current(name: str, value: object) -> tuple[str, Any]:
     """A field and its value as they are called now.
 
     Raises:
@@ -206,7 +206,7 @@ def current(name: str, value: Any) -> tuple[str, Any]:
     return now, values[value]
 
 
-def renamed(name: str, value: Any) -> str:
+def renamed(name: str, value: object) -> str:
     """The sentence on a former field and its value."""
     now, is_now = current(name, value)
     return f"{name}={str(value).lower()} is now {now}={is_now}"

@@ -60,7 +60,7 @@ class Spec:
         options = {**dict(other.options), **dict(self.options)}
         return Spec(self.name, self.args + other.args[len(self.args) :], tuple(options.items()))
 
-    def with_option(self, path: tuple[str, ...], value: Any) -> "Spec":
+    def with_option(self, path: tuple[str, ...], value: object) -> "Spec":
         """This spec with one option replaced; a longer path leads into components among the options.
 
         Raises:
@@ -162,7 +162,7 @@ def defaults(maker: type) -> dict[str, Any]:
     return found
 
 
-def part_kind(hint: Any) -> str | None:
+def part_kind(hint: object) -> str | None:
     """The kind of an option that is a component, or None for a plain value."""
     marks = [mark for mark in get_args(hint)[1:] if isinstance(mark, Part)] if get_origin(hint) is Annotated else []
     return marks[0].kind if marks else None
@@ -197,7 +197,8 @@ def _current(maker: type, spec: Spec, name: str) -> str:
     return renamed[name]
 
 
-def checked(hint: Any, value: Any, where: str) -> Any:
+# Any here and below: a type hint is any object, and what pydantic checks it by is typed by the hint.
+def checked(hint: Any, value: object, where: str) -> Any:
     """Check one value against a type with its range, without converting anything but int to float.
 
     Raises:
@@ -211,11 +212,13 @@ def checked(hint: Any, value: Any, where: str) -> Any:
         raise UserError(f"{where} is {shown}, and should be {reasons}") from None
 
 
+# Any: as above.
 @cache
 def _cached_adapter(hint: Any) -> TypeAdapter[Any]:
     return TypeAdapter(hint)
 
 
+# Any: as above.
 def _adapter(hint: Any) -> TypeAdapter[Any]:
     """The checker of values of a type, made once for each; types that have no hash are rare."""
     try:

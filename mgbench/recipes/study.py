@@ -254,5 +254,5 @@ def _line_of(key: str, table: str, text: str) -> int:
     return next((number for number, line in enumerate(text.splitlines(), 1) if key in line), 1)
 
 
-def _listed(values: Any) -> tuple[Any, ...]:
+def _listed(values: object) -> tuple[Any, ...]:
     return tuple(values) if isinstance(values, list) else (values,)

@@ -13,7 +13,7 @@ _BLIND = frozenset(
 )
 
 
-def copied(value: Any) -> Any:
+def copied(value: object) -> Any:
     """A piece of code, or a list of such, that can be changed without the other."""
     if isinstance(value, list):
         return [copied(item) for item in value]

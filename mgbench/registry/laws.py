@@ -147,7 +147,7 @@ def _locals(frames: list[FrameType]) -> Iterator[tuple[str, Any]]:
     return ((name, value) for name, value in frames[-1].f_locals.items()) if frames else iter(())
 
 
-def _described(value: Any) -> str:
+def _described(value: object) -> str:
     """A tensor [...] by dtype, shape and range, a plain value as it is written, and nothing of what is neither."""
     import torch
 

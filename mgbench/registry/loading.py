@@ -174,7 +174,7 @@ def _life(manager: pluggy.PluginManager, plugin: str) -> LifeHooks:
     return {hook: partial(_call, found[hook]) for hook in LIFE_HOOKS if hook in found}
 
 
-def _call(implementation: pluggy.HookImpl, **said: Any) -> object:
+def _call(implementation: pluggy.HookImpl, **said: object) -> object:
     """As pluggy calls: with those of the arguments that the function takes."""
     return implementation.function(*(said[name] for name in implementation.argnames))
 
@@ -191,7 +191,7 @@ def _implemented(manager: pluggy.PluginManager, plugin: str) -> dict[str, pluggy
     return found
 
 
-def _look_over(hook: str, name: Any, item: Any) -> None:
+def _look_over(hook: str, name: object, item: object) -> None:
     if hook == REFERENCE_HOOK:
         if not isinstance(item, str) or bibtex.key(item) != name:
             raise UserError(f"{hook} offers {name!r} as {item!r}, which is no BibTeX entry of that key")

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from mgbench.interfaces.components import Parts
+from mgbench.interfaces.components import Dataset, Extractor, Parts, Tokenizer
 from mgbench.interfaces.data import ImageData, TokenSpace
 
 
@@ -19,20 +19,20 @@ def token_space(parts: Parts, data: ImageData) -> TokenSpace:
 
 # `Any` here and below, because components have hashes and protocols do not say so.
 @cache
-def _space(tokenizer: Any, shape: tuple[int, int, int]) -> TokenSpace:
+def _space(tokenizer: Tokenizer, shape: tuple[int, int, int]) -> TokenSpace:
     space: TokenSpace = tokenizer.build(shape).space
     return space
 
 
 @cache
-def load_images(dataset: Any) -> ImageData:
+def load_images(dataset: Dataset) -> ImageData:
     """The images of a dataset, read once a process."""
     data: ImageData = dataset.load()
     return data
 
 
 @cache
-def extractor_id(extractor: Any) -> str:
+def extractor_id(extractor: Extractor) -> str:
     """The name of an extractor with its weights."""
     name: str = extractor.build().id
     return name

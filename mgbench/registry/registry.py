@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from mgbench.errors import UserError, suggestion
 from mgbench.interfaces.optional import other_names
 from mgbench.recipes.fingerprint import node_of
-from mgbench.recipes.kinds import EVERY_KIND, KINDS
+from mgbench.recipes.kinds import EVERY_KIND, KINDS, OF_PROTOCOL
 from mgbench.recipes.normal import Node
 from mgbench.recipes.recipe import Recipe
 from mgbench.recipes.source import OUR_COMPONENTS, Source
@@ -20,6 +20,8 @@ HOOKS = {name: kind.hook for name, kind in EVERY_KIND.items()}
 
 # What a plugin wants to be called with in a run's life, by hook, each with keyword arguments.
 LifeHooks = Mapping[str, Callable[..., object]]
+# The protocol of a kind.
+P = TypeVar("P")
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,13 @@ class Bound:
     """
 
     spec: Spec
-    component: Any
+    component: object
     spelled: Spec
     resolved: Spec
     offers: tuple[Offer, ...]
     fault: str = ""
 
-    def built(self) -> Any:
+    def built(self) -> object:
         """The component.
 
         Raises:
@@ -132,7 +134,7 @@ class Registry:
 
     def _made(
         self, offer: Offer, options: Mapping[str, Any], inner: Mapping[str, Bound], spec: Spec
-    ) -> tuple[Any, str]:
+    ) -> tuple[object, str]:
         """The component, or why there is none."""
         broken = [bound.fault for bound in inner.values() if bound.fault]
         if broken:
@@ -153,12 +155,19 @@ class Registry:
         """The spec with every option, given or not, down to the components among them; raises as `bound`."""
         return self.bound(kind, spec).spelled
 
-    def build(self, kind: str, spec: Spec) -> Any:
+    @overload
+    def build(self, kind: type[P], spec: Spec) -> P: ...
+
+    @overload
+    def build(self, kind: str, spec: Spec) -> object: ...
+
+    def build(self, kind: type[P] | str, spec: Spec) -> P | object:
         """Make a component, and first the components among its options; raises as `bound`.
 
-        It is whatever the protocol of its kind says, which the name of a kind does not tell a type checker.
+        A kind is named, or given as the protocol of its components, which then is the type of the result:
+        `registry.build(Dataset, Spec("digits"))`.
         """
-        return self.bound(kind, spec).built()
+        return self.bound(kind if isinstance(kind, str) else OF_PROTOCOL[kind.__name__], spec).built()
 
     def makers(self, kind: str, spec: Spec) -> Iterator[type]:
         """The maker of a component, and those of the components among its options; raises as `bound`."""

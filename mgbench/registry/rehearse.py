@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
+from types import UnionType
 from typing import Any
 
 from mgbench.errors import Unfit, UserError
@@ -49,7 +50,7 @@ def _compared(protocol: type, maker: type) -> Iterator[str]:
             yield from _call_fault(name, method, getattr(maker, name, None))
 
 
-def _call_fault(name: str, method: Any, theirs: Any) -> Iterator[str]:
+def _call_fault(name: str, method: Callable[..., object], theirs: object) -> Iterator[str]:
     wanted = list(inspect.signature(method).parameters)
     shown = f"{name}({', '.join(wanted[1:])})"
     if theirs is None:
@@ -146,7 +147,12 @@ def _sampler(parts: Parts, space: TokenSpace) -> None:
 
 
 def _need(
-    answer: object, kind: Any, called: str, what: str, shape: tuple[int, ...] | None = None, dtype: Any = None
+    answer: object,
+    kind: type | UnionType,
+    called: str,
+    what: str,
+    shape: tuple[int, ...] | None = None,
+    dtype: object = None,
 ) -> None:
     """Refuse an answer of another type.
 

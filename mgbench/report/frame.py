@@ -281,7 +281,7 @@ def panel_fields(frame: pd.DataFrame) -> list[str]:
     return [name for name in (METHOD, *frame.attrs.get("fields", FIELDS), *origin) if name in frame]
 
 
-def spell(value: Any) -> str:
+def spell(value: object) -> str:
     """A field's value as it is written in a legend."""
     if isinstance(value, bool):
         return str(value).lower()

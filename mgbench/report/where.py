@@ -68,7 +68,7 @@ def _holds(frame: pd.DataFrame, term: str) -> Any:
     return same if SIGNS[sign] is operator.eq else ~same
 
 
-def _same(found: Any, value: Any) -> bool:
+def _same(found: object, value: object) -> bool:
     """Whether a stored value is the one asked for; of a component, whether it has the options that are given."""
     if isinstance(value, bool | None):
         return found is value
@@ -77,7 +77,7 @@ def _same(found: Any, value: Any) -> bool:
 
 
 @cache
-def _stored(text: str) -> Any:
+def _stored(text: str) -> object:
     """A stored value as it reads; text that reads as no value is itself."""
     try:
         return parse_value(text)
@@ -85,7 +85,7 @@ def _stored(text: str) -> Any:
         return text
 
 
-def _fits(found: Any, asked: Any) -> bool:
+def _fits(found: object, asked: object) -> bool:
     """Whether a value has all that is asked of it: 1 is 1.0, and an option that is not named may be anything."""
     if isinstance(asked, str):
         return asked == (found.name if isinstance(found, Spec) else found)

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -54,7 +55,7 @@ def _cells(column: pd.Series) -> list[str]:
     return ["" if value is None else value if isinstance(value, str) else json.dumps(value) for value in values]
 
 
-def _missing(value: Any) -> bool:
+def _missing(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
@@ -67,7 +68,7 @@ def to_parquet(path: Path, frame: pd.DataFrame, records: Iterable[Record]) -> No
     write(path, lambda temporary: parquet.write_table(table, temporary), ELSEWHERE)
 
 
-def _column(pa: Any, values: list[Any]) -> Any:
+def _column(pa: ModuleType, values: list[Any]) -> Any:
     plain = [None if _missing(value) else value for value in values]
     try:
         return pa.array(plain)
@@ -85,7 +86,7 @@ def to_json(path: Path, frame: pd.DataFrame, records: Iterable[Record]) -> None:
     write_text(path, text + "\n", ELSEWHERE)
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> object:
     """Replace infinities and NaN, which JSON lacks, by None."""
     if isinstance(value, dict):
         return {name: _finite(inner) for name, inner in value.items()}

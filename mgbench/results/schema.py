@@ -70,7 +70,7 @@ MANIFESTS: dict[int, Upgrade] = {
 }
 
 
-def seal(content: Any) -> str:
+def seal(content: object) -> str:
     """Content as JSON text with its schema version and checksum."""
     body = json.dumps(content, indent=1, sort_keys=True)
     return json.dumps(

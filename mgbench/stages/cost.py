@@ -61,13 +61,13 @@ class Meter:
                 handle.remove()
 
     def _count_rows(self, name: str) -> Any:
-        def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        def hook(module: nn.Module, inputs: tuple[Any, ...], output: object) -> None:
             self.rows[name] += len(inputs[0])
 
         return hook
 
     def _count_tokens(self, blocks: int) -> Any:
-        def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        def hook(module: nn.Module, inputs: tuple[Any, ...], output: object) -> None:
             self.tokens += inputs[0].shape[0] * inputs[0].shape[1] / blocks
 
         return hook

@@ -13,7 +13,7 @@ from torch import Tensor
 from mgbench.errors import Partly, Unfit
 from mgbench.interfaces import optional
 from mgbench.interfaces.components import MergeableMetric, Metric, MetricState
-from mgbench.interfaces.data import Features
+from mgbench.interfaces.data import ExtractorModule, Features
 from mgbench.interfaces.images import Images, batches, in_colour, in_memory
 from mgbench.interfaces.progress import UNREPORTED, Advance
 from mgbench.interfaces.scores import ScoreInfo, declaration
@@ -35,7 +35,7 @@ def exact_arithmetic() -> Iterator[None]:
 
 
 def extract(
-    extractor: Any,
+    extractor: ExtractorModule,
     images: Images,
     labels: Tensor | None,
     device: torch.device,
@@ -52,7 +52,12 @@ def extract(
 
 @torch.no_grad()
 def _batches(
-    extractor: Any, images: Images, labels: Tensor | None, device: torch.device, batch: int, advance: Advance
+    extractor: ExtractorModule,
+    images: Images,
+    labels: Tensor | None,
+    device: torch.device,
+    batch: int,
+    advance: Advance,
 ) -> Iterator[Features]:
     every = torch.split(torch.arange(len(images)), batch)
     for done, (rows, pixels) in enumerate(zip(every, batches(images, batch), strict=True), 1):
@@ -71,7 +76,7 @@ def _kept(numbers: Tensor | None) -> Any:
     return None if numbers is None else numbers.cpu().double()
 
 
-def _together(parts: list[Features], images: Images, labels: Tensor | None, extractor: Any) -> Features:
+def _together(parts: list[Features], images: Images, labels: Tensor | None, extractor: ExtractorModule) -> Features:
     joined: dict[str, Any] = {}
     for name in _NUMBERS:
         found = [numbers for numbers in (getattr(part, name) for part in parts) if numbers is not None]
@@ -141,7 +146,7 @@ class Seen:
 
 
 def look(
-    extractor: Any,
+    extractor: ExtractorModule,
     images: Images,
     labels: Tensor | None,
     device: torch.device,

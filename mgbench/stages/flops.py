@@ -47,6 +47,7 @@ def _lengths(sequences: Tensor) -> list[int]:
     return [sequences.shape[1]] * len(sequences)
 
 
+# Any here and below: whatever else the kernel was given.
 @_raw
 def _encoder_layer(src: Tensor, width: int, heads: int, *rest: Any, **_: object) -> int:
     """Two products of attention, and every weight matrix of the layer once a token."""
@@ -54,6 +55,7 @@ def _encoder_layer(src: Tensor, width: int, heads: int, *rest: Any, **_: object)
     return sum(2 * length * weights + 4 * length**2 * width for length in _lengths(src))
 
 
+# Any: as above.
 @_raw
 def _self_attention(query: Tensor, key: Tensor, value: Tensor, width: int, *_: Any, **__: object) -> int:
     """Four projections and two products of attention."""
@@ -66,7 +68,7 @@ def _rnn(inputs: Shape, of_input: Shape, of_state: Shape, *_: object, **__: obje
     return 2 * math.prod(inputs[:-1]) * (math.prod(of_input) + math.prod(of_state))
 
 
-def _rnn_backward(*args: Any, **_: object) -> int:
+def _rnn_backward(*args: Shape, **_: object) -> int:
     return 2 * _rnn(*args)
 
 
@@ -74,6 +76,7 @@ def _cudnn_rnn(inputs: Shape, weights: Sequence[Shape], *_: object, **__: object
     return 2 * math.prod(inputs[:-1]) * sum(math.prod(shape) for shape in weights if len(shape) == 2)
 
 
+# Any: the shapes and lists of shapes that cuDNN was given, passed on.
 def _cudnn_rnn_backward(*args: Any, **_: object) -> int:
     return 2 * _cudnn_rnn(*args)
 
@@ -128,6 +131,7 @@ class FlopCounter(FlopCounterMode):
         super().__init__(display=False, custom_mapping=_FORMULAS)
         self.uncounted: set[str] = set()
 
+    # Any: PyTorch gives the method that this one extends no types.
     def _count_flops(self, packet: Any, out: Any, args: Any, kwargs: Any) -> Any:
         if packet not in self.flop_registry and _is_arithmetic(str(packet)):
             self.uncounted.add(str(packet))

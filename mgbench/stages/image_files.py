@@ -45,7 +45,7 @@ def read_images(path: Path, floats: Floats | None = None) -> Pictures:
     raise UserError(f"{path} {what}; give a folder of pictures, or an array of uint8 images")
 
 
-def to_uint8(values: Any, how: Floats, path: Path) -> Any:
+def to_uint8(values: np.ndarray, how: Floats, path: Path) -> np.ndarray:
     """An array of floats in [0, 1], or in [-1, 1] where one is negative, as uint8.
 
     Published evaluations differ: MAR and eMIGM round; DiT adds a half and cuts (127.5 x + 128); RAE, DeTok, MaskBit and
@@ -143,7 +143,7 @@ def _pixels(arrays: Mapping[str, Any], path: Path) -> tuple[Any, bool]:
     raise UserError(f"{path} holds {', '.join(arrays) or 'nothing'}, and should hold arr_0 or images")
 
 
-def _as_images(pixels: Any, channels_last: bool, path: Path) -> Tensor:
+def _as_images(pixels: np.ndarray, channels_last: bool, path: Path) -> Tensor:
     if pixels.dtype != np.uint8:
         raise UserError(f"{path} holds {pixels.dtype} numbers, and images are uint8; {_ROUND}")
     if pixels.ndim == 3:

@@ -60,7 +60,7 @@ def show(file: Path, change: Callable[[Any], Any] = lambda picture: picture) -> 
     return shown
 
 
-def _viewed(picture: Any, changes: list[str]) -> Any:
+def _viewed(picture: Image.Image, changes: list[str]) -> Image.Image:
     if getattr(picture, "n_frames", 1) > 1:
         changes.append("reduced to the first of their pages or frames")
         picture.seek(0)
@@ -70,7 +70,7 @@ def _viewed(picture: Any, changes: list[str]) -> Any:
     return _coloured(upright, picture.info.get("icc_profile"), changes)
 
 
-def _coloured(picture: Any, profile: bytes | None, changes: list[str]) -> Any:
+def _coloured(picture: Image.Image, profile: bytes | None, changes: list[str]) -> Image.Image:
     if picture.mode in _DEEP:
         changes.append("rounded from 16 bits to 8")
         return Image.fromarray(_to_eight_bits(np.asarray(picture)))
@@ -85,29 +85,29 @@ def _coloured(picture: Any, profile: bytes | None, changes: list[str]) -> Any:
     return _in_srgb(picture, profile, changes)
 
 
-def _to_eight_bits(deep: Any) -> Any:
+def _to_eight_bits(deep: np.ndarray) -> np.ndarray:
     if deep.min() < 0 or deep.max() > 65535:
         raise Unreadable("its pixels are whole numbers beyond 16 bits")
     # 65,535 is white as 255 is.
     return ((deep.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def _on_white(picture: Any, changes: list[str]) -> Any:
+def _on_white(picture: Image.Image, changes: list[str]) -> Image.Image:
     whole = picture.convert("RGBA")
-    if whole.getchannel("A").getextrema()[0] < 255:
+    if whole.getchannel("A").getextrema()[0] < 255:  # type: ignore[operator]
         changes.append("laid on white, as they are partly transparent")
     flat = Image.alpha_composite(Image.new("RGBA", whole.size, "white"), whole).convert("RGB")
     return flat if picture.mode in ("RGBA", "RGBa", "RGB") else _without_colour(flat)
 
 
-def _without_colour(picture: Any) -> Any:
+def _without_colour(picture: Image.Image) -> Image.Image:
     """A picture in colour as a grey one if all of it is grey."""
     pixels = np.asarray(picture)
     grey = bool((pixels == pixels[..., :1]).all())
     return Image.fromarray(pixels[..., 0].copy()) if grey else picture
 
 
-def _in_srgb(picture: Any, profile: bytes | None, changes: list[str]) -> Any:
+def _in_srgb(picture: Image.Image, profile: bytes | None, changes: list[str]) -> Image.Image:
     if picture.mode == "RGB" and (not profile or _is_srgb(profile)):
         return picture
     if picture.mode != "RGB":
@@ -118,7 +118,7 @@ def _in_srgb(picture: Any, profile: bytes | None, changes: list[str]) -> Any:
         return picture.convert("RGB")
     try:
         given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        return ImageCms.profileToProfile(picture, given, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        return ImageCms.profileToProfile(picture, given, ImageCms.createProfile("sRGB"), outputMode="RGB")  # type: ignore[return-value]
     except (ImageCms.PyCMSError, OSError):
         # A broken profile is one that viewers ignore.
         return picture.convert("RGB")

@@ -7,7 +7,7 @@ numbers of its own, and gradients are means over ranks; the loss told is one too
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -21,6 +21,7 @@ from torch.optim.swa_utils import AveragedModel
 from mgbench.errors import Diverged
 from mgbench.interfaces.components import Parts
 from mgbench.interfaces.data import UNLABELLED, ImageData, TokenSpace
+from mgbench.interfaces.modules import TokenizerModule
 from mgbench.interfaces.randomness import derive
 from mgbench.interfaces.ranks import ALONE, Team
 from mgbench.recipes.recipe import Recipe
@@ -56,7 +57,9 @@ def initial_model(parts: Parts, space: TokenSpace, classes: int, seed: int) -> n
     return model
 
 
-def training_data(tokenizer: Any, data: ImageData, with_labels: bool, device: torch.device) -> tuple[Tensor, Tensor]:
+def training_data(
+    tokenizer: TokenizerModule, data: ImageData, with_labels: bool, device: torch.device
+) -> tuple[Tensor, Tensor]:
     """The tokens [M,N] or [M,N,D] of all training images and their labels int64 [M] (-1: none), on the device."""
     labels = data.train_labels if with_labels else None
     known = torch.full((len(data.train),), UNLABELLED) if labels is None else labels
@@ -186,7 +189,7 @@ class Training:
         self.step += 1
         return loss.detach().float()
 
-    def _average(self, averaged: Any, current: Any, _: Any) -> None:
+    def _average(self, averaged: Iterable[Tensor], current: Iterable[Tensor], _: object) -> None:
         # A young average forgets its start faster: short trainings would otherwise keep their random weights in it.
         decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(list(averaged), list(current), 1 - decay)

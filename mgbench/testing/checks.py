@@ -4,20 +4,22 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy
 import torch
 from torch import Generator, Tensor
 
 from mgbench.errors import Unfit
-from mgbench.interfaces.components import Parts
+from mgbench.interfaces.components import Parts, Process
 from mgbench.interfaces.data import TokenSpace
 from mgbench.interfaces.optional import check
 from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.torch_module import Module
 from mgbench.testing.noisy_toys import Euler, Straight
 from mgbench.testing.toys import Joint, Scales, toy_parts
 
+M = TypeVar("M", bound=Module)
 SPACES = (TokenSpace(6, 3, grid=(2, 3)), TokenSpace(6, 3, codes=5, grid=(2, 3)))
 # The sides of square grids, and tokens that lie in them.
 SIDES = (1, 2, 3)
@@ -30,14 +32,14 @@ def need(holds: bool | Tensor, sentence: str) -> None:
         raise AssertionError(sentence)
 
 
-def same(first: Any, second: Any, tolerance: float = 0.0) -> bool:
-    """Whether two tensors (or None) have one shape and differ nowhere by more than the tolerance."""
+def same(first: Tensor | None, second: Tensor | None, tolerance: float = 0.0) -> bool:
+    """Whether two tensors of any shape (or None) have one shape and differ nowhere by more than the tolerance."""
     if first is None or second is None:
         return first is second
     return bool((first.shape == second.shape) and ((first.double() - second.double()).abs() <= tolerance).all())
 
 
-def accepted(component: Any) -> list[tuple[TokenSpace, Parts]]:
+def accepted(component: object) -> list[tuple[TokenSpace, Parts]]:
     """Those of `SPACES`, and the toys to go with each, that a component can work with."""
     kept = []
     for space in SPACES:
@@ -50,7 +52,7 @@ def accepted(component: Any) -> list[tuple[TokenSpace, Parts]]:
     return kept
 
 
-def world_of(process: Any) -> tuple[TokenSpace, Parts]:
+def world_of(process: Process[Any]) -> tuple[TokenSpace, Parts]:
     """A space, and toys to go with it, that a process can work with: the first of a joint law, `SPACES`, and codes in scales."""
     joint = Joint.example()
     in_scales = Scales(SIDES)
@@ -61,7 +63,7 @@ def world_of(process: Any) -> tuple[TokenSpace, Parts]:
     return fitting[0]
 
 
-def fits(component: Any, space: TokenSpace, parts: Parts) -> bool:
+def fits(component: object, space: TokenSpace, parts: Parts) -> bool:
     """Whether a component says that it can work with these tokens and parts."""
     try:
         check(component, parts, space)
@@ -87,7 +89,7 @@ def tokens_of(space: TokenSpace, batch: int) -> Tensor:
     return torch.randn(batch, space.length, space.dim, generator=seeded())
 
 
-def stirred(module: Any) -> Any:
+def stirred(module: M) -> M:
     """The module, every parameter moved a little: many layers start at zero, where nothing depends on anything."""
     generator = seeded(3)
     with torch.no_grad():
@@ -113,7 +115,7 @@ def leaves_random_state(law: Callable[..., None]) -> Callable[..., None]:
     """A law, which holds its component also to leaving the global random state of torch, numpy and Python as it is."""
 
     @wraps(law)
-    def held(*given: Any, **options: Any) -> None:
+    def held(*given: object, **options: object) -> None:
         before = _random_state()
         law(*given, **options)
         touched = [name for name, state in _random_state().items() if state != before[name]]

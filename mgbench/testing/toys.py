@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor, nn
@@ -235,7 +235,7 @@ class AsTheyAre:
         return logits
 
 
-def toy_parts(joint: Joint, **others: Any) -> Parts:
+def toy_parts(joint: Joint, **others: object) -> Parts:
     """All that a process may ask, over a joint law; `others` take the place of toys, by kind."""
     toys = {
         "network": OracleNetwork(joint),

@@ -97,7 +97,7 @@ def _npz(arrays: dict[str, np.ndarray]) -> Writer:
     return write
 
 
-def _json(content: Any) -> Writer:
+def _json(content: object) -> Writer:
     def write(path: Path) -> None:
         path.write_text(json.dumps(content), encoding="utf-8")
 

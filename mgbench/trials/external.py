@@ -13,8 +13,8 @@ from torch import Tensor
 
 from mgbench.errors import Unfit, UserError, suggestion
 from mgbench.interfaces import optional
-from mgbench.interfaces.components import Metric
-from mgbench.interfaces.data import Features, ImageData
+from mgbench.interfaces.components import Dataset, Extractor, Metric
+from mgbench.interfaces.data import ExtractorModule, Features, ImageData
 from mgbench.interfaces.images import Images
 from mgbench.recipes.recipe import LabelDistribution
 from mgbench.recipes.spec import Spec
@@ -70,7 +70,7 @@ def evaluate(registry: Registry, question: Question, device: torch.device, root:
     Raises:
         UserError: if a file cannot be read, or images and reference cannot be compared.
     """
-    metrics = tuple(registry.build("metric", spec) for spec in question.metrics)
+    metrics = tuple(registry.build(Metric, spec) for spec in question.metrics)
     published = read_statistics(question.images)
     if published is not None and published.pictures is None:
         return _evaluate_statistics(registry, question, metrics, published, device, root)
@@ -143,7 +143,7 @@ def _same_size(pictures: Pictures, data: ImageData | None) -> None:
         )
 
 
-def _same_extractor(path: Path, published: Published, extractor: Any) -> None:
+def _same_extractor(path: Path, published: Published, extractor: ExtractorModule) -> None:
     """Check that statistics name the same extractor, if they name one.
 
     Raises:
@@ -184,7 +184,7 @@ def _reference(
     """The reference for pictures, and its images unless only statistics are available."""
     spec = _dataset(registry, question.reference)
     if spec is not None:
-        dataset = registry.build("dataset", spec)
+        dataset = registry.build(Dataset, spec)
         data, name, usual = load_images(dataset), str(registry.spell("dataset", spec)), dataset.extractor
         if question.held_out is not None:
             raise UserError(f"--held-out is for references that are files; {spec.name} has held-out images of its own")
@@ -204,10 +204,10 @@ def _reference(
     return reference_of(data, name, _extractor(registry, question, usual), device, root, order), data
 
 
-def _extractor(registry: Registry, question: Question, usual: str) -> Any:
+def _extractor(registry: Registry, question: Question, usual: str) -> Extractor:
     if question.extractor is not None:
-        return registry.build("extractor", question.extractor)
-    extractor = registry.build("extractor", Spec.parse(usual))
+        return registry.build(Extractor, question.extractor)
+    extractor = registry.build(Extractor, Spec.parse(usual))
     try:
         extractor.build()
     except UserError as error:
@@ -242,7 +242,7 @@ def _as_data(real: Pictures, held_out: Pictures | None) -> ImageData:
 
 
 def _of_published(
-    path: Path, published: Published, extractor: Any, device: torch.device, root: Path
+    path: Path, published: Published, extractor: Extractor, device: torch.device, root: Path
 ) -> tuple[Reference, ImageData | None]:
     """A reference of published statistics, and the images beside them, if any, for metrics that need images."""
     name = f"{path.name}@{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}/statistics"

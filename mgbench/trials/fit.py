@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from mgbench.interfaces.components import Parts, Teacher
 from mgbench.interfaces.images import Images
+from mgbench.interfaces.modules import TokenizerModule
 from mgbench.interfaces.progress import Interrupted, Progress
 from mgbench.interfaces.ranks import ALONE, Team
 from mgbench.registry.resolve import Assembly
@@ -42,7 +43,7 @@ class Unprepared(Exception):
 class Fitted:
     """A fitted tokenizer on its device, and the seconds that fitting took."""
 
-    tokenizer: Any
+    tokenizer: TokenizerModule
     seconds: float
 
 
@@ -62,7 +63,7 @@ class Helper:
         return self.trial.rows[0].assembly
 
     @cached_property
-    def tokenizer(self) -> Any:
+    def tokenizer(self) -> TokenizerModule:
         """The fitted tokenizer."""
         tokenizer = self.assembly.parts.tokenizer.build(self.assembly.data.shape).to(self.device)
         return _read_tokenizer(self.store, self.assembly, tokenizer).tokenizer
@@ -109,7 +110,9 @@ def fitted_model(
     return replace(model, bound=bound), last
 
 
-def _need_teacher(store: Store, assembly: Assembly, tokenizer: Any, device: torch.device, progress: Progress) -> None:
+def _need_teacher(
+    store: Store, assembly: Assembly, tokenizer: TokenizerModule, device: torch.device, progress: Progress
+) -> None:
     """Train the teacher of a model, if it has one whose own trial left no model that is still there.
 
     Raises:
@@ -125,7 +128,9 @@ def _need_teacher(store: Store, assembly: Assembly, tokenizer: Any, device: torc
     _train(store, teacher, tokenizer, device, progress, ALONE)
 
 
-def _with_teacher(store: Store, assembly: Assembly, module: Any, tokenizer: Any, device: torch.device) -> Parts:
+def _with_teacher(
+    store: Store, assembly: Assembly, module: nn.Module, tokenizer: TokenizerModule, device: torch.device
+) -> Parts:
     """The parts with which a model is trained: those of its recipe, and the teacher, from which the model may begin."""
     if assembly.teacher is None:
         return assembly.parts
@@ -133,23 +138,16 @@ def _with_teacher(store: Store, assembly: Assembly, module: Any, tokenizer: Any,
     return taught(assembly.parts, module.to(device), Teacher(teacher.module, teacher.parts))
 
 
-def _build(assembly: Assembly, tokenizer: Any) -> Any:
+def _build(assembly: Assembly, tokenizer: TokenizerModule) -> nn.Module:
     return initial_model(assembly.parts, tokenizer.space, assembly.classes, assembly.recipe.seed)
 
 
-def _read_model(store: Store, assembly: Assembly, tokenizer: Any, device: torch.device) -> Model:
+def _read_model(store: Store, assembly: Assembly, tokenizer: TokenizerModule, device: torch.device) -> Model:
     module = _build(assembly, tokenizer)
     module.load_state_dict(load_file(store.layout.model(assembly.keys.training) / MODEL))
     module = module.to(device).requires_grad_(False).eval()
-    return Model(
-        assembly.parts,
-        module,
-        tokenizer,
-        tokenizer.space,
-        assembly.classes,
-        device,
-        class_counts=assembly.class_counts,
-    )
+    classes, counts = assembly.classes, assembly.class_counts
+    return Model(assembly.parts, module, tokenizer, tokenizer.space, classes, device, class_counts=counts)
 
 
 def fitted_tokenizer(
@@ -168,14 +166,14 @@ def fitted_tokenizer(
     return _read_tokenizer(store, assembly, tokenizer)
 
 
-def _read_tokenizer(store: Store, assembly: Assembly, tokenizer: Any) -> Fitted:
+def _read_tokenizer(store: Store, assembly: Assembly, tokenizer: TokenizerModule) -> Fitted:
     folder = store.layout.tokenizer(assembly.keys.tokenizer)
     tokenizer.load_state_dict(load_file(folder / TOKENIZER))
     curve = read_rows(folder / FITTING)
     return Fitted(tokenizer.requires_grad_(False).eval(), float(curve[-1]["seconds"]) if curve else 0.0)
 
 
-def _fit(store: Store, folder: Path, tokenizer: Any, images: Images, progress: Progress) -> None:
+def _fit(store: Store, folder: Path, tokenizer: TokenizerModule, images: Images, progress: Progress) -> None:
     curve, started = [], time.monotonic()
     # A step may take minutes, and leaves nothing unfinished on the disk.
     with progress.anywhere():
@@ -197,7 +195,7 @@ def _check_tokenizer(store: Store, assembly: Assembly) -> None:
 
 
 def _train(
-    store: Store, assembly: Assembly, tokenizer: Any, device: torch.device, progress: Progress, team: Team
+    store: Store, assembly: Assembly, tokenizer: TokenizerModule, device: torch.device, progress: Progress, team: Team
 ) -> None:
     """Train a model and store it; each rank of a team runs this, and exchanges the same values in the same order.
 

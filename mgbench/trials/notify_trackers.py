@@ -5,7 +5,6 @@ import random
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
@@ -57,7 +56,7 @@ class _Notifier:
         if isinstance(message, StageProgress) and message.measured:
             self.notify(LOGGED, stage=message.stage, step=message.done, values=dict(message.measured))
 
-    def notify(self, hook: str, **values: Any) -> None:
+    def notify(self, hook: str, **values: object) -> None:
         """Call a hook of every tracker that has it, each with copies of its own."""
         for name, hooks in list(self._hooks.items()):
             if hook not in hooks:

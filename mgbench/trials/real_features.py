@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from mgbench.interfaces import optional
-from mgbench.interfaces.components import MergeableMetric, Metric, MetricState
-from mgbench.interfaces.data import Features, ImageData
+from mgbench.interfaces.components import Extractor, MergeableMetric, Metric, MetricState
+from mgbench.interfaces.data import ExtractorModule, Features, ImageData
 from mgbench.interfaces.images import Images, in_colour
 from mgbench.interfaces.progress import UNREPORTED, Advance
 from mgbench.recipes.fingerprint import fingerprint
@@ -79,7 +79,7 @@ class KeptSeen(Seen):
         return state
 
 
-def _described(metric: Any) -> dict[str, Any] | None:
+def _described(metric: object) -> dict[str, Any] | None:
     """The code and options that decide the numbers of a metric; None if it is no dataclass, so that its options are unknown."""
     if not is_dataclass(metric):
         return None
@@ -147,9 +147,9 @@ class Reference:
 
 @lru_cache(maxsize=4)
 def reference_of(
-    data: Any,
+    data: ImageData,
     name: str,
-    extractor: Any,
+    extractor: Extractor,
     device: torch.device,
     root: Path,
     distribution: LabelDistribution = "balanced",
@@ -185,7 +185,7 @@ def reference_of(
 
 
 def _features(
-    shelf: Shelf, module: Any, images: Images, labels: Tensor | None, device: torch.device, advance: Advance
+    shelf: Shelf, module: ExtractorModule, images: Images, labels: Tensor | None, device: torch.device, advance: Advance
 ) -> Features:
     file = shelf.read({}, FEATURES)
     if file is not None:

@@ -82,7 +82,7 @@ def _refused(path: Path, error: Exception) -> str:
     return f"{path} cannot be read: it is no checkpoint, or one that was cut short; get it again, whole"
 
 
-def _is_state(value: Any) -> bool:
+def _is_state(value: object) -> bool:
     return isinstance(value, Mapping) and bool(value) and all(isinstance(part, Tensor) for part in value.values())
 
 
@@ -94,7 +94,7 @@ def _unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {str(name): value.detach().contiguous() for name, value in state.items()}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Plain values, of which anything else is left out."""
     value = vars(value) if isinstance(value, Namespace) else value
     if isinstance(value, Mapping):
@@ -102,7 +102,7 @@ def _plain(value: Any) -> Any:
     return value if _is_json(value) else None
 
 
-def _is_json(value: Any) -> bool:
+def _is_json(value: object) -> bool:
     try:
         return bool(json.dumps(value))
     except (TypeError, ValueError):

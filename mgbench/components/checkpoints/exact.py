@@ -1,7 +1,6 @@
 """Load foreign weights exactly: every tensor that a module has, and no other, by name and shape."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +11,7 @@ from mgbench.errors import UserError
 _NAMED = 3
 
 
-def load_exactly(module: nn.Module, state: Any, source: str, optional: Iterable[str] = ()) -> frozenset[str]:
+def load_exactly(module: nn.Module, state: object, source: str, optional: Iterable[str] = ()) -> frozenset[str]:
     """Load a state dict into a module; the names from `optional` that the state dict lacks.
 
     `source` names the file or folder in messages. A state dict may lack `optional` tensors, which then stay as they are.
@@ -71,7 +70,7 @@ def refuse_numbers(source: str, state: Mapping[str, Tensor]) -> None:
         raise UserError(f"{source} {_some('holds numbers that are not finite in', bad)}; get it again")
 
 
-def _tensors(state: Any, source: str) -> Mapping[str, Tensor]:
+def _tensors(state: object, source: str) -> Mapping[str, Tensor]:
     if not isinstance(state, Mapping) or not state:
         raise UserError(f"{source} holds no state dict, but a {type(state).__name__}; give a file of named tensors")
     others = [str(name) for name, part in state.items() if not isinstance(part, torch.Tensor)]

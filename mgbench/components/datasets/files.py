@@ -69,7 +69,7 @@ class ImageFolder:
         return replace(data, notes=(*data.notes, note))
 
 
-def _fitted(size: int, picture: Any) -> Any:
+def _fitted(size: int, picture: Image.Image) -> Image.Image:
     scale = size / min(picture.size)
     width, height = (max(size, round(side * scale)) for side in picture.size)
     left, top = (width - size) // 2, (height - size) // 2
@@ -145,7 +145,12 @@ def _split(found: Pictures) -> ImageData:
 
 
 def _data(
-    train: Tensor, labels: Any, test: Tensor, test_labels: Any, names: tuple[str, ...], notes: tuple[str, ...]
+    train: Tensor,
+    labels: Tensor | None,
+    test: Tensor,
+    test_labels: Tensor | None,
+    names: tuple[str, ...],
+    notes: tuple[str, ...],
 ) -> ImageData:
     licence = "That of the folder's owner; mgbench does not know it"
     return ImageData(train, labels, test, test_labels, names, licence, notes)
@@ -208,7 +213,7 @@ def _unpickled(file: Path) -> dict[str, Any]:
         raise UserError(f"cifar10: {file} cannot be read ({error}); get the archive again") from None
 
 
-def _text(name: Any) -> str:
+def _text(name: object) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
 
 

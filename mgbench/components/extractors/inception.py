@@ -7,6 +7,7 @@ The file is held to its checksum before it is read.
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, Literal
 
 import torch
@@ -79,6 +80,7 @@ class InceptionNetwork(nn.Module):
     # In TensorFlow's graph mixed_6/conv:0.
     _SPATIAL, _CHANNELS = "Mixed_6d", 7
 
+    # Any: of a module, type checkers know no attributes, and these are layers of torch-fidelity.
     def __init__(self, layers: Any, middle: float) -> None:
         super().__init__()
         self.layers = layers
@@ -113,17 +115,17 @@ def channels_last(maps: Tensor) -> Tensor:
     return maps.movedim(1, -1).flatten(1)
 
 
-def _empty(module: Any) -> Any:
+def _empty(module: ModuleType) -> Any:
     """torch-fidelity's Inception before it has read anything: it would unpickle whatever the file holds."""
 
-    class Layers(module.FeatureExtractorInceptionV3):  # type: ignore[misc]
+    class Layers(module.FeatureExtractorInceptionV3):  # type: ignore[misc,name-defined]
         def __init__(self) -> None:
             nothing = io.BytesIO()
             torch.save({}, nothing)
             nothing.seek(0)
             super().__init__("inception-v3-compat", ["2048"], feature_extractor_weights_path=nothing)
 
-        def load_state_dict(self, state: Any, *args: Any, **options: Any) -> Any:
+        def load_state_dict(self, state: Mapping[str, Tensor], *args: object, **options: object) -> object:
             return super().load_state_dict(state, *args, **options) if state else None
 
     return Layers()

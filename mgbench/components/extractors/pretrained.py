@@ -119,7 +119,7 @@ class Borrowed(nn.Module):
 
     id: str
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
@@ -163,7 +163,7 @@ class Classifier(nn.Module):
     id: str
     classes: tuple[str, ...] = ()
 
-    def __init__(self, network: Any, last: str, whole: bool, side: int) -> None:
+    def __init__(self, network: nn.Module, last: str, whole: bool, side: int) -> None:
         super().__init__()
         self.network, self.whole, self.side = network, whole, side
         self._entered: list[Tensor] = []

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -179,7 +179,7 @@ class UniPC:
 
 
 def _scheduled(
-    maker: Any, order: int, predict: Predict, betas: Tensor, steps: int, dim: int, rng: Streams, **options: Any
+    maker: type, order: int, predict: Predict, betas: Tensor, steps: int, dim: int, rng: Streams, **options: object
 ) -> Tensor:
     """Follow a scheduler of diffusers along `steps` noise levels, uniform in their logarithm, and from the last one to x_0."""
     table = once(betas, "above noise", lambda: Table(_above_noise(betas).cpu()))
@@ -274,7 +274,7 @@ class Heun:
         return _straight(FlowMatchHeunDiscreteScheduler, predict, self.steps, dim, rng)
 
 
-def _straight(maker: Any, predict: Predict, steps: int, dim: int, rng: Streams) -> Tensor:
+def _straight(maker: type, predict: Predict, steps: int, dim: int, rng: Streams) -> Tensor:
     """Follow a flow-matching scheduler of diffusers in equal steps from t = 1 to 0."""
     # As many training times as steps: from a finer table, the last step would lead only from its first time to 0.
     scheduler = maker(steps)

@@ -6,7 +6,7 @@ asked, once each, of the components.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Generator, Tensor, nn
@@ -24,6 +24,8 @@ from mgbench.recipes.spec import Share
 
 # What a sampler requires, where it looks at logits.
 READS_LOGITS = ("logits", "everything")
+# Rows of a head, or none where it says nothing of the kind.
+Rows = TypeVar("Rows", Tensor, "Tensor | None")
 
 
 class MaskedModel(nn.Module):
@@ -180,7 +182,7 @@ def _rows(network: NetworkModule, tokens: Tensor, mask: Tensor, labels: Tensor, 
     return network(tokens, mask, labels)[at]
 
 
-def _spread(rows: Any, at: Tensor) -> Any:
+def _spread(rows: Rows, at: Tensor) -> Rows:
     """Rows [R,…] back at their places [B,N,…]; None stays None."""
     if rows is None:
         return None

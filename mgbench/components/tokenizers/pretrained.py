@@ -1,7 +1,7 @@
 """Tokens of autoencoders from elsewhere, read from a folder as `diffusers` saves it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ class Scaling:
         return unscaled
 
     @staticmethod
-    def _at(number: Any, like: Tensor) -> Any:
+    def _at(number: Tensor | float, like: Tensor) -> Tensor | float:
         return number.to(like) if isinstance(number, Tensor) else number
 
 
@@ -66,7 +66,7 @@ class PretrainedModule(nn.Module):
     def __init__(
         self,
         shape: tuple[int, int, int],
-        autoencoder: Any,
+        autoencoder: Any,  # Any: diffusers has no types
         factor: int,
         latents: Callable[[Any], Tensor],
         scaling: Scaling,
@@ -99,6 +99,7 @@ class PretrainedModule(nn.Module):
         return to_bytes(pixels.mean(1, keepdim=True) if self.grey else pixels)
 
 
+# Any here and below: diffusers has no types.
 def _read(kind: Any, path: str) -> Any:
     """An autoencoder from a folder, and from nowhere else.
 
@@ -119,6 +120,7 @@ def _read(kind: Any, path: str) -> Any:
     return autoencoder
 
 
+# Any: as above.
 def _loaded(kind: Any, path: str) -> tuple[Any, Mapping[str, Any]]:
     """An autoencoder, and which of its weights the folder did not have: diffusers itself only logs that."""
     from diffusers.utils import logging
@@ -140,7 +142,7 @@ def _loaded(kind: Any, path: str) -> tuple[Any, Mapping[str, Any]]:
         logger.setLevel(level)
 
 
-def _size(shape: Any) -> str:
+def _size(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape)) or "one number"
 
 
@@ -214,11 +216,13 @@ class DcAe:
         return PretrainedModule(shape, autoencoder, factor, _latent, Scaling.of(_config(self.path), self.scale, 0.3189))
 
 
+# Any here and below: diffusers has no types.
 def _mean(encoded: Any) -> Tensor:
     mean: Tensor = encoded.latent_dist.mode()
     return mean
 
 
+# Any: as above.
 def _latent(encoded: Any) -> Tensor:
     latent: Tensor = encoded.latent
     return latent

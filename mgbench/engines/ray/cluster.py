@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from mgbench.engines.local import STOPPED
 from mgbench.engines.ray.file_sync import Parcel, pack, read_by, unpack
 from mgbench.engines.ray.node import OnNode, Place, Setting, code_hash, file_hash
 from mgbench.engines.scheduling import ready
-from mgbench.interfaces.engine import End, Event, Job, Leases, Note, RowEnded
+from mgbench.interfaces.engine import End, Event, Job, Leases, Message, Note, RowEnded
 from mgbench.results.files import write_text
 
 LOOK_EVERY = 0.5
@@ -59,7 +60,13 @@ class ClusterRun:
     Actors rather than tasks, because an actor can be asked to stop while it works.
     """
 
-    def __init__(self, connection: Any, claim: Claim, leases: Leases, look_for_folder: bool) -> None:
+    def __init__(
+        self,
+        connection: contextlib.AbstractContextManager[ModuleType],
+        claim: Claim,
+        leases: Leases,
+        look_for_folder: bool,
+    ) -> None:
         self._connection, self._claim, self._leases = connection, claim, claim.leases(leases)
         self._look_for_folder = look_for_folder
         self._sent: list[_Sent] = []
@@ -74,8 +81,10 @@ class ClusterRun:
     def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
         """As `mgbench.interfaces.engine.Run`; a job waits for the job it needs, and starts again when its node is lost."""
         waiting = list(jobs)
+        if not waiting:
+            return
         with contextlib.ExitStack() as tidy:
-            ray = tidy.enter_context(self._connection) if waiting else None
+            ray = tidy.enter_context(self._connection)
             tidy.callback(self._remove_tokens)
             tidy.callback(self._leave, ray)
             while not self._over(waiting):
@@ -101,7 +110,7 @@ class ClusterRun:
     def _over(self, waiting: Sequence[Job]) -> bool:
         return not self._sent and (not waiting or self._asked_to_stop)
 
-    def _obey(self, ray: Any) -> None:
+    def _obey(self, ray: ModuleType) -> None:
         if self._asked_to_stop and not self._stopping:
             self._stopping = True
             for sent in list(self._sent):
@@ -114,7 +123,7 @@ class ClusterRun:
             for sent in self._sent:
                 sent.actor.kill.remote()
 
-    def _send(self, ray: Any, job: Job) -> None:
+    def _send(self, ray: ModuleType, job: Job) -> None:
         idle = self._take_idle(job)
         if idle and idle.place:
             sent = _Sent(job, idle.actor, place=idle.place)
@@ -136,7 +145,7 @@ class ClusterRun:
         self._idle.remove(fits[0])
         return fits[0]
 
-    def _use_idle(self, ray: Any) -> None:
+    def _use_idle(self, ray: ModuleType) -> None:
         """Give idle actors to jobs that wait for resources."""
         for sent in self._sent:
             if not sent.place and (idle := self._take_idle(sent.job)) and idle.place:
@@ -144,7 +153,7 @@ class ClusterRun:
                 sent.actor, sent.place = idle.actor, idle.place
                 self._start(ray, sent, idle.place)
 
-    def _give_back(self, ray: Any) -> None:
+    def _give_back(self, ray: ModuleType) -> None:
         for idle in self._idle:
             _kill(ray, idle.actor)
         self._idle.clear()
@@ -167,7 +176,7 @@ class ClusterRun:
                 setting.token.unlink(missing_ok=True)
         self._settings.clear()
 
-    def _listen(self, ray: Any, waiting: list[Job]) -> Iterator[Event]:
+    def _listen(self, ray: ModuleType, waiting: list[Job]) -> Iterator[Event]:
         by_answer = {sent.answer: sent for sent in self._sent}
         if not by_answer:
             return
@@ -183,7 +192,7 @@ class ClusterRun:
             except ray.exceptions.RayError as error:
                 yield self._lost(ray, sent, waiting, error)
 
-    def _hear(self, ray: Any, sent: _Sent, found: Any) -> Iterator[Event]:
+    def _hear(self, ray: ModuleType, sent: _Sent, found: Place | Sequence[Parcel | End | Message]) -> Iterator[Event]:
         if isinstance(found, Place):
             sent.place = found
             if not found.same_code:
@@ -205,7 +214,7 @@ class ClusterRun:
                 yield Event(sent.job, item)
         sent.answer = sent.actor.tell.remote()
 
-    def _start(self, ray: Any, sent: _Sent, place: Place) -> None:
+    def _start(self, ray: ModuleType, sent: _Sent, place: Place) -> None:
         root = sent.job.root
         # Rows are reported in order; those reported before a node was lost are not computed again.
         left = replace(sent.job, rows=sent.job.rows[self._reported[sent.job.key] :])
@@ -215,7 +224,7 @@ class ClusterRun:
         started = sent.actor.start.remote(left, self._leases, parcels, plugins)
         sent.answer = sent.actor.tell.remote(started)
 
-    def _lost(self, ray: Any, sent: _Sent, waiting: list[Job], error: Exception) -> Event:
+    def _lost(self, ray: ModuleType, sent: _Sent, waiting: list[Job], error: Exception) -> Event:
         self._losses[sent.job.key] += 1
         losses, why = self._losses[sent.job.key], f"{type(error).__name__}: {_last_line(error)}"
         if self._reported[sent.job.key] == len(sent.job.rows):
@@ -228,19 +237,19 @@ class ClusterRun:
         waiting.insert(0, sent.job)
         return Event(sent.job, Note(f"{sent.job.name}: its node was lost ({why}); it is started again on another"))
 
-    def _end(self, ray: Any, sent: _Sent, end: End) -> Event:
+    def _end(self, ray: ModuleType, sent: _Sent, end: End) -> Event:
         self._let_go(ray, sent)
         return Event(sent.job, end)
 
-    def _let_go(self, ray: Any, sent: _Sent) -> None:
+    def _let_go(self, ray: ModuleType, sent: _Sent) -> None:
         self._sent.remove(sent)
         _kill(ray, sent.actor)
 
-    def _leave(self, ray: Any) -> None:
+    def _leave(self, ray: ModuleType) -> None:
         for sent in (*self._sent, *self._idle):
             _kill(ray, sent.actor)
 
-    def _look_after(self, ray: Any) -> Iterator[Event]:
+    def _look_after(self, ray: ModuleType) -> Iterator[Event]:
         """End killed trials that do not report their end, and send a note when no trial finds resources."""
         now = time.monotonic()
         if now > self._deadline:
@@ -252,7 +261,7 @@ class ClusterRun:
         self._crowded = stuck
 
 
-def _kill(ray: Any, actor: Any) -> None:
+def _kill(ray: ModuleType, actor: object) -> None:
     with contextlib.suppress(ray.exceptions.RayError):
         ray.kill(actor)
 

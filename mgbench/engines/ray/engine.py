@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from mgbench.engines.devices import cores, cuda_slots
@@ -108,7 +109,7 @@ def _connected(address: str) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _open(ray: Any, connection: contextlib.ExitStack) -> Iterator[Any]:
+def _open(ray: ModuleType, connection: contextlib.ExitStack) -> Iterator[Any]:
     with connection:
         yield ray
 

@@ -68,14 +68,14 @@ def scale_of(spec: str) -> float | None:
     return found[0] if found else bare
 
 
-def _scales(value: Any) -> Iterator[float]:
+def _scales(value: object) -> Iterator[float]:
     for name, option in value.options if isinstance(value, Spec) else ():
         if name == OPTION and isinstance(option, int | float):
             yield float(option)
         yield from _scales(option)
 
 
-def _without_scale(value: Any) -> Any:
+def _without_scale(value: object) -> Any:
     """A spec with the scale left out, by which the points of one line are known."""
     if not isinstance(value, Spec):
         return value

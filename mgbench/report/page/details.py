@@ -78,7 +78,7 @@ def _warnings(frame: pd.DataFrame) -> dict[str, Any]:
     return field("warnings", said)
 
 
-def _written(value: Any) -> str:
+def _written(value: object) -> str:
     """A value with all that matters of it; nothing where there is none."""
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return ""

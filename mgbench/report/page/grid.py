@@ -73,10 +73,10 @@ def _briefly(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.6g}")
 
 
-def number_column(head: str, values: Iterable[Any], **options: Any) -> Column:
+def number_column(head: str, values: Iterable[Any], hidden: bool = False, facet: bool = False) -> Column:
     """A column of numbers, written as everywhere."""
     known = [finite(value) for value in values]
-    return Column(head, [number(value) for value in known], known, **options)
+    return Column(head, [number(value) for value in known], known, hidden, facet)
 
 
 def _best(frame: pd.DataFrame, table: pd.DataFrame) -> Grid | None:
@@ -176,8 +176,8 @@ def _names(frame: pd.DataFrame) -> list[Column]:
     return [series, _text(frame, "method", hidden=True, facet=True)]
 
 
-def _text(frame: pd.DataFrame, name: str, **options: Any) -> Column:
-    return Column(name.replace("_", " "), written(frame[name], spell).tolist(), **options)
+def _text(frame: pd.DataFrame, name: str, hidden: bool = False, facet: bool = False) -> Column:
+    return Column(name.replace("_", " "), written(frame[name], spell).tolist(), hidden=hidden, facet=facet)
 
 
 def _members(frame: pd.DataFrame, table: pd.DataFrame) -> list[list[int]]:

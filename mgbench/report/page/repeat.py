@@ -77,6 +77,6 @@ def _own(row: Mapping[Any, Any], view: StudyView, varied: Mapping[str, list[str]
     yield from ("--name", f"{view.name}-repeated")
 
 
-def _value(value: Any) -> str:
+def _value(value: object) -> str:
     """A field's value as the command line reads it."""
     return f"[{spell(value)}]" if isinstance(value, list | tuple) else spell(value)

@@ -23,7 +23,7 @@ SCRIPTS = ("vendor/datatables-3.1.5.min.js", "state.js", "grid.js", "viewer.js")
 UNSAFE = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 
 
-def write_page(path: Path, template: str, **context: Any) -> Path:
+def write_page(path: Path, template: str, **context: object) -> Path:
     """Render a template into one file; text is escaped, and only our own scripts may run."""
     early, scripts = _text(EARLY), [_text(name) for name in SCRIPTS]
     page = (
@@ -41,11 +41,12 @@ def write_page(path: Path, template: str, **context: Any) -> Path:
     return path
 
 
-def as_json(value: Any) -> Markup:
+def as_json(value: object) -> Markup:
     """Data for a script element: whatever its strings hold, they cannot end the element."""
     return Markup(json.dumps(value, separators=(",", ":"), allow_nan=False).translate(UNSAFE))
 
 
+# Any: whatever a frame may hold; what is no number is none.
 def finite(value: Any) -> float | None:
     """A number that JSON has, or none."""
     try:

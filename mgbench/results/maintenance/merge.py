@@ -4,6 +4,7 @@ import itertools
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from mgbench.errors import UserError
@@ -61,7 +62,7 @@ def merge(source: Path, store: Store) -> Merged:
     store.check_writable()
     found, theirs = Merged(), Layout(source)
     for room in PUBLISHED:
-        _each(found, theirs.root / room, lambda folder, room=room: _published(found, store.layout, room, folder))
+        _each(found, theirs.root / room, partial(_published, found, store.layout, room))
     _each(found, theirs.root / "real", lambda path: _real(found, store.layout, path))
     _each(found, theirs.root / "runs", lambda folder: _row(found, store.layout, folder))
     _each(found, theirs.root / "studies", lambda path: _study(found, store, path))

@@ -7,9 +7,8 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from mgbench.interfaces.engine import End, Event, Job, Leases, RowEnded, Run, StageProgress
+from mgbench.interfaces.engine import End, Engine, Event, Job, Leases, RowEnded, Run, StageProgress
 from mgbench.recipes.recipe import Recipe
 from mgbench.results.layout import Layout
 from mgbench.results.record import Status, load_record
@@ -30,14 +29,14 @@ _TINY = Recipe().change(
 )
 
 
-def engine(component: Any) -> None:
+def engine(component: Engine) -> None:
     """An engine runs every job to its end and tells of it, one that fails takes no other along, and it stops when asked to."""
     with tempfile.TemporaryDirectory() as folder:
         _runs_to_the_end(component, Path(folder).resolve() / "run")
         _stops(component, Path(folder).resolve() / "stopped")
 
 
-def _runs_to_the_end(component: Any, root: Path) -> None:
+def _runs_to_the_end(component: Engine, root: Path) -> None:
     first = _job(root, "first", _TINY, _TINY.change(sampling_steps=1))
     jobs = [
         _job(root, "second", _TINY.change(batch_size=8), needs=(first.key,)),
@@ -57,7 +56,7 @@ def _runs_to_the_end(component: Any, root: Path) -> None:
     need(waited, "must start a job when the one that it needs has ended, and not before")
 
 
-def _stops(component: Any, root: Path) -> None:
+def _stops(component: Engine, root: Path) -> None:
     endless = _job(root, "endless", _TINY.change(train_steps=10**7))
     jobs = [endless, _job(root, "waiting", _TINY, needs=(endless.key,))]
     run = component.open(Leases("cpu:2"))

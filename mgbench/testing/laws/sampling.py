@@ -1,14 +1,24 @@
 """The laws of what sampling asks: times, steps, positions and values, and the process that brings them together."""
 
 import math
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from mgbench.interfaces.components import Parts
+from mgbench.interfaces.components import (
+    CodeDraw,
+    GuidanceSchedule,
+    Head,
+    HeadModule,
+    Parts,
+    Process,
+    Reuse,
+    Sampler,
+    Solver,
+    TimeGrid,
+)
 from mgbench.interfaces.data import TokenSpace
 from mgbench.interfaces.optional import evaluations, ignored_settings, likelihood_bound
 from mgbench.interfaces.randomness import Streams
@@ -31,7 +41,7 @@ from mgbench.testing.toys import Evenly, Joint, Line
 
 
 @leaves_random_state
-def time_grid(component: Any) -> None:
+def time_grid(component: TimeGrid) -> None:
     for steps in (1, 2, 7, 64, 1000):
         times = component(steps)
         need(times.shape == (steps + 1,) and times.dtype == torch.float64, "the times must be float64 [steps + 1]")
@@ -41,7 +51,7 @@ def time_grid(component: Any) -> None:
 
 
 @leaves_random_state
-def guidance_schedule(component: Any) -> None:
+def guidance_schedule(component: GuidanceSchedule) -> None:
     for index in range(20):
         t, s = 1 - index / 20, 1 - (index + 1) / 20
         scale = component(Step(index, 20, t, s, t, s))
@@ -50,7 +60,7 @@ def guidance_schedule(component: Any) -> None:
 
 
 @leaves_random_state
-def reuse(component: Any) -> None:
+def reuse(component: Reuse) -> None:
     for total in (1, 2, 7, 64):
         plan = [Step(index, total, 1 - index / total, 1 - (index + 1) / total, 1, 0) for index in range(total)]
         asked = [component(step) for step in plan]
@@ -60,7 +70,7 @@ def reuse(component: Any) -> None:
 
 
 @leaves_random_state
-def sampler(component: Any) -> None:
+def sampler(component: Sampler) -> None:
     for length, steps in ((16, 1), (16, 5), (16, 16), (16, 40), (1, 3)):
         space = TokenSpace(length, 1, codes=3, grid=(1, length))
         plan = _plan(component, space, steps)
@@ -68,7 +78,7 @@ def sampler(component: Any) -> None:
             _drive(component, plan, space, logits.reshape(5, length, 3).double(), each("images", 5))
 
 
-def _plan(component: Any, space: TokenSpace, steps: int) -> list[Step]:
+def _plan(component: Sampler, space: TokenSpace, steps: int) -> list[Step]:
     times = Evenly()(steps)
     plan, again = (list(component.plan(Line(), space, times, Streams.root(0, "shared"))) for _ in range(2))
     need(plan == again, "the same streams must give the same plan")
@@ -86,7 +96,7 @@ def _plan(component: Any, space: TokenSpace, steps: int) -> list[Step]:
     return plan
 
 
-def _drive(component: Any, plan: list[Step], space: TokenSpace, logits: Tensor, images: Streams) -> None:
+def _drive(component: Sampler, plan: list[Step], space: TokenSpace, logits: Tensor, images: Streams) -> None:
     mask = torch.ones(logits.shape[:2], dtype=torch.bool)
     log_p = torch.log_softmax(logits, -1)[..., 0]
     for step in plan:
@@ -108,7 +118,7 @@ def _drive(component: Any, plan: list[Step], space: TokenSpace, logits: Tensor, 
     need(not mask.any(), "after the last step nothing may be masked")
 
 
-def _seen(component: Any, space: TokenSpace, mask: Tensor, log_p: Tensor, logits: Tensor) -> SamplerInput:
+def _seen(component: Sampler, space: TokenSpace, mask: Tensor, log_p: Tensor, logits: Tensor) -> SamplerInput:
     """As much as the process would show to the component."""
     everywhere = torch.ones_like(mask)
     shown = {"mask": ~mask, "values": everywhere, "logits": everywhere, "everything": everywhere}[component.requires]
@@ -118,7 +128,7 @@ def _seen(component: Any, space: TokenSpace, mask: Tensor, log_p: Tensor, logits
 
 
 @leaves_random_state
-def code_draw(component: Any) -> None:
+def code_draw(component: CodeDraw) -> None:
     logits = torch.randn(7, 5, dtype=torch.float64, generator=seeded())
     with unchanged(logits):
         drawn = component(logits)
@@ -130,7 +140,7 @@ def code_draw(component: Any) -> None:
     on_its_device(lambda: component(torch.empty(7, 5, dtype=torch.float64, device="meta")))
 
 
-def head(component: Any) -> None:
+def head(component: Head) -> None:
     for space, parts in accepted(component):
         torch.manual_seed(0)
         module = stirred(component.build(space, 8))
@@ -139,14 +149,14 @@ def head(component: Any) -> None:
             loss, again = (module.loss(z, rows, seeded()) for _ in range(2))
         need(loss.shape == (7,) and loss.isfinite().all(), "the loss must be finite and [R]")
         need(same(loss, again), "the same generator must give the same loss")
-        loss.mean().backward()
+        loss.mean().backward()  # type: ignore[no-untyped-call]
         slope = torch.zeros_like(z) if z.grad is None else z.grad
         need(slope.isfinite().all() and (slope != 0).any(), "the loss must have a gradient in z")
         _draw_from(module, space, parts, z.detach(), torch.randn(7, 8, generator=seeded(1)))
 
 
 @torch.no_grad()
-def _draw_from(module: Any, space: TokenSpace, parts: Parts, z: Tensor, without: Tensor) -> None:
+def _draw_from(module: HeadModule, space: TokenSpace, parts: Parts, z: Tensor, without: Tensor) -> None:
     rows, rng = len(z), each("rows", len(z))
     with unchanged(z):
         drawn = module.sample(z, None, 1.0, rng, parts)
@@ -155,7 +165,10 @@ def _draw_from(module: Any, space: TokenSpace, parts: Parts, z: Tensor, without:
         need(values.shape == (rows,) and values.dtype == torch.int64, "codes must be int64 [R]")
         need(((values >= 0) & (values < space.codes)).all(), "codes must lie below the number of codes")
         need(drawn.logits is not None and drawn.logits.shape == (rows, space.codes), "logits must be [R,K]")
-        need(drawn.logits.dtype == torch.float64, "what codes are drawn from must be float64")
+        need(
+            drawn.logits is not None and drawn.logits.dtype == torch.float64,
+            "what codes are drawn from must be float64",
+        )
     else:
         need(values.shape == (rows, space.dim) and values.isfinite().all(), "values must be finite numbers [R,D]")
     ranked = log_p is None or (log_p.shape == (rows,) and (log_p <= 0).all())
@@ -172,11 +185,12 @@ def _draw_from(module: Any, space: TokenSpace, parts: Parts, z: Tensor, without:
         only = same(none.values, alone.values) and same(none.log_p, alone.log_p, 1e-5)
         need(only, "at scale 0 only the unconditional z must matter")
         cold = module.sample(z, None, 1.0, rng, parts, 0.0)
-        need(same(cold.values, cold.logits.argmax(-1)), "at temperature 0 the likeliest code must be drawn")
+        likeliest = None if cold.logits is None else cold.logits.argmax(-1)
+        need(same(cold.values, likeliest), "at temperature 0 the likeliest code must be drawn")
 
 
 @leaves_random_state
-def solver(component: Any, rows: int = 4096) -> None:
+def solver(component: Solver, rows: int = 4096) -> None:
     """The laws of a solver: values of N(m, s²) come out of the exact prediction of its path, up to its step size."""
     toy, rng = Gaussian(), each("rows", rows)
     exact, betas = toy.prediction(component.path)
@@ -204,11 +218,11 @@ def solver(component: Any, rows: int = 4096) -> None:
     _ends(component)
 
 
-def _ends(component: Any, rows: int = 512) -> None:
+def _ends(component: Solver, rows: int = 512) -> None:
     """One step, two, and more than a table of noise has times: the mean is that of the data, and the spread no larger."""
-    if not is_dataclass(component) or "steps" not in {item.name for item in fields(component)}:
+    if "steps" not in getattr(component, "__dataclass_fields__", {}):
         return
-    toy, path = Gaussian(), component.path  # type: ignore[union-attr]
+    toy, path = Gaussian(), component.path
     exact, betas = toy.prediction(path)
     for steps in (1, 2, len(betas) + 100):
         times: list[float] = []
@@ -217,7 +231,7 @@ def _ends(component: Any, rows: int = 512) -> None:
             times.append(time)
             return exact(x, time)
 
-        solver: Any = replace(component, steps=steps)  # type: ignore[type-var]
+        solver = replace(component, steps=steps)  # type: ignore[type-var]
         try:
             values = solver.solve(predict, betas, 2, each("rows", rows))
         except ValueError as reason:
@@ -233,7 +247,7 @@ def _ends(component: Any, rows: int = 512) -> None:
         )
 
 
-def process(component: Any, parts: Parts | None = None, space: TokenSpace | None = None) -> None:
+def process(component: Process[nn.Module], parts: Parts | None = None, space: TokenSpace | None = None) -> None:
     """The laws of a process, with the parts it asks for; if they are not given, toys that its `check` accepts."""
     joint = Joint.example()
     if parts is None:
@@ -246,7 +260,7 @@ def process(component: Any, parts: Parts | None = None, space: TokenSpace | None
     loss, again = (component.loss(model, parts, tokens, labels, seeded()) for _ in range(2))
     need(loss.shape == () and loss.isfinite(), "the loss must be one finite number")
     need(same(loss, again), "the same generator must give the same loss")
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     slope = torch.cat([one.grad.flatten() for one in model.parameters() if one.grad is not None])
     need(slope.isfinite().all() and (slope != 0).any(), "the loss must have a gradient, and a finite one")
     _bound(component, model.eval(), parts, space, labels)
@@ -254,7 +268,7 @@ def process(component: Any, parts: Parts | None = None, space: TokenSpace | None
 
 
 @torch.no_grad()
-def _bound(component: Any, model: Any, parts: Parts, space: TokenSpace, labels: Tensor) -> None:
+def _bound(component: Process[nn.Module], model: nn.Module, parts: Parts, space: TokenSpace, labels: Tensor) -> None:
     tokens = tokens_of(space, len(labels))
     bounds = likelihood_bound(component)
     if bounds is None:
@@ -266,14 +280,14 @@ def _bound(component: Any, model: Any, parts: Parts, space: TokenSpace, labels: 
 
 
 @torch.no_grad()
-def _finish(component: Any, model: Any, parts: Parts, space: TokenSpace, labels: Tensor) -> None:
+def _finish(component: Process[nn.Module], model: nn.Module, parts: Parts, space: TokenSpace, labels: Tensor) -> None:
     def last(rows: Tensor) -> Tensor:
         request = Request(labels[rows], 4, each("images", 7)[rows], Streams.root(0, "shared"))
         states = list(component.sample(model, parts, space, request))
         most = len(states) if "sampling_steps" in ignored_settings(component) else 4
         need(1 <= len(states) <= most, "sampling must take at least one step and at most as many as were asked for")
         need(not states[-1].mask.any(), "sampling must end with nothing masked")
-        return states[-1].tokens  # type: ignore[no-any-return]
+        return states[-1].tokens
 
     all_rows, some = last(torch.arange(7)), torch.tensor([5, 0, 3])
     shape = tokens_of(space, 7).shape

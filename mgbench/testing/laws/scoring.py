@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mgbench.errors import Unfit
 from mgbench.interfaces import optional
+from mgbench.interfaces.components import Extractor, Metric
 from mgbench.interfaces.data import Features, Statistics
 from mgbench.interfaces.optional import declared_scores
 from mgbench.interfaces.scores import ScoreInfo, declaration
@@ -17,7 +18,7 @@ from mgbench.testing.checks import leaves_random_state, need, same, seeded, unch
 
 
 @torch.no_grad()
-def extractor(component: Any) -> None:
+def extractor(component: Extractor) -> None:
     module = component.build()
     need(isinstance(module.id, str) and module.id == component.build().id, "the id must be a text, the same every time")
     need(not module.training, "the network must be in evaluation mode")
@@ -53,7 +54,7 @@ def seen(images: Tensor, labels: Tensor | None = None) -> Features:
 
 
 @leaves_random_state
-def metric(component: Any) -> None:
+def metric(component: Metric) -> None:
     first, second, third = torch.randint(200, (3, 64, 3, 4, 4), dtype=torch.uint8, generator=seeded())
     labels = torch.arange(64) % 3
     one, two = (replace(seen(images, labels), held_out=seen(third, labels)) for images in (first, second + 50))
@@ -70,7 +71,7 @@ def metric(component: Any) -> None:
     _declared(component, one, two)
 
 
-def _declared(component: Any, one: Features, two: Features) -> None:
+def _declared(component: Metric, one: Features, two: Features) -> None:
     """Every number is declared, and one that is declared to be of images alone does not see through the extractor."""
     said, declared = component(one, two), declared_scores(component)
     known = {name: declaration(declared, name) for name in said}
@@ -85,7 +86,7 @@ def _declared(component: Any, one: Features, two: Features) -> None:
         need(again.get(name) == said[name], f"{name} is declared to be of images, and depends on the features")
 
 
-def _states(component: Any, first: Tensor, second: Tensor) -> None:
+def _states(component: Metric, first: Tensor, second: Tensor) -> None:
     merging = optional.mergeable(component)
     if merging is None:
         return
@@ -116,7 +117,7 @@ def _close(one: Mapping[str, float], two: Mapping[str, float]) -> bool:
     )
 
 
-def _bare(component: Any, one: Features, two: Features) -> None:
+def _bare(component: Metric, one: Features, two: Features) -> None:
     statistics = Statistics(two.features.mean(0), torch.cov(two.features.T))
     known = Features(two.features[:0], statistics=statistics)
     for reference in (Features(two.features), known):

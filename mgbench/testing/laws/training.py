@@ -1,12 +1,13 @@
 """The laws of what training asks: data, tokens, masks, weights, and the network that looks at them."""
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from mgbench.interfaces.components import Dataset, LossWeighting, Masking, MaskSchedule, Network, Tokenizer
 from mgbench.interfaces.data import UNLABELLED, TokenSpace
+from mgbench.interfaces.modules import NetworkModule, TokenizerModule
 from mgbench.testing.checks import (
     accepted,
     leaves_random_state,
@@ -21,23 +22,25 @@ from mgbench.testing.checks import (
 from mgbench.testing.toys import Line
 
 
-def dataset(component: Any) -> None:
+def dataset(component: Dataset) -> None:
     data, again = component.load(), component.load()
     classes = len(data.class_names)
     need(data.fingerprint == again.fingerprint, "the same options must give the same images")
     need(bool(component.extractor), "a dataset must name an extractor for its images")
     need(bool(data.licence), "a dataset must say what licence its images are under")
     for images, labels in ((data.train, data.train_labels), (data.test, data.test_labels)):
-        need(images.dtype == torch.uint8 and images.ndim == 4 and len(images) > 0, "images must be uint8 [M,C,H,W]")
+        need(
+            images.dtype == torch.uint8 and len(images.shape) == 4 and len(images) > 0, "images must be uint8 [M,C,H,W]"
+        )
         need(tuple(images.shape[1:]) == data.shape, "training and held-out images must have one shape")
         if labels is not None:
             need(labels.dtype == torch.int64 and labels.shape == (len(images),), "labels must be int64 [M]")
             need(((labels >= 0) & (labels < classes)).all(), "labels must lie below the number of classes")
 
 
-def tokenizer(component: Any) -> None:
+def tokenizer(component: Tokenizer) -> None:
     images = torch.randint(256, (64, 3, 8, 8), dtype=torch.uint8, generator=seeded())
-    module, again, loaded = (component.build(tuple(images.shape[1:])) for _ in range(3))
+    module, again, loaded = (component.build((3, 8, 8)) for _ in range(3))
     _fit(module, images)
     with unchanged(images):
         space, tokens = module.space, module.encode(images)
@@ -64,7 +67,7 @@ def tokenizer(component: Any) -> None:
     need(same(again.encode(images), tokens, 1e-5), "the same seed must fit the same tokenizer")
 
 
-def _fit(module: Any, images: Tensor) -> None:
+def _fit(module: TokenizerModule, images: Tensor) -> None:
     told = list(module.fit(images, 0))
     steps = [step for step, _, _ in told]
     need(steps == sorted(set(steps)) and all(step >= 1 for step in steps), "the steps of fitting must rise from 1")
@@ -73,7 +76,7 @@ def _fit(module: Any, images: Tensor) -> None:
 
 
 @leaves_random_state
-def mask_schedule(component: Any) -> None:
+def mask_schedule(component: MaskSchedule) -> None:
     for dtype in (torch.float32, torch.float64):
         t = torch.linspace(0, 1, 257, dtype=dtype)
         with unchanged(t):
@@ -92,7 +95,7 @@ def mask_schedule(component: Any) -> None:
 
 
 @leaves_random_state
-def masking(component: Any) -> None:
+def masking(component: Masking) -> None:
     schedule, rows, length, rounds = Line(), 64, 64, 64
     generator, again = seeded(), seeded()
     masks, shares = [], []
@@ -112,7 +115,7 @@ def masking(component: Any) -> None:
 
 
 @leaves_random_state
-def loss_weighting(component: Any) -> None:
+def loss_weighting(component: LossWeighting) -> None:
     mask = torch.rand(33, 8, generator=seeded()).argsort(1) < torch.arange(33)[:, None] % 8 + 1
     for dtype in (torch.float32, torch.float64):
         t = torch.linspace(0, 1, 33, dtype=dtype)
@@ -129,7 +132,7 @@ def loss_weighting(component: Any) -> None:
             need(same(turned, weight.flip(1), 1e-6), "no position may count more than another")
 
 
-def network(component: Any) -> None:
+def network(component: Network) -> None:
     for space, _ in accepted(component):
         torch.manual_seed(0)
         module = stirred(component.build(space, 4))
@@ -141,7 +144,7 @@ def network(component: Any) -> None:
 
 
 @torch.no_grad()
-def _look_at(module: Any, space: TokenSpace) -> None:
+def _look_at(module: NetworkModule, space: TokenSpace) -> None:
     batch, length = 5, space.length
     tokens, labels = tokens_of(space, batch), torch.tensor([0, 1, 2, 3, UNLABELLED])
     # All masked, one visible, one masked, and in between: all in one batch.
