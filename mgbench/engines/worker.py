@@ -71,7 +71,7 @@ def assist(job: Job, device: str, team: Other) -> None:
     def do(task: Task) -> None:
         # Loaded on the first task only: rank 0 may find that everything is done already.
         if not found:
-            progress = Progress(stop=lambda: request.asked).of(team)
+            progress = Progress(stop=lambda: request.asked)
             found.append(Helper(Store(job.root), _trial(load(job.sources), job), on, progress, team))
         task.help(found[0])
 

@@ -1,5 +1,6 @@
 """Progress of a trial, reported to the process that started it, and the request to stop that comes back."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,8 @@ from mgbench.interfaces.ranks import Team
 
 # The exit code of what a user stopped, as shells have it for Ctrl-C.
 INTERRUPTED = 130
+# Seconds at least between two reports of a stage whose steps are many.
+SELDOM = 1.0
 STOPPED_BY_USER = "stopped by the user; the same command goes on"
 
 
@@ -89,6 +92,19 @@ class Progress:
         """A callback that reports the batches of a stage."""
         return Advance(lambda done, total: self(stage, done, total, row))
 
+    def seldom(self, stage: str, row: str = "", steps: int | None = None) -> Advance:
+        """A callback that reports steps of a stage at most once a second, and checks for a stop request at each."""
+        told = time.monotonic()
+
+        def advance(done: int, total: int) -> None:
+            nonlocal told
+            self.check()
+            if time.monotonic() - told > SELDOM:
+                self(stage, done, total, row, steps)
+                told = time.monotonic()
+
+        return Advance(advance)
+
     def check(self) -> None:
         """Leave the stage at hand if the user asked to stop.
 
@@ -99,5 +115,9 @@ class Progress:
             raise Interrupted
 
     def of(self, team: Team) -> "Progress":
-        """The same for a stage in which all ranks of a team take part, and stop together when any of them was asked to."""
-        return replace(self, stop=lambda: team.agree(self.stop()))
+        """The same for a stage in which all ranks of a team take part, and stop together when any of them was asked to.
+
+        Nothing interrupts the messages of several ranks.
+        """
+        anywhere = self.anywhere if team.size == 1 else nullcontext
+        return replace(self, stop=lambda: team.agree(self.stop()), anywhere=anywhere)

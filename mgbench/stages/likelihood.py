@@ -11,6 +11,7 @@ from mgbench.interfaces import optional
 from mgbench.interfaces.components import Parts
 from mgbench.interfaces.data import UNLABELLED, ImageData, TokenSpace
 from mgbench.interfaces.modules import TokenizerModule
+from mgbench.interfaces.progress import UNREPORTED, Advance
 from mgbench.interfaces.randomness import derive
 from mgbench.interfaces.scores import ScoreInfo
 from mgbench.stages.tokenize import encode
@@ -29,12 +30,19 @@ class Bound:
 
 @torch.no_grad()
 def held_out_bound(
-    parts: Parts, module: nn.Module, tokenizer: TokenizerModule, data: ImageData, seed: int, device: torch.device
+    parts: Parts,
+    module: nn.Module,
+    tokenizer: TokenizerModule,
+    data: ImageData,
+    seed: int,
+    device: torch.device,
+    advance: Advance = UNREPORTED,
 ) -> Bound:
     """The bound of a trained model on the held-out images, in bits per number of an image (C·H·W').
 
     It is about tokens: what a tokenizer loses costs nothing, so that it compares models of one tokenizer. It is the mean of
-    `ROUNDS` passes with masks of their own; the standard error is that of such a mean, for these images.
+    `ROUNDS` passes with masks of their own; the standard error is that of such a mean, for these images. `advance` is called
+    after every pass.
     """
     bound = optional.likelihood_bound(parts.process)
     if bound is None:
@@ -47,6 +55,7 @@ def held_out_bound(
         if drawn is None:
             return Bound()
         nats.append(drawn.double().mean().item())
+        advance(number + 1, ROUNDS)
     bits = torch.tensor(nats, dtype=torch.float64) / (math.prod(data.shape) * math.log(2))
     error = bits.std().item() / math.sqrt(ROUNDS)
     return Bound({"bits_per_dim": bits.mean().item()}, {"bits_per_dim_error": error})

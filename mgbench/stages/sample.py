@@ -1,7 +1,7 @@
 """Draw images from a trained model, with a meter of what they cost."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -80,12 +80,18 @@ def batches_of(count: int, batch: int) -> Sequence[Tensor]:
 
 
 def sample_images(
-    model: Model, recipe: Recipe, count: int, batch: int, meter: Meter, team: Team = ALONE
+    model: Model,
+    recipe: Recipe,
+    count: int,
+    batch: int,
+    meter: Meter,
+    team: Team = ALONE,
+    check: Callable[[], None] = lambda: None,
 ) -> Iterator[Batch]:
     """Draw images 0 … count − 1 in at least three batches of at most `batch`; the images do not depend on the size of the batch.
 
     The arithmetic is counted in the first batch, which rank 0 draws. The ranks of a team take turns: rank r draws batches r,
-    r + W, …, so that the batches are the same whatever their number.
+    r + W, …, so that the batches are the same whatever their number. `check` is called after every step.
     """
     model.module.eval()
     for turn, indices in enumerate(batches_of(count, batch)[team.rank :: team.size]):
@@ -95,6 +101,7 @@ def sample_images(
                 last = state
                 meter.steps += len(indices)
                 camera.take(state)
+                check()
         images, labels = decode(model.tokenizer, last.tokens), asked_labels(recipe, model, indices)
         seconds = clock(model.device) - started
         yield Batch(images, labels, seconds, turn > 0, camera.film())

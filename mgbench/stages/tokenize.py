@@ -5,6 +5,7 @@ from torch import Tensor
 
 from mgbench.interfaces.images import Images, batches
 from mgbench.interfaces.modules import Fitting, TokenizerModule
+from mgbench.interfaces.progress import UNREPORTED, Advance
 
 BATCH = 256
 # One for all recipes, so that models of different seeds share a tokenizer.
@@ -17,9 +18,17 @@ def fit_steps(tokenizer: TokenizerModule, images: Images) -> Fitting:
 
 
 @torch.no_grad()
-def encode(tokenizer: TokenizerModule, images: Images, device: torch.device) -> Tensor:
-    """All images uint8 [M,C,H,W'] as tokens, int64 [M,N] or float [M,N,D], on the device."""
-    return torch.cat([tokenizer.encode(batch.to(device)) for batch in batches(images, BATCH)])
+def encode(tokenizer: TokenizerModule, images: Images, device: torch.device, advance: Advance = UNREPORTED) -> Tensor:
+    """All images uint8 [M,C,H,W'] as tokens, int64 [M,N] or float [M,N,D], on the device.
+
+    `advance` is called first, and after every batch.
+    """
+    parts, total = list[Tensor](), -(-len(images) // BATCH)
+    advance(0, total)
+    for done, batch in enumerate(batches(images, BATCH), 1):
+        parts.append(tokenizer.encode(batch.to(device)))
+        advance(done, total)
+    return torch.cat(parts)
 
 
 @torch.no_grad()
@@ -30,8 +39,20 @@ def decode(tokenizer: TokenizerModule, tokens: Tensor) -> Tensor:
 
 
 def reconstruct(
-    tokenizer: TokenizerModule, images: Images, device: torch.device, batch: int = BATCH
+    tokenizer: TokenizerModule,
+    images: Images,
+    device: torch.device,
+    batch: int = BATCH,
+    advance: Advance = UNREPORTED,
 ) -> tuple[Tensor, Tensor]:
-    """Images uint8 [M,C,H,W'] as they come back from their tokens, on the CPU; and the tokens, on the device."""
+    """Images uint8 [M,C,H,W'] as they come back from their tokens, on the CPU; and the tokens, on the device.
+
+    `advance` is called first, and after every batch that is back.
+    """
     tokens = encode(tokenizer, images, device)
-    return torch.cat([decode(tokenizer, part) for part in torch.split(tokens, batch)]), tokens
+    found, parts = list[Tensor](), torch.split(tokens, batch)
+    advance(0, len(parts))
+    for done, part in enumerate(parts, 1):
+        found.append(decode(tokenizer, part))
+        advance(done, len(parts))
+    return torch.cat(found), tokens

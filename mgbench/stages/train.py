@@ -7,7 +7,7 @@ numbers of its own, and gradients are means over ranks; the loss told is one too
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -22,6 +22,7 @@ from mgbench.errors import Diverged
 from mgbench.interfaces.components import Parts
 from mgbench.interfaces.data import UNLABELLED, ImageData, TokenSpace
 from mgbench.interfaces.modules import TokenizerModule
+from mgbench.interfaces.progress import UNREPORTED, Advance
 from mgbench.interfaces.randomness import derive
 from mgbench.interfaces.ranks import ALONE, Team
 from mgbench.recipes.recipe import Recipe
@@ -58,12 +59,19 @@ def initial_model(parts: Parts, space: TokenSpace, classes: int, seed: int) -> n
 
 
 def training_data(
-    tokenizer: TokenizerModule, data: ImageData, with_labels: bool, device: torch.device
+    tokenizer: TokenizerModule,
+    data: ImageData,
+    with_labels: bool,
+    device: torch.device,
+    advance: Advance = UNREPORTED,
 ) -> tuple[Tensor, Tensor]:
-    """The tokens [M,N] or [M,N,D] of all training images and their labels int64 [M] (-1: none), on the device."""
+    """The tokens [M,N] or [M,N,D] of all training images and their labels int64 [M] (-1: none), on the device.
+
+    `advance` is called first, and after every batch of images.
+    """
     labels = data.train_labels if with_labels else None
     known = torch.full((len(data.train),), UNLABELLED) if labels is None else labels
-    return encode(tokenizer, data.train, device), known.to(device)
+    return encode(tokenizer, data.train, device, advance), known.to(device)
 
 
 class LossModule(nn.Module):
@@ -102,6 +110,8 @@ class Training:
         self.step, self.seconds, self.flops = 0, 0.0, 0.0
         self.first = math.nan
         self.counted: list[float] = []
+        # The sum of the losses since the last report, and how many they are.
+        self.total, self.count = torch.zeros((), device=device), 0
 
     def state(self) -> dict[str, Any]:
         """All that going on needs, as `torch.save` takes it."""
@@ -115,6 +125,8 @@ class Training:
             "flops": self.flops,
             "first": self.first,
             "counted": self.counted,
+            "total": self.total,
+            "count": self.count,
         }
 
     def weights(self) -> dict[str, Tensor]:
@@ -130,27 +142,41 @@ class Training:
         self.step, self.seconds = state["step"], state["seconds"]
         self.flops, self.counted = state["flops"], list(state["counted"])
         self.first = state["first"]
+        self.total, self.count = state["total"].to(self.device), state["count"]
 
-    def run(self, tokens: Tensor, labels: Tensor) -> Iterator[TrainStep]:
-        """Train on tokens [M,N] or [M,N,D] and labels int64 [M] until the recipe's last step.
+    def run(self, tokens: Tensor, labels: Tensor, check: Callable[[], None] = lambda: None) -> Iterator[TrainStep]:
+        """Train on tokens [M,N] or [M,N,D] and labels int64 [M] until the recipe's last step; `check` is called after each.
 
         Raises:
             Diverged: if the loss is no longer a number, or explodes.
         """
         generator = Generator(self.device)
         self.model.train()
-        total, count, started = torch.zeros((), device=self.device), 0, time.perf_counter()
+        started = time.perf_counter()
         while self.step < self.recipe.train_steps:
-            total += self._counted(tokens, labels, generator)
-            count += 1
-            if self.step % REPORT_EVERY == 0 or self.step == self.recipe.train_steps:
-                loss, now = self.team.mean(total.item() / count), time.perf_counter()
-                self._check(loss)
-                self.seconds, started = self.seconds + now - started, now
+            self.total += self._counted(tokens, labels, generator)
+            self.count += 1
+            due = self.step % REPORT_EVERY == 0 or self.step == self.recipe.train_steps
+            loss = self._mean_loss() if due else math.nan
+            now = time.perf_counter()
+            self.seconds, started = self.seconds + now - started, now
+            if due:
                 rate = float(self.rate.get_last_lr()[0])
                 yield TrainStep(self.step, loss, rate, self.seconds, self.flops, self.team.size)
-                total.zero_()
-                count, started = 0, time.perf_counter()
+                started = time.perf_counter()
+            check()
+
+    def _mean_loss(self) -> float:
+        """The mean loss of all ranks since this was asked last.
+
+        Raises:
+            Diverged: if it is no longer a number, or explodes.
+        """
+        loss = self.team.mean(self.total.item() / self.count)
+        self._check(loss)
+        self.total.zero_()
+        self.count = 0
+        return loss
 
     def _check(self, loss: float) -> None:
         if not math.isfinite(loss):

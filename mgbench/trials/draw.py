@@ -72,8 +72,9 @@ def draw(row: Row, model: Model, progress: Progress, batch: int, team: Team) -> 
 
 
 def _draw(row: Row, model: Model, progress: Progress, batch: int, team: Team) -> Drawn:
-    with team.on(Draw(row.key, batch)):
-        batches, spent = _take_turns(row, model, progress.of(team), batch, team)
+    # Images that are drawn halfway leave nothing behind.
+    with team.on(Draw(row.key, batch)), progress.of(team).anywhere():
+        batches, spent = _take_turns(row, model, progress, batch, team)
     meter = spent[0].meter
     for other in spent[1:]:
         meter.add(other.meter)
@@ -96,14 +97,23 @@ def _warnings(meter: Meter, model: Model) -> tuple[str, ...]:
 
 
 def _take_turns(row: Row, model: Model, progress: Progress, batch: int, team: Team) -> tuple[list[Batch], list[_Spent]]:
-    """Draw batches, one on each rank in every turn; rank 0 gathers them all in order."""
+    """Draw batches, one on each rank in every turn; rank 0 gathers them all in order.
+
+    All ranks stop together after a turn, and rank 0, of which the others hear that, after a step.
+    """
     recipe, total, meter = row.assembly.recipe, row.assembly.samples, Meter()
     steps = row.assembly.spelled["sampling_steps"]
     drawn: list[Batch] = []
+    step, turned = progress.seldom("sample", row.key, steps), progress.of(team)
+
+    def stepped() -> None:
+        if team.is_first:
+            step(min(meter.steps * team.size // (steps or 1), total), total)
+
     forget_peak(model.device)
-    progress("sample", 0, total, row.key, steps)
-    own = sample_images(model, recipe, total, batch, meter, team)
+    turned("sample", 0, total, row.key, steps)
+    own = sample_images(model, recipe, total, batch, meter, team, stepped)
     for _ in batches_of(total, batch)[:: team.size]:
         drawn += [part for part in team.gather(next(own, None)) if part is not None]
-        progress("sample", sum(len(part.images) for part in drawn), total, row.key, steps)
+        turned("sample", sum(len(part.images) for part in drawn), total, row.key, steps)
     return drawn, team.gather(_Spent(meter, peak_memory(model.device), device_name(model.device)))

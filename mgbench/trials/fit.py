@@ -80,7 +80,8 @@ class Train:
 
     def help(self, helper: Helper) -> None:
         """Train beside rank 0, until the end or until all stop; raises as `_train`."""
-        _train(helper.store, helper.assembly, helper.tokenizer, helper.device, helper.progress, helper.team)
+        team = helper.team
+        _train(helper.store, helper.assembly, helper.tokenizer, helper.device, helper.progress.of(team), team)
 
 
 def fitted_model(
@@ -106,7 +107,8 @@ def fitted_model(
     model = _read_model(store, assembly, tokenizer, device)
     last = (read_curve(folder / CURVE) or [UNTRAINED])[-1]
     with progress.anywhere():
-        bound = held_out_bound(assembly.parts, model.module, tokenizer, assembly.data, assembly.recipe.seed, device)
+        told, data = progress.batches("likelihood"), assembly.data
+        bound = held_out_bound(assembly.parts, model.module, tokenizer, data, assembly.recipe.seed, device, told)
     return replace(model, bound=bound), last
 
 
@@ -205,15 +207,15 @@ def _train(
         RuntimeError: if a rank reads another checkpoint than rank 0.
     """
     folder = store.layout.model(assembly.keys.training)
-    progress("encode", 0, len(assembly.data.train))
     with progress.anywhere():
-        tokens, labels = training_data(tokenizer, assembly.data, assembly.recipe.labels, device)
+        encoded = progress.batches("encode")
+        tokens, labels = training_data(tokenizer, assembly.data, assembly.recipe.labels, device, encoded)
     module = _build(assembly, tokenizer)
     parts = _with_teacher(store, assembly, module, tokenizer, device)
     with team.group(device):
         training = Training(assembly.recipe, parts, module, device, team)
         curve = _resume_together(store, folder, training)
-        _advance(store, folder, training, curve, training.run(tokens, labels), progress)
+        _advance(store, folder, training, curve, training.run(tokens, labels, progress.check), progress)
     if team.is_first:
         _publish(store, folder, training, curve)
 

@@ -31,10 +31,10 @@ def record_reconstruction(
     rows = held_out_rows(data, row.assembly.samples, row.assembly.recipe.label_distribution)
     labels = None if data.test_labels is None else data.test_labels[rows]
     shown = shown_rows(data)
-    progress("reconstruct", 0, len(rows), row.key)
+    back = progress.batches("reconstruct", row.key)
     with progress.anywhere():
         real = taken(data.test, rows)
-        images, tokens = reconstruct(fitted.tokenizer, real, device, options.batch)
+        images, tokens = reconstruct(fitted.tokenizer, real, device, options.batch, back)
         again, _ = reconstruct(fitted.tokenizer, data.test[shown], device, options.batch)
         found = score(store, row, images, labels, device, progress).said
     found["declared"] |= {name: info.plain() for name, info in DECLARED.items()}

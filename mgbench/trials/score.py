@@ -50,8 +50,8 @@ def score(
     drawn, name, batches = assembly.recipe.label_distribution, assembly.spelled["dataset"], progress.batches
     reference = reference_of(assembly.data, name, extractor, device, store.root, drawn, batches("reference"))
     progress("score", 0, math.ceil(len(images) / BATCH), row.key)
-    metrics = assembly.parts.metrics
-    seen, found = extract_and_score(metrics, reference, images, labels, device, drawn, batches("score", row.key))
+    metrics, scored, judged = assembly.parts.metrics, batches("score", row.key), batches("metrics", row.key)
+    seen, found = extract_and_score(metrics, reference, images, labels, device, drawn, scored, judged)
     warnings = [*assembly.data.notes, *_on_labels(row, len(images)), *found.warnings]
     said = {**vars(found), "warnings": warnings, "keys": {**row.keys, **reference.keys}}
     return Scored(said, seen.opening, reference)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.progress import UNREPORTED, Advance
-from mgbench.stages.evaluate import Seen, judge, look, small_sample_warning
+from mgbench.stages.evaluate import Judgement, Seen, judge, look, small_sample_warning
 from mgbench.trials.real_features import Reference
 
 
@@ -43,29 +43,45 @@ def extract_and_score(
     device: torch.device,
     drawn: str,
     advance: Advance = UNREPORTED,
+    judged: Advance = UNREPORTED,
 ) -> tuple[Seen, Verdict]:
-    """Features or metric states of images uint8 [M,C,H,W'] with labels int64 [M], and the verdict; arguments as of `verdict`."""
+    """Features or metric states of images uint8 [M,C,H,W'] with labels int64 [M], and the verdict; arguments as of `verdict`.
+
+    `advance` is called after every batch of images, `judged` after every metric.
+    """
     metrics = tuple(metrics)
     # Labels count only where the extractor was trained on the classes of the reference.
     known = labels if reference.knows_labels else None
     generated = look(reference.extractor, images, known, device, metrics, advance=advance)
     size = "x".join(map(str, images.shape[2:]))
-    return generated, score_against(metrics, reference, generated, f"n{len(images)}/{drawn}/uint8/{size}")
+    return generated, score_against(
+        metrics, reference, generated, f"n{len(images)}/{drawn}/uint8/{size}", judged=judged
+    )
 
 
 def score_against(
-    metrics: tuple[Metric, ...], reference: Reference, generated: Seen, what: str, count: int = 0
+    metrics: tuple[Metric, ...],
+    reference: Reference,
+    generated: Seen,
+    what: str,
+    count: int = 0,
+    judged: Advance = UNREPORTED,
 ) -> Verdict:
-    """Score extracted images; `what` is the part of the protocol about them, `count` their number (0: that of `generated`)."""
-    real = reference.real.beside(reference.held_out)
-    found = [judge((metric,), generated, real, reference.suffix) for metric in metrics]
-    number = count or generated.count
-    # A metric that compares with the held-out images has no floor: it would compare them with themselves.
-    floors = reference.floors([metric for metric, said in zip(metrics, found, strict=True) if said.scores], number)
+    """Score extracted images; `what` is the part of the protocol about them, `count` their number (0: that of `generated`).
+
+    `judged` is called after every metric.
+    """
+    real, number = reference.real.beside(reference.held_out), count or generated.count
+    found, floors = list[Judgement](), dict[str, float]()
+    for done, metric in enumerate(metrics, 1):
+        found.append(judge((metric,), generated, real, reference.suffix))
+        # A metric that compares with the held-out images has no floor: it would compare them with themselves.
+        floors |= reference.floors((metric,), number).scores if found[-1].scores else {}
+        judged(done, len(metrics))
     scores = {name: value for said in found for name, value in said.scores.items()}
     warnings = [*_warnings(number, reference), *(reason for said in found for reason in said.left_out)]
     declared = {name: info for said in found for name, info in said.declared.items()}
-    return Verdict(scores, floors.scores, warnings, f"{reference.name}/{what}/{reference.extractor.id}", declared)
+    return Verdict(scores, floors, warnings, f"{reference.name}/{what}/{reference.extractor.id}", declared)
 
 
 def _warnings(count: int, reference: Reference) -> list[str]:
