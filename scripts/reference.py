@@ -1,25 +1,26 @@
 """Write docs/reference.md: every setting of a recipe, study files, and every component with its options, from the code.
 
-python scripts/reference.py            # writes docs/reference.md and docs/study.schema.json
+python scripts/reference.py            # writes docs/reference.md, docs/study.schema.json and the tables of kinds
 """
 
 import inspect
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter
 
 from mgbench.cli.recipes import in_words, options, registry_kinds
-from mgbench.recipes.kinds import EVERY_KIND, KINDS
+from mgbench.recipes.kinds import EVERY_KIND, KINDS, TABLE, Kind
 from mgbench.recipes.recipe import FIELDS, Recipe, decides, plain
 from mgbench.recipes.schema import study_schema
 from mgbench.registry.loading import load
 from mgbench.registry.registry import Registry
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
 HEAD = """# Reference
 
 Written by `python scripts/reference.py` from the code, and compared with it by a test. `mgbench show NAME` prints the same of
@@ -140,6 +141,52 @@ def schema() -> str:
     return json.dumps(study_schema(names), indent=1, ensure_ascii=False) + "\n"
 
 
+# The cells of a row; None is one that is written by hand, and `usual` fills it in a new row.
+Cells = Sequence[str | None]
+
+
+def _readme(kind: Kind) -> Cells:
+    return (f"`{kind.name}`", kind.question, None)
+
+
+def _design(kind: Kind) -> Cells:
+    return (f"`{kind.name}`", kind.question, None, kind.decides)
+
+
+def _plugins(kind: Kind) -> Cells:
+    return (f"`{kind.hook}()`", f"`{kind.protocol}`", kind.question)
+
+
+PAGES: dict[str, Callable[[Kind], Cells]] = {
+    "README.md": _readme,
+    "docs/design.md": _design,
+    "docs/guides/plugins.md": _plugins,
+}
+
+
+def kinds(page: str) -> str:
+    """A page with a row for each kind: those that are missing are added, and in the others stands what the code says."""
+    lines = (ROOT / page).read_text(encoding="utf-8").split("\n")
+    at = -1
+    for kind in (kind for kind in TABLE if not kind.offered_as):
+        cells = PAGES[page](kind)
+        found = next((place for place, line in enumerate(lines) if line.startswith(f"| {cells[0]} |")), None)
+        if found is None:
+            usual = ", ".join(f"`{component}`" for component in ours().names(kind.name))
+            lines.insert(at + 1, _row(cells, [usual] * len(cells)))
+            at += 1
+        else:
+            at = found
+            lines[at] = _row(cells, [cell.strip() for cell in lines[at].strip("|").split(" | ")])
+    return "\n".join(lines)
+
+
+def _row(cells: Cells, by_hand: Sequence[str]) -> str:
+    return f"| {' | '.join(cell or own for cell, own in zip(cells, by_hand, strict=True))} |"
+
+
 if __name__ == "__main__":
     (DOCS / "reference.md").write_text(reference(), encoding="utf-8")
     (DOCS / "study.schema.json").write_text(schema(), encoding="utf-8")
+    for name in PAGES:
+        (ROOT / name).write_text(kinds(name), encoding="utf-8")

@@ -1,11 +1,11 @@
 """The table of kinds: one question each, which a component answers.
 
-Hooks, `mgbench list`, the tables of the documentation and the laws follow from it.
+Fields of recipes, hooks, `mgbench list`, the tables of the documentation and the laws follow from it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 from mgbench.recipes.spec import Spec
 
@@ -43,41 +43,61 @@ class Kind:
         return "".join(word.title() for word in (self.offered_as or self.name).split("_"))
 
 
-TABLE = (
-    Kind(
-        "process",
+def _kind(
+    question: str,
+    decides: Decides,
+    default: Spec | None = None,
+    plural: str = "",
+    offered_as: str = "",
+    later: Mapping[str, Decides] | None = None,
+) -> Any:
+    """A field of a recipe that answers a kind; None is the default of the kind."""
+
+    def row(name: str) -> Kind:
+        return Kind(name, question, decides, default, plural, offered_as, later or {})
+
+    return field(default=None, metadata={"kind": row})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """The part of a recipe that answers the kinds: a field for each, None for the default of the kind."""
+
+    process: Spec | None = _kind(
         "how does an unfinished image become a finished one?",
         "model",
         Spec("masked"),
         plural="processes",
         later={"sample": "images", "bound": "scores"},
-    ),
-    Kind("dataset", "what are the images?", "tokens", Spec("digits")),
-    Kind("tokenizer", "what is a token?", "tokens", Spec("patch"), later={"decode": "images"}),
-    Kind("network", "what does the model see around a token?", "model", Spec("mae")),
-    Kind(
-        "head",
+    )
+    dataset: Spec | None = _kind("what are the images?", "tokens", Spec("digits"))
+    tokenizer: Spec | None = _kind("what is a token?", "tokens", Spec("patch"), later={"decode": "images"})
+    network: Spec | None = _kind("what does the model see around a token?", "model", Spec("mae"))
+    head: Spec | None = _kind(
         "what value does a masked token take?",
         "model",
         Spec("diffusion"),
         later={"sample": "images", "log_likelihood": "scores"},
-    ),
-    Kind("mask_schedule", "what share of the tokens is masked at time t?", "model", Spec("cosine")),
-    Kind("masking", "how many tokens of a training image are masked, and which?", "model", Spec("exact")),
-    Kind("loss_weighting", "how much does t count in the loss?", "model", Spec("uniform")),
-    Kind(
-        "sampling_schedule",
-        "the mask schedule of sampling, if it is another than training's",
-        "images",
-        offered_as="mask_schedule",
-    ),
-    Kind("time_grid", "at which times does sampling stop?", "images", Spec("uniform")),
-    Kind("sampler", "which tokens are revealed next?", "images", Spec("random_order")),
-    Kind("reuse", "must the network be asked in this step?", "images", Spec("none")),
-    Kind("guidance_schedule", "how hard do we push towards the label at this step?", "images", Spec("none")),
-    Kind("solver", "how does the head go from noise to a value?", "images"),
-    Kind("code_draw", "which codes may be drawn, and how boldly?", "images", Spec("softmax")),
-    Kind("extractor", "what does an image look like to a metric?", "scores"),
+    )
+    mask_schedule: Spec | None = _kind("what share of the tokens is masked at time t?", "model", Spec("cosine"))
+    masking: Spec | None = _kind("how many tokens of a training image are masked, and which?", "model", Spec("exact"))
+    loss_weighting: Spec | None = _kind("how much does t count in the loss?", "model", Spec("uniform"))
+    sampling_schedule: Spec | None = _kind(
+        "the mask schedule of sampling, if it is another than training's", "images", offered_as="mask_schedule"
+    )
+    time_grid: Spec | None = _kind("at which times does sampling stop?", "images", Spec("uniform"))
+    sampler: Spec | None = _kind("which tokens are revealed next?", "images", Spec("random_order"))
+    reuse: Spec | None = _kind("must the network be asked in this step?", "images", Spec("none"))
+    guidance_schedule: Spec | None = _kind(
+        "how hard do we push towards the label at this step?", "images", Spec("none")
+    )
+    solver: Spec | None = _kind("how does the head go from noise to a value?", "images")
+    code_draw: Spec | None = _kind("which codes may be drawn, and how boldly?", "images", Spec("softmax"))
+    extractor: Spec | None = _kind("what does an image look like to a metric?", "scores")
+
+
+TABLE: tuple[Kind, ...] = (
+    *(item.metadata["kind"](item.name) for item in fields(Answers)),
     Kind(
         "metric",
         "how far are the images from the real ones?",

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 from pydantic import StringConstraints
 
 from mgbench.errors import UserError, suggestion
-from mgbench.recipes.kinds import KINDS, Decides
+from mgbench.recipes.kinds import KINDS, Answers, Decides
 from mgbench.recipes.spec import Count, Index, NotNegative, Positive, Share, Spec, checked, parse_list
 
 
@@ -31,29 +31,13 @@ LabelDistribution = Literal["balanced", "data", "uniform"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Recipe(Answers):
     """A spec per kind (None: the default of the kind), the budget and the seed.
 
     Raises:
         UserError: if a value does not fit its field.
     """
 
-    process: Spec | None = None
-    dataset: Spec | None = None
-    tokenizer: Spec | None = None
-    network: Spec | None = None
-    head: Spec | None = None
-    mask_schedule: Spec | None = None
-    masking: Spec | None = None
-    loss_weighting: Spec | None = None
-    sampling_schedule: Spec | None = None
-    time_grid: Spec | None = None
-    sampler: Spec | None = None
-    reuse: Spec | None = None
-    guidance_schedule: Spec | None = None
-    solver: Spec | None = None
-    code_draw: Spec | None = None
-    extractor: Spec | None = None
     metrics: tuple[Spec, ...] = field(
         default=(Spec("fid"), Spec("kid"), Spec("accuracy")),
         metadata={"decides": "scores", "about": "what the images are scored by"},

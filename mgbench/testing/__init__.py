@@ -1,18 +1,31 @@
 """The laws of each kind: for our own tests, and for those who write plugins.
 
-A law takes a component and raises `AssertionError` with a sentence that says what is broken. See also `mgbench.testing.toys`.
+A law is a function of `mgbench.testing.laws` that is called like its kind. It takes a component and raises `AssertionError`
+with a sentence that says what is broken. See also `mgbench.testing.toys`.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from inspect import isfunction
+from pkgutil import iter_modules
 
-from mgbench.testing.laws.engines import engine
-from mgbench.testing.laws.sampling import code_draw, guidance_schedule, head, process, reuse, sampler, solver, time_grid
-from mgbench.testing.laws.scoring import extractor, metric
-from mgbench.testing.laws.training import dataset, loss_weighting, mask_schedule, masking, network, tokenizer
+from mgbench.recipes.kinds import EVERY_KIND
+from mgbench.testing import laws
 
-_ALL: tuple[Callable[[Any], None], ...] = (
-    *(process, dataset, tokenizer, network, head, mask_schedule, masking, loss_weighting, time_grid),
-    *(sampler, reuse, guidance_schedule, solver, code_draw, extractor, metric, engine),
-)
-LAWS: Mapping[str, Callable[[Any], None]] = {law.__name__: law for law in _ALL}
+Law = Callable[..., None]
+
+
+def _laws() -> Iterator[tuple[str, Law]]:
+    for file in iter_modules(laws.__path__, f"{laws.__name__}."):
+        module = import_module(file.name)
+        yield from ((name, law) for name, law in vars(module).items() if name in EVERY_KIND and isfunction(law))
+
+
+LAWS: Mapping[str, Law] = dict(_laws())
+
+
+def __getattr__(name: str) -> Law:
+    """The law of a kind."""
+    if name not in LAWS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return LAWS[name]

@@ -17,27 +17,9 @@ ROOT = Path(__file__).parents[2]
 OWN = [kind for kind in TABLE if not kind.offered_as]
 
 
-def rows(page: str) -> dict[str, str]:
-    """The second cells of a page's tables by their first, where that is code."""
-    text = (ROOT / page).read_text(encoding="utf-8")
-    return dict(re.findall(r"^\| `([\w()]+)` \| ([^|]+?) \|", text, re.MULTILINE))
-
-
 def test_the_names_of_kinds_differ() -> None:
     assert len(EVERY_KIND) == len(TABLE)
     assert len({kind.question for kind in TABLE}) == len(TABLE)
-
-
-@pytest.mark.parametrize("kind", OWN, ids=lambda kind: kind.name)
-def test_the_readme_and_the_design_ask_what_the_table_asks(kind: Kind) -> None:
-    assert rows("README.md")[kind.name] == kind.question
-    assert rows("docs/design.md")[kind.name] == kind.question
-
-
-@pytest.mark.parametrize("kind", OWN, ids=lambda kind: kind.name)
-def test_the_page_on_plugins_has_hook_protocol_and_question(kind: Kind) -> None:
-    text = (ROOT / "docs" / "guides" / "plugins.md").read_text(encoding="utf-8")
-    assert f"| `{kind.hook}()` | `{kind.protocol}` | {kind.question} |" in text
 
 
 @pytest.mark.parametrize("kind", TABLE, ids=lambda kind: kind.name)

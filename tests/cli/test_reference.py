@@ -24,6 +24,11 @@ def test_what_is_written_is_what_the_code_says(script: dict[str, Any], what: str
     assert stored == script[what](), "run: python scripts/reference.py"
 
 
+def test_the_tables_of_kinds_say_what_the_code_says(script: dict[str, Any]) -> None:
+    for page in script["PAGES"]:
+        assert (ROOT / page).read_text(encoding="utf-8") == script["kinds"](page), "run: python scripts/reference.py"
+
+
 def test_the_schema_takes_our_studies_and_refuses_a_typo(script: dict[str, Any]) -> None:
     check = jsonschema.Draft202012Validator(json.loads(script["schema"]()))
     studies = [tomllib.loads(path.read_text(encoding="utf-8")) for path in (ROOT / "studies").glob("*.toml")]
