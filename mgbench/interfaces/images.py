@@ -7,12 +7,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 from math import prod
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 # Images of more bytes are read when they are asked for. It is a constant, and no share of the memory at hand, because the
@@ -21,6 +23,7 @@ HELD_BYTES = 2**31
 DIGEST_BYTES = 16
 _MOST_THREADS = 16
 _BATCHES_AHEAD = 2
+_MOST_AHEAD = 256
 # From so many images on, the first look at them takes long enough to be shown.
 _SHOWN_FROM = 5000
 
@@ -108,33 +111,33 @@ def fits(shape: Iterable[int]) -> bool:
 
 def batches(images: Images, size: int) -> Iterator[Tensor]:
     """All images in batches uint8 [B,C,H,W'] of `size`, the last perhaps smaller; later ones are read meanwhile."""
-    slices = (slice(first, first + size) for first in range(0, len(images), size))
     if not isinstance(images, LazyImages):
-        yield from (images[part] for part in slices)
+        yield from (images[first : first + size] for first in range(0, len(images), size))
         return
-    with ThreadPoolExecutor(threads()) as pool:
-        waiting: deque[list[Future[Tensor]]] = deque()
-        try:
-            for part in slices:
-                waiting.append([pool.submit(images.read, place) for place in images.places[part].tolist()])
-                if len(waiting) > _BATCHES_AHEAD:
-                    yield _stacked(waiting.popleft())
-            while waiting:
-                yield _stacked(waiting.popleft())
-        finally:
-            pool.shutdown(cancel_futures=True)
+    every = ahead(images.read, images.places.tolist(), _BATCHES_AHEAD * size)
+    for _ in range(0, len(images), size):
+        yield torch.stack(list(islice(every, size)))
 
 
-def _stacked(reading: list[Future[Tensor]]) -> Tensor:
-    return torch.stack([image.result() for image in reading])
+def ahead(work: Callable[[S], T], items: Iterable[S], count: int = _MOST_AHEAD) -> Iterator[T]:
+    """The results of `work` for every item, in order, by several threads, which are at most `count` items ahead."""
+    pool, waiting = ThreadPoolExecutor(threads()), deque[Future[T]]()
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > count:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def in_colour(images: Images) -> Images:
     """Images uint8 [M,3,H,W'] of images with one channel or three, without a copy; grey ones have three equal channels."""
     if isinstance(images, LazyImages):
         return images.in_colour()
-    tensor: Tensor = images  # type: ignore[assignment]
-    return tensor.expand(-1, 3, -1, -1) if tensor.shape[1] == 1 else tensor
+    return images[:].expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
 
 
 def taken(images: Images, rows: Tensor | slice) -> Images:
@@ -144,12 +147,19 @@ def taken(images: Images, rows: Tensor | slice) -> Images:
 
 def in_memory(images: Images) -> Tensor:
     """All images uint8 [M,C,H,W'] as a tensor, which should fit into memory."""
-    return images[slice(None)]
+    return images[:]
 
 
 def digest(image: Tensor) -> bytes:
-    """The hash (16 bytes) of the pixels of an image uint8 [C,H,W']."""
-    return hashlib.blake2b(image.contiguous().numpy().tobytes(), digest_size=DIGEST_BYTES).digest()
+    """The hash (16 bytes) of the pixels of an image uint8 [C,H,W'], of a grey one in three equal channels."""
+    return hashlib.blake2b(image.expand(3, -1, -1).contiguous().numpy().tobytes(), digest_size=DIGEST_BYTES).digest()
+
+
+def digests_of(images: Images) -> Tensor:
+    """The hashes uint8 [M,16] of the pixels of images, each as `digest` has it."""
+    return (
+        images.digests if isinstance(images, LazyImages) else as_digests([digest(image) for image in in_memory(images)])
+    )
 
 
 def as_digests(found: Sequence[bytes]) -> Tensor:
@@ -160,12 +170,10 @@ def as_digests(found: Sequence[bytes]) -> Tensor:
 _NONE = torch.empty(0, DIGEST_BYTES, dtype=torch.uint8)
 
 
-def each(work: Callable[[Any], T], items: Sequence[Any], what: str) -> Iterator[T]:
+def each(work: Callable[[S], T], items: Sequence[S], what: str) -> Iterator[T]:
     """The results of `work` for every item, in order, by several threads; many of them with a bar on a terminal."""
     from rich.console import Console
     from rich.progress import track
 
     quiet = len(items) < _SHOWN_FROM or not sys.stderr.isatty()
-    with ThreadPoolExecutor(threads()) as pool:
-        done = pool.map(work, items)
-        yield from track(done, what, len(items), transient=True, disable=quiet, console=Console(stderr=True))
+    yield from track(ahead(work, items), what, len(items), transient=True, disable=quiet, console=Console(stderr=True))

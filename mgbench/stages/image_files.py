@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mgbench.errors import UserError
 from mgbench.interfaces.data import Statistics
+from mgbench.interfaces.images import Images, batches
 from mgbench.stages.picture_folders import Pictures, read_folder
 
 # How floats become uint8: to the nearest level; to the nearest, halves up; or cut down to a whole number.
@@ -138,9 +139,14 @@ def _pixels(arrays: Mapping[str, Any], path: Path) -> tuple[Any, bool]:
     if "images" in arrays:
         return arrays["images"], False
     if "arr_0" in arrays:
-        shape = arrays["arr_0"].shape
-        return arrays["arr_0"], not (len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 3))
+        return arrays["arr_0"], channels_last(arrays["arr_0"])
     raise UserError(f"{path} holds {', '.join(arrays) or 'nothing'}, and should hold arr_0 or images")
+
+
+def channels_last(pixels: np.ndarray) -> bool:
+    """Whether the last axis of an array of images [M,H,W,C] or [M,C,H,W] is that of the channels."""
+    shape = pixels.shape
+    return not (len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 3))
 
 
 def _as_images(pixels: np.ndarray, channels_last: bool, path: Path) -> Tensor:
@@ -158,14 +164,14 @@ def _as_images(pixels: np.ndarray, channels_last: bool, path: Path) -> Tensor:
     return images
 
 
-def _refuse_wrong_casts(images: Tensor, path: Path) -> None:
+def _refuse_wrong_casts(images: Images, path: Path) -> None:
     """Refuse what a cast makes of floats that were not scaled: 0 and 1 of [0, 1], and 255, which is -1, of [-1, 1].
 
     Raises:
         UserError: if no other level occurs, and 1 does.
     """
     found: set[int] = set()
-    for part in torch.split(images, 256):
+    for part in batches(images, 256):
         found |= set(torch.unique(part).tolist())
         if not found <= {0, 1, 255}:
             return

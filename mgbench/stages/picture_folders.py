@@ -3,17 +3,18 @@
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from mgbench.errors import UserError
-from mgbench.stages.pictures import EXTENSIONS, Shown, Unreadable, show
+from mgbench.interfaces.images import Images
+from mgbench.stages.first_look import Look, images_of, look_at
+from mgbench.stages.pictures import EXTENSIONS, Change, Shown, Unreadable, show
 
 # Names of files that a note spells out.
 _NAMED = 3
@@ -22,20 +23,28 @@ _UNSEEN = ("__MACOSX",)
 
 @dataclass(frozen=True)
 class Pictures:
-    """Images uint8 [M,C,H,W'] with C 1 or 3, their labels int64 [M] if they have any, and by which names; what to note.
+    """Images uint8 [M,C,H,W'] with C 1 or 3, held or not, their labels int64 [M] if any, and by which names; what to note.
 
     `pixels` says how they became uint8, as protocols write it.
     """
 
-    images: Tensor
+    images: Images
     labels: Tensor | None = None
     class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     pixels: str = "uint8"
 
 
-def read_folder(folder: Path, change: Callable[[Any], Any] = lambda picture: picture) -> Pictures:
+def as_it_is(picture: Image.Image) -> Image.Image:
+    """The picture (a PIL image) unchanged."""
+    return picture
+
+
+def read_folder(folder: Path, change: Change = as_it_is, way: str = "") -> Pictures:
     """The pictures of a folder and below in the order of their names, each as a viewer shows it and then changed.
+
+    Those that do not fit into memory are read again whenever they are asked for; `way` names the change in the cache of what
+    was seen of them.
 
     Where they lie in folders of their own, the names of these are the classes: in the order of numbers if all are numbers,
     of letters otherwise. Hidden files are passed over. What cannot be read is left out, and the notes say which and why.
@@ -47,11 +56,14 @@ def read_folder(folder: Path, change: Callable[[Any], Any] = lambda picture: pic
     files, strays = _without_strays(folder, found.pictures)
     if not files:
         raise UserError(f"there is no picture in {folder}; {', '.join(sorted(EXTENSIONS))} are looked for")
-    shown, broken = _read(files, change)
+    shows = _Files(files, change)
+    looked = look_at(shows, len(files), f"{folder.resolve()} {way}", files)
+    shown = {file: look for file, look in zip(files, looked.looks, strict=True) if not look.broken}
+    broken = {file: look.broken for file, look in zip(files, looked.looks, strict=True) if look.broken}
     if not shown:
         first = next(iter(broken))
         raise UserError(f"{first} is no picture that can be read ({broken[first]}); write it again or take it away")
-    pixels = _stacked(folder, shown)
+    _refuse_sizes(folder, shown)
     labels, names, empty = _classes(folder, list(shown))
     notes = [
         *_left_out(folder, broken),
@@ -62,7 +74,18 @@ def read_folder(folder: Path, change: Callable[[Any], Any] = lambda picture: pic
         *_noted(folder, [folder / name for name in empty], "are no classes, as they hold no picture"),
         *_changes(folder, shown),
     ]
-    return Pictures(pixels, labels, names, tuple(notes))
+    return Pictures(images_of(looked, shows), labels, names, tuple(notes))
+
+
+class _Files:
+    """Shows the pictures of some files, by number."""
+
+    def __init__(self, files: Sequence[Path], change: Change) -> None:
+        # Texts take half the memory of paths.
+        self._files, self._change = [os.fspath(file) for file in files], change
+
+    def __call__(self, place: int) -> Shown:
+        return show(Path(self._files[place]), self._change)
 
 
 @dataclass
@@ -118,31 +141,15 @@ def _without_strays(folder: Path, files: list[Path]) -> tuple[list[Path], list[P
     return (files, []) if 2 * len(above) >= len(files) else ([file for file in files if file.parent != folder], above)
 
 
-def _read(files: Iterable[Path], change: Callable[[Any], Any]) -> tuple[dict[Path, Shown], dict[Path, str]]:
-    shown, broken = {}, {}
-    for file in files:
-        try:
-            shown[file] = show(file, change)
-        except Unreadable as reason:
-            broken[file] = str(reason)
-    return shown, broken
-
-
-def _stacked(folder: Path, shown: dict[Path, Shown]) -> Tensor:
-    pixels = [part.pixels for part in shown.values()]
-    sizes = Counter(part.shape[:2] for part in pixels)
+def _refuse_sizes(folder: Path, shown: dict[Path, Look]) -> None:
+    sizes = Counter(look.size for look in shown.values())
     if len(sizes) > 1:
-        examples = {part.pixels.shape[:2]: file.name for file, part in reversed(shown.items())}
+        examples = {look.size: file.name for file, look in reversed(shown.items())}
         said = " and ".join(f"{examples[size]} is {size[0]}x{size[1]}" for size, _ in sizes.most_common(2))
         raise UserError(
             f"{said}, and the pictures of {folder} have {len(sizes)} sizes; bring all of them to one size, "
             "because how images are resized moves every distance"
         )
-    if any(part.ndim == 3 for part in pixels):
-        # One in colour makes all of three channels.
-        pixels = [np.repeat(part[..., None], 3, 2) if part.ndim == 2 else part for part in pixels]
-    images = torch.from_numpy(np.stack(pixels))
-    return images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
 
 
 def _classes(folder: Path, files: list[Path]) -> tuple[Tensor | None, tuple[str, ...], list[str]]:
@@ -154,7 +161,8 @@ def _classes(folder: Path, files: list[Path]) -> tuple[Tensor | None, tuple[str,
     names = class_order(set(found))
     beside = [path.name for path in sorted(folder.iterdir()) if path.is_dir() and not _is_hidden(path)]
     empty = [name for name in beside if composed(name) not in names]
-    return torch.tensor([names.index(name) for name in found]), names, empty
+    number = {name: label for label, name in enumerate(names)}
+    return torch.tensor([number[name] for name in found]), names, empty
 
 
 def _is_hidden(path: Path) -> bool:
@@ -187,7 +195,7 @@ def _noted(folder: Path, files: Sequence[Path], what: str, reasons: dict[Path, s
     return [f"{len(files)} in {folder} {what}: {', '.join(said)}{more}"]
 
 
-def _changes(folder: Path, shown: dict[Path, Shown]) -> list[str]:
+def _changes(folder: Path, shown: dict[Path, Look]) -> list[str]:
     lossy = sum(part.lossy for part in shown.values())
     kinds = Counter(change for part in shown.values() for change in part.changes)
     losses = (

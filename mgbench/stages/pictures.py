@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
@@ -23,6 +22,9 @@ _DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _ALPHA = ("RGBA", "LA", "PA", "La", "RGBa")
 
 
+Change = Callable[[Image.Image], Image.Image]
+
+
 class Unreadable(Exception):
     """A file that is no picture, or one that has no agreed look; the message says why."""
 
@@ -31,13 +33,13 @@ class Unreadable(Exception):
 class Shown:
     """Pixels uint8 [H,W] or [H,W,3] of a picture, and what was done to show them, in words that fit after "were"."""
 
-    pixels: Any
+    pixels: np.ndarray
     lossy: bool
     changes: list[str] = field(default_factory=list)
 
 
-def show(file: Path, change: Callable[[Any], Any] = lambda picture: picture) -> Shown:
-    """A picture as a viewer shows it, then changed.
+def show(file: Path | io.BytesIO, change: Change = lambda picture: picture) -> Shown:
+    """The picture of a file, or of its content, as a viewer shows it, then changed.
 
     Turned as EXIF says; the first of several pages; a colour profile other than sRGB and CMYK brought to sRGB; a palette
     looked up; 16 bits a channel rounded to 8; what is transparent laid on white.
@@ -51,7 +53,7 @@ def show(file: Path, change: Callable[[Any], Any] = lambda picture: picture) -> 
             warnings.simplefilter("ignore")
             with Image.open(file) as picture:
                 picture.load()
-                shown = Shown(None, picture.format in LOSSY)
+                shown = Shown(np.empty(0, np.uint8), picture.format in LOSSY)
                 shown.pixels = np.asarray(change(_viewed(picture, shown.changes)))
     except Unreadable:
         raise

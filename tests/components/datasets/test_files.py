@@ -1,17 +1,14 @@
-import pickle
-import shutil
-import tarfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from mgbench.components.datasets.files import Cifar10, ImageFolder
+from mgbench.components.datasets.files import Fitted, ImageFolder
 from mgbench.errors import UserError
-from tests import files
+from mgbench.interfaces import images
+from mgbench.interfaces.images import LazyImages, in_memory
 
 GENERATOR = np.random.default_rng(0)
 
@@ -93,50 +90,50 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         ImageFolder(str(tmp_path / "single")).load()
 
 
-def test_cifar_is_read_as_it_is_published(tmp_path: Path) -> None:
-    shutil.copytree(files.cifar10(), tmp_path / "cifar-10-batches-py")
-    second = pickle.loads((files.cifar10() / "data_batch_2").read_bytes())
-    for path in (tmp_path, tmp_path / "cifar-10-batches-py"):
-        data = Cifar10(str(path)).load()
-        assert data.train.shape == (100, 3, 32, 32)
-        assert data.test.shape == (20, 3, 32, 32)
-        assert torch.equal(data.train[20:40].flatten(1), torch.from_numpy(second[b"data"]))
-        assert data.train_labels is not None
-        assert data.train_labels[20:40].tolist() == second[b"labels"]
-        assert data.class_names[3] == "class 3"
+def test_what_does_not_fit_is_read_again_and_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "data"
+    for half, count in (("train", 6), ("val", 3)):
+        for name in ("cat", "dog"):
+            pictures(root / half / name, count, (9, 12, 3))
+    pictures(root / "train" / "grey", 2, (9, 12))
+    pictures(root / "val" / "grey", 2, (9, 12))
+    (root / "train" / "cat" / "002.png").write_bytes(b"broken")
+    (root / "val" / "dog" / "000.png").write_bytes((root / "train" / "dog" / "001.png").read_bytes())
+    held = ImageFolder(str(root), size=8).load()
+    monkeypatch.setenv("MGBENCH_CACHE", str(tmp_path / ".cache"))
+    monkeypatch.setattr(images, "HELD_BYTES", 100)
+    for _ in range(2):
+        lazy = ImageFolder(str(root), size=8).load()
+        assert isinstance(lazy.train, LazyImages)
+        assert torch.equal(in_memory(lazy.train), in_memory(held.train))
+        assert torch.equal(in_memory(lazy.test), in_memory(held.test))
+        assert (lazy.notes, lazy.class_names, lazy.class_counts) == (held.notes, held.class_names, held.class_counts)
+        assert lazy.train_labels is not None
+        assert held.train_labels is not None
+        assert lazy.train_labels.tolist() == held.train_labels.tolist()
+    assert any("pixel for pixel" in note for note in lazy.notes)
+    assert any("002.png" in note for note in lazy.notes)
 
 
-class Runs:
-    ran = 0
-
-    def __reduce__(self) -> Any:
-        return _run, ()
-
-
-def _run() -> None:
-    Runs.ran += 1
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (b"", "cannot be read"),
-        (pickle.dumps({b"data": Runs(), b"labels": []}), r"it asks for tests\.components\.datasets\.test_files\._run"),
-        (pickle.dumps({b"data": tarfile.TarFile, b"labels": []}), r"it asks for tarfile\.TarFile"),
-        (pickle.dumps({b"data": np.zeros((2, 5), np.uint8), b"labels": [0, 1]}), "holds no images of 3x32x32"),
-        (pickle.dumps([1]), "cannot be read"),
-    ],
-)
-def test_a_batch_that_is_not_what_was_published(content: bytes, sentence: str, tmp_path: Path) -> None:
-    shutil.copytree(files.cifar10(), tmp_path, dirs_exist_ok=True)
-    (tmp_path / "data_batch_3").write_bytes(content)
-    with pytest.raises(UserError, match=sentence):
-        Cifar10(str(tmp_path)).load()
-    assert Runs.ran == 0
+def test_a_tenth_is_held_out_of_what_does_not_fit_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures(tmp_path / "data" / "cat", 20)
+    pictures(tmp_path / "data" / "dog", 30)
+    held = ImageFolder(str(tmp_path / "data")).load()
+    monkeypatch.setenv("MGBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(images, "HELD_BYTES", 100)
+    lazy = ImageFolder(str(tmp_path / "data")).load()
+    assert torch.equal(in_memory(lazy.test), in_memory(held.test))
+    assert lazy.class_counts == (18, 27)
 
 
-def test_a_batch_that_is_missing(tmp_path: Path) -> None:
-    shutil.copytree(files.cifar10(), tmp_path, dirs_exist_ok=True)
-    (tmp_path / "test_batch").unlink()
-    with pytest.raises(UserError, match=r"there is no file .*test_batch"):
-        Cifar10(str(tmp_path)).load()
+def test_the_cut_of_adm_is_its_own() -> None:
+    # By hand: 40x24 halves by boxes to 20x12, since 12 is twice 6 to 10x6, and the middle 6x6 is cut out.
+    pixels = GENERATOR.integers(0, 256, (24, 40, 3), dtype=np.uint8)
+    means = pixels.reshape(12, 2, 20, 2, 3).astype(int).sum((1, 3))
+    halves = ((means + 2) // 4).reshape(6, 2, 10, 2, 3).sum((1, 3))
+    expected = ((halves + 2) // 4)[:, 2:8]
+    found = np.asarray(Fitted(6, "adm")(Image.fromarray(pixels))).astype(int)
+    # Each of two passes rounds twice.
+    assert np.abs(found - expected).max() <= 2
+    plain = np.asarray(Fitted(6)(Image.fromarray(pixels))).astype(int)
+    assert np.abs(plain - expected).max() > 8

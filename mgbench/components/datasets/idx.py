@@ -1,0 +1,123 @@
+"""Data sets in MNIST's format, from the files that are published: Fashion-MNIST, and the whole of MNIST."""
+
+import gzip
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from mgbench.errors import UserError
+from mgbench.hookspecs import hookimpl
+from mgbench.interfaces.components import Dataset
+from mgbench.interfaces.data import ImageData
+
+
+@dataclass(frozen=True)
+class _Idx:
+    """Four files in a folder, packed (.gz) or not: `path` itself, or `NAME/raw` in it, as torchvision lays them out."""
+
+    path: str
+
+    extractor: ClassVar[str] = "mnist_cnn"
+    licence: ClassVar[str]
+    # The class of torchvision.datasets that knows the classes, and where the files are published.
+    published_as: ClassVar[str]
+
+    def load(self) -> ImageData:
+        """Images uint8 [60000,1,28,28] and [10000,1,28,28], labels int64 0..9.
+
+        Raises:
+            UserError: if a file is missing or is not what was published.
+        """
+        train, test = (_half(self, half) for half in ("train", "t10k"))
+        names = tuple(name.partition(" - ")[0] for name in _published(self).classes)
+        return ImageData(train[0], train[1], test[0], test[1], names, self.licence)
+
+    def fetch(self) -> None:
+        """Download the files into `path`, unless they are there.
+
+        Raises:
+            UserError: if they cannot be had.
+        """
+        try:
+            self.load()
+        except UserError:
+            try:
+                _published(self)(Path(self.path).expanduser(), download=True)
+            except (OSError, RuntimeError) as error:
+                raise UserError(f"the files of {self.published_as} could not be fetched: {error}") from None
+
+
+@dataclass(frozen=True)
+class FashionMnist(_Idx):
+    """70,000 pictures of clothes in ten classes, grey, 28x28: 60,000 to train on and 10,000 held out.
+
+    Source: Xiao, Rasul and Vollgraf (2017), arXiv:1708.07747. `path` holds `FashionMNIST/raw`, as torchvision lays it out, or
+    the four files, packed (.gz) or not; `mgbench prepare` fetches them.
+    """
+
+    licence: ClassVar[str] = "Fashion-MNIST (Zalando SE), MIT"
+    published_as: ClassVar[str] = "FashionMNIST"
+
+
+@dataclass(frozen=True)
+class TorchvisionMnist(_Idx):
+    """The whole of MNIST: handwritten digits, grey, 28x28, 60,000 to train on and 10,000 held out.
+
+    Source: LeCun, Bottou, Bengio and Haffner (1998), doi:10.1109/5.726791. `path` holds `MNIST/raw`, as torchvision lays it
+    out, or the four files, packed (.gz) or not; `mgbench prepare` fetches them. (`mnist` is a part of it that needs no file.)
+    """
+
+    licence: ClassVar[str] = "MNIST (Yann LeCun and Corinna Cortes), CC BY-SA 3.0"
+    published_as: ClassVar[str] = "MNIST"
+
+
+def _published(component: _Idx) -> Any:
+    from torchvision import datasets
+
+    return getattr(datasets, component.published_as)
+
+
+def _folder(component: _Idx) -> Path:
+    root = Path(component.path).expanduser()
+    inside = (root / component.published_as / "raw", root / "raw")
+    return next((folder for folder in inside if folder.is_dir()), root)
+
+
+def _half(component: _Idx, half: str) -> tuple[Tensor, Tensor]:
+    folder = _folder(component)
+    images = _read(component, folder / f"{half}-images-idx3-ubyte", 3)
+    labels = _read(component, folder / f"{half}-labels-idx1-ubyte", 1)
+    if len(images) != len(labels) or (len(labels) and int(labels.max()) > 9):
+        raise UserError(f"{folder}: the labels of {half} are not one of ten for each image; get the files again")
+    return images[:, None], labels.long()
+
+
+def _read(component: _Idx, file: Path, axes: int) -> Tensor:
+    """The array uint8 of a file in the format IDX: two zero bytes, 8 for uint8, the number of axes, their lengths, the rest."""
+    packed = file.with_name(f"{file.name}.gz")
+    if not file.is_file() and not packed.is_file():
+        raise UserError(
+            f"there is no file {file} (or {packed.name}); give the folder with the files of {component.published_as}, or let "
+            "'mgbench prepare' fetch them"
+        )
+    try:
+        content = file.read_bytes() if file.is_file() else gzip.decompress(packed.read_bytes())
+        if content[:4] != bytes([0, 0, 8, axes]):
+            raise ValueError(f"it does not begin as an array of {axes} axes of bytes does")
+        lengths = [int.from_bytes(content[place : place + 4], "big") for place in range(4, 4 + 4 * axes, 4)]
+        if len(content) != 4 + 4 * axes + math.prod(lengths):
+            raise ValueError(f"it has {len(content)} bytes, which are not {lengths} of them and a beginning")
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise UserError(f"{file} cannot be read ({error}); get it again") from None
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=4 + 4 * axes).view(lengths)
+
+
+@hookimpl
+def mgbench_datasets() -> Mapping[str, type[Dataset]]:
+    return {"fashion_mnist": FashionMnist, "torchvision_mnist": TorchvisionMnist}

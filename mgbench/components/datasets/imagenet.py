@@ -1,0 +1,66 @@
+"""ImageNet's 1,000 classes, from the folders that its archives unpack to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+from mgbench.components.datasets.files import ImageFolder
+from mgbench.errors import UserError
+from mgbench.hookspecs import hookimpl
+from mgbench.interfaces.components import Dataset
+from mgbench.interfaces.data import ImageData
+from mgbench.recipes.spec import Count
+
+CLASSES = 1000
+_LICENCE = "ImageNet (ILSVRC 2012): for non-commercial research and education, by its terms of access"
+
+
+@dataclass(frozen=True)
+class ImageNet:
+    """ILSVRC 2012: 1,281,167 photographs of 1,000 classes to train on and 50,000 held out, cut to squares as ADM does.
+
+    Source: Russakovsky et al. (2015), arXiv:1409.0575; the cut, as published FIDs have it: Dhariwal and Nichol (2021),
+    arXiv:2105.05233, code. `path` holds `train/n01440764/*.JPEG` and `val/n01440764/*.JPEG`, as
+    torchvision unpacks the archives; with the archives themselves in it, `mgbench prepare` unpacks them.
+    """
+
+    path: str
+    size: Count = 256
+
+    extractor: ClassVar[str] = "inception"
+
+    def load(self) -> ImageData:
+        """Images uint8 [M,3,size,size], read when they are asked for; labels int64 0..999 in the order of the WordNet numbers.
+
+        Raises:
+            UserError: if a folder is missing or does not hold the 1,000 classes.
+        """
+        data = ImageFolder(self.path, self.size, "adm").load()
+        if len(data.class_names) != CLASSES:
+            raise UserError(
+                f"imagenet: {self.path} holds {len(data.class_names)} classes, and ImageNet has {CLASSES}; "
+                "for a part of it take image_folder(path=…, size=…, resize=adm)"
+            )
+        return replace(data, licence=_LICENCE)
+
+    def fetch(self) -> None:
+        """Unpack the archives that lie in `path`, as torchvision does; they cannot be downloaded without an account.
+
+        Raises:
+            UserError: if they are missing or damaged.
+        """
+        from torchvision import datasets
+
+        root = Path(self.path).expanduser()
+        try:
+            for half in ("train", "val"):
+                if not (root / half).is_dir():
+                    datasets.ImageNet(root, half)
+        except (OSError, RuntimeError) as error:
+            raise UserError(f"imagenet: the archives in {root} cannot be unpacked: {error}") from None
+
+
+@hookimpl
+def mgbench_datasets() -> Mapping[str, type[Dataset]]:
+    return {"imagenet": ImageNet}
