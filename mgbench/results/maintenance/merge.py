@@ -63,9 +63,9 @@ def merge(source: Path, store: Store) -> Merged:
     found, theirs = Merged(), Layout(source)
     for room in PUBLISHED:
         _each(found, theirs.root / room, partial(_published, found, store.layout, room))
-    _each(found, theirs.root / "real", lambda path: _real(found, store.layout, path))
-    _each(found, theirs.root / "runs", lambda folder: _row(found, store.layout, folder))
-    _each(found, theirs.root / "studies", lambda path: _study(found, store, path))
+    _each(found, theirs.root / "real", partial(_real, found, store.layout))
+    _each(found, theirs.root / "runs", partial(_row, found, store.layout))
+    _each(found, theirs.root / "studies", partial(_study, found, store))
     _logs(found, theirs, store.layout)
     return found
 
