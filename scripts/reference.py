@@ -34,6 +34,7 @@ name = "mine"                        # of the study and its report; the file's n
 plugins = ["emigm", "my_method.py"]  # whose methods to run: installed plugins, files, modules
 methods = ["emigm"]                  # only these of their methods
 seeds = [0, 1, 2]                    # everything once for each seed; each trains anew
+sample_seeds = [0, 1]                # every trained model sampled once for each: what its scores vary by, given the model
 
 [set]                                # fields of every recipe
 train_steps = 2000
@@ -49,8 +50,8 @@ network = "mae(depth=4)"
 ```
 
 Options of the command line are joined to the file: `--set` and `--vary` win over it field by field, and `--plugins`,
-`--methods`, `--seeds` and `--name` in whole. A value is a number, `true` or `false`, a word, a list, or a component with options,
-`exp(rate=3)`. Text with commas, brackets or quotation marks stands in quotation marks; a path needs none:
+`--methods`, `--seeds`, `--sample-seeds` and `--name` in whole. A value is a number, `true` or `false`, a word, a list, or a
+component with options, `exp(rate=3)`. Text with commas, brackets or quotation marks stands in quotation marks; a path needs none:
 `image_folder(path=/data/my photos)`.
 """
 

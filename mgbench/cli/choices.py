@@ -51,6 +51,10 @@ Seeds = Annotated[
     list[str] | None,
     typer.Option(metavar="SEED,…", help="Training seeds; every seed trains a new model.", show_default=False),
 ]
+SampleSeeds = Annotated[
+    list[str] | None,
+    typer.Option(metavar="SEED,…", help="Sampling seeds; each samples every trained model again.", show_default=False),
+]
 AlsoPlugins = Annotated[
     list[str] | None,
     typer.Option(
@@ -187,6 +191,7 @@ def outline(
     seeds: list[str] | None,
     methods: list[str] | None,
     name: str,
+    sample_seeds: list[str] | None = None,
 ) -> "Outline":
     """The study file with the options of the command line on top.
 
@@ -196,6 +201,7 @@ def outline(
     from mgbench.recipes.study import Outline, read_study
 
     given = Outline(name, listed(plugins), listed(methods), _seeds(seeds), changes(set_), _axes(vary))
+    given = replace(given, sample_seeds=_seeds(sample_seeds, "--sample-seeds"))
     return given if study_file is None else given.over(read_study(study_file))
 
 
@@ -274,12 +280,12 @@ def listed(texts: Iterable[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for text in texts or () for name in names(text)))
 
 
-def _seeds(texts: list[str] | None) -> tuple[int, ...]:
+def _seeds(texts: list[str] | None, option: str = "--seeds") -> tuple[int, ...]:
     try:
         return tuple(int(seed) for seed in listed(texts))
     except ValueError:
         given = ",".join(texts or ())
-        raise UserError(f"--seeds {given} is not a list of whole numbers; write for example --seeds 0,1,2") from None
+        raise UserError(f"{option} {given} is not a list of whole numbers; write for example {option} 0,1,2") from None
 
 
 def _pairs(items: Iterable[str] | None, option: str) -> list[tuple[str, Any]]:

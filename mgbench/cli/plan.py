@@ -19,6 +19,7 @@ def plan(
     set_: choices.Set = None,
     vary: choices.Vary = None,
     seeds: choices.Seeds = None,
+    sample_seeds: choices.SampleSeeds = None,
     methods: choices.Methods = None,
     name: choices.Name = "",
     results: choices.Results = Path("results"),
@@ -28,7 +29,7 @@ def plan(
     """Show every recipe of a study, what is reused or skipped and why, the shared trials, and estimated times."""
     from mgbench.trials.plan import plan_trials
 
-    asked = choices.outline(study_file, plugins, set_, vary, seeds, methods, name)
+    asked = choices.outline(study_file, plugins, set_, vary, seeds, methods, name, sample_seeds)
     chosen = choices.choose(asked, results, retry_failed)
     trials = plan_trials(chosen.rows)
     rates = stored_rates(chosen.store.layout) if trials else None
@@ -127,7 +128,8 @@ def happens(row: "Row", trained: frozenset[str]) -> str:
 
 def _axes(chosen: choices.Chosen) -> list[str]:
     """The fields that the study varies, except those with a column of their own."""
-    return [axis for axis in chosen.study.vary if axis not in ("sampling_steps", "seed")]
+    seeds = ["sample_seed"] if chosen.study.sample_seeds else []
+    return [*(axis for axis in chosen.study.vary if axis not in ("sampling_steps", "seed")), *seeds]
 
 
 def _fields(row: "Row", axes: Sequence[str]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ def run(
     set_: choices.Set = None,
     vary: choices.Vary = None,
     seeds: choices.Seeds = None,
+    sample_seeds: choices.SampleSeeds = None,
     methods: choices.Methods = None,
     name: choices.Name = "",
     results: choices.Results = Path("results"),
@@ -78,7 +79,7 @@ def run(
     from mgbench.interfaces.engine import Leases, Options
     from mgbench.trials.plan import plan_trials
 
-    asked = choices.outline(study_file, plugins, set_, vary, seeds, methods, name)
+    asked = choices.outline(study_file, plugins, set_, vary, seeds, methods, name, sample_seeds)
     if not (asked.plugins or asked.methods or asked.own):
         raise UserError(_everything(asked))
     limit = FailureLimit.of(fail_fast, max_failures)

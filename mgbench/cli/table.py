@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Text columns wrap on narrow terminals; numbers never do.
 TEXT_COLUMNS = ("series", "status", "tokenizer", "method", "score", "field", "before", "after")
 # Columns that every part of a split table repeats.
-FIXED = ("series", "steps", "NFE", "s/image", "N", "seeds", "status", "tokenizer")
+FIXED = ("series", "steps", "NFE", "s/image", "N", "seeds", "sampling seeds", "status", "tokenizer")
 WIDE, PADDING, HEAD, LEAST_TEXT = 160, 2, 18, 16
 
 
@@ -42,6 +42,7 @@ def print_table(
     if len(tokenizers):
         screen.print("reconstructions (the floor of every model on these tokens):")
         left += _print_parts(screen, tokenizers, everything)
+    print_spread(screen, frame)
     if left:
         study = f" {frame.attrs['study']}" if frame.attrs.get("study") else ""
         names = ", ".join(dict.fromkeys(left))
@@ -50,6 +51,16 @@ def print_table(
         steps = str(problem.steps)
         at = f" at steps {steps}" if steps else ""
         screen.print(f"{problem.status}: {problem.series}{at}: {problem.reason}", markup=False)
+
+
+def print_spread(screen: "Console", frame: "pd.DataFrame") -> None:
+    """Print how scores vary over the sampling seeds of one model; nothing where no model was sampled twice."""
+    from mgbench.report.spread import NOTE, printable_spread
+
+    table = printable_spread(frame)
+    if len(table):
+        print_frame(screen, table, "spread given one model")
+        screen.print(NOTE)
 
 
 def _print_warnings(frame: "pd.DataFrame") -> None:

@@ -76,6 +76,9 @@ def make_keys(recipe: Recipe, chosen: Mapping[str, str], data_fingerprint: str, 
     A `teacher` counts by the key of its training, however it is spelled.
     """
     changed = {name: plain(value) for name, value in vars(recipe).items() if value != _SETTINGS.get(name, value)}
+    if recipe.sample_seed == recipe.seed:
+        # As a recipe without a sampling seed is sampled.
+        del changed["sample_seed"]
     if teacher:
         changed["teacher"] = [teacher, code_of((), TAUGHT, "model")[0]]
     return Keys(**{key: _key(key, recipe, changed, chosen[key], data_fingerprint) for key in _KEYS})

@@ -64,6 +64,11 @@ class Recipe(Answers):
         "auto", "auto is bfloat16 on GPUs that have it, float32 elsewhere"
     )
     seed: Index = _setting("model", 0, "of weights, training and sampling")
+    sample_seed: Index | None = _setting(
+        "images",
+        None,
+        "of sampling alone, so that one model is sampled again with other noise; the seed unless it is set",
+    )
     sampling_steps: Count = _setting(
         "images", 16, "steps in which an image is drawn; studies vary it over 1, 2, 4, 8, 16, 32 unless it is set"
     )

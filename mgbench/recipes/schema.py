@@ -25,7 +25,12 @@ def study_schema(components: Mapping[str, Sequence[str]]) -> dict[str, Any]:
             "seeds": {
                 "type": "array",
                 "items": {"type": "integer", "minimum": 0},
-                "description": "everything once for each seed",
+                "description": "everything once for each seed; each trains anew",
+            },
+            "sample_seeds": {
+                "type": "array",
+                "items": {"type": "integer", "minimum": 0},
+                "description": "every trained model sampled once for each of these seeds",
             },
             "set": {**tables, "properties": fields, "description": "fields of every recipe"},
             "vary": {

@@ -15,12 +15,13 @@ from mgbench.recipes.recipe import FIELDS, FORMER_FIELDS, Recipe, check_field, c
 from mgbench.recipes.spec import Index, Spec, checked, spelled
 
 DEFAULT_STEPS = (1, 2, 4, 8, 16, 32)
-_STEPS = "sampling_steps"
+_STEPS, _SAMPLE_SEED = "sampling_steps", "sample_seed"
 _FILE_KEYS: dict[str, Any] = {
     "name": str,
     "plugins": list[str],
     "methods": list[str],
     "seeds": list[Index],
+    "sample_seeds": list[Index],
     "set": dict[str, Any],
     "vary": dict[str, Any],
     "recipes": dict[str, dict[str, Any]],
@@ -31,6 +32,7 @@ _FILE_KEYS: dict[str, Any] = {
 class Study:
     """Base recipes by method name, the values of each varied field, and the seeds.
 
+    Each of the `seeds` trains a model anew; each of the `sample_seeds` samples every trained model anew.
     `given` holds the fields that the user set, by method (a method that is missing there: all fields). `notes` are sentences
     about options that a change kept.
     """
@@ -41,6 +43,7 @@ class Study:
     seeds: tuple[int, ...] = ()
     given: Mapping[str, frozenset[str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    sample_seeds: tuple[int, ...] = ()
 
     def expand(self) -> Iterator[tuple[str, Recipe]]:
         """Every (method, recipe) of the grid; seeds vary slowest, so that an interrupted study has complete seeds.
@@ -52,10 +55,11 @@ class Study:
         """
         for name in self.vary:
             check_field(name.partition(".")[0])
+        axes = {**({_SAMPLE_SEED: self.sample_seeds} if self.sample_seeds else {}), **self.vary}
         for seed, (method, base) in itertools.product(self.seeds or (None,), self.recipes.items()):
             seeded = base if seed is None else base.change(seed=seed)
-            for values in itertools.product(*self.vary.values()):
-                yield method, seeded.change(**dict(zip(self.vary, values, strict=True)))
+            for values in itertools.product(*axes.values()):
+                yield method, seeded.change(**dict(zip(axes, values, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class Outline:
     changes: Mapping[str, Any] = field(default_factory=dict)
     vary: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    sample_seeds: tuple[int, ...] = ()
 
     def study(self, offered: Mapping[str, Mapping[str, Recipe]]) -> Study:
         """Build the study from the recipes of each plugin.
@@ -114,12 +119,15 @@ class Outline:
         for axis, values in vary.items():
             if not values:
                 raise UserError(f"{axis} varies over an empty list; give values, or leave it out")
+        if self.sample_seeds and _SAMPLE_SEED in {*vary, *self.changes}:
+            raise UserError("sampling seeds are given twice; keep either sample_seeds or sample_seed")
         if _STEPS not in vary and _STEPS not in self.changes:
             vary[_STEPS] = DEFAULT_STEPS
         set_here = {*self.changes, *vary}
         given = {method: _fields({*set_here, *self.own.get(method, ())}) for method in recipes}
         name = _folder_name(self.name or "-".join(self.plugins) or "all")
-        return Study(name, recipes, vary, self.seeds, given, tuple(_kept(chosen, self.changes)))
+        notes = tuple(_kept(chosen, self.changes))
+        return Study(name, recipes, vary, self.seeds, given, notes, self.sample_seeds)
 
     def over(self, other: "Outline") -> "Outline":
         """This outline with the other one's values where it has none; changes and varied fields are merged."""
@@ -131,6 +139,7 @@ class Outline:
             {**other.changes, **self.changes},
             {**{axis: values for axis, values in other.vary.items() if axis not in self.changes}, **self.vary},
             {**other.own, **self.own},
+            self.sample_seeds or other.sample_seeds,
         )
 
 
@@ -228,6 +237,7 @@ def read_study(path: Path) -> Outline:
         dict(flattened(content.get("set", {}))),
         {axis: _listed(values) for axis, values in flattened(content.get("vary", {}))},
         {name: dict(flattened(fields)) for name, fields in content.get("recipes", {}).items()},
+        tuple(content.get("sample_seeds", ())),
     )
 
 

@@ -23,6 +23,8 @@ HEAD = ("key", "training_key", "about", "method", "series", "status", "reason")
 TAIL = ("protocol", "data", "warnings", "tail")
 # A series is a line of a figure: its points differ in the first, and the second is what its interval is taken over.
 POINT, REPEAT = "sampling_steps", "seed"
+# Of one model several samplings, whose mean is the model's: they are no replicates (`mgbench.report.spread` shows them).
+SAMPLE_SEED = "sample_seed"
 # The cost that stands for the first where the process decides the number of steps itself.
 TAKEN = "steps_taken"
 FLOOR = "floor "
@@ -104,7 +106,8 @@ def one_row_per_sampling(frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     if not (asked > taken).any():
         return frame, 0
     able = (frame["status"] == "done") & frame[scores].notna().any(axis=1) & taken.notna()
-    keys = ["series", REPEAT, TAKEN, "protocol", *(["nfe"] if "nfe" in frame else []), *scores]
+    known = [name for name in (SAMPLE_SEED, "nfe") if name in frame]
+    keys = ["series", REPEAT, TAKEN, "protocol", *known, *scores]
     again = frame.loc[asked.sort_values(kind="stable").index].loc[able].duplicated(keys)
     left_out = again.index[again]
     return frame.drop(index=left_out), len(left_out)
@@ -247,8 +250,11 @@ def name_series(frame: pd.DataFrame, besides: tuple[str, ...] = ()) -> list[str]
 
 
 def spelled_fields(frame: pd.DataFrame) -> pd.DataFrame:
-    """The recipe of every row as text, a column per field; sampling by the schedule of training is "none" of its own."""
-    fields = [name for name in frame.attrs.get("fields", FIELDS) if name in frame]
+    """The recipe of every row as text, a column per field; sampling by the schedule of training is "none" of its own.
+
+    Sampling seeds have no column, so that rows which differ in nothing else count as one of their model's.
+    """
+    fields = [name for name in frame.attrs.get("fields", FIELDS) if name in frame and name != SAMPLE_SEED]
     spelled = pd.DataFrame({name: written(frame[name], spell) for name in fields}, index=frame.index, dtype=object)
     if {"mask_schedule", "sampling_schedule"} <= set(fields):
         follows = spelled["sampling_schedule"] == spelled["mask_schedule"]

@@ -7,6 +7,7 @@ import pandas as pd
 from mgbench.report.frame import POINT, REPEAT, of_images, score_names, spell
 from mgbench.report.measures import cost_short, higher_is_better, number, score_name, with_interval
 from mgbench.report.paired import BEST, TIED, standing
+from mgbench.report.spread import sampling_spread
 from mgbench.report.table import TABLE_COSTS, best_per_series, metrics_of, steps_said, summary_table
 
 _ESCAPES = {
@@ -103,13 +104,27 @@ def methods_text(frame: pd.DataFrame) -> str:
         f"Images were drawn in {_list(rows[POINT])} steps.",
         f"There {'is 1 seed' if seeds == 1 else f'are {seeds} seeds'} ({_list(rows[REPEAT])}); a seed decides initial "
         "weights, training order, labels and noise, so that methods are compared on the same draws.",
+        _samplings(rows),
         f"Scores ({_names(pd.Series([score_name(rows, name) for name in score_names(rows)]))}) follow the protocol "
         f"{_names(rows['protocol'])}: data, reference split, number of samples, balance of labels, pixel format, extractor.",
         "We report means and 95 % intervals over seeds (Student's t).",
         _hardware(rows),
     ]
     command = f"\nReproduce with:\n\n    {frame.attrs['command']}\n" if frame.attrs.get("command") else ""
-    return "# Methods\n\n" + " ".join(data) + "\n" + command
+    return "# Methods\n\n" + " ".join(filter(None, data)) + "\n" + command
+
+
+def _samplings(rows: pd.DataFrame) -> str:
+    """A sentence on models that were sampled with several seeds; nothing where none was."""
+    spread = sampling_spread(rows)
+    if spread.empty:
+        return ""
+    counts = sorted(set(spread["sampling seeds"]))
+    said = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return (
+        f"Models were sampled with {said} sampling seeds each, over which scores are averaged first; they are no replicates "
+        "of the training."
+    )
 
 
 def _training(rows: pd.DataFrame) -> str:

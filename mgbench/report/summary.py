@@ -47,9 +47,9 @@ def comparable(frame: pd.DataFrame, metric: str, allow_mismatch: bool = False) -
 def summarise(frame: pd.DataFrame, metric: str, cost: str | None = None, allow_mismatch: bool = False) -> pd.DataFrame:
     """The mean of a metric over seeds per (series, sampling_steps), with its 95 % interval (Student's t).
 
-    Seeds alone are replicates: several rows of one seed are averaged first. Columns: series, sampling_steps, count (of
-    seeds), mean, low, high (the last two missing where there is one seed), taken (the mean of the steps that were taken),
-    and `cost`, the mean of the cost, if one is named. Series stand in the order of the frame.
+    Seeds alone are replicates: several rows of one seed are averaged first, those of sampling seeds among them. Columns:
+    series, sampling_steps, count (of seeds), mean, low, high (the last two missing where there is one seed), taken (the mean
+    of the steps that were taken), and `cost`, the mean of the cost, if one is named. Series stand in the order of the frame.
 
     Raises:
         UserError: if there is no such metric or cost, or the rows are not comparable.

@@ -5,7 +5,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mgbench.report.frame import COUNT, POINT, REPEAT, TOKENIZER, of_images, score_names, spell, taken_steps
+from mgbench.report.frame import (
+    COUNT,
+    POINT,
+    REPEAT,
+    SAMPLE_SEED,
+    TOKENIZER,
+    of_images,
+    score_names,
+    spell,
+    taken_steps,
+)
 from mgbench.report.labels import declared_in
 from mgbench.report.measures import cost_short, higher_is_better, in_rank, number, score_name, with_interval
 from mgbench.report.summary import summarise
@@ -19,7 +29,8 @@ def summary_table(frame: pd.DataFrame, allow_mismatch: bool = False) -> pd.DataF
 
     Columns: series, sampling_steps (as asked for), taken (the mean of those taken), images (how many were scored; the
     fewest, where rows differ); nfe and seconds_per_image where known; for every score its mean, "<score> low" and
-    "<score> high" (the 95 % interval over seeds); seeds (of how many a row finished) and status ("done", or "2 done, 1 failed").
+    "<score> high" (the 95 % interval over seeds); seeds (of how many a row finished), sample seeds (of each model at most) and
+    status ("done", or "2 done, 1 failed").
     """
     frame = of_images(frame)
     keys = ["series", POINT]
@@ -39,6 +50,9 @@ def summary_table(frame: pd.DataFrame, allow_mismatch: bool = False) -> pd.DataF
             summary["high"],
         )
     table["seeds"] = finished[REPEAT].nunique().reindex(table.index, fill_value=0)
+    models = rows.groupby([*keys, REPEAT], sort=False, dropna=False)[SAMPLE_SEED].nunique(dropna=False)
+    samplings = models.groupby(keys, sort=False, dropna=False).max()
+    table["sample seeds"] = samplings.reindex(table.index, fill_value=0)
     table["status"] = [_status(row[row > 0]) for _, row in statuses.iterrows()]
     order = {name: place for place, name in enumerate(frame["series"].unique())}
     table = table.reset_index().sort_values(
@@ -62,7 +76,10 @@ def printable(table: pd.DataFrame) -> pd.DataFrame:
     for metric in metrics_of(table):
         columns = zip(table[metric], table[f"{metric} low"], table[f"{metric} high"], strict=True)
         shown[score_name(table, metric)] = [with_interval(*values) for values in columns]
-    return shown.assign(N=table["images"].map(number), seeds=table["seeds"].astype(str), status=table["status"])
+    shown = shown.assign(N=table["images"].map(number), seeds=table["seeds"].astype(str))
+    if (table["sample seeds"] > 1).any():
+        shown["sampling seeds"] = table["sample seeds"].astype(str)
+    return shown.assign(status=table["status"])
 
 
 def steps_said(table: pd.DataFrame) -> list[str]:

@@ -58,18 +58,24 @@ class Model:
     class_counts: tuple[int, ...] = ()
 
 
+def sampling_seed(recipe: Recipe) -> int:
+    """The seed of labels and noise: the recipe's own for sampling, or that of its training."""
+    return recipe.seed if recipe.sample_seed is None else recipe.sample_seed
+
+
 def asked_labels(recipe: Recipe, model: Model, indices: Tensor) -> Tensor:
     """The labels int64 [B] that a recipe asks a model for, of images with these indices int64 [B]."""
     counts = model.class_counts or (1,) * model.classes
-    return labels_for(indices, counts, recipe.label_distribution, recipe.seed)
+    return labels_for(indices, counts, recipe.label_distribution, sampling_seed(recipe))
 
 
 @torch.no_grad()
 def sample_tokens(model: Model, recipe: Recipe, indices: Tensor) -> Iterator[State]:
     """Yield the state after every step for the images of these indices int64 [B]."""
     indices = indices.to(model.device)
-    images = Streams.root(recipe.seed, "images", model.device).fold(indices)
-    shared = Streams.root(recipe.seed, "shared")
+    seed = sampling_seed(recipe)
+    images = Streams.root(seed, "images", model.device).fold(indices)
+    shared = Streams.root(seed, "shared")
     request = Request(asked_labels(recipe, model, indices), recipe.sampling_steps, images, shared)
     yield from model.parts.process.sample(model.module, model.parts, model.space, request)
 

@@ -27,6 +27,7 @@ SETTINGS: dict[str, Any] = {
     "ema": 0.5,
     "precision": "float32",
     "seed": 7,
+    "sample_seed": 7,
     "sampling_steps": 7,
     "label_distribution": "data",
     "samples": 7,
@@ -82,6 +83,11 @@ def test_every_field_is_covered_by_the_tests_of_the_keys() -> None:
 def test_a_setting_changes_the_keys_it_decides_and_no_others(name: str) -> None:
     recipe = Recipe()
     assert changed(keys(recipe), keys(recipe.change(**{name: SETTINGS[name]}))) == expected(name)
+
+
+def test_to_sample_with_the_seed_itself_is_what_a_recipe_without_a_sampling_seed_does() -> None:
+    recipe = Recipe(seed=3)
+    assert keys(recipe.change(sample_seed=3)) == keys(recipe) != keys(recipe.change(sample_seed=0))
 
 
 @pytest.mark.parametrize("name", list(KINDS))

@@ -265,3 +265,19 @@ def test_a_former_field_is_understood_wherever_a_study_has_it_and_said(tmp_path:
     assert varied.vary["label_distribution"] == ("balanced", "uniform")
     assert "balanced_labels" not in varied.vary
     assert len(varied.notes) == 1
+
+
+def test_every_model_is_sampled_once_for_each_sampling_seed() -> None:
+    study = Study("grid", {"mine": Recipe()}, {"sampling_steps": (1, 2)}, seeds=(0, 1), sample_seeds=(0, 1, 5))
+    found = [(recipe.seed, recipe.sample_seed, recipe.sampling_steps) for _, recipe in study.expand()]
+    assert found == [(seed, own, steps) for seed in (0, 1) for own in (0, 1, 5) for steps in (1, 2)]
+
+
+def test_sampling_seeds_are_read_from_a_file_and_given_once(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text("sample_seeds = [0, 7]\n")
+    offered = {"mine": {"mine": Recipe()}}
+    assert read_study(path).study(offered).sample_seeds == (0, 7)
+    assert Outline(sample_seeds=(3,)).over(read_study(path)).study(offered).sample_seeds == (3,)
+    with pytest.raises(UserError, match="keep either sample_seeds or sample_seed"):
+        Outline(changes={"sample_seed": 1}).over(read_study(path)).study(offered)

@@ -9,13 +9,13 @@ import pandas as pd
 
 from mgbench.errors import UserError
 from mgbench.recipes.recipe import FIELDS
-from mgbench.report.frame import POINT, REPEAT, spell
+from mgbench.report.frame import POINT, REPEAT, SAMPLE_SEED, spell
 from mgbench.results.layout import Layout
 from mgbench.results.record import StudyView, load_study
 from mgbench.results.schema import Corrupt
 
 # Options of `mgbench run` that the row's own take the place of.
-REPLACED = ("--methods", "--seeds", "--vary", "--name")
+REPLACED = ("--methods", "--seeds", "--sample-seeds", "--vary", "--name")
 
 
 def commands(frame: pd.DataFrame, layout: Layout) -> Iterator[str]:
@@ -71,7 +71,7 @@ def _varied(frame: pd.DataFrame) -> dict[str, list[str]]:
 
 def _own(row: Mapping[Any, Any], view: StudyView, varied: Mapping[str, list[str]]) -> Iterator[str]:
     yield from ("--methods", str(row["method"]), "--seeds", spell(row[REPEAT]))
-    for name in (POINT, *varied[row["method"]]):
+    for name in dict.fromkeys((POINT, SAMPLE_SEED, *varied[row["method"]])):
         if row[name] is not None and row[name] == row[name]:
             yield from ("--set", f"{name}={_value(row[name])}")
     yield from ("--name", f"{view.name}-repeated")

@@ -16,6 +16,7 @@ from mgbench.report.page.origin import environment, protocols, study_commands
 from mgbench.report.page.pictures import Embedded, embed, sections
 from mgbench.report.page.shell import as_json, write_page
 from mgbench.report.published.overlay import overlay
+from mgbench.report.spread import NOTE, printable_spread
 from mgbench.report.stored import Stored
 from mgbench.report.style import looks, on_dark
 from mgbench.report.table import problems, summary_table, tokenizer_table, write_csv
@@ -50,6 +51,7 @@ def write_report(stored: Stored, output: Path) -> Path:
         published=list(embed(beside.pictures, output)) if beside else [],
         counts=_counts(frame, images),
         main=main,
+        spread=_spread(images),
         sections=sections(drawn[len(main) :]),
         facts=_facts(images),
         same=frame.attrs.get("same", 0),
@@ -71,6 +73,12 @@ def _tokenizers(frame: pd.DataFrame) -> dict[str, Any] | None:
     """The table of tokenizers in cells; none where there are no such rows."""
     table = tokenizer_table(frame)
     return None if table.empty else {"heads": list(table), "rows": table.to_numpy().tolist()}
+
+
+def _spread(images: pd.DataFrame) -> dict[str, Any] | None:
+    """The spread of scores over the sampling seeds of one model in cells; none where no model was sampled twice."""
+    table = printable_spread(images)
+    return None if table.empty else {"heads": list(table), "rows": table.to_numpy().tolist(), "note": NOTE}
 
 
 def _about_rows(frame: pd.DataFrame) -> dict[str, Any]:
