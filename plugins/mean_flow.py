@@ -208,7 +208,6 @@ MEAN_FLOW = Recipe.of(
     guidance_schedule="none",
     train_steps=3200,
     ema=0.998,
-    sampling_steps=1,
 )
 
 # eMIGM with a head of one evaluation a token.

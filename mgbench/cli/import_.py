@@ -37,7 +37,10 @@ def import_(
     set_: choices.Set = None,
     results: choices.Results = Path("results"),
 ) -> None:
-    """Read a checkpoint of MAR or eMIGM, without running anything in it; 'mgbench run --methods NAME' then samples it."""
+    """Read a checkpoint of MAR or eMIGM, or an autoencoder such as kl16.ckpt, without running anything in it.
+
+    'mgbench run --methods NAME' then samples a model; an autoencoder becomes a folder for tokenizer=pretrained_kl(path=…).
+    """
     from mgbench.components.checkpoints.exchange import Request, import_checkpoint
     from mgbench.recipes.recipe import Recipe
     from mgbench.registry.loading import load
@@ -50,11 +53,8 @@ def import_(
     if name in methods:
         raise UserError(f"there is a method {name!r} already; call the weights otherwise with --as NAME")
     base = _named(like, methods) if like else Recipe()
-    found, origin = import_checkpoint(store, Request(checkpoint, name, weights, base, choices.changes(set_)))
-    typer.echo(f"{found.name}: {origin.tree} of {origin.file}, {found.fields['network']}, {found.fields['head']}")
-    typer.echo(f"it takes {origin.classes} classes and {origin.tokens} tokens of {origin.dim} numbers an image")
-    typer.echo(f"weights {found.weights[:12]}… and recipe: {found.folder}")
-    typer.echo(f"'mgbench run --methods {found.name} --set dataset=… --set tokenizer=…' samples and scores it")
+    for line in import_checkpoint(store, Request(checkpoint, name, weights, base, choices.changes(set_))):
+        typer.echo(line)
 
 
 def _named(method: str, methods: "Mapping[str, Recipe]") -> "Recipe":

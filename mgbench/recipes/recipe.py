@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 
 from pydantic import StringConstraints
 
@@ -70,7 +70,9 @@ class Recipe(Answers):
         "of sampling alone, so that one model is sampled again with other noise; the seed unless it is set",
     )
     sampling_steps: Count = _setting(
-        "images", 16, "steps in which an image is drawn; studies vary it over 1, 2, 4, 8, 16, 32 unless it is set"
+        "images",
+        16,
+        "steps in which an image is drawn; studies vary it over 1, 2, 4, 8, 16, 32 unless it or its method sets it",
     )
     label_distribution: LabelDistribution = _setting(
         "images",
@@ -79,6 +81,9 @@ class Recipe(Answers):
         "label drawn evenly (uniform)",
     )
     samples: Index = _setting("images", 0, "images to draw and score; 0 is as many as are held out")
+
+    # Whether `sampling_steps` was given: a study varies them where they were not.
+    says_steps: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for name in FIELDS:
@@ -108,6 +113,8 @@ class Recipe(Answers):
                 warnings.warn(renamed(former, given), FutureWarning, stacklevel=2)
             field_name, *path = name.split(".")
             check_field(field_name)
+            if field_name == "sampling_steps":
+                vars(changed)["says_steps"] = True
             vars(changed)[field_name] = changed._changed(field_name, path, value)
         return changed
 

@@ -34,7 +34,7 @@ class Study:
 
     Each of the `seeds` trains a model anew; each of the `sample_seeds` samples every trained model anew.
     `given` holds the fields that the user set, by method (a method that is missing there: all fields). `notes` are sentences
-    about options that a change kept.
+    about options that a change kept. `own_steps` are methods that say in how many steps they sample, which are not varied.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Study:
     given: Mapping[str, frozenset[str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     sample_seeds: tuple[int, ...] = ()
+    own_steps: frozenset[str] = frozenset()
 
     def expand(self) -> Iterator[tuple[str, Recipe]]:
         """Every (method, recipe) of the grid; seeds vary slowest, so that an interrupted study has complete seeds.
@@ -58,8 +59,9 @@ class Study:
         axes = {**({_SAMPLE_SEED: self.sample_seeds} if self.sample_seeds else {}), **self.vary}
         for seed, (method, base) in itertools.product(self.seeds or (None,), self.recipes.items()):
             seeded = base if seed is None else base.change(seed=seed)
-            for values in itertools.product(*axes.values()):
-                yield method, seeded.change(**dict(zip(axes, values, strict=True)))
+            vary = {axis: values for axis, values in axes.items() if axis != _STEPS or method not in self.own_steps}
+            for values in itertools.product(*vary.values()):
+                yield method, seeded.change(**dict(zip(vary, values, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -121,13 +123,14 @@ class Outline:
                 raise UserError(f"{axis} varies over an empty list; give values, or leave it out")
         if self.sample_seeds and _SAMPLE_SEED in {*vary, *self.changes}:
             raise UserError("sampling seeds are given twice; keep either sample_seeds or sample_seed")
-        if _STEPS not in vary and _STEPS not in self.changes:
+        own_steps = frozenset(method for method, recipe in recipes.items() if recipe.says_steps and _STEPS not in vary)
+        if _STEPS not in vary and own_steps != recipes.keys():
             vary[_STEPS] = DEFAULT_STEPS
         set_here = {*self.changes, *vary}
         given = {method: _fields({*set_here, *self.own.get(method, ())}) for method in recipes}
         name = _folder_name(self.name or "-".join(self.plugins) or "all")
         notes = tuple(_kept(chosen, self.changes))
-        return Study(name, recipes, vary, self.seeds, given, notes, self.sample_seeds)
+        return Study(name, recipes, vary, self.seeds, given, notes, self.sample_seeds, own_steps)
 
     def over(self, other: "Outline") -> "Outline":
         """This outline with the other one's values where it has none; changes and varied fields are merged."""

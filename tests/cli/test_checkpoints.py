@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from mgbench.components.checkpoints.container import read_container
 from mgbench.results.imported import imported_as
 from mgbench.results.layout import Layout
+from mgbench.results.maintenance.inventory import stored_records
 from tests.cli.conftest import Command
+from tests.ldm import layout
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 BOTH = pytest.mark.parametrize("name", ["emigm_ckpt_tiny", "mar_ckpt_tiny"])
@@ -135,3 +138,37 @@ def test_a_wrapped_or_bare_state_dict_is_the_same_model(mgbench: Command) -> Non
         assert mgbench("import", f"{name}.pth", *HEADS).code == 0
     found = [imported_as(Layout(Path("results")), name).weights for name in ("wrapped", "plain")]
     assert found[0] == found[1]
+
+
+def pictures(folder: Path) -> None:
+    """Six pictures of 32x32 in each of ten class folders, and two held out."""
+    made = torch.Generator().manual_seed(0)
+    for half, count in (("train", 6), ("val", 2)):
+        for label in range(10):
+            (folder / half / f"c{label}").mkdir(parents=True)
+            for index in range(count):
+                pixels = torch.randint(256, (32, 32, 3), dtype=torch.uint8, generator=made).numpy()
+                Image.fromarray(pixels).save(folder / half / f"c{label}" / f"{index}.png")
+
+
+@pytest.mark.slow
+def test_a_checkpoint_and_an_autoencoder_give_scored_images(mgbench: Command) -> None:
+    pictures(Path("data"))
+    torch.save({"model": layout((32, 32, 32, 32)), "epoch": 3}, "kl8.ckpt")
+    said = mgbench("import", "kl8.ckpt", "--as", "kl")
+    assert said.code == 0, said.err
+    assert "a KL autoencoder f8c4" in said.out
+    home = Path("results", "imported", "kl")
+    assert f"pretrained_kl(path={home})" in said.out
+    assert "16 steps" in mgbench("import", str(GOLDEN / "emigm_ckpt_tiny.pth"), "--as", "theirs", *HEADS).out
+    tokenizer = f"tokenizer=pretrained_kl(path={home}, scale=0.2325, form=f8c4, latent=sample)"
+    options = ("--set", "dataset=image_folder(path=data)", "--set", tokenizer, "--set", "samples=10")
+    scored = ("--set", "metrics=kid(subset_size=5)", "--set", "extractor=shapes_cnn")
+    run = mgbench("run", "--methods", "theirs", *options, *scored, "--quiet")
+    assert run.code == 0, run.err
+    rows = [row for row in stored_records(Layout(Path("results"))).values() if row.about == "images"]
+    assert [(row.status, row.recipe["sampling_steps"], row.costs["nfe"]) for row in rows] == [("done", 16, 19.0)]
+    assert mgbench("doctor").code == 0
+    another = tokenizer.replace("f8c4", "f16c16")
+    wrong = mgbench("plan", "--methods", "theirs", *options[:3], another, *scored).err
+    assert "holds an autoencoder f8c4, and form=f16c16 asks for another" in wrong

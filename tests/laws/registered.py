@@ -36,7 +36,7 @@ OPTIONS: dict[tuple[str, str], str | Callable[[], str]] = {
     ("extractor", "torchvision"): lambda: f"torchvision(shufflenet_v2_x0_5, '{weights.squeezed()}')",
 }
 # What reads a model from elsewhere is tested where the tests write one.
-READ_FILES = {("tokenizer", "pretrained_kl"), ("tokenizer", "dc_ae")}
+READ_FILES = {("tokenizer", name) for name in ("pretrained_kl", "dc_ae", "pretrained_tiny", "pretrained_vq")}
 
 # Twenty seconds of convolutions.
 SLOW = {("extractor", "inception")}

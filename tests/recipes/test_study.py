@@ -83,6 +83,19 @@ def test_sampling_steps_that_are_given_are_the_only_ones(given: dict[str, dict[s
     assert [recipe.sampling_steps for _, recipe in study.expand()] == [7]
 
 
+def test_a_method_that_says_its_steps_keeps_them_unless_they_are_given() -> None:
+    offered = {"p": {"one": Recipe.of(sampling_steps=16), "other": Recipe()}}
+    alone = Outline(plugins=("p",), methods=("one",)).study(offered)
+    assert alone.vary == {}
+    assert [recipe.sampling_steps for _, recipe in alone.expand()] == [16]
+    both = [(method, recipe.sampling_steps) for method, recipe in Outline(plugins=("p",)).study(offered).expand()]
+    assert both == [("one", 16), *(("other", steps) for steps in DEFAULT_STEPS)]
+    varied = Outline(plugins=("p",), methods=("one",), vary={"sampling_steps": (2, 4)}).study(offered)
+    assert [recipe.sampling_steps for _, recipe in varied.expand()] == [2, 4]
+    mine = Outline(own={"mine": {"base": "one", "clip": 1.0}, "fresh": {"sampling_steps": 3}}).study(offered)
+    assert [recipe.sampling_steps for _, recipe in mine.expand()] == [16, 3]
+
+
 @pytest.mark.parametrize(
     ("outline", "methods"),
     [

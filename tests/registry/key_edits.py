@@ -112,6 +112,8 @@ def keys_of(edit: Edit | None = None) -> Mapping[str, Keys]:
     """The keys of every method of ours, with our code as it is or with an edit."""
     found = registry()
     plugins = sorted(set(found.recipes) & {path.stem for path in HOMES["mgbench_plugins"].glob("*.py")})
+    # The same methods at other sizes.
+    plugins = [name for name in plugins if not name.endswith("_imagenet")]
     with tempfile.TemporaryDirectory() as folder:
         for name, home in HOMES.items():
             shutil.copytree(home, Path(folder, name), ignore=lambda _, names: [n for n in names if _unread(n)])

@@ -21,7 +21,9 @@ def load_exactly(module: nn.Module, state: object, source: str, optional: Iterab
     """
     tensors, wanted = _tensors(state, source), module.state_dict()
     misshapen = [name for name, part in tensors.items() if name in wanted and wanted[name].shape != part.shape]
-    shapes = {name: f"{_shape(tensors[name])} instead of {_shape(wanted[name])}" for name in misshapen}
+    shapes = {
+        name: f"{said_shape(tensors[name].shape)} instead of {said_shape(wanted[name].shape)}" for name in misshapen
+    }
     if misshapen:
         refuse_differences(source, wanted.keys() - tensors.keys(), tensors.keys() - wanted.keys(), shapes)
     missing, left_over = _load(module, tensors, source)
@@ -86,5 +88,6 @@ def _some(what: str, names: list[str]) -> str:
     return f"{what} {', '.join(names[:_NAMED])}{more}"
 
 
-def _shape(part: Tensor) -> str:
-    return "x".join(map(str, part.shape)) or "one number"
+def said_shape(shape: Iterable[int]) -> str:
+    """A shape in a message, such as 3x4."""
+    return "x".join(map(str, shape)) or "one number"

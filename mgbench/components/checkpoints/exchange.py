@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mgbench.components.checkpoints.container import BARE, Container, read_container, write_container
 from mgbench.components.checkpoints.layouts import LAYOUTS, layout_named, layout_of
+from mgbench.components.checkpoints.ldm import is_autoencoder, read_autoencoder
 from mgbench.components.checkpoints.reading import Reading
 from mgbench.errors import UserError
 from mgbench.recipes.recipe import FIELDS, OF_TRAINING, Recipe
@@ -20,11 +21,14 @@ from mgbench.results.imported import BESIDE, ORIGIN, RECIPE, WEIGHTS, Imported, 
 from mgbench.results.maintenance.inventory import stored_records
 from mgbench.results.store import Store
 
+# The files of an autoencoder as `diffusers` names them.
+CONFIG, AUTOENCODER = "config.json", "diffusion_pytorch_model.safetensors"
+
 
 @dataclass(frozen=True)
 class Request:
     """An import: a file, the name it gets, the state dict to take (none: the one that images are published by), and
-    fields of its recipe, over those of a method it is `like`.
+    fields of its recipe, over those of a method it is `like`, which an autoencoder has not.
     """
 
     path: Path
@@ -34,8 +38,10 @@ class Request:
     changes: Mapping[str, Any]
 
 
-def import_checkpoint(store: Store, asked: Request) -> tuple[Imported, Origin]:
-    """Read a checkpoint, hold it to the network that its shapes describe, and keep its weights and a recipe.
+def import_checkpoint(store: Store, asked: Request) -> tuple[str, ...]:
+    """Read a checkpoint, hold it to the network that its shapes describe, and keep its weights and a recipe; lines that tell.
+
+    An autoencoder becomes a folder as `diffusers` saves it.
 
     Raises:
         UserError: if it cannot be read, is of no layout that is known or does not fit it, or a field does not exist.
@@ -44,6 +50,8 @@ def import_checkpoint(store: Store, asked: Request) -> tuple[Imported, Origin]:
     container = read_container(asked.path)
     tree = _tree(container, asked)
     state = container.trees[tree]
+    if is_autoencoder(state.keys()):
+        return _keep_autoencoder(store, name, state, asked.path)
     layout = layout_of(state.keys(), str(asked.path))
     recipe = asked.like.change(**asked.changes)
     reading = layout.read(state, str(asked.path), dict(recipe.network.options) if recipe.network else {})
@@ -59,7 +67,38 @@ def import_checkpoint(store: Store, asked: Request) -> tuple[Imported, Origin]:
         container.about,
     )
     _publish(store, name, container, reading, origin, found)
-    return imported_as(store.layout, name), origin
+    return _told(imported_as(store.layout, name), origin)
+
+
+def _told(found: Imported, origin: Origin) -> tuple[str, ...]:
+    known, _, dims = _said_sizes(origin).partition("; ")
+    fields = found.fields
+    steps = f", {fields['sampling_steps']} steps" if "sampling_steps" in fields else ""
+    return (
+        f"{found.name}: {origin.tree} of {origin.file}, {fields['network']}, {fields['head']}",
+        f"it takes {known} and {dims}; it samples by {fields.get('sampler')}, {fields.get('guidance_schedule')}{steps}",
+        f"weights {found.weights[:12]}… and recipe: {found.folder}",
+        f"'mgbench run --methods {found.name} --set dataset=… --set tokenizer=…' samples and scores it",
+    )
+
+
+def _said_sizes(origin: Origin) -> str:
+    return f"{origin.classes} classes; {origin.tokens} tokens of {origin.dim} numbers an image"
+
+
+def _keep_autoencoder(store: Store, name: str, state: Mapping[str, Tensor], path: Path) -> tuple[str, ...]:
+    found = read_autoencoder(state, str(path))
+    folder = store.layout.imported(name)
+    files = {
+        CONFIG: lambda file: _write(file, json.dumps(found.config, indent=1)),
+        AUTOENCODER: lambda file: _put(file, found.tensors),
+    }
+    store.publish(folder, files)
+    scale = found.config.get("scaling_factor")
+    lines = [f"{name}: a KL autoencoder {found.form}, whose scale is {scale or 'not known: give scale=… with it'}"]
+    if found.left_out:
+        lines += [f"{len(found.left_out)} tensors that only train it are left out, such as {found.left_out[0]}"]
+    return (*lines, f"'--set tokenizer=pretrained_kl(path={folder})' encodes and decodes with it")
 
 
 def export_model(store: Store, name: str, path: Path) -> str:
@@ -112,14 +151,22 @@ def _tree(container: Container, asked: Request) -> str:
 
 
 def _unsaid(like: Recipe, reading: Reading) -> dict[str, Any]:
-    """Fields that a checkpoint decides: its sizes always, and the rest where its base does not say it."""
-    sizes = ("network", "head")
-    return {name: value for name, value in reading.fields.items() if name in sizes or getattr(like, name) is None}
+    """Fields that a checkpoint decides: its sizes always, and the rest where its base does not say it.
+
+    Steps belong to a sampler, and are said with it.
+    """
+    decided = ("network", "head", *(("sampling_steps",) if like.sampler is None and not like.says_steps else ()))
+    return {name: value for name, value in reading.fields.items() if name in decided or getattr(like, name) is None}
 
 
 def _said(recipe: Recipe) -> dict[str, Any]:
-    """The fields of a recipe that are not as they are without it."""
-    changed = {name: value for name, value in recipe.spelled().items() if getattr(recipe, name) != FIELDS[name].default}
+    """The fields of a recipe that are not as they are without it, and the steps where it says them."""
+    said = {"sampling_steps"} if recipe.says_steps else set()
+    changed = {
+        name: value
+        for name, value in recipe.spelled().items()
+        if name in said or getattr(recipe, name) != FIELDS[name].default
+    }
     return {name: value for name, value in changed.items() if name not in OF_TRAINING and name != "weights"}
 
 

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from mgbench.components.checkpoints.container import read_container
-from mgbench.components.checkpoints.exact import refuse_differences, refuse_numbers
+from mgbench.components.checkpoints.exact import refuse_differences, refuse_numbers, said_shape
 from mgbench.components.checkpoints.reading import Reading
+from mgbench.components.checkpoints.released import heads_of, sampling_of
 from mgbench.components.checkpoints.renaming import Renaming
 from mgbench.components.heads.diffusion import Diffusion
 from mgbench.components.networks.transformers import MAE
@@ -62,27 +63,7 @@ _SIZES = (
     "diffusion_pos_embed_learned",
     "diffloss.net.input_proj.weight",
 )
-# The heads of attention of the published sizes, by width; no shape tells them.
-HEADS = {448: 8, 512: 8, 768: 12, 1024: 16, 1280: 16}
-
 _ASKED = "give a checkpoint as their trainers write it"
-
-# How the two sample, in the settings of their scripts at 256 tokens.
-_TIED = {
-    "mask_schedule": "exp(rate=5.0)",
-    "masking": "shared(t_min=0.2)",
-    "time_grid": "uniform(end=1e-05)",
-    "sampler": "ancestral_shared",
-    "guidance_schedule": "interval(low=0.1, high=0.3, inner=constant(scale=4.0))",
-    "solver": "dpmpp_3s(steps=8)",
-}
-_UNTIED = {
-    "mask_schedule": "cosine",
-    "masking": "truncnorm(mean=1, std=0.25, low=0.7, high=1, draws=shared)",
-    "sampler": "random_order",
-    "guidance_schedule": "linear(scale=2.9)",
-    "solver": "ddpm(steps=100)",
-}
 
 
 class MarLayout:
@@ -101,13 +82,15 @@ class MarLayout:
             built = _built(network, head, space, classes)
         wanted = self.write(built.state_dict(), {})
         differing = {name for name in wanted.keys() & state.keys() if wanted[name].shape != state[name].shape}
-        shapes = {name: f"{_shape(state[name])} instead of {_shape(wanted[name])}" for name in differing}
+        shapes = {
+            name: f"{said_shape(state[name].shape)} instead of {said_shape(wanted[name].shape)}" for name in differing
+        }
         refuse_differences(source, wanted.keys() - state.keys(), state.keys() - wanted.keys(), shapes)
         refuse_numbers(source, state)
         tied = _tied(state)
         tensors = {_ours(name): _one_row(name, value) for name, value in state.items() if _kept(name, tied)}
         beside = {name: value for name, value in state.items() if not _kept(name, tied)}
-        return Reading(_fields(network, head, tied), tensors, classes, space, beside)
+        return Reading(_fields(network, head, tied, space.dim), tensors, classes, space, beside)
 
     def write(self, tensors: Mapping[str, Tensor], beside: Mapping[str, Tensor]) -> dict[str, Tensor]:
         tied = "network.class_token" not in tensors
@@ -181,7 +164,7 @@ def _sizes(state: Mapping[str, Tensor], heads: int, sees: Sees, source: str) -> 
 
 def _heads(state: Mapping[str, Tensor], source: str, told: Mapping[str, Any]) -> int:
     width = len(state["z_proj.weight"])
-    heads = told.get("heads") or HEADS.get(width)
+    heads = told.get("heads") or heads_of(width)
     if heads is None:
         raise UserError(
             f"{source} is {width} wide, which is no published size, and how many heads its attention has no shape tells; "
@@ -190,14 +173,14 @@ def _heads(state: Mapping[str, Tensor], source: str, told: Mapping[str, Any]) ->
     return int(heads)
 
 
-def _fields(network: MAE, head: Diffusion, tied: bool) -> dict[str, str]:
+def _fields(network: MAE, head: Diffusion, tied: bool, dim: int) -> dict[str, Any]:
     sizes = {
         name: getattr(network, name) for name in ("width", "depth", "heads", "class_tokens", "unconditional", "sees")
     }
     return {
         "network": f"mae({', '.join(f'{name}={value}' for name, value in sizes.items())})",
         "head": f"diffusion(width={head.width}, depth={head.depth})",
-        **(_TIED if tied else _UNTIED),
+        **sampling_of(tied, network.width, dim),
     }
 
 
@@ -228,7 +211,3 @@ def _published(name: str, value: Tensor, tied: bool) -> Tensor:
 
 def _depth(state: Mapping[str, Tensor], pattern: str) -> int:
     return 1 + max((int(found[1]) for name in state if (found := re.match(pattern, name))), default=0)
-
-
-def _shape(part: Tensor) -> str:
-    return "x".join(map(str, part.shape)) or "one number"

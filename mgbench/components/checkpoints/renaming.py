@@ -1,5 +1,6 @@
 """Names of tensors in two spellings, and the way from each to the other."""
 
+import itertools
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,7 +8,9 @@ from functools import cached_property
 
 @dataclass(frozen=True)
 class Renaming:
-    """Pairs of beginnings of names, (theirs, ours), the first that fits counts; `#` stands for any number, the same in both."""
+    """Pairs of beginnings of names, (theirs, ours), the first that fits counts; `#` stands for any number, and the first one, the
+    second, … are the same in both.
+    """
 
     pairs: tuple[tuple[str, str], ...]
 
@@ -27,7 +30,8 @@ class Renaming:
 
 
 def _pattern(before: str, after: str) -> tuple[re.Pattern[str], str]:
-    return re.compile(re.escape(before).replace(r"\#", r"(\d+)")), after.replace("#", r"\1")
+    groups = itertools.count(1)
+    return re.compile(re.escape(before).replace(r"\#", r"(\d+)")), re.sub("#", lambda _: f"\\{next(groups)}", after)
 
 
 def _first(name: str, patterns: list[tuple[re.Pattern[str], str]]) -> str | None:

@@ -108,11 +108,10 @@ class AutoencoderModule(nn.Module):
             self.bottleneck.finish(self._vectors(batch.to(device)) for batch in batches(images, BATCH))
 
     def _vectors(self, images: Tensor) -> Tensor:
-        h: Tensor = self.encoder(to_unit(images))
-        return h.flatten(2).transpose(1, 2)
+        return raster(self.encoder(to_unit(images)))
 
     def _pixels(self, vectors: Tensor) -> Tensor:
-        pixels: Tensor = self.decoder(vectors.transpose(1, 2).reshape(len(vectors), -1, *self.grid))
+        pixels: Tensor = self.decoder(unraster(vectors, self.grid))
         return pixels
 
     def _loss(self, images: Tensor) -> Tensor:
@@ -122,6 +121,16 @@ class AutoencoderModule(nn.Module):
         self.bottleneck.eval()
         loss: Tensor = nn.functional.mse_loss(self._pixels(vectors), to_unit(images)) + extra
         return loss
+
+
+def raster(grids: Tensor) -> Tensor:
+    """Vectors [B,N,D] of grids [B,D,h,w], row by row."""
+    return grids.flatten(2).transpose(1, 2)
+
+
+def unraster(vectors: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Grids [B,D,h,w] of vectors [B,N,D]."""
+    return vectors.transpose(1, 2).reshape(len(vectors), -1, *grid)
 
 
 def dropped(images: Tensor, grid: tuple[int, int], most: float) -> Tensor:
@@ -174,8 +183,21 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
+class Trained:
+    """A tokenizer that is trained with a budget of its own."""
+
+    steps: Count
+    batch_size: Count
+    learning_rate: Positive
+
+    @property
+    def budget(self) -> Budget:
+        """Training as its options say."""
+        return Budget(self.steps, self.batch_size, self.learning_rate)
+
+
 @dataclass(frozen=True)
-class Vq:
+class Vq(Trained):
     """Codes: the nearest of `codes` vectors of `dim` numbers, one for every patch of `factor` by `factor` pixels.
 
     With the defaults held-out digits come back with an error of 15 grey levels (root mean square; k-means as large: 19.5), and
@@ -194,12 +216,11 @@ class Vq:
     def build(self, shape: tuple[int, int, int]) -> AutoencoderModule:
         share = self.batch_size * math.prod(tiled(shape, self.factor)) / self.codes
         bottleneck = NearestVector(self.codes, self.dim, self.commitment, share)
-        budget = Budget(self.steps, self.batch_size, self.learning_rate)
-        return AutoencoderModule(shape, self.factor, self.width, bottleneck, budget)
+        return AutoencoderModule(shape, self.factor, self.width, bottleneck, self.budget)
 
 
 @dataclass(frozen=True)
-class Fsq:
+class Fsq(Trained):
     """Codes: numbers rounded to so many `levels` each, for every patch of `factor` by `factor` pixels; no codebook to die.
 
     With the defaults held-out digits come back with an error of 14 grey levels, and use all 64 codes, as if 55 of them equally.
@@ -213,12 +234,11 @@ class Fsq:
     learning_rate: Positive = 1e-2
 
     def build(self, shape: tuple[int, int, int]) -> AutoencoderModule:
-        budget = Budget(self.steps, self.batch_size, self.learning_rate)
-        return AutoencoderModule(shape, self.factor, self.width, RoundedNumbers(self.levels), budget)
+        return AutoencoderModule(shape, self.factor, self.width, RoundedNumbers(self.levels), self.budget)
 
 
 @dataclass(frozen=True)
-class Kl:
+class Kl(Trained):
     """Vectors: `channels` numbers for every patch of `factor` by `factor` pixels, kept near N(0, 1) by `kl_weight`.
 
     With the defaults held-out digits come back with an error of 5 grey levels. `denoise` and `drop` train it to undo damage
@@ -237,9 +257,8 @@ class Kl:
     learning_rate: Positive = 1e-2
 
     def build(self, shape: tuple[int, int, int]) -> AutoencoderModule:
-        budget = Budget(self.steps, self.batch_size, self.learning_rate)
         bottleneck = NormalLaw(self.channels, self.kl_weight, self.denoise)
-        return AutoencoderModule(shape, self.factor, self.width, bottleneck, budget, self.drop)
+        return AutoencoderModule(shape, self.factor, self.width, bottleneck, self.budget, self.drop)
 
 
 @hookimpl

@@ -1,17 +1,19 @@
-"""Tokens of autoencoders from elsewhere, read from a folder as `diffusers` saves it."""
+"""Tokens of autoencoders from elsewhere, read from a folder or the hub's cache as `diffusers` saves them."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
-from torch import Tensor, nn
+from pydantic import StringConstraints
+from torch import Generator, Tensor, nn
 
-from mgbench.components.checkpoints.exact import refuse_differences, refuse_numbers
-from mgbench.components.tokenizers.autoencoders import tiled
+from mgbench.components.tokenizers.autoencoders import raster, tiled, unraster
 from mgbench.components.tokenizers.patches import to_bytes, to_unit
+from mgbench.components.tokenizers.stored import content_of, read_autoencoder, stated
 from mgbench.errors import Unfit, UserError
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.data import TokenSpace
@@ -19,7 +21,8 @@ from mgbench.interfaces.images import Images
 from mgbench.interfaces.modules import Fitting
 from mgbench.recipes.spec import NotNegative
 
-CONFIG = "config.json"
+# Factor and numbers of a latent as papers write them, f16c16; nothing where any will do.
+Form = Annotated[str, StringConstraints(pattern=r"^(f\d+c\d+)?$")]
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,17 @@ class Scaling:
 
 
 class PretrainedModule(nn.Module):
-    """Scaled latents as tokens; grey images are shown in three equal channels, and come back as their mean."""
+    """Scaled latents as tokens; grey images are shown in three equal channels, and come back as their mean.
+
+    `latents` takes what the autoencoder says of images, and the images uint8 [B,C,H,W'], to latents float [B,D,h,w].
+    """
 
     def __init__(
         self,
         shape: tuple[int, int, int],
-        autoencoder: Any,  # Any: diffusers has no types
+        autoencoder: Any,
         factor: int,
-        latents: Callable[[Any], Tensor],
+        latents: Callable[[Any, Tensor], Tensor],
         scaling: Scaling,
     ) -> None:
         super().__init__()
@@ -79,7 +85,7 @@ class PretrainedModule(nn.Module):
         self.grid = grid = tiled(shape, factor)
         self.shown, self.grey, self.latents, self.scaling = takes, channels < takes, latents, scaling
         self.space = TokenSpace(grid[0] * grid[1], dim, None, grid)
-        self.autoencoder = autoencoder.eval().requires_grad_(False)
+        self.autoencoder = autoencoder
 
     def fit(self, images: Images, seed: int) -> Fitting:
         """No steps: images uint8 [M,C,H,W'] are not looked at, since nothing is left to learn."""
@@ -88,146 +94,207 @@ class PretrainedModule(nn.Module):
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
         """Images uint8 [B,C,H,W'] to tokens float32 [B,N,D], in raster order of the grid."""
-        shown = to_unit(images).expand(-1, self.shown, -1, -1)
-        return self.scaling.tokens(self.latents(self.autoencoder.encode(shown)).flatten(2).transpose(1, 2))
+        return self.scaling.tokens(raster(self._latents(images)))
 
     @torch.no_grad()
     def decode(self, tokens: Tensor) -> Tensor:
         """Tokens float [B,N,D] to images uint8 [B,C,H,W']."""
-        latents = self.scaling.latents(tokens).transpose(1, 2).reshape(len(tokens), -1, *self.grid)
-        pixels = self.autoencoder.decode(latents).sample
-        return to_bytes(pixels.mean(1, keepdim=True) if self.grey else pixels)
+        return _images(self.autoencoder.decode(unraster(self.scaling.latents(tokens), self.grid)).sample, self.grey)
+
+    def _latents(self, images: Tensor) -> Tensor:
+        shown = to_unit(images).expand(-1, self.shown, -1, -1)
+        return self.latents(self.autoencoder.encode(shown), images)
 
 
-# Any here and below: diffusers has no types.
-def _read(kind: Any, path: str) -> Any:
-    """An autoencoder from a folder, and from nowhere else.
-
-    Raises:
-        UserError: if there is none, or its weights are not exactly those of the network that its configuration describes.
-    """
-    what = f"a folder with {CONFIG} and the weights of an {kind.__name__}, as its save_pretrained writes them"
-    if not (Path(path) / CONFIG).is_file():
-        raise UserError(f"there is no {CONFIG} in {path!r}; name {what}")
-    try:
-        autoencoder, found = _loaded(kind, path)
-    except Exception as error:
-        said = " ".join(str(error).split())
-        raise UserError(f"{path!r} cannot be read ({type(error).__name__}: {said}); name {what}") from error
-    shapes = {name: f"{_size(theirs)} instead of {_size(ours)}" for name, theirs, ours in found["mismatched_keys"]}
-    refuse_differences(repr(path), found["missing_keys"], found["unexpected_keys"], shapes)
-    refuse_numbers(repr(path), autoencoder.state_dict())
-    return autoencoder
+def _images(pixels: Tensor, grey: bool) -> Tensor:
+    """Pixels float [B,C,H,W'] as images uint8, in one channel where they are `grey`."""
+    return to_bytes(pixels.mean(1, keepdim=True) if grey else pixels)
 
 
-# Any: as above.
-def _loaded(kind: Any, path: str) -> tuple[Any, Mapping[str, Any]]:
-    """An autoencoder, and which of its weights the folder did not have: diffusers itself only logs that."""
-    from diffusers.utils import logging
+class CodesModule(PretrainedModule):
+    """The nearest vectors of a codebook as codes."""
 
-    logger = logging.get_logger("diffusers.models.modeling_utils")
-    level = logger.level
-    # What it logs becomes one sentence; it also says to train the model.
-    logger.setLevel(logging.ERROR)
-    try:
-        found: tuple[Any, Mapping[str, Any]] = kind.from_pretrained(
-            path,
-            local_files_only=True,
-            low_cpu_mem_usage=False,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-        )
-        return found
-    finally:
-        logger.setLevel(level)
+    def __init__(
+        self, shape: tuple[int, int, int], autoencoder: Any, factor: int, latents: Callable[[Any, Tensor], Tensor]
+    ) -> None:
+        super().__init__(shape, autoencoder, factor, latents, Scaling(1.0))
+        codes, dim = autoencoder.quantize.embedding.weight.shape
+        self.space = TokenSpace(self.space.length, dim, codes, self.grid)
 
+    @torch.no_grad()
+    def encode(self, images: Tensor) -> Tensor:
+        """Images uint8 [B,C,H,W'] to codes int64 [B,N], in raster order of the grid."""
+        found: Tensor = self.autoencoder.quantize(self._latents(images))[2][2]
+        return found.reshape(len(images), -1)
 
-def _size(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape)) or "one number"
+    @torch.no_grad()
+    def decode(self, tokens: Tensor) -> Tensor:
+        """Codes int64 [B,N] to images uint8 [B,C,H,W']."""
+        vectors = unraster(self.autoencoder.quantize.embedding(tokens), self.grid)
+        # Through its layers: `decode` looks codes up itself in some configurations, and not in others.
+        return _images(self.autoencoder.decoder(self.autoencoder.post_quant_conv(vectors), None), self.grey)
 
 
-def _config(path: str) -> Mapping[str, Any]:
-    """The settings that the configuration in a folder gives, without the defaults of its class."""
-    stated: Mapping[str, Any] = json.loads((Path(path) / CONFIG).read_text(encoding="utf-8"))
-    return stated
-
-
-def _files(path: str) -> tuple[Path, ...]:
-    return tuple(sorted(file for file in Path(path).glob("*") if file.is_file()))
-
-
-@dataclass(frozen=True)
-class PretrainedKl:
-    """The `AutoencoderKL` in a folder: the scaled mean of its posterior (LDM, arXiv:2112.10752).
-
-    A `scale` of 0 stands for the scaling that the autoencoder's own configuration states (and, where it states none, for
-    0.18215 of Stable Diffusion's f8 autoencoder); MAR's f16 takes 0.2325.
-    """
+class Stored:
+    """A tokenizer whose autoencoder lies at `path`, in a folder or on the hub."""
 
     path: str
     scale: NotNegative = 0.0
+    form: Form = ""
+    # The scale where neither the option nor the configuration says one.
+    usual: ClassVar[float] = 1.0
 
     @property
     def files(self) -> tuple[Path, ...]:
         """The files that decide the tokens beside the options."""
-        return _files(self.path)
+        return content_of(self.path)
+
+    def expected_space(self, shape: tuple[int, int, int]) -> TokenSpace | None:
+        """The tokens of images of shape (C, H, W'), as `form` has it; None where it says nothing."""
+        said = re.fullmatch(r"f(\d+)c(\d+)", self.form)
+        if not said:
+            return None
+        grid = tiled(shape, int(said[1]))
+        return TokenSpace(grid[0] * grid[1], int(said[2]), None, grid)
 
     def build(self, shape: tuple[int, int, int]) -> PretrainedModule:
         """The tokenizer for images of shape (C, H, W').
 
         Raises:
             Unfit: if it cannot take such images.
-            UserError: if the folder does not hold exactly these weights.
+            UserError: if there are not exactly these weights, or they are of another form.
         """
+        autoencoder = read_autoencoder(self.kind(), self.path)
+        factor = self.factor(autoencoder)
+        found = f"f{factor}c{autoencoder.config.latent_channels}"
+        if self.form not in ("", found):
+            raise UserError(
+                f"{self.path!r} holds an autoencoder {found}, and form={self.form} asks for another; name that"
+            )
+        return self.module(shape, autoencoder, factor)
+
+    def kind(self) -> Any:
+        """The class of `diffusers` that its autoencoder is of."""
+        raise NotImplementedError
+
+    def factor(self, autoencoder: Any) -> int:
+        """The number of pixels that a side of a token has."""
+        return int(2 ** (len(autoencoder.config.block_out_channels) - 1))
+
+    def module(self, shape: tuple[int, int, int], autoencoder: Any, factor: int) -> PretrainedModule:
+        """The tokenizer of an autoencoder."""
+        scaling = Scaling.of(stated(self.path), self.scale, self.usual)
+        return PretrainedModule(shape, autoencoder, factor, self.latents, scaling)
+
+    def latents(self, encoded: Any, images: Tensor) -> Tensor:
+        """Latents float [B,D,h,w] in what the autoencoder says of images uint8 [B,C,H,W']."""
+        found: Tensor = encoded.latents
+        return found
+
+
+@dataclass(frozen=True)
+class PretrainedKl(Stored):
+    """The `AutoencoderKL` in a folder or on the hub (LDM, arXiv:2112.10752): its latents, scaled.
+
+    A `scale` of 0 stands for the scaling that the autoencoder's own configuration states (and, where it states none, for
+    0.18215 of Stable Diffusion's f8 autoencoder); MAR's f16 takes 0.2325. A latent is the `mean` of its posterior, or a
+    `sample` of it, as MAR and eMIGM take it: its noise follows from the image, which so has the same tokens every time. With a
+    `form`, such as f16c16, another autoencoder is refused, and a run can be planned without one.
+    """
+
+    path: str
+    scale: NotNegative = 0.0
+    form: Form = ""
+    latent: Literal["mean", "sample"] = "mean"
+    usual: ClassVar[float] = 0.18215
+
+    def kind(self) -> Any:
         from diffusers import AutoencoderKL
 
-        autoencoder = _read(AutoencoderKL, self.path)
-        factor = 2 ** (len(autoencoder.config.block_out_channels) - 1)
-        return PretrainedModule(shape, autoencoder, factor, _mean, Scaling.of(_config(self.path), self.scale, 0.18215))
+        return AutoencoderKL
+
+    def latents(self, encoded: Any, images: Tensor) -> Tensor:
+        law = encoded.latent_dist
+        mean: Tensor = law.mode()
+        if self.latent == "mean":
+            return mean
+        noise = torch.stack([_noise(image, mean.shape[1:]) for image in images]).to(mean)
+        return torch.addcmul(mean, law.std, noise)
 
 
 @dataclass(frozen=True)
-class DcAe:
-    """The deep compression autoencoder (`AutoencoderDC`) in a folder, whose latents are not random (arXiv:2410.10733).
+class DcAe(Stored):
+    """The deep compression autoencoder (`AutoencoderDC`, arXiv:2410.10733) in a folder or on the hub; its latents are not random.
 
     A `scale` of 0 stands for the scaling that the autoencoder's own configuration states (and, where it states none, for
-    0.3189 of the f32c32 model for ImageNet).
+    0.3189, which eMIGM takes for the f32c32 model for ImageNet). `form` is as in `pretrained_kl`.
     """
 
     path: str
     scale: NotNegative = 0.0
+    form: Form = ""
+    usual: ClassVar[float] = 0.3189
 
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The files that decide the tokens beside the options."""
-        return _files(self.path)
-
-    def build(self, shape: tuple[int, int, int]) -> PretrainedModule:
-        """The tokenizer for images of shape (C, H, W').
-
-        Raises:
-            Unfit: if it cannot take such images.
-            UserError: if the folder does not hold exactly these weights.
-        """
+    def kind(self) -> Any:
         from diffusers import AutoencoderDC
 
-        autoencoder = _read(AutoencoderDC, self.path)
-        factor = int(autoencoder.spatial_compression_ratio)
-        return PretrainedModule(shape, autoencoder, factor, _latent, Scaling.of(_config(self.path), self.scale, 0.3189))
+        return AutoencoderDC
+
+    def factor(self, autoencoder: Any) -> int:
+        return int(autoencoder.spatial_compression_ratio)
+
+    def latents(self, encoded: Any, images: Tensor) -> Tensor:
+        latent: Tensor = encoded.latent
+        return latent
 
 
-# Any here and below: diffusers has no types.
-def _mean(encoded: Any) -> Tensor:
-    mean: Tensor = encoded.latent_dist.mode()
-    return mean
+@dataclass(frozen=True)
+class PretrainedTiny(Stored):
+    """The `AutoencoderTiny` in a folder or on the hub: a small autoencoder for another one's latents, such as TAESD.
+
+    Its latents are scaled already; a `scale` other than 0 takes the place of the one that its configuration states (1).
+    `form` is as in `pretrained_kl`.
+    """
+
+    path: str
+    scale: NotNegative = 0.0
+    form: Form = ""
+
+    def kind(self) -> Any:
+        from diffusers import AutoencoderTiny
+
+        return AutoencoderTiny
+
+    def factor(self, autoencoder: Any) -> int:
+        return int(2 ** (len(autoencoder.config.encoder_block_out_channels) - 1))
 
 
-# Any: as above.
-def _latent(encoded: Any) -> Tensor:
-    latent: Tensor = encoded.latent
-    return latent
+@dataclass(frozen=True)
+class PretrainedVq(Stored):
+    """The `VQModel` in a folder or on the hub: codes of its codebook (LDM, arXiv:2112.10752)."""
+
+    path: str
+
+    def kind(self) -> Any:
+        from diffusers import VQModel
+
+        return VQModel
+
+    def module(self, shape: tuple[int, int, int], autoencoder: Any, factor: int) -> CodesModule:
+        return CodesModule(shape, autoencoder, factor, self.latents)
+
+
+def _noise(image: Tensor, shape: torch.Size) -> Tensor:
+    """Normal numbers that follow from an image uint8 [C,H,W']."""
+    content = hashlib.blake2b(image.cpu().contiguous().numpy().tobytes(), digest_size=8).digest()
+    return torch.randn(shape, generator=Generator().manual_seed(int.from_bytes(content) >> 1))
 
 
 @hookimpl
 def mgbench_tokenizers() -> dict[str, type]:
-    return {"pretrained_kl": PretrainedKl, "dc_ae": DcAe}
+    return {
+        "pretrained_kl": PretrainedKl,
+        "dc_ae": DcAe,
+        "pretrained_tiny": PretrainedTiny,
+        "pretrained_vq": PretrainedVq,
+    }

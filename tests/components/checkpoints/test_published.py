@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from mgbench.components.checkpoints.layouts import LAYOUTS
-from mgbench.components.checkpoints.published import HEADS, NAMES, MarLayout
+from mgbench.components.checkpoints.published import NAMES, MarLayout
+from mgbench.components.checkpoints.released import TRUNKS
 from mgbench.components.heads.diffusion import Diffusion
 from mgbench.components.networks.transformers import MAE, Transformer
 from mgbench.components.processes.masked import MaskedModel
@@ -46,4 +47,4 @@ def test_a_model_of_another_network_is_refused() -> None:
 
 def test_names_of_layouts_are_different_and_heads_divide_the_published_widths() -> None:
     assert len({layout.name for layout in LAYOUTS}) == len(LAYOUTS)
-    assert not any(width % heads for width, heads in HEADS.items())
+    assert not any(trunk.width % trunk.heads for trunk in TRUNKS.values())

@@ -7,21 +7,22 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import AutoencoderDC, AutoencoderKL
+from diffusers import AutoencoderDC, AutoencoderKL, AutoencoderTiny, VQModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mgbench.components.tokenizers.patches import to_unit
-from mgbench.components.tokenizers.pretrained import DcAe, PretrainedKl
+from mgbench.components.tokenizers.pretrained import DcAe, PretrainedKl, PretrainedTiny, PretrainedVq
 from mgbench.errors import Unfit, UserError
 from mgbench.recipes.recipe import Recipe
+from mgbench.recipes.spec import Spec
 from mgbench.registry.loading import load
 from mgbench.registry.resolve import assemble
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two tiny autoencoders of factor 2, with three channels and eight numbers a token."""
+    """Tiny autoencoders of factor 2, with three channels and eight numbers a token."""
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
     kl = AutoencoderKL(
@@ -43,6 +44,25 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
         decoder_qkv_multiscales=((), ()),
     )
     dc.save_pretrained(folder / "dc")
+    tiny = AutoencoderTiny(
+        latent_channels=8,
+        encoder_block_out_channels=(8, 8),
+        decoder_block_out_channels=(8, 8),
+        num_encoder_blocks=(1, 1),
+        num_decoder_blocks=(1, 1),
+    )
+    tiny.save_pretrained(folder / "tiny")
+    vq = VQModel(
+        block_out_channels=(8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        latent_channels=8,
+        norm_num_groups=4,
+        num_vq_embeddings=16,
+        vq_embed_dim=4,
+    )
+    torch.nn.init.normal_(vq.quantize.embedding.weight)
+    vq.save_pretrained(folder / "vq")
     return folder
 
 
@@ -55,11 +75,15 @@ def theirs(kind: Any, path: Path, shown: Tensor) -> tuple[Tensor, Tensor]:
     """Latents [B,8,H,W] and decoded pixels, by diffusers alone."""
     model = kind.from_pretrained(path).eval()
     encoded = model.encode(to_unit(shown))
-    latents = encoded.latent if hasattr(encoded, "latent") else encoded.latent_dist.mean
+    latents = encoded.latent_dist.mean if "latent_dist" in encoded else next(iter(encoded.values()))
     return latents, model.decode(latents).sample
 
 
-CASES = [(AutoencoderKL, PretrainedKl, "kl", 0.18215), (AutoencoderDC, DcAe, "dc", 0.3189)]
+CASES = [
+    (AutoencoderKL, PretrainedKl, "kl", 0.18215),
+    (AutoencoderDC, DcAe, "dc", 0.3189),
+    (AutoencoderTiny, PretrainedTiny, "tiny", 1.0),
+]
 
 
 @pytest.mark.parametrize(("kind", "maker", "name", "scale"), CASES)
@@ -172,10 +196,16 @@ def test_latents_are_scaled_as_their_autoencoder_says(
     assert (module.decode(tokens).double() - expected).abs().max() <= 1
 
 
-FIRST = {"kl": "decoder.conv_in.bias", "dc": "decoder.conv_in.bias"}
+FIRST = {
+    "kl": "decoder.conv_in.bias",
+    "dc": "decoder.conv_in.bias",
+    "tiny": "decoder.layers.0.bias",
+    "vq": "decoder.conv_in.bias",
+}
+MAKERS = [("kl", PretrainedKl), ("dc", DcAe), ("tiny", PretrainedTiny), ("vq", PretrainedVq)]
 
 
-@pytest.mark.parametrize(("name", "maker"), [("kl", PretrainedKl), ("dc", DcAe)])
+@pytest.mark.parametrize(("name", "maker"), MAKERS)
 @pytest.mark.parametrize("fault", ["missing", "left over", "misshapen", "not finite"])
 def test_weights_that_are_not_whole_are_refused_by_name(
     saved: Path, tmp_path: Path, name: str, maker: Any, fault: str
@@ -198,3 +228,71 @@ def test_weights_that_are_not_whole_are_refused_by_name(
     save_file(state, file)
     with pytest.raises(UserError, match=said[fault]):
         maker(path).build((3, 8, 8))
+
+
+@torch.no_grad()
+def test_codes_are_the_nearest_vectors_of_the_codebook(saved: Path) -> None:
+    shown = images(5, 3, 8, 12)
+    module = PretrainedVq(str(saved / "vq")).build((3, 8, 12))
+    assert (module.space.length, module.space.dim, module.space.codes, module.space.grid) == (24, 4, 16, (4, 6))
+    model: Any = VQModel.from_pretrained(saved / "vq").eval()
+    vectors = model.encode(to_unit(shown)).latents.flatten(2).transpose(1, 2)
+    nearest = torch.cdist(vectors, model.quantize.embedding.weight.expand(5, -1, -1)).argmin(-1)
+    codes = module.encode(shown)
+    assert codes.dtype == torch.int64
+    assert torch.equal(codes, nearest)
+    assert len(codes.unique()) > 2
+    expected = ((model.decode(model.encode(to_unit(shown)).latents).sample + 1) * 127.5).round().clamp(0, 255)
+    assert (module.decode(codes).double() - expected).abs().max() <= 1
+
+
+@torch.no_grad()
+def test_sampled_latents_follow_the_posterior_and_the_image(saved: Path) -> None:
+    """As spread about the mean as it says, and the same however images are batched."""
+    shown = images(200, 3, 8, 8)
+    module = PretrainedKl(str(saved / "kl"), scale=1.0, latent="sample").build((3, 8, 8))
+    tokens = module.encode(shown)
+    torch.testing.assert_close(module.encode(shown[70:75]), tokens[70:75], rtol=0, atol=1e-5)
+    law = AutoencoderKL.from_pretrained(saved / "kl").eval().encode(to_unit(shown)).latent_dist
+    z = (tokens - law.mean.flatten(2).transpose(1, 2)) / law.std.flatten(2).transpose(1, 2)
+    assert abs(z.mean().item()) < 5 / z.numel() ** 0.5
+    assert z.var().item() == pytest.approx(1, abs=5 * (2 / z.numel()) ** 0.5)
+    assert z[0].sub(z[1]).abs().max() > 0.1
+
+
+def test_an_autoencoder_of_another_form_is_refused_and_one_that_is_said_is_planned_with(saved: Path) -> None:
+    said = PretrainedKl(str(saved / "kl"), form="f2c8")
+    assert said.build((3, 8, 12)).space == said.expected_space((3, 8, 12))
+    with pytest.raises(UserError, match=r"holds an autoencoder f2c8, and form=f16c16 asks for another"):
+        PretrainedKl(str(saved / "kl"), form="f16c16").build((3, 8, 12))
+    assert PretrainedKl("nowhere").expected_space((3, 8, 12)) is None
+    with pytest.raises(Unfit, match="does not tile"):
+        PretrainedKl("nowhere", form="f16c16").expected_space((3, 8, 12))
+    with pytest.raises(UserError, match="form"):
+        load().build("tokenizer", Spec.parse("pretrained_kl(path=nowhere, form=16x16)"))
+
+
+def test_a_name_of_the_hub_is_looked_up_in_its_cache_and_never_fetched(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(UserError, match=r"'hf download someone/kl config.json diffusion_pytorch_model.safetensors'"):
+        PretrainedKl("someone/kl").build((3, 8, 8))
+    assert PretrainedKl("someone/kl").files == ()
+    snapshot = tmp_path / "models--someone--kl" / "snapshots" / ("a" * 40)
+    shutil.copytree(saved / "kl", snapshot)
+    refs = snapshot.parents[1] / "refs"
+    refs.mkdir()
+    (refs / "main").write_text("a" * 40)
+    named, there = (PretrainedKl(path).build((3, 8, 8)) for path in ("someone/kl", str(saved / "kl")))
+    assert torch.equal(named.encode(images(2, 3, 8, 8)), there.encode(images(2, 3, 8, 8)))
+    assert [file.name for file in PretrainedKl("someone/kl").files] == [
+        "config.json",
+        "diffusion_pytorch_model.safetensors",
+    ]
+
+
+def test_a_pipeline_is_pointed_into(tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text("{}")
+    with pytest.raises(UserError, match="is a whole pipeline; name the folder in it"):
+        PretrainedKl(str(tmp_path)).build((3, 8, 8))

@@ -1,0 +1,164 @@
+"""Autoencoders as latent diffusion stores them (arXiv:2112.10752), MAR's `kl16.ckpt` among them, under the names of `diffusers`.
+
+`diffusers` itself converts such files too, but leaves out attention between the residual blocks, which `kl16.ckpt` has at
+16x16. The configuration follows from the shapes; no shape tells the 32 groups of the norms, which that code always has.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mgbench.components.checkpoints.exact import refuse_differences, refuse_numbers, said_shape
+from mgbench.components.checkpoints.renaming import Renaming
+from mgbench.errors import UserError
+
+# In front of every name where the autoencoder is a part of a larger model.
+_PART_OF = "first_stage_model."
+# What was needed to train it: a discriminator, a perceptual loss; and tables of schedules of such models.
+_ONLY_TRAINS = ("loss.", "model_ema.", "discriminator.")
+_SIGNS = (
+    "encoder.conv_in.weight",
+    "encoder.mid.block_1.conv1.weight",
+    "decoder.conv_out.weight",
+    "post_quant_conv.weight",
+)
+_GROUPS = 32
+# The scale of the one with 16 times 16 pixels and 16 numbers a token (MAR and eMIGM: `engine_*.py`).
+_SCALES = {"f16c16": 0.2325}
+
+
+@dataclass(frozen=True)
+class StoredAutoencoder:
+    """An `AutoencoderKL` of `diffusers`: its configuration and weights, and the names of tensors that were left out.
+
+    `form` is its factor and its numbers of a latent, f16c16.
+    """
+
+    config: Mapping[str, Any]
+    tensors: Mapping[str, Tensor]
+    left_out: tuple[str, ...]
+    form: str
+
+
+def is_autoencoder(names: Collection[str]) -> bool:
+    """Whether tensors of these names are an autoencoder of latent diffusion, however many are missing or left over."""
+    bare = {name.removeprefix(_PART_OF) for name in names}
+    return sum(sign in bare for sign in _SIGNS) > len(_SIGNS) // 2
+
+
+def read_autoencoder(state: Mapping[str, Tensor], source: str) -> StoredAutoencoder:
+    """The autoencoder in a state dict.
+
+    Raises:
+        UserError: if a tensor is missing, left over, misshapen or not finite, or the bottleneck is another one.
+    """
+    part = any(name.startswith(_PART_OF) for name in state)
+    own = {name.removeprefix(_PART_OF): value for name, value in state.items() if not part or name.startswith(_PART_OF)}
+    kept = {name: value for name, value in own.items() if not name.startswith(_ONLY_TRAINS)}
+    refuse_differences(source, set(_SIGNS) - kept.keys())
+    config = _config(kept, source)
+    wanted = write_autoencoder(config, _empty(config))
+    shapes = {
+        name: f"{said_shape(kept[name].shape)} instead of {said_shape(wanted[name].shape)}"
+        for name in wanted.keys() & kept.keys()
+        if wanted[name].shape != kept[name].shape
+    }
+    refuse_differences(source, wanted.keys() - kept.keys(), kept.keys() - wanted.keys(), shapes)
+    refuse_numbers(source, kept)
+    names = _names(config)
+    tensors = {str(names.ours(name) or name): _ours(name, value) for name, value in kept.items()}
+    form = f"f{2 ** (len(config['block_out_channels']) - 1)}c{config['latent_channels']}"
+    scale = {"scaling_factor": _SCALES[form]} if form in _SCALES else {}
+    left_out = tuple(sorted(name for name in own if name not in kept))
+    return StoredAutoencoder({"_class_name": "AutoencoderKL", **config, **scale}, tensors, left_out, form)
+
+
+def write_autoencoder(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state dict of an `AutoencoderKL` of this configuration, exactly as `read_autoencoder` was given it."""
+    names = _names(config)
+    return {(theirs := str(names.theirs(name) or name)): _theirs(theirs, value) for name, value in tensors.items()}
+
+
+def _config(state: Mapping[str, Tensor], source: str) -> dict[str, Any]:
+    levels = _count(state, r"encoder\.down\.(\d+)\.")
+    try:
+        widths = [len(state[f"encoder.down.{level}.block.0.conv1.weight"]) for level in range(levels)]
+    except KeyError as error:
+        raise UserError(f"{source} does not fit: it lacks {error.args[0]}; give an autoencoder, whole") from None
+    latent = len(state["post_quant_conv.weight"])
+    if state["post_quant_conv.weight"].shape[1] != latent or "quantize.embedding.weight" in state:
+        raise UserError(f"{source} is no KL autoencoder, but one with a codebook; give it as the VQModel of diffusers")
+    if any(width % _GROUPS for width in widths):
+        raise UserError(
+            f"{source} has levels {said_shape(widths)} wide, which {_GROUPS} groups cannot share; give another"
+        )
+    return {
+        "in_channels": state["encoder.conv_in.weight"].shape[1],
+        "out_channels": len(state["decoder.conv_out.weight"]),
+        "block_out_channels": widths,
+        "layers_per_block": _count(state, r"encoder\.down\.0\.block\.(\d+)\."),
+        "latent_channels": latent,
+        "norm_num_groups": _GROUPS,
+        "down_block_types": [f"{_attends(state, 'encoder.down', i)}DownEncoderBlock2D" for i in range(levels)],
+        "up_block_types": [f"{_attends(state, 'decoder.up', i)}UpDecoderBlock2D" for i in reversed(range(levels))],
+    }
+
+
+def _attends(state: Mapping[str, Tensor], blocks: str, level: int) -> str:
+    return "Attn" if f"{blocks}.{level}.attn.0.q.weight" in state else ""
+
+
+def _count(state: Mapping[str, Tensor], pattern: str) -> int:
+    return 1 + max((int(found[1]) for name in state if (found := re.match(pattern, name))), default=-1)
+
+
+def _empty(config: Mapping[str, Any]) -> dict[str, Tensor]:
+    from diffusers import AutoencoderKL
+
+    with torch.device("meta"):
+        state: dict[str, Tensor] = AutoencoderKL(**config).state_dict()
+    return state
+
+
+def _names(config: Mapping[str, Any]) -> Renaming:
+    levels = len(config["block_out_channels"])
+    pairs = [*_blocks("encoder.down.#", "encoder.down_blocks.#"), *_middle("encoder"), *_middle("decoder")]
+    for level in range(levels):
+        pairs += _blocks(f"decoder.up.{level}", f"decoder.up_blocks.{levels - 1 - level}")
+    return Renaming((*pairs, *((f"{half}.norm_out.", f"{half}.conv_norm_out.") for half in ("encoder", "decoder"))))
+
+
+def _blocks(theirs: str, ours: str) -> Iterator[tuple[str, str]]:
+    """One level, or all of them: residual blocks, attention, and the change of size at its end."""
+    yield f"{theirs}.block.#.nin_shortcut.", f"{ours}.resnets.#.conv_shortcut."
+    yield f"{theirs}.block.#.", f"{ours}.resnets.#."
+    yield from _attention(f"{theirs}.attn.#", f"{ours}.attentions.#")
+    yield f"{theirs}.downsample.", f"{ours}.downsamplers.0."
+    yield f"{theirs}.upsample.", f"{ours}.upsamplers.0."
+
+
+def _middle(half: str) -> Iterator[tuple[str, str]]:
+    yield f"{half}.mid.block_1.", f"{half}.mid_block.resnets.0."
+    yield f"{half}.mid.block_2.", f"{half}.mid_block.resnets.1."
+    yield from _attention(f"{half}.mid.attn_1", f"{half}.mid_block.attentions.0")
+
+
+def _attention(theirs: str, ours: str) -> Iterator[tuple[str, str]]:
+    for part, whole in (("q", "to_q"), ("k", "to_k"), ("v", "to_v"), ("proj_out", "to_out.0"), ("norm", "group_norm")):
+        yield f"{theirs}.{part}.", f"{ours}.{whole}."
+
+
+# Attention's products, which that code writes as convolutions of one pixel.
+_PRODUCT = re.compile(r"\.attn(_1|\.\d+)\.(q|k|v|proj_out)\.weight$")
+
+
+def _ours(name: str, value: Tensor) -> Tensor:
+    return value[:, :, 0, 0].contiguous() if _PRODUCT.search(name) else value
+
+
+def _theirs(name: str, value: Tensor) -> Tensor:
+    return value[:, :, None, None] if _PRODUCT.search(name) else value

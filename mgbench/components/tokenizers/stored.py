@@ -1,0 +1,103 @@
+"""Autoencoders as `diffusers` saves them: a folder, or a name on the hub whose files are in its cache. Nothing is fetched."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mgbench.components.checkpoints.exact import refuse_differences, refuse_numbers, said_shape
+from mgbench.errors import UserError
+
+CONFIG, WEIGHTS = "config.json", "diffusion_pytorch_model"
+
+
+def read_autoencoder(kind: Any, path: str) -> Any:
+    """An autoencoder of a class of `diffusers`, in evaluation mode and without gradients.
+
+    Raises:
+        UserError: if there is none, or its weights are not exactly those of the network that its configuration describes.
+    """
+    what = f"a folder with {CONFIG} and the weights of an {kind.__name__}, as its save_pretrained writes them"
+    folder = folder_of(path, what)
+    try:
+        autoencoder, found = _loaded(kind, folder)
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise UserError(f"{path!r} cannot be read ({type(error).__name__}: {said}); name {what}") from error
+    shapes = {
+        name: f"{said_shape(theirs)} instead of {said_shape(ours)}" for name, theirs, ours in found["mismatched_keys"]
+    }
+    refuse_differences(repr(path), found["missing_keys"], found["unexpected_keys"], shapes)
+    refuse_numbers(repr(path), autoencoder.state_dict())
+    return autoencoder.eval().requires_grad_(False)
+
+
+def stated(path: str) -> Mapping[str, Any]:
+    """The settings that a configuration gives, without the defaults of its class."""
+    settings: Mapping[str, Any] = json.loads((_found(path) / CONFIG).read_text(encoding="utf-8"))
+    return settings
+
+
+def content_of(path: str) -> tuple[Path, ...]:
+    """The configuration and the weights of an autoencoder; none where there is no folder."""
+    found = [file for file in _found(path).glob("*") if file.name == CONFIG or file.name.startswith(WEIGHTS)]
+    return tuple(sorted(file for file in found if file.is_file()))
+
+
+def folder_of(path: str, what: str) -> Path:
+    """The folder of an autoencoder, which `what` describes.
+
+    Raises:
+        UserError: if there is none, saying which file is missing and where to put it.
+    """
+    folder = _found(path)
+    if (folder / CONFIG).is_file():
+        return folder
+    if (folder / "model_index.json").is_file():
+        raise UserError(f"{path!r} is a whole pipeline; name the folder in it that has {CONFIG}, such as {path}/vae")
+    instead = "; a checkpoint in the layout of latent diffusion becomes one with 'mgbench import'"
+    if _is_on_hub(path):
+        raise UserError(
+            f"there is no {CONFIG} in {path!r}, and the hub's cache has no such model; with a network, 'hf download {path} "
+            f"{CONFIG} {WEIGHTS}.safetensors' puts both there, or name {what}{instead}"
+        )
+    raise UserError(f"there is no {CONFIG} in {path!r}; name {what}{instead}")
+
+
+def _found(path: str) -> Path:
+    folder = Path(path).expanduser()
+    return folder if folder.is_dir() or not _is_on_hub(path) else _cached(path) or folder
+
+
+def _is_on_hub(path: str) -> bool:
+    """Whether a path may be the name of a model: an owner and a title."""
+    return re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", path) is not None
+
+
+def _cached(name: str) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(name, CONFIG)
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def _loaded(kind: Any, folder: Path) -> tuple[Any, Mapping[str, Any]]:
+    """An autoencoder, and which of its weights the folder did not have: diffusers itself only logs that."""
+    from diffusers.utils import logging
+
+    logger = logging.get_logger("diffusers.models.modeling_utils")
+    level = logger.level
+    # What it logs becomes one sentence; it also says to train the model.
+    logger.setLevel(logging.ERROR)
+    try:
+        found: tuple[Any, Mapping[str, Any]] = kind.from_pretrained(
+            folder,
+            local_files_only=True,
+            low_cpu_mem_usage=False,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+        return found
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,14 @@
+"""The released models of MAR for ImageNet (Li et al., arXiv:2406.11838): sizes and settings of the official README.
+
+`mar-b-256`, `mar-l-256` and `mar-h-256` take 256 steps with linear guidance of 2.9, 3.0 and 3.2. Data, autoencoder and
+training are set and differ as those of `emigm_imagenet`.
+"""
+
+from mgbench.components.checkpoints.released import released_mar
+from mgbench.hookspecs import hookimpl
+from mgbench.recipes.recipe import Recipe
+
+
+@hookimpl
+def mgbench_recipes() -> dict[str, Recipe]:
+    return {name: Recipe.of(**fields) for name, fields in released_mar().items()}
