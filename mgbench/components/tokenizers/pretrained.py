@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -12,6 +11,7 @@ from pydantic import StringConstraints
 from torch import Generator, Tensor, nn
 
 from mgbench.components.tokenizers.autoencoders import raster, tiled, unraster
+from mgbench.components.tokenizers.latents import Autoencoder, Encoded, Scaling, Taken
 from mgbench.components.tokenizers.patches import to_bytes, to_unit
 from mgbench.components.tokenizers.stored import content_of, read_autoencoder, stated
 from mgbench.errors import Unfit, UserError
@@ -25,44 +25,6 @@ from mgbench.recipes.spec import NotNegative
 Form = Annotated[str, StringConstraints(pattern=r"^(f\d+c\d+)?$")]
 
 
-@dataclass(frozen=True)
-class Scaling:
-    """Affine map between latents and tokens, per channel: token = (latent − shift) · scale.
-
-    `shift` and `scale` are numbers or float tensors [D].
-    """
-
-    scale: Any
-    shift: Any = 0.0
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any], given: float, usual: float) -> "Scaling":
-        """The scaling that an autoencoder's own configuration states.
-
-        `scaling_factor` and `shift_factor` as in SD3 and Flux, `latents_mean` and `latents_std` [D] where a configuration
-        has them; a scale that is `given` (not 0) takes the place of the factor, and `usual` is for those that state none.
-        """
-        factor = given or config.get("scaling_factor") or usual
-        mean, std = (config.get(name) for name in ("latents_mean", "latents_std"))
-        if mean is not None and std is not None:
-            return cls(factor / torch.tensor(std), torch.tensor(mean))
-        return cls(factor, config.get("shift_factor") or 0.0)
-
-    def tokens(self, latents: Tensor) -> Tensor:
-        """Latents float [B,N,D] as tokens of the same shape."""
-        scaled: Tensor = (latents - self._at(self.shift, latents)) * self._at(self.scale, latents)
-        return scaled
-
-    def latents(self, tokens: Tensor) -> Tensor:
-        """Tokens float [B,N,D] as latents of the same shape."""
-        unscaled: Tensor = tokens / self._at(self.scale, tokens) + self._at(self.shift, tokens)
-        return unscaled
-
-    @staticmethod
-    def _at(number: Tensor | float, like: Tensor) -> Tensor | float:
-        return number.to(like) if isinstance(number, Tensor) else number
-
-
 class PretrainedModule(nn.Module):
     """Scaled latents as tokens; grey images are shown in three equal channels, and come back as their mean.
 
@@ -72,9 +34,9 @@ class PretrainedModule(nn.Module):
     def __init__(
         self,
         shape: tuple[int, int, int],
-        autoencoder: Any,
+        autoencoder: Autoencoder,
         factor: int,
-        latents: Callable[[Any, Tensor], Tensor],
+        latents: Taken,
         scaling: Scaling,
     ) -> None:
         super().__init__()
@@ -114,11 +76,11 @@ def _images(pixels: Tensor, grey: bool) -> Tensor:
 class CodesModule(PretrainedModule):
     """The nearest vectors of a codebook as codes."""
 
-    def __init__(
-        self, shape: tuple[int, int, int], autoencoder: Any, factor: int, latents: Callable[[Any, Tensor], Tensor]
-    ) -> None:
+    autoencoder: Any
+
+    def __init__(self, shape: tuple[int, int, int], autoencoder: Autoencoder, factor: int, latents: Taken) -> None:
         super().__init__(shape, autoencoder, factor, latents, Scaling(1.0))
-        codes, dim = autoencoder.quantize.embedding.weight.shape
+        codes, dim = self.autoencoder.quantize.embedding.weight.shape
         self.space = TokenSpace(self.space.length, dim, codes, self.grid)
 
     @torch.no_grad()
@@ -177,19 +139,18 @@ class Stored:
         """The class of `diffusers` that its autoencoder is of."""
         raise NotImplementedError
 
-    def factor(self, autoencoder: Any) -> int:
+    def factor(self, autoencoder: Autoencoder) -> int:
         """The number of pixels that a side of a token has."""
         return int(2 ** (len(autoencoder.config.block_out_channels) - 1))
 
-    def module(self, shape: tuple[int, int, int], autoencoder: Any, factor: int) -> PretrainedModule:
+    def module(self, shape: tuple[int, int, int], autoencoder: Autoencoder, factor: int) -> PretrainedModule:
         """The tokenizer of an autoencoder."""
         scaling = Scaling.of(stated(self.path), self.scale, self.usual)
         return PretrainedModule(shape, autoencoder, factor, self.latents, scaling)
 
-    def latents(self, encoded: Any, images: Tensor) -> Tensor:
+    def latents(self, encoded: Encoded, images: Tensor) -> Tensor:
         """Latents float [B,D,h,w] in what the autoencoder says of images uint8 [B,C,H,W']."""
-        found: Tensor = encoded.latents
-        return found
+        return encoded.latents
 
 
 @dataclass(frozen=True)
@@ -213,9 +174,9 @@ class PretrainedKl(Stored):
 
         return AutoencoderKL
 
-    def latents(self, encoded: Any, images: Tensor) -> Tensor:
+    def latents(self, encoded: Encoded, images: Tensor) -> Tensor:
         law = encoded.latent_dist
-        mean: Tensor = law.mode()
+        mean = law.mean
         if self.latent == "mean":
             return mean
         noise = torch.stack([_noise(image, mean.shape[1:]) for image in images]).to(mean)
@@ -240,12 +201,11 @@ class DcAe(Stored):
 
         return AutoencoderDC
 
-    def factor(self, autoencoder: Any) -> int:
+    def factor(self, autoencoder: Autoencoder) -> int:
         return int(autoencoder.spatial_compression_ratio)
 
-    def latents(self, encoded: Any, images: Tensor) -> Tensor:
-        latent: Tensor = encoded.latent
-        return latent
+    def latents(self, encoded: Encoded, images: Tensor) -> Tensor:
+        return encoded.latent
 
 
 @dataclass(frozen=True)
@@ -265,7 +225,7 @@ class PretrainedTiny(Stored):
 
         return AutoencoderTiny
 
-    def factor(self, autoencoder: Any) -> int:
+    def factor(self, autoencoder: Autoencoder) -> int:
         return int(2 ** (len(autoencoder.config.encoder_block_out_channels) - 1))
 
 
@@ -280,7 +240,7 @@ class PretrainedVq(Stored):
 
         return VQModel
 
-    def module(self, shape: tuple[int, int, int], autoencoder: Any, factor: int) -> CodesModule:
+    def module(self, shape: tuple[int, int, int], autoencoder: Autoencoder, factor: int) -> CodesModule:
         return CodesModule(shape, autoencoder, factor, self.latents)
 
 

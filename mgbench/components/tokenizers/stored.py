@@ -12,7 +12,7 @@ from mgbench.errors import UserError
 CONFIG, WEIGHTS = "config.json", "diffusion_pytorch_model"
 
 
-def read_autoencoder(kind: Any, path: str) -> Any:
+def read_autoencoder(kind: type[Any], path: str) -> Any:
     """An autoencoder of a class of `diffusers`, in evaluation mode and without gradients.
 
     Raises:
@@ -82,7 +82,7 @@ def _cached(name: str) -> Path | None:
     return Path(found).parent if isinstance(found, str) else None
 
 
-def _loaded(kind: Any, folder: Path) -> tuple[Any, Mapping[str, Any]]:
+def _loaded(kind: type[Any], folder: Path) -> tuple[Any, Mapping[str, Any]]:
     """An autoencoder, and which of its weights the folder did not have: diffusers itself only logs that."""
     from diffusers.utils import logging
 
