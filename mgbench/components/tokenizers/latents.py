@@ -54,7 +54,7 @@ class Posterior(Protocol):
 
 
 class Encoded(Protocol):
-    """What an autoencoder of `diffusers` says of images: one of these."""
+    """The answer of an autoencoder of `diffusers` to images: one of these."""
 
     latents: Tensor
     latent: Tensor
@@ -62,7 +62,7 @@ class Encoded(Protocol):
 
 
 class Autoencoder(Protocol):
-    """What is asked of an autoencoder of `diffusers`, which has no types."""
+    """The part of an autoencoder of `diffusers` that is used here; it has no types of its own."""
 
     config: Any
     spatial_compression_ratio: int
