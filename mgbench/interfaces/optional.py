@@ -109,6 +109,12 @@ def begin(process: "Process[Any]", model: "nn.Module", parts: "Parts") -> None:
         start(model, parts)
 
 
+def rate_factor(process: "Process[Any]", child: str) -> float:
+    """`rates`: by what the learning rate of a child of the model is multiplied, by the child's name; 1 without it."""
+    rates: Mapping[str, float] = getattr(process, "rates", {})
+    return float(rates.get(child, 1.0))
+
+
 def advice(component: object, parts: "Parts", space: "TokenSpace") -> tuple[str, ...]:
     """`advise(parts, space)`: sentences on what will run but is hardly meant; none without it."""
     advise = getattr(component, "advise", None)

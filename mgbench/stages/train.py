@@ -19,9 +19,10 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
 from mgbench.errors import Diverged
-from mgbench.interfaces.components import Parts
+from mgbench.interfaces.components import Parts, Process
 from mgbench.interfaces.data import UNLABELLED, ImageData, TokenSpace
 from mgbench.interfaces.modules import TokenizerModule
+from mgbench.interfaces.optional import rate_factor
 from mgbench.interfaces.progress import UNREPORTED, Advance
 from mgbench.interfaces.randomness import derive
 from mgbench.interfaces.ranks import ALONE, Team
@@ -103,7 +104,7 @@ class Training:
         self.accelerator = Accelerator(mixed_precision=precision, cpu=on_cpu, kwargs_handlers=options)
         self.model = model.to(device)
         self.average = AveragedModel(self.model, multi_avg_fn=self._average)
-        optimizer = AdamW(_groups(model, recipe), lr=recipe.learning_rate, betas=(0.9, 0.95), fused=True)
+        optimizer = AdamW(_groups(model, recipe, parts.process), lr=recipe.learning_rate, betas=(0.9, 0.95), fused=True)
         self.rate = LambdaLR(optimizer, lambda step: _rate(step, recipe))
         self.loss, self.optimizer = self.accelerator.prepare(LossModule(parts, self.model), optimizer)
         self._share = team.share_of(recipe.batch_size)
@@ -244,11 +245,19 @@ def _precision(recipe: Recipe, device: torch.device) -> str:
     return {"auto": automatic, "float32": "no", "bfloat16": "bf16"}[recipe.precision]
 
 
-def _groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    """Weight decay for matrices only: biases, norms and single vectors go without, as in MAR and eMIGM."""
-    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
-    others = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
-    return [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+def _groups(model: nn.Module, recipe: Recipe, process: Process[Any]) -> list[dict[str, Any]]:
+    """Weight decay for matrices only: biases, norms and single vectors go without, as in MAR and eMIGM.
+
+    The parameters of a child whose learning rate is another are groups of their own, after those of the others.
+    """
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {(1.0, True): [], (1.0, False): []}
+    for name, parameter in model.named_parameters():
+        factor = rate_factor(process, name.split(".")[0])
+        groups.setdefault((factor, parameter.ndim > 1), []).append(parameter)
+    return [
+        {"params": those, "lr": factor * recipe.learning_rate, "weight_decay": recipe.weight_decay if decays else 0.0}
+        for (factor, decays), those in groups.items()
+    ]
 
 
 def _rate(step: int, recipe: Recipe) -> float:

@@ -20,7 +20,14 @@ from mgbench.interfaces.components import (
     TimeGrid,
 )
 from mgbench.interfaces.data import TokenSpace
-from mgbench.interfaces.optional import evaluations, ignored_settings, likelihood_bound
+from mgbench.interfaces.optional import (
+    begin,
+    check_teacher,
+    evaluations,
+    ignored_settings,
+    likelihood_bound,
+    needs_teacher,
+)
 from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.sampling import Request, SamplerInput, Step
 from mgbench.testing.checks import (
@@ -37,7 +44,7 @@ from mgbench.testing.checks import (
     world_of,
 )
 from mgbench.testing.noisy_toys import Gaussian
-from mgbench.testing.toys import Evenly, Joint, Line
+from mgbench.testing.toys import Evenly, Joint, Line, toy_teacher
 
 
 @leaves_random_state
@@ -255,6 +262,8 @@ def process(component: Process[nn.Module], parts: Parts | None = None, space: To
     space = space or joint.space
     torch.manual_seed(0)
     model = component.build(parts, space, joint.classes)
+    if needs_teacher(component):
+        parts = _taught(component, model, parts, space, joint.classes)
     need("network" in dict(model.named_children()), "the model must have a child `network`, by which NFE is counted")
     tokens, labels = tokens_of(space, 16), torch.arange(16) % joint.classes
     loss, again = (component.loss(model, parts, tokens, labels, seeded()) for _ in range(2))
@@ -265,6 +274,15 @@ def process(component: Process[nn.Module], parts: Parts | None = None, space: To
     need(slope.isfinite().all() and (slope != 0).any(), "the loss must have a gradient, and a finite one")
     _bound(component, model.eval(), parts, space, labels)
     _finish(component, stirred(model), parts, space, labels[:7])
+
+
+def _taught(component: Process[nn.Module], model: nn.Module, parts: Parts, space: TokenSpace, classes: int) -> Parts:
+    """The parts, among them the teacher that they name or else a masked model of the same parts."""
+    if not hasattr(parts, "teacher"):
+        parts = Parts(**vars(parts), teacher=toy_teacher(parts, space, classes))
+    check_teacher(component, parts, parts.teacher.parts)
+    begin(component, model, parts)
+    return parts
 
 
 @torch.no_grad()
