@@ -20,11 +20,12 @@ model take their steps together, not in turns.
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Generator, Tensor, nn
 
+from mgbench.components.processes.masked import MaskedModel
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.bibtex import by_key
@@ -130,7 +131,7 @@ class OneStep:
         backward = q * (excess - (q * excess).sum(-1, keepdim=True))
         return (1 - self.reverse) * (q - p) + self.reverse * backward
 
-    def _wanted(self, teacher: Any, tokens: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
+    def _wanted(self, teacher: MaskedModel, tokens: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
         ask = LogitsOf(teacher.network, teacher.head)
         logits: Tensor = ask(tokens, mask, labels)
         if self.guidance != 1:
