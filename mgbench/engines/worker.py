@@ -73,7 +73,7 @@ def assist(job: Job, device: str, team: Other) -> None:
         if not found:
             progress = Progress(stop=lambda: request.asked)
             found.append(Helper(Store(job.root), _trial(load(job.sources), job), on, progress, team))
-        task.help(found[0])
+        task.run(found[0])
 
     team.serve(do)
 

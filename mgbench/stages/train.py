@@ -1,8 +1,8 @@
 """Train a model: one loop, a generator; the caller decides what to do with each step.
 
-All that is random in step k is derived from (seed, k), so that a training that was stopped and goes on from a checkpoint is
-the training that was never stopped. On several devices each rank takes an equal share of the rows of every batch, with random
-numbers of its own, and gradients are means over ranks; the loss told is one too.
+All that is random in step k is derived from (seed, k), so that a training that was stopped and goes on from a
+checkpoint is the training that was never stopped. On several devices each rank takes an equal share of the rows of
+every batch, with random numbers of its own, and gradients are means over ranks; the loss told is one too.
 """
 
 import math
@@ -39,7 +39,8 @@ EXPLODED = 1000.0
 
 @dataclass(frozen=True)
 class TrainStep:
-    """Steps done, the mean loss since the last report, the learning rate, and seconds and operations of training so far.
+    """Steps done, the mean loss since the last report, the learning rate, and seconds and operations of training so
+    far.
 
     The operations are those of all `devices` on which it went on last.
     """
@@ -87,7 +88,8 @@ class LossModule(nn.Module):
 
 
 class Training:
-    """A model in training: online weights, their moving average, optimizer, and how far it got; `first` is the first loss.
+    """A model in training: online weights, their moving average, optimizer, and how far it got; `first` is the first
+    loss.
 
     Of a team, every rank has one, inside `team.group`.
     """
@@ -107,7 +109,7 @@ class Training:
         optimizer = AdamW(_groups(model, recipe, parts.process), lr=recipe.learning_rate, betas=(0.9, 0.95), fused=True)
         self.rate = LambdaLR(optimizer, lambda step: _rate(step, recipe))
         self.loss, self.optimizer = self.accelerator.prepare(LossModule(parts, self.model), optimizer)
-        self._share = team.share_of(recipe.batch_size)
+        self._share = team.shard(recipe.batch_size)
         self.step, self.seconds, self.flops = 0, 0.0, 0.0
         self.first = math.nan
         self.counted: list[float] = []
@@ -195,7 +197,7 @@ class Training:
         else:
             with FlopCounter() as counter:
                 loss = self._advance(tokens, labels, generator)
-            self.counted.append(self.team.total(float(counter.get_total_flops())))
+            self.counted.append(self.team.sum(float(counter.get_total_flops())))
         self.flops += sum(self.counted) / len(self.counted)
         return loss
 
