@@ -43,7 +43,7 @@ PATIENCE = 60.0
 class Failure:
     """The error of a rank: its message, whether memory ran out, its time (monotonic seconds) and its traceback."""
 
-    said: str
+    message: str
     ran_out: bool
     at: float
     where: str = ""
@@ -154,7 +154,7 @@ class First(Team):
             self._tell(GivenUp())
             failures = self._ends(ENDING_SECONDS)
             # An error here that follows from an earlier one of another rank is not the cause.
-            if own and (earlier := {r: f for r, f in failures.items() if f.at < own.at and f.said != own.said}):
+            if own and (earlier := {r: f for r, f in failures.items() if f.at < own.at and f.message != own.message}):
                 raise _first_of(earlier) from None
             raise
         if failures := self._ends(COLLECTIVE_SECONDS):
@@ -201,7 +201,7 @@ class First(Team):
 def _first_of(failures: dict[int, Failure]) -> RankFailed:
     rank = min(failures, key=lambda rank: failures[rank].at)
     kind = RankRanOut if failures[rank].ran_out else RankFailed
-    error = kind(f"rank {rank}: {failures[rank].said}")
+    error = kind(f"rank {rank}: {failures[rank].message}")
     error.add_note(failures[rank].where)
     return error
 

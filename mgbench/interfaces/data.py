@@ -33,8 +33,8 @@ class TokenSpace:
 class ImageData:
     """Real images uint8 [M,C,H,W'] and their labels int64 [M] (None: no labels), for training and held out.
 
-    Images that fit in memory are tensors; others are read on access (`mgbench.interfaces.images`). `notes` are sentences about files
-    that were left out or converted.
+    Images that fit in memory are tensors; others are read on access (`mgbench.interfaces.images`). `notes` are
+    sentences about files that were left out or converted.
     """
 
     train: "Images"

@@ -141,7 +141,7 @@ class Run(Protocol):
 
 
 class Engine(Protocol):
-    """A component that runs trials somewhere; no result depends on it."""
+    """Where do trials run? An engine runs them there; no result depends on it."""
 
     def open(self, leases: Leases) -> Run:
         """Prepare to run jobs on the leased devices.

@@ -10,9 +10,9 @@ from mgbench.interfaces.ranks import Team
 
 # Exit code after an interrupt: 128 + SIGINT, as in shells.
 INTERRUPTED = 130
-# Seconds at least between two reports of a stage whose steps are many.
+# Minimum number of seconds between two reports of a stage with many short steps.
 SELDOM = 1.0
-STOPPED_BY_USER = "stopped by the user; the same command goes on"
+STOPPED_BY_USER = "stopped by the user; the same command continues"
 
 
 class Interrupted(Exception):
@@ -95,7 +95,7 @@ class Progress:
         return Advance(lambda done, total: self(stage, done, total, row))
 
     def seldom(self, stage: str, row: str = "", steps: int | None = None) -> Advance:
-        """A callback that reports steps of a stage at most once a second, and checks for a stop request at each."""
+        """A callback that reports steps of a stage at most once a second, and checks for a stop request at each step."""
         told = time.monotonic()
 
         def advance(done: int, total: int) -> None:
