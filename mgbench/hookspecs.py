@@ -1,14 +1,13 @@
-"""Hook specifications: one for each kind, one for recipes, one for BibTeX entries, and three for trackers of
-experiments.
+"""The hooks: one per kind, one for methods, one for references and three of a run's life.
 
-The hooks of the kinds are generated from `mgbench.recipes.kinds.TABLE`.
+Those of the kinds follow from `mgbench.recipes.kinds.TABLE`, the table of contents of the project.
 
-A plugin is a module with functions of these names, decorated with `@hookimpl`. Each returns a mapping from names to
-what the module offers; a component is a frozen dataclass whose fields are its options (protocols in
-`mgbench.interfaces.components`). Hooks have no side effects. A name offered twice is an error that names both plugins.
+A plugin is a module whose functions carry these names and `@hookimpl`. Each returns what the module offers, by name:
+a component is a frozen dataclass whose fields are its options (signatures in `mgbench.interfaces.components`). Nothing is
+registered at import and nothing is changed; a name offered twice is an error that names both plugins.
 
-The hooks for trackers return nothing. They are called in the process of each trial, only for the plugins named with
-`--track`. If one raises, it is not called again and the trial continues.
+The hooks of a run's life return nothing. They are called in the process of each trial, of those plugins only that are named
+with `--track`; one that raises is called no more, and the run goes on.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,11 +28,11 @@ hookimpl = pluggy.HookimplMarker("mgbench")
 
 @hookspec
 def mgbench_recipes() -> "Mapping[str, Recipe]":  # type: ignore[empty-body]
-    """Methods: complete recipes by name; results show this name."""
+    """Methods: whole recipes under the names by which results call them."""
 
 
 def _offers(kind: Kind) -> Callable[[], Mapping[str, type]]:
-    """The hook of one kind, which returns component classes by name; their instances follow the protocol of the kind."""
+    """The hook of one kind: it returns components by name, each a class whose instances fit the protocol of the kind."""
 
     def hook() -> Mapping[str, type]:
         return {}
@@ -44,7 +43,7 @@ def _offers(kind: Kind) -> Callable[[], Mapping[str, type]]:
     return hookspec(hook)
 
 
-# Several kinds may share one hook, and so the components that it returns.
+# One for each row of the table of kinds; kinds of one hook share what is offered.
 globals().update({hook: _offers(kind) for hook, kind in reversed([(kind.hook, kind) for kind in TABLE])})
 
 
@@ -55,19 +54,17 @@ def mgbench_references() -> "Mapping[str, str]":  # type: ignore[empty-body]
 
 @hookspec
 def mgbench_run_started(run: "TrackedRun") -> None:
-    """Called when a trial starts, before its tokenizer is fitted or its model trained."""
+    """A trial begins: its tokenizer is fitted or its model trained next, unless they are stored already."""
 
 
 @hookspec
 def mgbench_step_logged(run: "TrackedRun", stage: str, step: int, values: "Mapping[str, float]") -> None:
-    """Called after `step` steps of a stage ("tokenize" or "train") with its current `values`: `loss`,
-    `images_per_second`, …
-    """
+    """So many steps of a stage ("tokenize", "train") are done, and these are its numbers: `loss`, `images_per_second`, …"""
 
 
 @hookspec
 def mgbench_run_finished(run: "TrackedRun", records: "Sequence[Record]") -> None:
-    """Called when a trial ends, with the records of all its rows, whether done, failed or interrupted.
+    """A trial is over: the records of its rows, whether they are done, failed or were interrupted.
 
-    It is not called if the process of the trial was killed.
+    It is not called where the process of the trial was killed.
     """

@@ -1,4 +1,4 @@
-"""Old import paths from the plugin documentation, which keep working for one version with a DeprecationWarning."""
+"""Old paths of modules that plugins were told to import: they work for one version, with a DeprecationWarning."""
 
 import sys
 import warnings
@@ -8,7 +8,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-# Former modules, and the modules that hold their names now.
+# Modules of before, and where their names lie now; where names went to several modules, all of these.
 MOVED = {
     "mgbench.bibtex": ("mgbench.interfaces.bibtex",),
     "mgbench.components.blocks": ("mgbench.components.networks.blocks",),
@@ -29,20 +29,20 @@ MOVED = {
 
 
 class MovedFinder(MetaPathFinder, Loader):
-    """Import finder that serves an old module path from the modules that replaced it."""
+    """Find an old module as a view of the modules that its names moved to."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The spec of a module that moved; None for any other."""
+        """The spec of a module that moved, None for every other."""
         return ModuleSpec(fullname, self) if fullname in MOVED else None
 
     def homes(self, fullname: str) -> tuple[str, ...]:
-        """The modules that now hold the names of an old module."""
+        """The modules that the names of an old one moved to."""
         return MOVED[fullname]
 
     def exec_module(self, module: ModuleType) -> None:
-        """Fill the old module with the names of the new ones, and warn with their new location."""
+        """Fill the old module with the names of the new ones, and say where they are now."""
         homes = MOVED[module.__name__]
         warnings.warn(f"{module.__name__} moved: import from {' or '.join(homes)}", DeprecationWarning, stacklevel=2)
         for home in homes:
@@ -51,6 +51,6 @@ class MovedFinder(MetaPathFinder, Loader):
 
 
 def install() -> None:
-    """Install the finder last, so that modules that exist take precedence."""
+    """Let old paths be found, after everything that really exists."""
     if not any(isinstance(finder, MovedFinder) for finder in sys.meta_path):
         sys.meta_path.append(MovedFinder())

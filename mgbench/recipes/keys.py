@@ -1,4 +1,4 @@
-"""Keys of results: hashes of everything that a result depends on."""
+"""The keys under which the results of a recipe live: hashes of all that decides them."""
 
 import hashlib
 import json
@@ -11,15 +11,15 @@ from mgbench.recipes.normal import Node
 from mgbench.recipes.recipe import FIELDS, Recipe, decides, plain
 from mgbench.recipes.stage_code import RECONSTRUCTION, STAGE_CODE, TAUGHT, code_of, upto
 
-# 3: hashes of the reached definitions, including stages; 1 and 2: of whole files and a number raised by hand.
+# 3: of the definitions that are reached, stages included; up to 2, of whole files and a number raised by hand.
 KEY_VERSION = 3
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A resolved field of a recipe, as it enters the keys: its spelling without defaults, and its definitions.
+    """What a recipe's field amounts to once it is looked up: only what differs from the defaults, and what it is made by.
 
-    `makers` are the definitions of its component and of nested ones; `content` has hashes of the files that they read.
+    `makers` are where its component and those inside are defined; `content` are hashes of the files that they read.
     """
 
     spelling: str
@@ -29,10 +29,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Keys:
-    """The keys of the results of a recipe: hashes of everything that its tokenizer, model, images and scores (`run`)
-    depend on.
+    """The keys of a recipe's results: hashes of all that decides its tokenizer, model, images, and scores (`run`).
 
-    `reconstruction` is the key of the scores of images that were only encoded and decoded by the tokenizer.
+    `reconstruction` is of all that decides how images are scored that only went through the tokenizer.
     """
 
     tokenizer: str
@@ -42,7 +41,7 @@ class Keys:
     reconstruction: str
 
 
-# The stage of each key, and the stages whose settings it depends on.
+# The stage that each key is of, and the stages whose settings it rests on.
 _KEYS: dict[str, tuple[Decides, tuple[Decides, ...]]] = {
     "tokenizer": ("tokens", upto("tokens")),
     "training": ("model", upto("model")),
@@ -53,7 +52,7 @@ _KEYS: dict[str, tuple[Decides, tuple[Decides, ...]]] = {
 
 
 def choices(answers: Mapping[str, Answer]) -> dict[str, str]:
-    """For each key, a hash of the components that it depends on and of the code of these and of the stages."""
+    """For each key, a hash of the components that it rests on and of the code that they and the stages run."""
     return {key: digest(_chosen(answers, key)) for key in _KEYS}
 
 
@@ -72,10 +71,9 @@ def _chosen(answers: Mapping[str, Answer], key: str) -> dict[str, Any]:
 
 
 def make_keys(recipe: Recipe, chosen: Mapping[str, str], data_fingerprint: str, teacher: str = "") -> Keys:
-    """Hash the inputs of each stage: components (from `choices`), settings that differ from their defaults, and the
-    data.
+    """Hash what decides each stage: components (as `choices` has them), settings that differ from their defaults, the data.
 
-    A `teacher` enters by its training key, however it is spelled.
+    A `teacher` counts by the key of its training, however it is spelled.
     """
     changed = {name: plain(value) for name, value in vars(recipe).items() if value != _SETTINGS.get(name, value)}
     if recipe.sample_seed == recipe.seed:

@@ -1,4 +1,4 @@
-"""The source of a plugin."""
+"""Where a plugin comes from."""
 
 from dataclasses import dataclass
 
@@ -17,9 +17,9 @@ class Source:
 
     @property
     def module(self) -> str:
-        """The name of its imported module."""
+        """The name of its module once it is imported."""
         return f"mgbench_plugin_{self.name}" if self.target.endswith(".py") else self.target
 
     def version(self) -> str:
-        """A readable version: the plugin's name, the hash of its code, and its distribution or file."""
+        """The plugin for people: its name, the hash of its code, and the distribution or the file it is from."""
         return f"{self.name} {fingerprint_of(self.module)} ({self.distribution or self.target})"

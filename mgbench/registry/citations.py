@@ -1,6 +1,6 @@
-"""Citations of a study: the papers named in the docstrings of its components and of the plugins of its methods.
+"""References of a study: the papers that the docstrings of its components, and of its methods' plugins, name.
 
-If the docstring of a component names no paper, those in the docstring of its module count.
+A component whose own docstring names no paper belongs to those of its file: one paper, one file.
 """
 
 import sys
@@ -14,11 +14,9 @@ from mgbench.registry.registry import Registry
 
 
 def references(registry: Registry, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
-    """BibTeX entries of the papers that rows rely on, each once, below a comment with the methods and components that
-    name it.
+    """BibTeX of the papers that rows use, given as methods and their spelled-out recipes; each entry once, after who asks for it.
 
-    `rows` are pairs of a method and its recipe in full. A paper without an entry in any loaded plugin becomes a
-    comment.
+    A paper that no loaded plugin has an entry for is named in a comment.
     """
     askers: dict[str, list[str]] = {}
     for method, recipe in rows:
@@ -35,15 +33,13 @@ def references(registry: Registry, rows: Iterable[tuple[str, Mapping[str, Any]]]
 
 
 def source_of(maker: type) -> str:
-    """The docstring with the papers of a component: its own or, if that names none, that of its module."""
+    """The docstring that names the papers of a component: its own or, where that names none, its file's."""
     own = maker.__doc__ or ""
     return own if any(papers(own)) else sys.modules[maker.__module__].__doc__ or ""
 
 
 def _docstrings(registry: Registry, method: str, recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Names and docstrings of everything that a row uses: the plugin of the method, then all components, nested ones
-    included.
-    """
+    """Everything that a row uses, with its docstring: the plugin of the method, then every component down to the inner ones."""
     for plugin, recipes in registry.recipes.items():
         if method in recipes:
             yield plugin, registry.docstrings.get(plugin, "")

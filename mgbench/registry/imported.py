@@ -1,4 +1,4 @@
-"""Offer imported weights as methods of a plugin without code."""
+"""Imported weights as methods of a plugin that no code is behind."""
 
 from mgbench.errors import UserError
 from mgbench.recipes.recipe import Recipe
@@ -11,7 +11,9 @@ PLUGIN = "imported"
 
 
 def add_imported(registry: Registry, layout: Layout) -> None:
-    """Add the weights imported into a results folder as methods; unreadable ones and taken names become problems."""
+    """Offer what was imported into a results folder as methods; one that cannot be read, or has a name that is taken, becomes
+    a problem.
+    """
     taken = {method for recipes in registry.recipes.values() for method in recipes}
     for found in imported(layout):
         if found.name in taken:

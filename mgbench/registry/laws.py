@@ -1,4 +1,4 @@
-"""Check the components of a plugin against the laws of their kinds; a failure reports the law, the input and a remedy."""
+"""The laws of each kind, run on what a plugin brings; a broken one is told with the input it broke on, and what to do."""
 
 import traceback
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ _ERROR = (
 
 @dataclass(frozen=True)
 class Broken:
-    """A law that a component breaks, the input on which it does, and a remedy."""
+    """A law that a component breaks, the input that it was given, and what to do about it."""
 
     law: str
     given: str
@@ -39,8 +39,8 @@ class LawBroken(AssertionError):
 
 
 @dataclass(frozen=True)
-class LawCheck:
-    """The check of one component of a plugin, or of one of its methods (kind "method"), against the laws of its kind."""
+class Held:
+    """One component of a plugin, or one of its methods (kind "method"), to be held to the laws of its kind."""
 
     registry: Registry = field(repr=False)
     plugin: str
@@ -51,15 +51,15 @@ class LawCheck:
         return f"{self.kind} {self.spec}"
 
     def broken(self) -> Broken | None:
-        """The first broken law, or None.
+        """The first law that it breaks, or None.
 
         Raises:
-            Unfit: if it cannot be checked here, with the reason.
+            Unfit: if it cannot be looked at here, with the reason.
         """
         return self._method() if self.kind == "method" else self._component()
 
     def __call__(self) -> None:
-        """Check the laws.
+        """Hold it to the laws.
 
         Raises:
             Unfit: as `broken`.
@@ -98,8 +98,8 @@ class LawCheck:
         return None
 
 
-def law_checks(wanted: Iterable[str], specs: Iterable[str] = ()) -> list[LawCheck]:
-    """The checks of all components and methods of these plugins; `specs` give options for components that need them.
+def held(wanted: Iterable[str], specs: Iterable[str] = ()) -> list[Held]:
+    """All that these plugins bring; `specs` name components with options, where their defaults do not do.
 
     Raises:
         UserError: if a plugin does not load, or a spec names none of its components.
@@ -117,20 +117,20 @@ def law_checks(wanted: Iterable[str], specs: Iterable[str] = ()) -> list[LawChec
     return found
 
 
-def _of(registry: Registry, source: Source, specs: list[Spec]) -> Iterator[LawCheck]:
+def _of(registry: Registry, source: Source, specs: list[Spec]) -> Iterator[Held]:
     if source.name in registry.problems:
         raise UserError(registry.problems[source.name])
     for kind in (kind.name for kind in TABLE if not kind.offered_as):
         for name, offer in registry.names(kind).items():
             if offer.plugin == source.name:
                 named = [spec for spec in specs if spec.name == name] or [Spec(name)]
-                yield from (LawCheck(registry, source.name, kind, spec) for spec in named)
+                yield from (Held(registry, source.name, kind, spec) for spec in named)
     for method in registry.recipes.get(source.name, ()):
-        yield LawCheck(registry, source.name, "method", Spec(method))
+        yield Held(registry, source.name, "method", Spec(method))
 
 
 def _given(error: BaseException, spec: Spec) -> str:
-    """The local variables of the broken law that describe the input of the component."""
+    """The local values of the law, where it broke, that say what the component was given."""
     import mgbench.testing.laws
 
     laws = Path(mgbench.testing.laws.__path__[0])
@@ -148,7 +148,7 @@ def _locals(frames: list[FrameType]) -> Iterator[tuple[str, Any]]:
 
 
 def _described(value: object) -> str:
-    """Dtype, shape and range of a tensor, the text of a plain value, and an empty string for anything else."""
+    """A tensor [...] by dtype, shape and range, a plain value as it is written, and nothing of what is neither."""
     import torch
 
     from mgbench.interfaces.data import TokenSpace

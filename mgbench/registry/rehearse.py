@@ -1,6 +1,6 @@
-"""Checks of components before training: signatures of methods, and types of return values.
+"""Mistakes of components that show before anything is trained: methods that cannot be called, and answers of the wrong type.
 
-Components of sampling are called once for a single image; mistakes in those of training show in the first step.
+What sampling asks is asked once of a single image; what training asks shows in its first step.
 """
 
 import inspect
@@ -17,17 +17,17 @@ from mgbench.interfaces.data import Features, TokenSpace
 from mgbench.recipes.kinds import EVERY_KIND
 from mgbench.registry.registry import Bound
 
-# Optional attributes.
+# Optional, or looked up where they are needed.
 _NOT_NEEDED = ("asks", "extractor")
-# Numbers of features and, at most, of images with which a metric is tried.
+# So many features, of so many images at most, are enough to tell whether a metric takes them.
 _FEATURES, _MOST = 8, 2000
 
 
 def check_shapes(bounds: Mapping[str, Bound]) -> None:
-    """Compare components with the protocols of their kinds: required attributes and signatures of methods.
+    """Compare components with the protocols of their kinds: the attributes that must be there, and how methods are called.
 
     Raises:
-        UserError: if an attribute is missing or a signature differs, with file and line.
+        UserError: if one cannot be called as it will be, with file and line.
     """
     for kind, bound in bounds.items():
         maker = bound.offers[0].maker
@@ -91,10 +91,10 @@ def _grid(grid: TimeGrid) -> None:
 
 
 def rehearse(kind: str, parts: Parts, space: TokenSpace) -> None:
-    """Call a component of sampling for two steps of one image, and check the type of its result.
+    """Ask a component of sampling once, for two steps of one image, and look at the type of its answer.
 
     Raises:
-        UserError: if the result has the wrong type.
+        UserError: if an answer is of the wrong type.
         Exception: what the component raises.
     """
     if kind == "sampler":
@@ -109,7 +109,7 @@ _ASKED: dict[str, Callable[[Any], None]] = {
     "guidance_schedule": _guidance,
     "time_grid": _grid,
 }
-# The kinds that are rehearsed, with the kinds that their results depend on.
+# What is rehearsed, each with what its answer depends on besides the tokens.
 REHEARSED: dict[str, tuple[str, ...]] = {
     **{kind: (kind,) for kind in _ASKED},
     "sampler": ("sampler", "sampling_schedule", "time_grid"),
@@ -154,10 +154,10 @@ def _need(
     shape: tuple[int, ...] | None = None,
     dtype: object = None,
 ) -> None:
-    """Refuse a result of another type.
+    """Refuse an answer of another type.
 
     Raises:
-        UserError: with the call, the result and the expected type.
+        UserError: saying what was called, what it gave and what it should give.
     """
     sound = isinstance(answer, kind) and not (kind == float | int and isinstance(answer, bool))
     sound = sound and (shape is None or tuple(answer.shape) == shape) and (dtype is None or answer.dtype == dtype)  # type: ignore[attr-defined]
@@ -167,19 +167,19 @@ def _need(
 
 
 class _Images:
-    """Placeholder for images: a metric that reads pixels passed its checks, and its rehearsal ends."""
+    """Stands for images that are there: whatever looks at them has come to its work, and ends its rehearsal."""
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(name)
 
 
 def left_out(metrics: Iterable[Metric], images: int, real: int, held_out: int) -> tuple[str, ...]:
-    """The reasons why metrics will be left out for these numbers of generated, real and held-out images.
+    """The reasons for which metrics will be left out of so many images against so many real ones, and others held out.
 
-    Metrics are tried on a few random features of at most `_MOST` images.
+    They are given random features, few a image and of at most `_MOST` images.
 
     Raises:
-        UserError: if a metric raises an error for these numbers of images, or returns no numbers.
+        UserError: if a metric refuses so many images, or gives no numbers.
     """
     reasons = []
     for metric in metrics:
@@ -187,15 +187,13 @@ def left_out(metrics: Iterable[Metric], images: int, real: int, held_out: int) -
             reasons.append(_enough(metric, (images, real, held_out)))
         except UserError:
             raise
-        except Exception:  # it reads pixels, which a rehearsal does not have
+        except Exception:  # it came to something that a rehearsal does not have
             continue
     return tuple(filter(None, reasons))
 
 
 def _enough(metric: Metric, counts: tuple[int, int, int]) -> str:
-    """The reason why a metric will be left out, from its check and from a trial with few images; empty if there is
-    none.
-    """
+    """The reason for which a metric does not take so many images, asked, and tried with few of them; empty if it does."""
     try:
         optional.check_counts(metric, *counts[:2])
     except Unfit as reason:
@@ -207,12 +205,12 @@ def _enough(metric: Metric, counts: tuple[int, int, int]) -> str:
         if few == counts:
             raise
         refused = "too few"
-    # A trial uses fewer images than the run, possibly too few.
+    # Fewer than there are may be too few.
     return _refusal(metric, counts) if refused and few != counts else refused
 
 
 def _refusal(metric: Metric, counts: tuple[int, int, int]) -> str:
-    """The reason of a metric's check to be left out; empty if there is none."""
+    """The reason for which a metric does not take so many images; empty if it does."""
     generated, real, held_out = (_features(count) for count in counts)
     try:
         said = metric(generated, replace(real, held_out=held_out if counts[2] else None))

@@ -1,4 +1,4 @@
-"""Imported weights in a results folder: their recipes, sources and files."""
+"""Weights from elsewhere in a results folder: what was imported, from where, and where it lies."""
 
 import json
 import tomllib
@@ -13,17 +13,16 @@ from mgbench.results.schema import Corrupt
 from mgbench.results.store import MANIFEST, listed
 
 WEIGHTS, RECIPE, ORIGIN = "model.safetensors", "recipe.toml", "origin.json"
-# Tensors of the original file that are not part of the model, under their original names (with a slash: other state
-# dicts).
+# Tensors of the file that are no part of the model, under their published names: other state dicts of it, before a slash.
 BESIDE = "beside.safetensors"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """The source of imported weights: the file and its SHA-256, its layout, the state dict that was taken, and the
-    plain values beside it.
+    """The source of imported weights: the file and its SHA-256, its layout, the state dict that was taken, and the plain
+    values beside it.
 
-    The model has `classes` classes, and images of `tokens` tokens with `dim` numbers each.
+    The model knows so many `classes` and takes `tokens` tokens of `dim` numbers an image.
     """
 
     file: str
@@ -38,7 +37,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Imported:
-    """Weights imported under a name, and their SHA-256."""
+    """Weights that were imported under a name, and their SHA-256."""
 
     name: str
     folder: Path
@@ -46,10 +45,10 @@ class Imported:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The fields of the stored recipe.
+        """The recipe's fields as its file has them.
 
         Raises:
-            UserError: if the file is damaged.
+            UserError: if the file is not what was written.
         """
         try:
             content = tomllib.loads((self.folder / RECIPE).read_text(encoding="utf-8"))
@@ -63,7 +62,7 @@ class Imported:
         """The source of the weights.
 
         Raises:
-            UserError: if the file is damaged.
+            UserError: if the file is not what was written.
         """
         try:
             return Origin(**json.loads((self.folder / ORIGIN).read_text(encoding="utf-8")))
@@ -72,7 +71,7 @@ class Imported:
 
 
 def imported(layout: Layout) -> Iterator[Imported]:
-    """All imports, sorted by name; an import without a readable manifest is skipped."""
+    """Everything that was imported, by name; what has no manifest that can be read counts as absent."""
     for path in sorted(layout.imported("x").parent.glob(f"*/{MANIFEST}")):
         try:
             files = listed(path.parent)
@@ -83,10 +82,10 @@ def imported(layout: Layout) -> Iterator[Imported]:
 
 
 def imported_as(layout: Layout, name: str) -> Imported:
-    """The import of this name.
+    """The import of a name.
 
     Raises:
-        UserError: if there is none; with the nearest name.
+        UserError: if there is nothing; with the nearest name.
     """
     known = {found.name: found for found in imported(layout)}
     if name not in known:
@@ -95,11 +94,11 @@ def imported_as(layout: Layout, name: str) -> Imported:
 
 
 def with_weights(layout: Layout, weights: str) -> Imported | None:
-    """The import with weights of this SHA-256, or None."""
+    """The import with weights of this SHA-256, None where nothing was."""
     return next((found for found in imported(layout) if found.weights == weights), None)
 
 
 def as_toml(name: str, fields: Mapping[str, Any], comment: str) -> str:
-    """A study file with one recipe; TOML quotes text as JSON does."""
+    """A study file that has one recipe; text in TOML is quoted as in JSON."""
     lines = [f"# {comment}", f"[recipes.{json.dumps(name)}]"]
     return "\n".join([*lines, *(f"{field} = {json.dumps(value)}" for field, value in fields.items())]) + "\n"

@@ -11,10 +11,10 @@ from mgbench.results.maintenance.findings import (
     REMOVED,
     Checkup,
     Finding,
-    category_finding,
     is_abandoned,
     is_folder,
     readable,
+    told,
     within,
 )
 from mgbench.results.maintenance.inventory import counted, unused
@@ -26,8 +26,8 @@ from mgbench.results.store import CHECKPOINT, MANIFEST, RECORD, Store, listed, r
 README = "README.md"
 
 
-def examine(root: Path, progress: Callable[[Checkup], None] = lambda checkup: None) -> Checkup:
-    """Check every file of a results folder; `progress` is called after each of its subfolders.
+def examine(root: Path, looked: Callable[[Checkup], None] = lambda checkup: None) -> Checkup:
+    """Check every file of a results folder; `looked` is called after each of its subfolders.
 
     Raises:
         UserError: if the path is a file.
@@ -38,19 +38,18 @@ def examine(root: Path, progress: Callable[[Checkup], None] = lambda checkup: No
     for path in within(checkup, root):
         if path.name == README:
             continue
-        check = ROOMS.get(FORMER_ROOMS.get(path.name, path.name))
-        if check is None:
+        if path.name not in ROOMS:
             checkup.note("unknown", path)
         elif is_folder(checkup, path):
             for inner in within(checkup, path):
                 with readable(checkup, inner):
-                    check(checkup, inner)
-                progress(checkup)
+                    ROOMS[path.name](checkup, inner)
+                looked(checkup)
     _newer(checkup)
     # Rows that cannot be read may refer to anything, so nothing counts as unused then.
-    if not checkup.broken and "aside" not in checkup.by_category:
+    if not checkup.broken and "aside" not in checkup.told:
         _unused(checkup)
-    checkup.findings += [category_finding(checkup, about, paths) for about, paths in checkup.by_category.items()]
+    checkup.findings += [told(checkup, about, paths) for about, paths in checkup.told.items()]
     return checkup
 
 
@@ -65,12 +64,12 @@ def mend(checkup: Checkup) -> list[str]:
     for finding in checkup.findings:
         if finding.mend:
             finding.mend(store)
-    left = [path for about in REMOVED for path in checkup.by_category.get(about, ())]
+    left = [path for about in REMOVED for path in checkup.told.get(about, ())]
     return [*store.notes, *(f"{path} is removed" for path in left)]
 
 
 def _newer(checkup: Checkup) -> None:
-    paths = checkup.by_category.pop("newer", [])
+    paths = checkup.told.pop("newer", [])
     if paths:
         said = (
             f"{counted(len(paths), 'file')} of a newer mgbench ({paths[0]}), which this one cannot read; update mgbench"
@@ -95,7 +94,7 @@ def _look_at_row(checkup: Checkup, folder: Path) -> None:
     except Corrupt as reason:
         _count(checkup, inside)
         costs = "reports lack its row"
-        checkup.add_damage(path, f"damaged: {reason}", costs, lambda store: _drop(store.record(folder.name)))
+        checkup.breaks(path, f"not what was written, {reason}", costs, lambda store: _drop(store.record(folder.name)))
         return
     if is_former(path):
         checkup.note("former", folder)
@@ -122,7 +121,7 @@ def _look_beside(checkup: Checkup, folder: Path, record: Record, inside: dict[st
         checkup.count(path)
         if reason:
             costs = "reports lack what it shows, and the row counts as not computed"
-            checkup.add_damage(path, reason, costs, lambda store: _set_row_aside(store, folder))
+            checkup.breaks(path, reason, costs, lambda store: _set_row_aside(store, folder))
     for path in inside.values():
         checkup.count(path)
         # Records of the first schemas do not list the files beside them.
@@ -168,14 +167,14 @@ def _look_at_published(checkup: Checkup, folder: Path, inside: dict[str, Path], 
         files = listed(folder)
     except Corrupt as reason:
         _count(checkup, inside)
-        checkup.add_damage(folder / MANIFEST, f"damaged: {reason}", costs, again)
+        checkup.breaks(folder / MANIFEST, f"not what was written, {reason}", costs, again)
         return
     for name, checksum in files.items():
         path = inside.pop(name, folder / name)
         checkup.count(path)
         wrong = difference(path, checksum)
         if wrong:
-            checkup.add_damage(path, wrong, costs, again)
+            checkup.breaks(path, wrong, costs, again)
     for path in inside.values():
         checkup.count(path)
         checkup.note("unknown", path)
@@ -191,7 +190,7 @@ def _look_at_checkpoint(checkup: Checkup, folder: Path, finished: bool) -> None:
         read_checkpoint(path)
     except Corrupt as reason:
         costs = "the training begins anew"
-        checkup.add_damage(path, reason, costs, lambda store: _drop(store.checkpoint(folder)))
+        checkup.breaks(path, reason, costs, lambda store: _drop(store.checkpoint(folder)))
 
 
 def _look_at_real(checkup: Checkup, path: Path) -> None:
@@ -199,9 +198,9 @@ def _look_at_real(checkup: Checkup, path: Path) -> None:
     if path.suffix != ".npz":
         checkup.note("unknown", path)
     elif not is_whole_archive(path, ARRAYS):
-        reason = "an array in it is damaged"
+        reason = "an array in it is not what was written"
         costs = "reports show no real images beside others"
-        checkup.add_damage(path, reason, costs, lambda store: store.set_aside(path, reason))
+        checkup.breaks(path, reason, costs, lambda store: store.set_aside(path, reason))
 
 
 def _look_at_study(checkup: Checkup, path: Path) -> None:
@@ -214,7 +213,7 @@ def _look_at_study(checkup: Checkup, path: Path) -> None:
     except Corrupt as reason:
         said = str(reason)
         costs = "nothing can be reported of the study by its name, and its rows are kept"
-        checkup.add_damage(path, f"damaged: {said}", costs, lambda store: store.set_aside(path, said))
+        checkup.breaks(path, f"not what was written, {said}", costs, lambda store: store.set_aside(path, said))
         return
     layout = Layout(checkup.root)
     if not all((layout.run(key) / RECORD).exists() for key, _ in view.rows):
@@ -234,13 +233,13 @@ def _look_at_status(checkup: Checkup, path: Path) -> None:
     except Corrupt as reason:
         said = str(reason)
         costs = "mgbench status leaves its run out"
-        checkup.add_damage(path, f"damaged: {said}", costs, lambda store: store.set_aside(path, said))
+        checkup.breaks(path, f"not what was written, {said}", costs, lambda store: store.set_aside(path, said))
 
 
-def _look_at_lock(checkup: Checkup, path: Path) -> None:
+def _look_at_claim(checkup: Checkup, path: Path) -> None:
     """Note a lease: its holder renews it, and no run relies on its content."""
     checkup.count(path)
-    checkup.note("leftover" if is_abandoned(path) else "locked", path)
+    checkup.note("leftover" if is_abandoned(path) else "claimed", path)
 
 
 def _look_at_tracker(checkup: Checkup, folder: Path) -> None:
@@ -252,14 +251,12 @@ def _look_at_tracker(checkup: Checkup, folder: Path) -> None:
 
 def _unused(checkup: Checkup) -> None:
     """Note the paths that no row refers to, apart from those already noted as unfinished or unknown."""
-    known = {*checkup.by_category.get("unfinished", ()), *checkup.by_category.get("unknown", ())}
+    known = {*checkup.told.get("unfinished", ()), *checkup.told.get("unknown", ())}
     for path in unused(Layout(checkup.root)).along:
         if path not in known:
             checkup.note("unused", path)
 
 
-# Folders of earlier versions, by the present name.
-FORMER_ROOMS = {"claims": "locks"}
 ROOMS: dict[str, Callable[[Checkup, Path], None]] = {
     "runs": _look_at_row,
     "imported": _published("what was imported has to be imported again"),
@@ -270,7 +267,7 @@ ROOMS: dict[str, Callable[[Checkup, Path], None]] = {
     "real": _look_at_real,
     "studies": _look_at_study,
     "logs": _look_at_log,
-    "locks": _look_at_lock,
+    "claims": _look_at_claim,
     "status": _look_at_status,
     "trackers": _look_at_tracker,
 }
