@@ -2,17 +2,15 @@
 
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mgbench.errors import UserError, suggestion
-from mgbench.recipes.kinds import EVERY_KIND, TABLE
 
-if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
-
-_KINDS = [kind.name for kind in TABLE if not kind.offered_as]
+_TEMPLATES = Path(__file__).parent / "templates"
+# Those that there is something to start from.
+_KINDS = sorted(path.stem for path in (_TEMPLATES / "kinds").glob("*.txt"))
 
 
 def new_plugin(
@@ -24,10 +22,14 @@ def new_plugin(
     ] = None,
 ) -> None:
     """Write a project with one component of a kind: it works, keeps the laws, and can be installed as it is."""
+    from mgbench.recipes.kinds import EVERY_KIND
+
     known = EVERY_KIND.get(kind.replace("-", "_"))
     if known is None:
         raise UserError(f"no kind is called {kind!r}; {suggestion(kind, _KINDS)}")
     kind = known.offered_as or known.name
+    if kind not in _KINDS:
+        raise UserError(f"there is no project of a {kind} to start from; choose one of {', '.join(_KINDS)}")
     _check_name(name, kind)
     folder = output or Path(f"mgbench-{name.replace('_', '-')}")
     if folder.exists() and any(folder.iterdir()):
@@ -62,6 +64,7 @@ def _check_name(name: str, kind: str) -> None:
 def project(name: str, kind: str) -> dict[str, str]:
     """The files of a project by their paths in it, filled in."""
     from mgbench import __version__
+    from mgbench.recipes.kinds import EVERY_KIND
 
     words = {
         "name": name,
@@ -76,11 +79,8 @@ def project(name: str, kind: str) -> dict[str, str]:
     return {path: Template(text).substitute(words) for path, text in files.items()}
 
 
-def _templates(kind: str) -> "list[tuple[str, str]]":
+def _templates(kind: str) -> list[tuple[str, str]]:
     """Paths and texts, as they lie in the package."""
-    from importlib.resources import files
-
-    folder: Traversable = files("mgbench.cli") / "templates"
     shared = {
         "pyproject.toml": "pyproject.txt",
         "README.md": "readme.txt",
@@ -88,4 +88,4 @@ def _templates(kind: str) -> "list[tuple[str, str]]":
         ".github/workflows/tests.yml": "workflow.txt",
         "mgbench_$name.py": f"kinds/{kind}.txt",
     }
-    return [(path, (folder / source).read_text(encoding="utf-8")) for path, source in shared.items()]
+    return [(path, (_TEMPLATES / source).read_text(encoding="utf-8")) for path, source in shared.items()]

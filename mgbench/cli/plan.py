@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mgbench.cli import choices
-from mgbench.cli.estimates import Estimate, stored_rates
 
 if TYPE_CHECKING:
+    from mgbench.cli.estimates import Estimate
     from mgbench.trials.plan import Row, Trial
 
 
@@ -27,6 +27,7 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every row and every trial.")] = False,
 ) -> None:
     """Show every recipe of a study, what is reused or skipped and why, the shared trials, and estimated times."""
+    from mgbench.cli.estimates import Estimate, stored_rates
     from mgbench.trials.plan import plan_trials
 
     asked = choices.outline(study_file, plugins, set_, vary, seeds, methods, name, sample_seeds)
@@ -40,7 +41,7 @@ def plan(
         _print(chosen, trials, times)
 
 
-def _print(chosen: choices.Chosen, trials: "Sequence[Trial]", times: Sequence[Estimate]) -> None:
+def _print(chosen: choices.Chosen, trials: "Sequence[Trial]", times: "Sequence[Estimate]") -> None:
     from rich.text import Text
 
     from mgbench.cli.table import console, plain_table
@@ -63,7 +64,7 @@ def _print(chosen: choices.Chosen, trials: "Sequence[Trial]", times: Sequence[Es
     screen.print(_time_in_all(trials, times), soft_wrap=True, markup=False)
 
 
-def _time_in_all(trials: "Sequence[Trial]", times: Sequence[Estimate]) -> str:
+def _time_in_all(trials: "Sequence[Trial]", times: "Sequence[Estimate]") -> str:
     """The total time on one device and the basis of the estimate."""
     models = [time for trial, time in zip(trials, times, strict=True) if trial.about == "images"]
     if not models:
@@ -81,7 +82,7 @@ def _time_in_all(trials: "Sequence[Trial]", times: Sequence[Estimate]) -> str:
     )
 
 
-def _print_json(chosen: choices.Chosen, trials: "Sequence[Trial]", times: Sequence[Estimate]) -> None:
+def _print_json(chosen: choices.Chosen, trials: "Sequence[Trial]", times: "Sequence[Estimate]") -> None:
     from mgbench.cli.as_json import print_json
 
     axes = _axes(chosen)

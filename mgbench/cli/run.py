@@ -13,7 +13,6 @@ from mgbench.cli import background, choices
 from mgbench.cli.failures import FailureLimit
 from mgbench.cli.plan import summary
 from mgbench.errors import UserError
-from mgbench.interfaces.progress import INTERRUPTED
 
 if TYPE_CHECKING:
     from mgbench.cli.displays import Display
@@ -77,6 +76,7 @@ def run(
     """Train, sample and evaluate every recipe of a study, then write the report; stored results are reused."""
     from mgbench.engines.devices import check_batches
     from mgbench.interfaces.engine import Leases, Options
+    from mgbench.interfaces.progress import INTERRUPTED
     from mgbench.trials.plan import plan_trials
 
     asked = choices.outline(study_file, plugins, set_, vary, seeds, methods, name, sample_seeds)
@@ -259,6 +259,8 @@ def _stop_on_ctrl_c(engine: "Run", display: "Display", board: "Board") -> list[i
 
 
 def _exit_code(chosen: choices.Chosen, stopped: bool) -> int:
+    from mgbench.interfaces.progress import INTERRUPTED
+
     if stopped:
         return INTERRUPTED
     records = [chosen.store.record(row.key) for row in chosen.rows]

@@ -25,9 +25,9 @@ sys.exit(code)
 """
 
 
-def loaded(body: str, *arguments: str) -> tuple[str, list[str]]:
+def loaded(body: str, *arguments: str, heavy: tuple[str, ...] = HEAVY) -> tuple[str, list[str]]:
     """What was printed, and which heavy modules were imported."""
-    script = SCRIPT.format(body=body, heavy=HEAVY)
+    script = SCRIPT.format(body=body, heavy=heavy)
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=60, check=True
     )
@@ -60,6 +60,12 @@ def test_a_light_command_imports_nothing_heavy(arguments: list[str], said: str) 
     text, names = loaded("from mgbench.cli import main; main()", *arguments)
     assert said in text
     assert names == []
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"]], ids=" ".join)
+def test_help_does_not_even_need_what_checks_recipes(arguments: list[str]) -> None:
+    """pydantic takes as long to import as all the rest of the command line."""
+    assert loaded("from mgbench.cli import main; main()", *arguments, heavy=("pydantic", "numpy"))[1] == []
 
 
 @pytest.mark.parametrize(

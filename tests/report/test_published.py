@@ -14,9 +14,9 @@ from mgbench.report import published
 from mgbench.report.frame import read_results
 from mgbench.report.published.data import GROUPS, KNOWN, UNSTATED, read_published
 from mgbench.report.published.figure import SUPERSCRIPTS, published_figure
-from mgbench.report.published.labels import MARK, Wanted, place
 from mgbench.report.published.overlay import differences, overlay
 from mgbench.report.published.page import write_published
+from tests.report.figures.test_placement import overlapping
 from tests.report.synthetic import record, report_of, store
 
 SETS = ("imagenet-256", "imagenet-512", "imagenet-384")
@@ -123,52 +123,6 @@ def test_the_number_beside_a_name_is_that_of_its_footnote(drawn):
             assert marks == [str(n).translate(SUPERSCRIPTS) for n in sorted(numbers[t] for t in traps if t in numbers)]
     said = " ".join(" ".join(text.get_text() for text in figure.texts if text.get_gid() == "notes").split())
     assert all(f"{number} {data.text_of(name)}" in said for name, number in numbers.items())
-
-
-def overlapping(boxes):
-    pairs = itertools.combinations(boxes, 2)
-    return [(a, b) for a, b in pairs if a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]]
-
-
-def box(name, spot):
-    (x, y), width, height = spot.centre, name.width / 2, name.height / 2
-    return x - width, y - height, x + width, y + height
-
-
-def test_names_keep_clear_of_each_other_of_points_and_of_the_edge():
-    random = np.random.default_rng(0)
-    points = random.uniform(20, 480, (60, 2))
-    wanted = [Wanted(random.uniform(20, 60), 10.0, points[[n]]) for n in range(25)]
-    area = (0.0, 0.0, 500.0, 500.0)
-    spots = place(wanted, points, np.empty((0, 2, 2)), area)
-    assert None not in spots
-    boxes = [box(name, spot) for name, spot in zip(wanted, spots, strict=True)]
-    marks = [(x - MARK, y - MARK, x + MARK, y + MARK) for x, y in points]
-    assert overlapping(boxes) == []
-    assert not any(overlapping([one, mark]) for one in boxes for mark in marks)
-    assert all(b[0] >= 0 and b[1] >= 0 and b[2] <= 500 and b[3] <= 500 for b in boxes)
-
-
-def test_a_lonely_name_stands_close_by_and_one_in_a_crowd_is_led_out_of_it():
-    lonely = Wanted(40.0, 10.0, np.array([[100.0, 100.0]]))
-    (near,) = place([lonely], lonely.points, np.empty((0, 2, 2)), (0, 0, 200, 200))
-    assert not near.led
-    crowd = np.stack(np.meshgrid(np.arange(60, 141, 8.0), np.arange(60, 141, 8.0)), axis=-1).reshape(-1, 2)
-    (far,) = place([lonely], crowd, np.empty((0, 2, 2)), (0, 0, 200, 200))
-    assert far.led
-
-
-def test_a_name_without_room_is_left_out():
-    name = Wanted(300.0, 10.0, np.array([[50.0, 50.0]]))
-    assert place([name], name.points, np.empty((0, 2, 2)), (0, 0, 100, 100)) == [None]
-
-
-def test_a_line_is_crossed_only_where_there_is_no_other_way():
-    name = Wanted(40.0, 10.0, np.array([[100.0, 100.0]]))
-    line = np.array([[[100.0, 100.0], [200.0, 100.0]]])
-    (spot,) = place([name], name.points, line, (0, 0, 200, 200))
-    _, bottom, right, top = box(name, spot)
-    assert not (right > 100 and bottom < 100 < top)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from matplotlib.text import Annotation, Text
 from matplotlib.transforms import ScaledTranslation, Transform
 
 from mgbench.report.figures.axes import LINE, halo, separate_levels
+from mgbench.report.figures.placement import Room, Wanted
 from mgbench.report.names import short_names
 from mgbench.report.style import LIGHT, Look, legend_label, lines, medium, readable
 
@@ -23,44 +24,16 @@ EARLY = 0.5
 LETTER = 0.62
 
 
-class Room:
-    """Space on an axes that lines, points and labels occupy, in typographic points of the page."""
+def on_paper(axes: Axes, points: np.ndarray) -> np.ndarray:
+    """Positions of points [n,2] of the data on the page, in typographic points."""
+    placed: np.ndarray = axes.transData.transform(points) * 72 / axes.figure.dpi
+    return placed
 
-    def __init__(self, axes: Axes) -> None:
-        self.axes = axes
-        self.points = np.empty((0, 2))
-        self.cloud = np.empty((0, 2))
-        self.boxes: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def place(self, points: np.ndarray) -> np.ndarray:
-        """Positions of points of the data on the page."""
-        placed: np.ndarray = self.axes.transData.transform(points) * 72 / self.axes.figure.dpi
-        return placed
-
-    def add_line(self, points: np.ndarray, marked: bool = True) -> None:
-        """Mark the space under a line through points of the data, and under its markers, as occupied."""
-        corners = self.place(points)
-        at = np.linspace(0, len(corners) - 1, 32 * max(len(corners) - 1, 0) + 1)
-        spread = [np.interp(at, np.arange(len(corners)), corners[:, axis]) for axis in (0, 1)]
-        self.cloud = np.concatenate([self.cloud, np.stack(spread, axis=1)])
-        if marked:
-            self.points = np.concatenate([self.points, corners])
-
-    def free(self, centre: np.ndarray, half: np.ndarray) -> bool:
-        """Whether a box lies inside the axes and clear of lines, points and other boxes."""
-        box = self.axes.bbox
-        low, high = np.array((box.x0, box.y0)), np.array((box.x1, box.y1))
-        inside = (centre - half >= low * 72 / self.axes.figure.dpi).all()
-        inside &= (centre + half <= high * 72 / self.axes.figure.dpi).all()
-        clear = not (np.abs(self.cloud - centre) < half).all(axis=1).any()
-        clear &= not (np.abs(self.points - centre) < half + medium().marker / 2).all(axis=1).any()
-        return bool(
-            inside and clear and not any((np.abs(other - centre) < half + size).all() for other, size in self.boxes)
-        )
-
-    def take(self, centre: np.ndarray, half: np.ndarray) -> None:
-        """Mark a box as occupied."""
-        self.boxes.append((centre, half))
+def area_of(axes: Axes, inset: float = 0.0) -> tuple[float, float, float, float]:
+    """Left, bottom, right and top of an axes on the page, in typographic points, less an inset at each side."""
+    left, bottom, right, top = (float(side) * 72 / axes.figure.dpi for side in axes.bbox.extents)
+    return left + inset, bottom + inset, right - inset, top - inset
 
 
 def lay_out(figure: Figure) -> None:
@@ -82,13 +55,12 @@ def label_lines(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], fro
     separate_levels(axes)
     if shown.empty:
         return
-    room = Room(axes)
+    room = Room(area_of(axes), mark=medium().marker / 2, gap=0.0)
     for _, line in shown.groupby("series", sort=False):
-        room.add_line(line[["cost", "mean"]].to_numpy(float))
+        room.add_line(on_paper(axes, line[["cost", "mean"]].to_numpy(float)))
         if len(line) == 1 and line["low"].notna().all():
-            room.add_line(
-                np.array([(line["cost"].iloc[0], line[end].iloc[0]) for end in ("low", "high")]), marked=False
-            )
+            ends = np.array([(line["cost"].iloc[0], line[end].iloc[0]) for end in ("low", "high")])
+            room.add_line(on_paper(axes, ends), marked=False)
     for text in (text for text in axes.texts if text.get_gid() == "floor" and isinstance(text, Annotation)):
         _clear(text, axes, room)
     _take_levels(axes, room)
@@ -104,9 +76,9 @@ def _clear(text: Annotation, axes: Axes, room: Room) -> None:
     for place in (float(start), 1.0 - start, 0.5, 0.25, 0.75):
         for shift in (up, -up):
             _stand(text, (place, level), shift)
-            centre, half = _box(text, axes)
-            if room.free(centre, half):
-                room.take(centre, half)
+            box = _box(text, axes)
+            if room.free(box[None]).all():
+                room.take(box)
                 return
     _stand(text, (start, level), up)
     text.set(path_effects=halo(axes))
@@ -120,33 +92,29 @@ def _stand(text: Annotation, place: tuple[float, float], shift: float) -> None:
     text.xyann = ({"left": 4.0, "right": -4.0}.get(edge, 0.0), shift)
 
 
-def _box(text: Text, axes: Axes) -> tuple[np.ndarray, np.ndarray]:
-    """Centre and half of the size of a text, in typographic points of the page."""
-    box = Text.get_window_extent(text)
-    corners = np.array([(box.x0, box.y0), (box.x1, box.y1)]) * 72 / axes.figure.dpi
-    return corners.mean(axis=0), np.abs(corners[1] - corners[0]) / 2
+def _box(text: Text, axes: Axes) -> np.ndarray:
+    """The box [4] of a text without its arrow, in typographic points of the page."""
+    box: np.ndarray = np.asarray(Text.get_window_extent(text).extents) * 72 / axes.figure.dpi
+    return box
 
 
 def _take_levels(axes: Axes, room: Room) -> None:
     for line in axes.lines:
         if line.get_gid() == "floor":
             level = float(np.asarray(line.get_ydata(), float)[0])
-            room.add_line(np.array([(edge, level) for edge in axes.get_xlim()], float), marked=False)
+            room.add_line(on_paper(axes, np.array([(edge, level) for edge in axes.get_xlim()], float)), marked=False)
     for text in axes.texts:
         if text.get_gid() == "floor":
-            box = text.get_window_extent()
-            corners = np.array([(box.x0, box.y0), (box.x1, box.y1)]) * 72 / axes.figure.dpi
-            room.take(corners.mean(axis=0), np.abs(corners[1] - corners[0]) / 2)
+            room.take(np.asarray(text.get_window_extent().extents) * 72 / axes.figure.dpi)
 
 
 def _name(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], room: Room) -> None:
     """Names at the right edge, spread so that none covers another; of lines that end early beside their ends."""
     short = short_names(shown["series"].unique())
     ends = shown.sort_values("cost", kind="stable").groupby("series", sort=False).last()
-    spots = room.place(ends[["cost", "mean"]].to_numpy(float))
+    spots = on_paper(axes, ends[["cost", "mean"]].to_numpy(float))
     size = 0.9 * medium().text
-    edge = axes.bbox.x1 * 72 / axes.figure.dpi
-    left = axes.bbox.x0 * 72 / axes.figure.dpi
+    left, bottom, edge, top = area_of(axes)
     waiting = []
     for name, spot in zip(map(str, ends.index), spots, strict=True):
         early = (spot[0] - left) < EARLY * (edge - left) or (shown["series"] == name).sum() == 1
@@ -155,7 +123,6 @@ def _name(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], room: Roo
     if not waiting:
         return
     waiting.sort(key=lambda item: item[1][1])
-    bottom, top = (side * 72 / axes.figure.dpi for side in (axes.bbox.y0, axes.bbox.y1))
     heights = spread(np.array([spot[1] for _, spot in waiting]), LINE * size, bottom, top)
     for (name, spot), height in zip(waiting, heights, strict=True):
         look = styles[name]
@@ -184,18 +151,18 @@ def _data(axes: Axes, spot: np.ndarray) -> tuple[float, float]:
 
 def _name_here(axes: Axes, name: str, spot: np.ndarray, colour: str, room: Room, size: float) -> bool:
     """Write a name beside the end of its line; whether there was room."""
-    half = np.array((LETTER * size * len(name) / 2, LINE * size / 2))
+    width, height = LETTER * size * len(name), LINE * size
     gap = medium().marker
-    right, up = np.array((half[0] + gap, 0)), np.array((0, half[1] + gap))
-    for shift in (right, right + up, right - up, up, -up, up - right, -up - right, -right):
-        if room.free(spot + shift, half):
-            room.take(spot + shift, half)
-            axes.annotate(
-                name, _data(axes, spot), xytext=tuple(shift), textcoords="offset points", gid="name",
-                ha="center", va="center", fontsize=size, color=colour, path_effects=halo(axes),
-            )  # fmt: skip
-            return True
-    return False
+    right, up = np.array((width / 2 + gap, 0)), np.array((0, height / 2 + gap))
+    shifts = np.stack([right, right + up, right - up, up, -up, up - right, -up - right, -right])
+    placed = room.put(Wanted(width, height, spot[None], shifts))
+    if placed is None:
+        return False
+    axes.annotate(
+        name, _data(axes, spot), xytext=tuple(placed.centre - spot), textcoords="offset points", gid="name",
+        ha="center", va="center", fontsize=size, color=colour, path_effects=halo(axes),
+    )  # fmt: skip
+    return True
 
 
 def spread(wanted: np.ndarray, height: float, low: float, high: float) -> np.ndarray:
@@ -218,19 +185,17 @@ def spread(wanted: np.ndarray, height: float, low: float, high: float) -> np.nda
 
 def _number(axes: Axes, points: pd.DataFrame, room: Room) -> None:
     size = 0.78 * medium().text
+    height = LINE * size
+    away = np.array((0.0, height / 2 + medium().marker / 2 + 1.5))
     for steps, cost, mean in points[["taken", "cost", "mean"]].itertuples(index=False):
         text = f"{steps:.0f}"
-        spot = room.place(np.array([(cost, mean)], float))[0]
-        half = np.array((LETTER * size * len(text) / 2 + 1, LINE * size / 2))
-        for sign in (1, -1):
-            shift = np.array((0.0, sign * (half[1] + medium().marker / 2 + 1.5)))
-            if room.free(spot + shift, half - 0.5):
-                room.take(spot + shift, half)
-                axes.annotate(
-                    text, (cost, mean), xytext=tuple(shift), textcoords="offset points", gid="steps",
-                    ha="center", va="center", fontsize=size, color=LIGHT.ink, path_effects=halo(axes),
-                )  # fmt: skip
-                break
+        spot = on_paper(axes, np.array([(cost, mean)], float))
+        placed = room.put(Wanted(LETTER * size * len(text) + 1, height - 1, spot, np.stack([away, -away])))
+        if placed is not None:
+            axes.annotate(
+                text, (cost, mean), xytext=tuple(placed.centre - spot[0]), textcoords="offset points", gid="steps",
+                ha="center", va="center", fontsize=size, color=LIGHT.ink, path_effects=halo(axes),
+            )  # fmt: skip
 
 
 def below(figure: Figure, names: list[str], styles: Mapping[str, Look], marker: bool = True) -> None:

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+from mgbench.report.figures.labels import area_of, on_paper
+from mgbench.report.figures.placement import Placed, Room, Wanted, place
 from mgbench.report.published.data import GROUPS, Published
-from mgbench.report.published.labels import Placed, Wanted, place
 from mgbench.report.style import COLOURS, LIGHT, MARKERS, legend_label, theme
 
 WIDTH, HEIGHTS = 11.0, (6.6, 4.6)
@@ -126,17 +127,17 @@ def _name(axes: Axes, part: pd.DataFrame, numbers: dict[str, int]) -> None:
     """Write the name of each series, with the numbers of its traps, where there is room."""
     looks = _looks()
     series = [(str(group), str(name), rows) for (group, name), rows in part.groupby(["group", "series"], sort=False)]
-    lines = [_on_paper(axes, line) for line in _lines(part)]
-    pieces = np.concatenate([np.empty((0, 2, 2)), *(np.stack([line[:-1], line[1:]], axis=1) for line in lines)])
+    room = Room(area_of(axes, INSET))
+    room.marks = _on_paper(axes, part)
+    for line in _lines(part):
+        room.add_line(_on_paper(axes, line), marked=False)
     texts = [_label(name, rows, numbers) for _, name, rows in series]
     fonts = [_font(group, looks[group][0]) for group, _, _ in series]
     wanted = [
         Wanted(*_size(axes, text, font), _on_paper(axes, rows))
         for text, font, (_, _, rows) in zip(texts, fonts, series, strict=True)
     ]
-    left, bottom, right, top = (float(side) * 72 / axes.figure.dpi for side in axes.bbox.extents)
-    area = (left + INSET, bottom + INSET, right - INSET, top - INSET)
-    for text, font, spot in zip(texts, fonts, place(wanted, _on_paper(axes, part), pieces, area), strict=True):
+    for text, font, spot in zip(texts, fonts, place(wanted, room), strict=True):
         if spot is not None:
             _write(axes, text, font, spot)
 
@@ -174,8 +175,7 @@ def _size(axes: Axes, text: str, font: dict[str, Any]) -> tuple[float, float]:
 
 def _on_paper(axes: Axes, rows: pd.DataFrame) -> np.ndarray:
     """Positions of rows on the figure, in typographic points."""
-    placed: np.ndarray = axes.transData.transform(rows[["nfe", "fid"]].to_numpy(float)) * 72 / axes.figure.dpi
-    return placed
+    return on_paper(axes, rows[["nfe", "fid"]].to_numpy(float))
 
 
 def _legend(figure: Figure, points: pd.DataFrame) -> None:
