@@ -1,7 +1,8 @@
-"""Compare masked image generation models: every design choice an interchangeable component, every result a row.
+"""Compare masked image generation models: every design choice is a component that can be exchanged, every result is a
+row.
 
-What plugin authors, scripts and notebooks need is here; it is imported on first use, so that `import mgbench` stays instant and
-free of torch. The protocols of the kinds are in `mgbench.interfaces.components`.
+The names below are imported on first use, so that `import mgbench` is fast and does not import torch. The protocols of
+the kinds are in `mgbench.interfaces.components`.
 """
 
 from importlib import import_module

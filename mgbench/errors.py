@@ -1,23 +1,29 @@
-"""What can go wrong, by who can mend it: the user (`UserError`), nobody (`Unfit`), the training itself (`Diverged`)."""
+"""Exceptions: a request that cannot be met (`UserError`), components that do not fit (`Unfit`), a failed training
+(`Diverged`).
+"""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 
 class UserError(Exception):
-    """Something that was asked for cannot be; the message says what to do. The command line shows it and exits with 2."""
+    """A request that cannot be met; the message says what to do. The command line prints it and exits with code 2."""
 
 
 class Unwritable(UserError):
-    """Nothing more can be written: a full disk, or a folder that may not be written. The same command goes on afterwards."""
+    """A file cannot be written: the disk is full or the folder is read-only. Running the command again continues from
+    there.
+    """
 
 
 class Unfit(Exception):
-    """Two components that cannot work together; the recipe becomes a `skipped` row with this sentence as its reason."""
+    """Components that cannot work together; the recipe becomes a `skipped` row with this sentence as its reason."""
 
 
 class Partly(Unfit):
-    """A metric that gives only some of its numbers, `scores`; the message says which others are left out, and why."""
+    """A metric that can compute only some of its numbers, given in `scores`; the message says which are missing and
+    why.
+    """
 
     def __init__(self, reason: str, scores: Mapping[str, float] | None = None) -> None:
         super().__init__(reason)
@@ -25,7 +31,7 @@ class Partly(Unfit):
 
 
 class Diverged(Exception):
-    """The loss stopped being a number, or exploded; the trial becomes `diverged` rows."""
+    """The training loss became NaN or infinite, or exploded; the rows of the trial are recorded as `diverged`."""
 
 
 def _plain(name: str) -> str:
@@ -33,9 +39,9 @@ def _plain(name: str) -> str:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Say what could have been meant by an unknown `name`: the nearest of `known`, or all of them.
+    """The part of an error message that suggests names near an unknown `name`, or lists all of `known`.
 
-    Case, dashes and underscores do not count as differences.
+    Case, dashes and underscores are ignored.
     """
     names = sorted(known)
     by_plain = {_plain(candidate): candidate for candidate in names}

@@ -1,13 +1,14 @@
-"""The hooks: one per kind, one for methods, one for references and three of a run's life.
+"""Hook specifications: one for each kind, one for recipes, one for BibTeX entries, and three for trackers of
+experiments.
 
-Those of the kinds follow from `mgbench.recipes.kinds.TABLE`, the table of contents of the project.
+The hooks of the kinds are generated from `mgbench.recipes.kinds.TABLE`.
 
-A plugin is a module whose functions carry these names and `@hookimpl`. Each returns what the module offers, by name:
-a component is a frozen dataclass whose fields are its options (signatures in `mgbench.interfaces.components`). Nothing is
-registered at import and nothing is changed; a name offered twice is an error that names both plugins.
+A plugin is a module with functions of these names, decorated with `@hookimpl`. Each returns a mapping from names to
+what the module offers; a component is a frozen dataclass whose fields are its options (protocols in
+`mgbench.interfaces.components`). Hooks have no side effects. A name offered twice is an error that names both plugins.
 
-The hooks of a run's life return nothing. They are called in the process of each trial, of those plugins only that are named
-with `--track`; one that raises is called no more, and the run goes on.
+The hooks for trackers return nothing. They are called in the process of each trial, only for the plugins named with
+`--track`. If one raises, it is not called again and the trial continues.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,11 +29,11 @@ hookimpl = pluggy.HookimplMarker("mgbench")
 
 @hookspec
 def mgbench_recipes() -> "Mapping[str, Recipe]":  # type: ignore[empty-body]
-    """Methods: whole recipes under the names by which results call them."""
+    """Methods: complete recipes by name; results show this name."""
 
 
 def _offers(kind: Kind) -> Callable[[], Mapping[str, type]]:
-    """The hook of one kind: it returns components by name, each a class whose instances fit the protocol of the kind."""
+    """The hook of one kind, which returns component classes by name; their instances follow the protocol of the kind."""
 
     def hook() -> Mapping[str, type]:
         return {}
@@ -43,7 +44,7 @@ def _offers(kind: Kind) -> Callable[[], Mapping[str, type]]:
     return hookspec(hook)
 
 
-# One for each row of the table of kinds; kinds of one hook share what is offered.
+# Several kinds may share one hook, and so the components that it returns.
 globals().update({hook: _offers(kind) for hook, kind in reversed([(kind.hook, kind) for kind in TABLE])})
 
 
@@ -54,17 +55,19 @@ def mgbench_references() -> "Mapping[str, str]":  # type: ignore[empty-body]
 
 @hookspec
 def mgbench_run_started(run: "TrackedRun") -> None:
-    """A trial begins: its tokenizer is fitted or its model trained next, unless they are stored already."""
+    """Called when a trial starts, before its tokenizer is fitted or its model trained."""
 
 
 @hookspec
 def mgbench_step_logged(run: "TrackedRun", stage: str, step: int, values: "Mapping[str, float]") -> None:
-    """So many steps of a stage ("tokenize", "train") are done, and these are its numbers: `loss`, `images_per_second`, …"""
+    """Called after `step` steps of a stage ("tokenize" or "train") with its current `values`: `loss`,
+    `images_per_second`, …
+    """
 
 
 @hookspec
 def mgbench_run_finished(run: "TrackedRun", records: "Sequence[Record]") -> None:
-    """A trial is over: the records of its rows, whether they are done, failed or were interrupted.
+    """Called when a trial ends, with the records of all its rows, whether done, failed or interrupted.
 
-    It is not called where the process of the trial was killed.
+    It is not called if the process of the trial was killed.
     """

@@ -176,10 +176,10 @@ def _every(registry: "Registry", kind: str) -> tuple[str, ...]:
 def _check_tracker(registry: "Registry", tracker: "Source") -> None:
     from mgbench.interfaces.tracking import LIFE_HOOKS
 
-    if tracker.name not in registry.life:
+    if tracker.name not in registry.trackers:
         raise UserError(
             f"plugin {tracker.name!r} cannot track runs: it has none of the hooks {', '.join(LIFE_HOOKS)}; "
-            f"plugins that can are {', '.join(sorted(registry.life))}"
+            f"plugins that can are {', '.join(sorted(registry.trackers))}"
         )
 
 

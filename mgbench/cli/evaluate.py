@@ -99,7 +99,7 @@ def _device(wanted: str) -> str:
 def _print_json(images: Path, answer: "Answer") -> None:
     import json
 
-    said = {"images": str(images), "count": answer.count, **vars(answer.verdict)}
+    said = {"images": str(images), "count": answer.count, **vars(answer.result)}
     typer.echo(json.dumps(said, indent=1))
 
 
@@ -107,17 +107,17 @@ def _print(images: Path, answer: "Answer") -> None:
     from mgbench.report.labels import read_declaration
     from mgbench.report.measures import declared_name, number
 
-    verdict = answer.verdict
+    result = answer.result
     typer.secho(f"{images}: {_described(answer)}", bold=True)
-    names = {name: declared_name(name, read_declaration(verdict.declared.get(name, {}))) for name in verdict.scores}
+    names = {name: declared_name(name, read_declaration(result.declared.get(name, {}))) for name in result.scores}
     room = max(map(len, names.values()), default=0)
-    if verdict.floors:
+    if result.floors:
         typer.secho(f"{'':<{room}}  {'images':>10}  {'real ones':>10}", dim=True)
     for name, shown in names.items():
-        floor = number(verdict.floors[name]) if name in verdict.floors else ""
-        typer.echo(f"{shown:<{room}}  {number(verdict.scores[name]):>10}  {floor:>10}".rstrip())
-    typer.secho(f"protocol: {verdict.protocol}", dim=True)
-    for warning in verdict.warnings:
+        floor = number(result.floors[name]) if name in result.floors else ""
+        typer.echo(f"{shown:<{room}}  {number(result.scores[name]):>10}  {floor:>10}".rstrip())
+    typer.secho(f"protocol: {result.protocol}", dim=True)
+    for warning in result.warnings:
         typer.secho(f"mgbench: {warning}", err=True, fg="yellow")
 
 

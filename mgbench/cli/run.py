@@ -16,7 +16,7 @@ from mgbench.errors import UserError
 
 if TYPE_CHECKING:
     from mgbench.cli.displays import Display
-    from mgbench.engines.status import Board
+    from mgbench.engines.status import StatusWriter
     from mgbench.interfaces.engine import Engine, Event, Job, Options, Run
     from mgbench.recipes.study import Outline
     from mgbench.trials.plan import Trial
@@ -214,13 +214,15 @@ def save_view(chosen: choices.Chosen) -> None:
 
 def _compute(work: Work, display: "Display") -> int:
     """Run every trial; returns 0 if all rows are done or skipped, 1 if some failed, 130 if the user stopped the run."""
-    from mgbench.engines.status import Board
+    from mgbench.engines.status import StatusWriter
     from mgbench.engines.supervise import supervise
 
     chosen = work.chosen
     if not work.trials:
         return _exit_code(chosen, stopped=False)
-    board = Board(chosen.store.layout, chosen.study.name, _command(), sum(len(trial.rows) for trial in work.trials))
+    board = StatusWriter(
+        chosen.store.layout, chosen.study.name, _command(), sum(len(trial.rows) for trial in work.trials)
+    )
 
     def show(event: "Event") -> None:
         board.show(event)
@@ -228,7 +230,7 @@ def _compute(work: Work, display: "Display") -> int:
         if work.limit.reaches(event):
             work.engine.stop()
 
-    with display, board.posted():
+    with display, board.updating():
         asked = _stop_on_ctrl_c(work.engine, display, board)
         supervise(work.engine, chosen.store, work.trials, work.job, show)
         exit_code = _exit_code(chosen, stopped=bool(asked))
@@ -236,7 +238,7 @@ def _compute(work: Work, display: "Display") -> int:
     return exit_code
 
 
-def _stop_on_ctrl_c(engine: "Run", display: "Display", board: "Board") -> list[int]:
+def _stop_on_ctrl_c(engine: "Run", display: "Display", board: "StatusWriter") -> list[int]:
     """On SIGINT or SIGTERM let trials write checkpoints and end; on a second one end them at once."""
     asked: list[int] = []
 

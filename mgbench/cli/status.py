@@ -79,7 +79,7 @@ def _run(run: "Status", alive: bool) -> str:
     if run.exit_code is not None:
         return f"ended with exit code {run.exit_code} {_ago(run.written)} ago, after {_time(run.written - run.started)}"
     if alive:
-        return f"running for {_ago(run.started)}: {run.holder}; {run.told} of its {run.rows} rows done"
+        return f"running for {_ago(run.started)}: {run.holder}; {run.ended} of its {run.rows} rows done"
     return f"died at most {_ago(run.written)} ago ({run.holder}); the same command continues it: {run.command}"
 
 

@@ -1,7 +1,8 @@
 """Teams of several processes: their messages, and the handling of a rank that fails.
 
-Rank 0 has a pipe to each other rank. A message carries the number of its task, so that messages left over from an abandoned
-task are not mistaken for part of the next. The engine that started the processes notices one that dies, and ends its team.
+Rank 0 has a pipe to each other rank. A message carries the number of its task, so that messages left over from an
+abandoned task are not mistaken for part of the next. The engine that started the processes notices one that dies, and
+ends its team.
 """
 
 import gc
@@ -42,7 +43,7 @@ PATIENCE = 60.0
 class Failure:
     """The error of a rank: its message, whether memory ran out, its time (monotonic seconds) and its traceback."""
 
-    said: str
+    message: str
     ran_out: bool
     at: float
     where: str = ""
@@ -138,12 +139,12 @@ class First(Team):
     def gather(self, value: T) -> list[T]:
         return [value, *(self._value(rank) for rank in self._pipes)]
 
-    def share(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         self._tell(Value(value))
         return value
 
     @contextmanager
-    def on(self, task: Task) -> Iterator[None]:
+    def running(self, task: Task) -> Iterator[None]:
         self._task, self._ended = self._task + 1, {}
         self._tell(Order(task))
         try:
@@ -153,7 +154,7 @@ class First(Team):
             self._tell(GivenUp())
             failures = self._ends(ENDING_SECONDS)
             # An error here that follows from an earlier one of another rank is not the cause.
-            if own and (earlier := {r: f for r, f in failures.items() if f.at < own.at and f.said != own.said}):
+            if own and (earlier := {r: f for r, f in failures.items() if f.at < own.at and f.message != own.message}):
                 raise _first_of(earlier) from None
             raise
         if failures := self._ends(COLLECTIVE_SECONDS):
@@ -162,10 +163,10 @@ class First(Team):
     @contextmanager
     def group(self, device: torch.device) -> Iterator[None]:
         store = _meeting(0, self.size, is_master=True)
-        self.share(store.port)
+        self.broadcast(store.port)
         with _group(device, self.rank, self.size, store):
             yield
-            self.everyone(None)
+            self.all_gather(None)
 
     def _value(self, rank: int) -> Any:
         message = self._hear(rank)
@@ -200,7 +201,7 @@ class First(Team):
 def _first_of(failures: dict[int, Failure]) -> RankFailed:
     rank = min(failures, key=lambda rank: failures[rank].at)
     kind = RankRanOut if failures[rank].ran_out else RankFailed
-    error = kind(f"rank {rank}: {failures[rank].said}")
+    error = kind(f"rank {rank}: {failures[rank].message}")
     error.add_note(failures[rank].where)
     return error
 
@@ -226,7 +227,7 @@ class Other(Team):
         _send(self.pipe, self._task, Value(value))
         return []
 
-    def share(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         try:
             message = _receive(self.pipe, self._task)
         except (OSError, EOFError):
@@ -239,10 +240,10 @@ class Other(Team):
     @contextmanager
     def group(self, device: torch.device) -> Iterator[None]:
         self._averages = True
-        store = _meeting(self.share(0), self.size, is_master=False)
+        store = _meeting(self.broadcast(0), self.size, is_master=False)
         with _group(device, self.rank, self.size, store):
             yield
-            self.everyone(None)
+            self.all_gather(None)
 
     def serve(self, do: Callable[[Task], None]) -> None:
         """Execute the tasks of rank 0 until it exits."""

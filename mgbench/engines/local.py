@@ -85,8 +85,8 @@ class _Running:
 class LocalRun:
     """Run of jobs on this machine, at most one at a time on a group of devices.
 
-    `stop` may be called by a signal handler while a process is being started, which takes as long as the preloaded imports; that
-    start is then abandoned.
+    `stop` may be called by a signal handler while a process is being started, which takes as long as the preloaded
+    imports; that start is then abandoned.
 
     Raises:
         UserError: if the devices are not there.
@@ -109,7 +109,8 @@ class LocalRun:
         self._reported: set[str] = set()
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
-        """As `mgbench.interfaces.engine.Run`; a job waits for the job it needs, and for another run that computes the same.
+        """As `mgbench.interfaces.engine.Run`; a job waits for the job it needs, and for another run that computes the
+        same.
 
         Jobs behind a waiting one may start first.
         """
@@ -138,7 +139,7 @@ class LocalRun:
         for job in ready(waiting, [running.job for running in self._running]):
             if not self._free or self._stopping:
                 break
-            if other := self._claimed(job):
+            if other := self._locked(job):
                 if job.key not in self._reported:
                     self._reported.add(job.key)
                     yield Event(job, Note(other.computes(job.name)))
@@ -147,12 +148,12 @@ class LocalRun:
             with suppress(_StoppedAtStart):
                 self._start(job)
 
-    def _claimed(self, job: Job) -> Holder | None:
+    def _locked(self, job: Job) -> Holder | None:
         """The process of another run that computes a job, if any; looked up once a second."""
         now = time.monotonic()
         at, found = self._holders.get(job.key, (-math.inf, None))
         if now - at > LOOK_EVERY:
-            found = holder(Layout(job.root).claim(job.key))
+            found = holder(Layout(job.root).lock(job.key))
             self._holders[job.key] = now, found
         return found
 

@@ -1,13 +1,14 @@
 """Leases on trials, so that two runs of one study divide its trials and compute none twice.
 
-A lease is a file that only one process can create (by a hard link) and whose modification time its holder renews; it expires
-when the holder's process has ended, or, for a holder on another machine, when the time has not been renewed for 150 s. Locks
-of the operating system are not used, because network file systems do not provide them reliably. A lease saves work and
-protects no data: every write is atomic, and two processes that compute the same trial write the same results.
+A lease is a file that only one process can create (by a hard link) and whose modification time its holder renews; it
+expires when the holder's process has ended, or, for a holder on another machine, when the time has not been renewed for
+150 s. Locks of the operating system are not used, because network file systems do not provide them reliably. A lease
+saves work and protects no data: every write is atomic, and two processes that compute the same trial write the same
+results.
 
-`filelock.SoftFileLease` (4.3) has the same design, but no public way to read the holder of a lease without waiting for it,
-which scheduling, `mgbench status` and the messages to users need; its waiters also observe a lease for its whole duration
-before they take it over, where one look at the modification time suffices here.
+`filelock.SoftFileLease` (4.3) has the same design, but no public way to read the holder of a lease without waiting for
+it, which scheduling, `mgbench status` and the messages to users need; its waiters also observe a lease for its whole
+duration before they take it over, where one look at the modification time suffices here.
 """
 
 import contextlib
@@ -105,7 +106,7 @@ def _now(folder: Path) -> float:
 
 
 @contextlib.contextmanager
-def claimed(path: Path, wait: Callable[[Holder], None]) -> Iterator[None]:
+def locked(path: Path, wait: Callable[[Holder], None]) -> Iterator[None]:
     """Hold a lease inside the `with`; `wait` is called every second while another process holds it, and may raise to give up."""
     mine = Holder.here()
     while not _take(path, mine):

@@ -26,11 +26,11 @@ class Surroundings:
     facts: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
-    def breaks(self, said: str) -> None:
+    def add_problem(self, said: str) -> None:
         """Add a problem that prevents every run."""
         self.findings.append(Finding(said, broken=True))
 
-    def tells(self, said: str) -> None:
+    def add_note(self, said: str) -> None:
         """Add a note that prevents no run."""
         self.findings.append(Finding(said))
 
@@ -58,27 +58,29 @@ def _packages(found: Surroundings) -> None:
         try:
             version = metadata.version(requirement.name)
         except metadata.PackageNotFoundError:
-            found.breaks(f"{requirement.name} is not installed, and mgbench needs it; {install}")
+            found.add_problem(f"{requirement.name} is not installed, and mgbench needs it; {install}")
             continue
         if not requirement.specifier.contains(version, prereleases=True):
-            found.breaks(f"{requirement.name} {version} is not what mgbench needs, {requirement.specifier}; {install}")
+            found.add_problem(
+                f"{requirement.name} {version} is not what mgbench needs, {requirement.specifier}; {install}"
+            )
 
 
 def _torch(found: Surroundings) -> None:
     try:
         import torch
     except Exception as error:
-        found.breaks(f"torch cannot be imported ({error}), so nothing runs; install it again, see pytorch.org")
+        found.add_problem(f"torch cannot be imported ({error}), so nothing runs; install it again, see pytorch.org")
         return
     devices = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
     found.facts.append(f"torch {torch.__version__} on {', '.join(_device(torch, device) for device in devices)}")
     if torch.version.cuda and len(devices) == 1:
-        found.tells(f"torch is built for CUDA {torch.version.cuda} and sees no GPU, so everything runs on the CPU; "
+        found.add_note(f"torch is built for CUDA {torch.version.cuda} and sees no GPU, so everything runs on the CPU; "
                     "if there is one, look whether nvidia-smi lists it and what CUDA_VISIBLE_DEVICES says")  # fmt: skip
     for device in devices:
         said = _fails(torch, device)
         if said:
-            found.breaks(f"{device} does not compute ({said}); name another with --device, or restart its driver")
+            found.add_problem(f"{device} does not compute ({said}); name another with --device, or restart its driver")
 
 
 def _device(torch: ModuleType, device: str) -> str:
@@ -103,11 +105,11 @@ def _plugins(found: Surroundings) -> None:
     try:
         problems = load().problems
     except Exception as error:
-        found.breaks(f"the components cannot be loaded ({error}), so nothing runs; install mgbench again")
+        found.add_problem(f"the components cannot be loaded ({error}), so nothing runs; install mgbench again")
         return
     found.facts.append(f"{len(installed()) - len(problems)} plugins: {', '.join(sorted({*installed()} - {*problems}))}")
     for problem in problems.values():
-        found.breaks(f"{problem}; its methods are missing until it is mended or uninstalled")
+        found.add_problem(f"{problem}; its methods are missing until it is mended or uninstalled")
 
 
 def _disk(found: Surroundings, root: Path) -> None:
@@ -115,12 +117,12 @@ def _disk(found: Surroundings, root: Path) -> None:
     usage = shutil.disk_usage(above)
     found.facts.append(f"{amount(usage.free)} free of {amount(usage.total)} where {root} lies")
     if usage.free < SCARCE:
-        found.tells(
+        found.add_note(
             f"only {amount(usage.free)} are free where {root} lies; a run that fills them up stops with what is finished, "
             "so free some space, or choose another folder with --results"
         )
     for said in _unwritable(root, above):
-        found.breaks(f"{said}, and a run stops there")
+        found.add_problem(f"{said}, and a run stops there")
 
 
 def _unwritable(root: Path, above: Path) -> Iterator[str]:

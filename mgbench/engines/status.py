@@ -41,7 +41,7 @@ class Stage:
 class Status:
     """One run of a study: its process, start, rows and running stages; `exit_code` is None until it ends.
 
-    `told` counts the rows that have ended. Times are in seconds since 1970.
+    `ended` counts the rows that have ended. Times are in seconds since 1970.
     """
 
     study: str
@@ -49,13 +49,13 @@ class Status:
     holder: Holder
     started: float
     rows: int
-    told: int = 0
+    ended: int = 0
     written: float = 0.0
     exit_code: int | None = None
     stages: dict[str, Stage] = field(default_factory=dict)
 
 
-class Board:
+class StatusWriter:
     """Writer of the status file of one run; `show` takes every event."""
 
     def __init__(self, layout: Layout, study: str, command: str, rows: int) -> None:
@@ -64,7 +64,7 @@ class Board:
         self._path = layout.runs_at_work / f"{study}-{self.status.holder.token[:8]}.json"
 
     @contextlib.contextmanager
-    def posted(self) -> Iterator[None]:
+    def updating(self) -> Iterator[None]:
         """Keep the file up to date inside the `with`; files of earlier runs of the study that have ended are removed."""
         for path, status, alive in _found(self._path.parent, self.status.study):
             if status.exit_code is not None or not alive:
@@ -77,7 +77,7 @@ class Board:
         """Take an event into account, and write the file at most every two seconds."""
         match event.message:
             case RowEnded():
-                self.status.told += 1
+                self.status.ended += 1
             case StageProgress() as progress:
                 self._stage(event.job, progress)
             case End():

@@ -12,11 +12,11 @@ from mgbench.interfaces.progress import StopRequest
 PATIENCE = 60.0
 
 
-def guard(parent: Connection, request: StopRequest, patience: float = PATIENCE) -> None:
+def watch_parent(parent: Connection, request: StopRequest, patience: float = PATIENCE) -> None:
     """Watch the pipe to the parent: when its other end closes, request a stop, and exit after `patience` seconds.
 
-    The process leaves the process group of its parent, because Ray kills the whole group when the command dies, before a
-    checkpoint could be written.
+    The process leaves the process group of its parent, because Ray kills the whole group when the command dies, before
+    a checkpoint could be written.
     """
     if not hasattr(select, "poll"):
         return

@@ -13,8 +13,8 @@ from types import FrameType
 import torch
 
 from mgbench.engines.distributed import Other
-from mgbench.engines.locks import Holder, claimed
-from mgbench.engines.watchdog import guard
+from mgbench.engines.locks import Holder, locked
+from mgbench.engines.watchdog import watch_parent
 from mgbench.interfaces.engine import Job, Message, Note
 from mgbench.interfaces.progress import INTERRUPTED, Interrupted, Progress, StopRequest
 from mgbench.interfaces.ranks import Task, Team
@@ -39,8 +39,8 @@ def work(job: Job, device: str, parent: Connection, team: Team) -> None:
             trial = _trial(registry, job)
         progress = Progress(_emitter(parent, request), lambda: request.asked, request.anywhere)
         with (
-            claimed(store.layout.claim(job.key), _waiting(job, progress)),
-            notified(registry.life, job, trial, store, on, progress.emit) as emit,
+            locked(store.layout.lock(job.key), _waiting(job, progress)),
+            notified(registry.trackers, job, trial, store, on, progress.emit) as emit,
         ):
             run_trial(store, trial, on, replace(progress, emit=emit), job.options, team)
     except Interrupted:
@@ -73,14 +73,14 @@ def assist(job: Job, device: str, team: Other) -> None:
         if not found:
             progress = Progress(stop=lambda: request.asked)
             found.append(Helper(Store(job.root), _trial(load(job.sources), job), on, progress, team))
-        task.help(found[0])
+        task.run(found[0])
 
     team.serve(do)
 
 
 def _begin(job: Job, device: str, above: Connection, request: StopRequest) -> torch.device:
     """Watch the pipe to the parent, redirect output to the log, and select the device."""
-    guard(above, request)
+    watch_parent(above, request)
     _to_log(job.log)
     # A process that crashes writes its stack to the log.
     faulthandler.enable()

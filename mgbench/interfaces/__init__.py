@@ -1,1 +1,1 @@
-"""All that a plugin imports: protocols of components, the data that pass between them, randomness, progress."""
+"""The interface for plugins: protocols of components, the data that they exchange, randomness, progress and tracking."""

@@ -1,17 +1,17 @@
-"""BibTeX, as much of it as references need: entries by key, and the fields of one."""
+"""A small BibTeX reader: entries by key, and fields of an entry."""
 
 import re
 from collections.abc import Iterator
 
-# A paper on arXiv, in a docstring or an entry: 2202.04200.
+# An arXiv number such as 2202.04200.
 _ARXIV = re.compile(r"\b\d{4}\.\d{4,5}\b")
 
 
 def by_key(text: str) -> dict[str, str]:
-    """The entries of a text by their keys, in order.
+    """The entries of a BibTeX text by key, in order.
 
     Raises:
-        ValueError: if a key comes twice.
+        ValueError: if two entries have the same key.
     """
     found: dict[str, str] = {}
     for entry in re.split(r"^(?=@)", text, flags=re.MULTILINE):
@@ -24,18 +24,18 @@ def by_key(text: str) -> dict[str, str]:
 
 
 def key(entry: str) -> str:
-    """The key of an entry, or nothing where there is none."""
+    """The key of an entry; an empty string if it has none."""
     match = re.match(r"@\w+\{\s*([\w:.-]+)\s*,", entry)
     return match[1] if match else ""
 
 
 def field(entry: str, name: str) -> str:
-    """A field of an entry, without its outer braces; nothing where it has none."""
+    """The value of a field without its outer braces; an empty string if the entry does not have the field."""
     flags = re.MULTILINE | re.IGNORECASE | re.DOTALL
     match = re.search(rf"^\s*{name}\s*=\s*\{{(.*?)\}}\s*,?\s*$", entry, flags=flags)
     return " ".join(match[1].split()) if match else ""
 
 
 def papers(text: str) -> Iterator[str]:
-    """The arXiv numbers in a text, each once."""
+    """The distinct arXiv numbers in a text, in order."""
     yield from dict.fromkeys(_ARXIV.findall(text))

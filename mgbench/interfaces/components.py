@@ -1,10 +1,11 @@
-"""Protocols of components, one for each kind, and the symbols of the shapes that pass between them.
+"""Protocols of components, one for each kind, and the symbols used for tensor shapes.
 
-Symbols: B images in a batch; N tokens an image; K codes; D numbers in a continuous token; W width of the network; R rows,
-one a token picked from a batch; C, H, W' channels, height, width of images. Time t runs in [0, 1] and t = 1 is fully masked;
-γ(t) is the share of tokens masked at t. A mask is True where a token is masked. A label of -1 means "no label".
+Symbols: B images in a batch; N tokens per image; K codes; D dimensions of a continuous token; W width of the network; R
+rows, one for each token selected from a batch; C, H, W' channels, height, width of images. Time t runs in [0, 1] and t
+= 1 is fully masked; γ(t) is the share of tokens masked at t. A mask is True where a token is masked. A label of -1
+means "no label".
 
-Every component is a frozen dataclass whose fields are its options. Attributes that a component may also have, such as `asks`,
+Every component is a frozen dataclass whose fields are its options. Optional attributes of components, such as `asks`,
 `check` and `files`, are described in `mgbench.interfaces.optional`.
 """
 
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
     from mgbench.interfaces.randomness import Streams
     from mgbench.interfaces.sampling import Asked, Drawn, Request, Requires, SamplerInput, State, Step
 
-# A prediction [R,D] from x [R,D] and a time, and the variance value [R,D] if one was learned: one evaluation of the head.
+# One evaluation of the head: from x [R,D] and a time, the prediction [R,D] and, if learned, the variance value [R,D].
 Predict = Callable[["Tensor", float], "tuple[Tensor, Tensor | None]"]
-# The module that a process builds, and is given again to train and to sample.
+# The module that a process builds, and later receives for training and sampling.
 M = TypeVar("M", bound="nn.Module")
 
 
 class Parts(SimpleNamespace):
-    """The components of one recipe by kind; a kind that nothing asks is absent."""
+    """The components of one recipe by kind; a kind that no component uses is absent."""
 
     process: "Process[Any]"
     dataset: "Dataset"
@@ -76,13 +77,15 @@ class Process(Component, Protocol[M]):
     asks: ClassVar[tuple[str, ...]]
 
     def build(self, parts: Parts, space: TokenSpace, classes: int) -> M:
-        """The model to train. Calls of its child `network` are what NFE counts; its other children are counted beside it."""
+        """The model to train. NFE counts the calls of its child `network`; calls of other children are counted
+        separately.
+        """
 
     def loss(self, model: M, parts: Parts, tokens: "Tensor", labels: "Tensor", generator: "Generator") -> "Tensor":
         """The training loss (a scalar) of a batch of tokens [B,N] or [B,N,D] with labels int64 [B]."""
 
     def sample(self, model: M, parts: Parts, space: TokenSpace, request: "Request") -> Iterator["State"]:
-        """Yield the state after every step; the last one has no token masked."""
+        """Yield the state after every step; in the last one no token is masked."""
 
 
 class Dataset(Component, Protocol):
@@ -91,17 +94,17 @@ class Dataset(Component, Protocol):
     extractor: ClassVar[str]
 
     def load(self) -> ImageData:
-        """Read or draw the images; the same options give the same images."""
+        """Read or generate the images; equal options give equal images."""
 
 
 class Tokenizer(Component, Protocol):
     """What is a token?"""
 
     def build(self, shape: tuple[int, int, int]) -> TokenizerModule:
-        """A tokenizer, not yet fitted, for images of this shape (C, H, W').
+        """An unfitted tokenizer for images of this shape (C, H, W').
 
         Raises:
-            Unfit: if it cannot cut such images.
+            Unfit: if the tokenizer does not support this shape.
         """
 
 
@@ -109,18 +112,18 @@ class Network(Component, Protocol):
     """What does the model see around a token?"""
 
     def build(self, space: TokenSpace, classes: int) -> NetworkModule:
-        """A network for such tokens and this many classes (0: no labels at all)."""
+        """A network for these tokens and this number of classes (0: unlabelled data)."""
 
 
 class Head(Component, Protocol):
     """What value does a masked token take?"""
 
     def build(self, space: TokenSpace, width: int) -> "HeadModule":
-        """A head for such tokens and a network of this width."""
+        """A head for these tokens and a network of this width."""
 
 
 class HeadModule(Module, Protocol):
-    """A `torch.nn.Module` that draws a token's value from z; a forward is one evaluation.
+    """A `torch.nn.Module` that samples the value of a token given z; one forward pass is one evaluation.
 
     A head of codes may have `log_likelihood` (`mgbench.interfaces.optional`).
     """
@@ -137,11 +140,11 @@ class HeadModule(Module, Protocol):
         parts: Parts,
         temperature: float = 1.0,
     ) -> "Drawn":
-        """Values of rows z [R,W], drawn with one stream a row.
+        """Sample values for rows z [R,W], with one random stream per row.
 
-        With `z_uncond` [R,W] the prediction is `guided` from the unconditional one by `scale` (1: plain conditional). `parts`
-        holds the answers to the kinds that the head asks. A `temperature` T draws a code with probability proportional to
-        p^(1/T) (0: the likeliest); what is said of probabilities is of p itself.
+        With `z_uncond` [R,W] the prediction is guided: `guided(conditional, unconditional, scale)`; scale 1 is
+        conditional. `parts` holds the components that the head asks for. A `temperature` T samples a code with
+        probability proportional to p^(1/T) (0: the most likely code); the probabilities returned are those of p.
         """
 
 
@@ -149,23 +152,24 @@ class MaskSchedule(Component, Protocol):
     """What share of the tokens is masked at time t?"""
 
     def __call__(self, t: "Tensor") -> "Tensor":
-        """γ(t), elementwise: never falling, about 0 at t = 0 and about 1 at t = 1, differentiable in between."""
+        """γ(t), elementwise: non-decreasing, about 0 at t = 0 and about 1 at t = 1, differentiable in between."""
 
 
 class Masking(Component, Protocol):
     """How many tokens of a training image are masked, and which?"""
 
     def draw(self, schedule: MaskSchedule, batch: int, tokens: int, generator: "Generator") -> "tuple[Tensor, Tensor]":
-        """A mask bool [B,N] with at least one token masked in every row, unless an option says otherwise, and its times [B]."""
+        """A mask bool [B,N] and its times float [B]; every row has a masked token, unless an option says otherwise."""
 
 
 class LossWeighting(Component, Protocol):
     """How much does t count in the loss?"""
 
     def __call__(self, schedule: MaskSchedule, t: "Tensor", mask: "Tensor") -> "Tensor":
-        """The weight [B,N] of every token's loss in the loss of a batch, which is their weighted sum; t [B], mask [B,N].
+        """The weights float [B,N] of the token losses, whose weighted sum is the loss of the batch; t float [B], mask
+        bool [B,N].
 
-        The head is trained, and paid for, where the weight is not 0.
+        The head is evaluated only where the weight is not 0.
         """
 
 
@@ -173,7 +177,7 @@ class TimeGrid(Component, Protocol):
     """At which times does sampling stop?"""
 
     def __call__(self, steps: int) -> "Tensor":
-        """Times float64 [steps + 1] falling from 1 to about 0."""
+        """Times float64 [steps + 1], decreasing from 1 to about 0."""
 
 
 class Sampler(Component, Protocol):
@@ -182,39 +186,40 @@ class Sampler(Component, Protocol):
     requires: ClassVar["Requires"]
 
     def plan(self, schedule: MaskSchedule, space: TokenSpace, times: "Tensor", shared: "Streams") -> Iterable["Step"]:
-        """The steps to take along the times [T + 1], at most T; a step in which no image reveals anything is left out."""
+        """The steps between the times float64 [T + 1], at most T; steps that reveal no token in any image are left out."""
 
     def choose(self, view: "SamplerInput", step: "Step", rng: "Streams") -> "Tensor":
-        """The mask [B,N] after the step; `rng` has a stream an image. Visible tokens may be masked again."""
+        """The mask bool [B,N] after the step; `rng` has one stream per image. Visible tokens may be masked again."""
 
 
 class Reuse(Component, Protocol):
     """Must the network be asked in this step?"""
 
     def __call__(self, step: "Step") -> "Asked":
-        """What it is asked; an image of which nothing fitting is kept is asked all the same."""
+        """The predictions to compute in this step; images without a cached prediction that fits are always computed."""
 
 
 class GuidanceSchedule(Component, Protocol):
     """How hard do we push towards the label at this step?"""
 
     def __call__(self, step: "Step") -> float:
-        """The guidance scale w of u + w (c - u); 1 needs no unconditional pass."""
+        """The guidance scale w in u + w (c − u); 1 needs no unconditional pass."""
 
 
 class Solver(Component, Protocol):
     """How does the head go from noise to a value?
 
-    It asks for `steps` predictions, unless it has `evaluations`. `path` "noise" goes along a table of noise with predictions of
-    the noise; "velocity" along the straight line x_t = (1 − t) x_0 + t ε with predictions of ε − x_0.
+    It evaluates the head `steps` times, unless it has `evaluations`. With `path` "noise" it follows a table of noise
+    levels, and predictions are of the noise; with "velocity" it follows the line x_t = (1 − t) x_0 + t ε, and
+    predictions are of ε − x_0.
     """
 
     path: ClassVar[Literal["noise", "velocity"]]
     steps: int
 
     def solve(self, predict: "Predict", betas: "Tensor", dim: int, rng: "Streams") -> "Tensor":
-        """Values float [R,D]; `rng` has one stream a row. Times are those of the table `betas` float64 [T], whole or between;
-        for "velocity" the table is empty, and times lie in [0, 1].
+        """Sample values float [R,D]; `rng` has one stream per row. Times are indices into `betas` float64 [T], possibly
+        fractional; for "velocity" the table is empty, and times lie in [0, 1].
         """
 
 
@@ -222,7 +227,7 @@ class CodeDraw(Component, Protocol):
     """Which codes may be drawn, and how boldly?"""
 
     def __call__(self, logits: "Tensor") -> "Tensor":
-        """The logits to draw from, float64 [R,K], −∞ for codes left out, from those of the head."""
+        """The logits to sample from, float64 [R,K], given those of the head [R,K]; −∞ for excluded codes."""
 
 
 class Extractor(Component, Protocol):
@@ -232,41 +237,43 @@ class Extractor(Component, Protocol):
         """The extractor in evaluation mode, its weights loaded.
 
         Raises:
-            UserError: if the weights are not there, or not those that they should be.
+            UserError: if the weights are missing, or their checksum differs.
         """
 
 
 class Metric(Component, Protocol):
     """How far are the images from the real ones?
 
-    Optional: `scores`, what it declares of each number that it may return, by name. A number without a declaration is named
-    with the extractor and shown without bold, a Pareto front or a best one, because nobody knows which way is better.
+    Optional: `scores` declares the numbers that it may return, by name. An undeclared number is named with the
+    extractor and shown without bold type, Pareto front or best value, because its better direction is unknown.
     """
 
     def __call__(self, generated: Features, reference: Features) -> Mapping[str, float]:
-        """Numbers by name, from features float64 on the CPU.
+        """The numbers of the metric by name, from features float64 [M,F] on the CPU.
 
         Raises:
-            Unfit: if what it needs is not there; the metric is then left out, with this reason.
-            Partly: if some of its numbers cannot be given; those that it carries are kept.
+            Unfit: if something that the metric needs is missing; the metric is then left out with this reason.
+            Partly: if only some of its numbers can be computed; the exception carries those.
         """
 
 
-# What a metric has to know of a set of images: named tensors on the CPU, which can be stored and sent.
+# The state of a metric after a set of images: named tensors on the CPU, which can be stored and sent.
 MetricState = Mapping[str, "Tensor"]
 
 
 class MergeableMetric(Metric, Protocol):
-    """A metric that sees a set of images batch by batch, keeping a state instead of their features.
+    """A metric that reads images batch by batch and keeps a state instead of all features.
 
-    A state is never changed in place. `compute` takes states as they are and as `finish`, which is optional, returns them.
+    A state is never changed in place. `compute` accepts states with or without the optional `finish` applied.
     """
 
     def update(self, state: MetricState | None, seen: Features) -> MetricState:
-        """The state with one more batch of images; without a state, that of the batch alone."""
+        """The state after one more batch of features [B,F]; `None` is the state before the first batch."""
 
     def merge(self, one: MetricState, other: MetricState) -> MetricState:
-        """The state of two sets of images together."""
+        """The state of the union of two sets of images."""
 
     def compute(self, generated: MetricState, reference: MetricState) -> Mapping[str, float]:
-        """The same numbers as from all features at once, to rounding; raises as the metric itself."""
+        """The numbers of the metric, equal up to rounding to those from all features at once; raises as the metric
+        itself.
+        """

@@ -1,4 +1,4 @@
-"""What passes between components: real images, the space of their tokens, and the features a metric compares.
+"""Data exchanged between components: real images, the space of their tokens, and the features that metrics compare.
 
 Symbols as in `mgbench.interfaces.components`.
 """
@@ -21,7 +21,7 @@ UNLABELLED = -1
 
 @dataclass(frozen=True)
 class TokenSpace:
-    """What a tokenizer's tokens are: `length` of them an image, codes out of `codes` or vectors of `dim` numbers."""
+    """The tokens of an image: `length` of them, each one of `codes` codes or a vector of `dim` numbers."""
 
     length: int
     dim: int
@@ -33,8 +33,8 @@ class TokenSpace:
 class ImageData:
     """Real images uint8 [M,C,H,W'] and their labels int64 [M] (None: no labels), for training and held out.
 
-    Images that fit are held as a tensor; others are read when they are asked for (`mgbench.interfaces.images`). `notes` are
-    sentences on what was left out of the files, or shown otherwise than it lies there.
+    Images that fit in memory are tensors; others are read on access (`mgbench.interfaces.images`). `notes` are
+    sentences about files that were left out or converted.
     """
 
     train: "Images"
@@ -53,7 +53,7 @@ class ImageData:
 
     @cached_property
     def class_counts(self) -> tuple[int, ...]:
-        """The number of training images of each class; none without labels."""
+        """The number of training images of each class; empty without labels."""
         if self.train_labels is None:
             return ()
         return tuple(self.train_labels.bincount(minlength=len(self.class_names)).tolist())
@@ -72,7 +72,7 @@ class ImageData:
 
 @dataclass(frozen=True)
 class Statistics:
-    """The mean [F] and the covariance [F,F] of features, float64, of `count` images that are not at hand (0: not known)."""
+    """The mean [F] and covariance [F,F] of features, float64, of `count` images (0: unknown) that are not available."""
 
     mean: "Tensor"
     covariance: "Tensor"
@@ -81,12 +81,12 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Features:
-    """What an extractor says of M images: features [M,F]; where it has them, class logits [M,K] and spatial features [M,S],
-    the values of a few channels at every place; and the labels asked for [M].
+    """Features float [M,F] of M images and, where the extractor has them, class logits [M,K] and spatial features [M,S]
+    (a few channels at every position); `labels` int64 [M] are the labels that the images were requested for.
 
-    `images` uint8 [M,3,H,W'] and the `extractor` they were seen through are for metrics that look for themselves. A
-    reference that others published has `statistics` (and perhaps `spatial_statistics`), and few rows or none. A reference of
-    training images has `held_out`, what the extractor says of images that no model was trained on.
+    `images` uint8 [M,3,H,W'] and the `extractor` are for metrics that read pixels. A reference made of published
+    statistics has `statistics` (and perhaps `spatial_statistics`), and few rows or none. A reference of training images
+    has `held_out`, the features of images that no model was trained on.
     """
 
     features: "Tensor"
@@ -100,11 +100,11 @@ class Features:
     held_out: "Features | None" = None
 
     def first(self, count: int) -> "Features":
-        """Of the first so many images."""
+        """The features [count,F] of the first `count` images."""
         return self.taken(slice(count))
 
     def taken(self, rows: "Tensor | slice") -> "Features":
-        """Of the images in these rows, int64 [B] or a slice, in their order."""
+        """The features of the images selected by `rows`, int64 [B] or a slice, in that order."""
         names = ("logits", "labels", "spatial", "images")
         found: dict[str, Any] = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         # Images that are not held stay unread.

@@ -1,4 +1,4 @@
-"""Messages between a run and the engine that does its work: jobs, leases, and the events that a job reports."""
+"""Messages between a run and its engine: jobs, leases, and the events that jobs report."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,25 +13,26 @@ from mgbench.results.record import About, Status
 
 @dataclass(frozen=True)
 class Options:
-    """Options of a run that change no result: `batch` images are drawn at once, and `keep_images` of each row are kept.
+    """Options of a run that change no result: the images drawn at once (`batch`), and the images of each row kept on
+    disk.
 
-    None keeps all images, so that a metric added later is taken of them.
+    `keep_images` None keeps all images, so that metrics added later can be computed from them.
     """
 
     batch: int = 250
     keep_images: int | None = None
 
 
-# All images are kept, and as many drawn at once as a small GPU holds.
+# All images are kept; the batch fits a small GPU.
 USUAL = Options()
 
 
 @dataclass(frozen=True)
 class Job:
-    """One trial as plain values that cross to another process, or another machine.
+    """One trial as plain values that can be sent to another process or machine.
 
-    It starts when the jobs whose keys it `needs` have ended, those of them that there are. `study`
-    and `command` say what it is done for, and the plugins `trackers` are notified of its progress.
+    It starts after the jobs of the run whose keys are in `needs` have ended. `study` and `command` name the study and
+    the command line that it belongs to; the plugins in `trackers` are notified of its progress.
     """
 
     name: str
@@ -48,7 +49,7 @@ class Job:
 
     @property
     def log(self) -> Path:
-        """The file that its output goes to."""
+        """The file that receives its output."""
         return Layout(self.root).log(self.key)
 
 
@@ -56,8 +57,8 @@ class Job:
 class Leases:
     """The devices, time and memory that the jobs of a run may take.
 
-    `devices` are as the command line has them ("auto", "cpu:2", "cuda:0,cuda:1"), and each job is leased `each` of them. A
-    job that takes longer than `seconds`, or more than `memory` bytes of this machine's memory, is ended.
+    `devices` is written as on the command line ("auto", "cpu:2", "cuda:0,cuda:1"), and each job gets `each` of them. A
+    job that runs longer than `seconds`, or uses more than `memory` bytes of this machine's memory, is ended.
     """
 
     devices: str = "auto"
@@ -68,7 +69,7 @@ class Leases:
 
 @dataclass(frozen=True)
 class End:
-    """How a job ended. A status means that it ended early, and is recorded for those of its rows that have not ended."""
+    """The end of a job. A status means that it ended early; rows that have not ended are recorded with it."""
 
     status: Status | None = None
     reason: str = ""
@@ -76,10 +77,11 @@ class End:
 
 @dataclass(frozen=True)
 class StageProgress:
-    """How far a stage of a job is: `done` of `total` steps or images.
+    """Progress of a stage of a job: `done` of `total` steps or images.
 
-    `row` is the key of the row that is sampled or scored, empty in a stage that all rows of the job share; `steps` is the
-    number of sampling steps, None elsewhere. `measured` holds what was measured at this point, such as the loss.
+    `row` is the key of the row that is sampled or scored, and empty in a stage that all rows of the job share; `steps`
+    is the number of sampling steps, None in other stages. `measured` holds measurements at this point, such as the
+    loss.
     """
 
     stage: str
@@ -92,7 +94,7 @@ class StageProgress:
 
 @dataclass(frozen=True)
 class RowEnded:
-    """A row, by its key, is recorded with this status; the reason is empty where it is done."""
+    """A row, by key, was recorded with this status; the reason is empty if it is done."""
 
     row: str
     status: Status
@@ -101,7 +103,7 @@ class RowEnded:
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence for people."""
+    """A sentence for the user."""
 
     text: str
 
@@ -111,39 +113,39 @@ Message = StageProgress | RowEnded | Note
 
 @dataclass(frozen=True)
 class Event:
-    """A message of a job, or its end."""
+    """A message from a job, or its end."""
 
     job: Job
     message: Message | End
 
     @property
     def end(self) -> End | None:
-        """How the job ended; None where it goes on."""
+        """The end of the job, or None if this is a message."""
         return self.message if isinstance(self.message, End) else None
 
 
 class Run(Protocol):
-    """An engine at work."""
+    """A running engine."""
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Event]:
-        """Yield events until every job has ended, or those that ran when `stop` was called have.
+        """Run jobs and yield their events until all have ended, or, after `stop`, until the running ones have.
 
-        Events of one job come in their order, and last the one with its end.
+        Events of one job arrive in order; its end is the last.
         """
 
     def stop(self) -> None:
-        """Ask every running job to finish the write in hand and end; start no more."""
+        """Ask every running job to finish its current write and end; start no more jobs."""
 
     def kill(self) -> None:
-        """End every running job at once."""
+        """Kill every running job."""
 
 
 class Engine(Protocol):
-    """Where do trials run? A component that opens such a place; no result depends on it."""
+    """Where do trials run? An engine runs them there; no result depends on it."""
 
     def open(self, leases: Leases) -> Run:
-        """Make ready to run jobs.
+        """Prepare to run jobs on the leased devices.
 
         Raises:
-            UserError: if there is no such device, or what it needs is not installed or does not answer.
+            UserError: if a device does not exist, or a required package or service is missing.
         """

@@ -43,7 +43,7 @@ class MovedFinder:
         """Leave the making of the module to Python."""
 
     def homes(self, fullname: str) -> tuple[str, ...]:
-        """The modules that the names of an old one moved to."""
+        """The modules that now hold the names of an old module."""
         return MOVED[fullname]
 
     def exec_module(self, module: ModuleType) -> None:

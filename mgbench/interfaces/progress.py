@@ -1,4 +1,4 @@
-"""Progress of a trial, reported to the process that started it, and the request to stop that comes back."""
+"""Progress reports of a trial, and the user's request to stop it."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,29 +8,29 @@ from dataclasses import dataclass, field, replace
 from mgbench.interfaces.engine import Message, StageProgress
 from mgbench.interfaces.ranks import Team
 
-# The exit code of what a user stopped, as shells have it for Ctrl-C.
+# Exit code after an interrupt: 128 + SIGINT, as in shells.
 INTERRUPTED = 130
-# Seconds at least between two reports of a stage whose steps are many.
+# Minimum number of seconds between two reports of a stage with many short steps.
 SELDOM = 1.0
-STOPPED_BY_USER = "stopped by the user; the same command goes on"
+STOPPED_BY_USER = "stopped by the user; the same command continues"
 
 
 class Interrupted(Exception):
-    """The user asked to stop; what was done is kept."""
+    """The user asked to stop; finished work is kept."""
 
 
 @dataclass
 class StopRequest:
-    """The request to stop that reaches a process: by a signal, or because its parent has gone.
+    """A request to stop this process, by a signal or because its parent process ended.
 
-    A signal is only noted, so that a write or a training step in hand is finished, except where `anywhere` allows more.
+    A signal only sets a flag, so that the current write or training step is finished, except inside `anywhere`.
     """
 
     asked: bool = False
     _at_once: bool = False
 
     def signalled(self) -> None:
-        """Note a signal, in the main thread.
+        """Signal handler, called in the main thread.
 
         Raises:
             Interrupted: inside `anywhere`.
@@ -41,10 +41,10 @@ class StopRequest:
 
     @contextmanager
     def anywhere(self) -> Iterator[None]:
-        """Inside the `with` a signal interrupts at once: for work that leaves nothing half done and may take minutes.
+        """Context in which a signal interrupts immediately: for long work that leaves nothing half done.
 
         Raises:
-            Interrupted: if the user asks to stop, or did before.
+            Interrupted: if the user asks to stop, or has asked before.
         """
         before, self._at_once = self._at_once, True
         try:
@@ -57,12 +57,12 @@ class StopRequest:
 
 @dataclass(frozen=True)
 class Advance:
-    """A callback with the number of batches done and in all, after each; all are equal, so that no cache tells them apart."""
+    """Callback after each batch with the number done and the total; all instances compare equal, so caches ignore them."""
 
     report: Callable[[int, int], None] = field(default=lambda done, total: None, compare=False)
 
     def __call__(self, done: int, total: int) -> None:
-        """Report one more batch; raises as `Progress`."""
+        """Report a finished batch; raises as `Progress`."""
         self.report(done, total)
 
 
@@ -71,7 +71,9 @@ UNREPORTED = Advance()
 
 @dataclass
 class Progress:
-    """`emit` passes a message on; `stop` says whether the user asked to stop, and `anywhere` lets that interrupt at once."""
+    """Reporter: `emit` sends a message, `stop` is True once the user asked to stop, `anywhere` allows immediate
+    interruption.
+    """
 
     emit: Callable[[Message], None] = field(default=lambda message: None)
     stop: Callable[[], bool] = field(default=lambda: False)
@@ -80,7 +82,7 @@ class Progress:
     def __call__(
         self, stage: str, done: int, total: int, row: str = "", steps: int | None = None, **measured: float
     ) -> None:
-        """Report how far a stage is, as `StageProgress` has it.
+        """Report the progress of a stage (arguments as in `StageProgress`).
 
         Raises:
             Interrupted: if the user asked to stop.
@@ -89,11 +91,11 @@ class Progress:
         self.check()
 
     def batches(self, stage: str, row: str = "") -> Advance:
-        """A callback that reports the batches of a stage."""
+        """A callback that reports each batch of a stage."""
         return Advance(lambda done, total: self(stage, done, total, row))
 
     def seldom(self, stage: str, row: str = "", steps: int | None = None) -> Advance:
-        """A callback that reports steps of a stage at most once a second, and checks for a stop request at each."""
+        """A callback that reports steps of a stage at most once a second, and checks for a stop request at each step."""
         told = time.monotonic()
 
         def advance(done: int, total: int) -> None:
@@ -106,18 +108,18 @@ class Progress:
         return Advance(advance)
 
     def check(self) -> None:
-        """Leave the stage at hand if the user asked to stop.
+        """Raise if the user asked to stop.
 
         Raises:
-            Interrupted: if so.
+            Interrupted: if the user asked to stop.
         """
         if self.stop():
             raise Interrupted
 
     def of(self, team: Team) -> "Progress":
-        """The same for a stage in which all ranks of a team take part, and stop together when any of them was asked to.
+        """Progress for a stage that all ranks of a team run; they stop together when any of them was asked to.
 
-        Nothing interrupts the messages of several ranks.
+        With several ranks a signal does not interrupt immediately, because a rank may be waiting for a message.
         """
         anywhere = self.anywhere if team.size == 1 else nullcontext
-        return replace(self, stop=lambda: team.agree(self.stop()), anywhere=anywhere)
+        return replace(self, stop=lambda: team.any(self.stop()), anywhere=anywhere)

@@ -1,8 +1,9 @@
-"""One random stream for every image, step and token, so that a sample does not depend on the batch it was drawn in.
+"""Counter-based random streams for every image, step and token, so that a sample does not depend on its batch.
 
-A stream is a 64-bit key. `fold` derives new streams from a key and a number (the index of an image, a step, a position);
-drawing hashes the key with a running number. Nothing is consumed: the same stream always gives the same numbers, on every
-device, for any batch size, in any order. The hash is the SplitMix64 finaliser (Steele, Lea and Flood, OOPSLA 2014).
+A stream is a 64-bit key. `fold` derives new streams from a key and a number (the index of an image, a step, a
+position); drawing hashes the key with a counter. Streams have no state: the same stream always gives the same numbers,
+on every device, for any batch size, in any order. The hash is the SplitMix64 finaliser (Steele, Lea and Flood, OOPSLA
+2014).
 """
 
 import hashlib
@@ -23,7 +24,7 @@ def _shift(x: Tensor, bits: int) -> Tensor:
 
 
 def _mix(x: Tensor) -> Tensor:
-    # In place after the first step: for the codes of many tokens these are the largest tensors of sampling.
+    # In place after the first step, because these are the largest tensors in sampling.
     mixed = x ^ _shift(x, 30)
     mixed *= _MIX_1
     mixed ^= _shift(mixed, 27)
@@ -33,7 +34,7 @@ def _mix(x: Tensor) -> Tensor:
 
 
 def derive(seed: int, purpose: str) -> int:
-    """A 63-bit seed for one purpose, so that no two purposes share random numbers."""
+    """A 63-bit seed for one purpose; different purposes use independent random numbers."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{purpose}".encode()).digest()[:8]) >> 1
 
 
@@ -45,12 +46,12 @@ class Streams:
 
     @classmethod
     def root(cls, seed: int, purpose: str, device: torch.device | str = "cpu") -> "Streams":
-        """The one stream of a seed and a purpose, shape []."""
+        """The root stream of a seed and a purpose: keys int64 []."""
         return cls(torch.tensor(derive(seed, purpose), dtype=torch.int64, device=device))
 
     def fold(self, number: int | Tensor) -> "Streams":
-        """The streams derived from these by a number; shapes broadcast."""
-        # As a tensor, because 64-bit products must wrap around and Python's do not.
+        """Streams derived from these by a number, int or int64 of any shape; shapes broadcast."""
+        # As a tensor, because 64-bit products must wrap around and Python integers do not.
         at = torch.as_tensor(number, dtype=torch.int64, device=self.keys.device)
         return Streams(_mix(_mix(self.keys) + at * _GOLDEN + 1))
 
@@ -58,19 +59,20 @@ class Streams:
         return Streams(self.keys[rows])
 
     def uniform(self, count: int) -> Tensor:
-        """`count` uniform numbers from each stream, float64 [..., count], never 0 or 1."""
+        """`count` uniform numbers in (0, 1) from each of M streams (any shape), float64 [M,count]."""
         numbers = torch.arange(1, count + 1, device=self.keys.device)
         bits = _mix(_mix(self.keys)[..., None] + numbers * _GOLDEN)
         return _shift(bits, 11).double().add_(0.5).mul_(2.0**-53)
 
     def normal(self, count: int) -> Tensor:
-        """`count` standard normal numbers from each stream, float64 [..., count]."""
+        """`count` standard normal numbers from each of M streams (any shape), float64 [M,count]."""
         normal: Tensor = torch.special.ndtri(self.uniform(count))
         return normal
 
     def gumbel(self, count: int) -> Tensor:
-        """`count` standard Gumbel numbers from each stream, float64 [..., count].
+        """`count` standard Gumbel numbers from each of M streams (any shape), float64 [M,count].
 
-        In float64, because lower precision cuts off the tail and so acts as a lower temperature (Zheng et al., arXiv:2409.02908).
+        In float64, because lower precision truncates the tail, which acts as a lower temperature (Zheng et al.,
+        arXiv:2409.02908).
         """
         return self.uniform(count).log_().neg_().log_().neg_()

@@ -1,7 +1,7 @@
-"""Who works on a trial together: ranks 0 … W − 1, a process and a device each. Most teams are of one.
+"""Process groups: the ranks 0 … W − 1 that run a trial together, each a process with its own device.
 
-What is written for a team runs the same with one rank as with many: rank 0 does all that a trial needs and asks the others to
-help with what takes long. They send each other plain values; gradients go their own way, through accelerate.
+Code written for a team runs unchanged with a single rank. Rank 0 runs the trial and sends tasks to the other ranks for
+the long stages. Collectives exchange plain values; gradients are averaged by accelerate.
 """
 
 from collections.abc import Iterator
@@ -16,80 +16,80 @@ T = TypeVar("T")
 
 
 class Task(Protocol):
-    """What rank 0 asks the others to help with; it crosses to their processes."""
+    """A stage that all ranks run together; rank 0 sends it, pickled, to the other ranks."""
 
-    # Any: the ranks beside the first hold what the task needs, and only task and rank know what that is.
-    def help(self, helper: Any) -> None:
-        """Do a rank's share, which consists of the same exchanges in the same order as that of rank 0."""
+    # Any: only the task and the ranks know what a rank holds for it.
+    def run(self, helper: Any) -> None:
+        """Run the stage on a rank other than 0, calling the same collectives in the same order as rank 0."""
 
 
 class RankFailed(Exception):
-    """Another rank could not do its share; the message says which, and why."""
+    """Another rank failed; the message gives its number and its error."""
 
 
 class RankRanOut(RankFailed, MemoryError):
-    """Another rank could not do its share for want of memory."""
+    """Another rank ran out of memory."""
 
 
 @dataclass
 class Team:
-    """The one rank of a team of one, which every exchange gives back what it was given."""
+    """Single-process group: every collective returns its input."""
 
     rank: int = 0
     size: int = 1
 
     @property
     def is_first(self) -> bool:
-        """Whether this rank is the one that reads, writes and tells."""
+        """Whether this is rank 0, which reads and writes files and reports progress."""
         return self.rank == 0
 
     def gather(self, value: T) -> list[T]:
-        """The values of all ranks in their order, at rank 0; nothing at the others."""
+        """The values of all ranks in rank order, on rank 0; an empty list on the others."""
         return [value]
 
-    def share(self, value: T) -> T:
-        """The value of rank 0."""
+    def broadcast(self, value: T) -> T:
+        """The value of rank 0, on every rank."""
         return value
 
-    def everyone(self, value: T) -> list[T]:
-        """The values of all ranks in their order, at each of them."""
-        return self.share(self.gather(value))
+    def all_gather(self, value: T) -> list[T]:
+        """The values of all ranks in rank order, on every rank."""
+        return self.broadcast(self.gather(value))
 
-    def agree(self, flag: bool) -> bool:
-        """Whether the flag is set at any rank."""
-        return any(self.everyone(flag))
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set on any rank."""
+        return any(self.all_gather(flag))
 
-    def total(self, number: float) -> float:
-        """The sum over ranks."""
-        return sum(self.everyone(number))
+    def sum(self, number: float) -> float:
+        """The sum of the numbers of all ranks."""
+        return sum(self.all_gather(number))
 
     def mean(self, number: float) -> float:
-        """The mean over ranks."""
-        return self.total(number) / self.size
+        """The mean of the numbers of all ranks."""
+        return self.sum(number) / self.size
 
-    def share_of(self, batch: int) -> slice:
-        """Which rows of a batch are this rank's: an equal share, which follows those of the ranks before.
+    def shard(self, batch: int) -> slice:
+        """The rows of a batch that this rank processes: equal contiguous shards in rank order.
 
         Raises:
-            ValueError: if there are no equal shares.
+            ValueError: if the batch cannot be divided equally.
         """
         if batch % self.size:
-            raise ValueError(f"a batch of {batch} cannot be shared equally among {self.size} devices")
+            raise ValueError(f"a batch of {batch} cannot be divided equally among {self.size} devices")
         each = batch // self.size
         return slice(self.rank * each, (self.rank + 1) * each)
 
     @contextmanager
-    def on(self, task: Task) -> Iterator[None]:
-        """Rank 0: let the others help with a task, in which this rank does its share inside the `with`.
+    def running(self, task: Task) -> Iterator[None]:
+        """On rank 0: run a task on the other ranks, while the body of the `with` runs this rank's part.
 
         Raises:
-            RankFailed: if another rank could not do its share.
+            RankFailed: if another rank failed.
         """
         yield
 
     @contextmanager
     def group(self, device: "torch.device") -> Iterator[None]:
-        """Inside the `with`, accelerate finds the other ranks, and averages gradients over all."""
+        """Context in which accelerate connects to the other ranks, and gradients are averaged over all."""
         yield
 
 

@@ -1,4 +1,4 @@
-"""What passes between the parts of sampling: the step, the unfinished images, what a head drew, what a sampler sees.
+"""Data of the sampling loop: the step, the partly masked images, the values from the head, and the input of a sampler.
 
 Symbols as in `mgbench.interfaces.components`.
 """
@@ -12,18 +12,20 @@ if TYPE_CHECKING:
     from mgbench.interfaces.data import TokenSpace
     from mgbench.interfaces.randomness import Streams
 
-# What a sampler must see before it chooses: only the mask, so that the network and the head are paid for only where a token
-# is revealed; the values drawn for all masked tokens; their logits too; or also what the network thinks of visible tokens.
+# The input that a sampler needs to choose positions: only the mask, so that the network and the head run only where a
+# token is
+# revealed; the values drawn for all masked tokens; their logits too; or also the predictions for visible tokens.
 Requires = Literal["mask", "values", "logits", "everything"]
-# What the network is asked in a step: with and without labels, where guidance needs it; only with them, guidance adding what it
-# added last; or nothing, tokens that stayed masked keeping what was said of them.
+# The network passes of a step: with and without labels, where guidance needs both; only with labels, reusing the last
+# guidance
+# term; or none, reusing the last predictions for tokens that are still masked.
 Asked = Literal["all", "labelled", "nothing"]
 
 
 def guided(conditional: "Tensor", unconditional: "Tensor", scale: float) -> "Tensor":
-    """U + w (c − u) of predictions c and u float [...] and a scale w: classifier-free guidance (arXiv:2207.12598).
+    """Classifier-free guidance u + w (c − u), elementwise, of predictions c and u and a scale w (arXiv:2207.12598).
 
-    1 gives c and 0 gives u. Papers that write (1 + s) c − s u mean w = 1 + s.
+    w = 1 gives c, and w = 0 gives u. In papers that write (1 + s) c − s u, w = 1 + s.
     """
     return unconditional + scale * (conditional - unconditional)
 
@@ -32,8 +34,8 @@ def guided(conditional: "Tensor", unconditional: "Tensor", scale: float) -> "Ten
 class Step:
     """One sampling step from time t to s < t.
 
-    `share_now` and `share_then` are the shares of tokens masked before and after it (where each image draws its own number:
-    expected); `reveal` is how many tokens every image reveals, or None where each image has its own number.
+    `share_now` and `share_then` are the shares of masked tokens before and after it (expected shares, where images
+    differ); `reveal` is the number of tokens revealed in every image, or None where images differ.
     """
 
     index: int
@@ -47,9 +49,9 @@ class Step:
 
 @dataclass(frozen=True)
 class State:
-    """Unfinished images: tokens [B,N] int64 or [B,N,D] float, and the mask [B,N].
+    """Partly masked images: tokens int64 [B,N] or float [B,N,D], and the mask bool [B,N].
 
-    `log_p` float64 [B,N] is the log-probability with which each visible token was drawn, where the head knows it.
+    `log_p` float64 [B,N] is the log-probability with which each visible token was drawn, if the head computes it.
     """
 
     tokens: "Tensor"
@@ -59,8 +61,8 @@ class State:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a head drew for R rows: values int64 [R] or float [R,D]; of codes also the logits they were drawn from, float64
-    [R,K] (−∞ where a code was left out), and the log-probability [R] of each.
+    """Values that a head drew for R rows, int64 [R] or float [R,D]; for codes also the logits that they were drawn
+    from, float64 [R,K] (−∞ for excluded codes), and the log-probability float64 [R] of each.
     """
 
     values: "Tensor"
@@ -70,11 +72,12 @@ class Drawn:
 
 @dataclass(frozen=True)
 class SamplerInput:
-    """What a sampler sees of B unfinished images, as much as its `requires` asks for.
+    """The input of a sampler for B partly masked images, as far as its `requires` asks for it.
 
-    `log_p` [B,N]: of visible tokens the log-probability with which they were drawn; of masked ones ("values" and further)
-    that of the value just drawn; with "everything", of visible ones that of their value now. `logits` [B,N,K]: from "logits" on,
-    where the network looked. Both are 0 elsewhere, and None where the head draws no codes.
+    `log_p` float64 [B,N]: for visible tokens, the log-probability with which they were drawn; for masked tokens
+    ("values" and above), that of the value just drawn; with "everything", for visible tokens, that of their value under
+    the current prediction. `logits` float64 [B,N,K] ("logits" and above): where the network ran. Both are 0 elsewhere,
+    and None if the head has no codes.
     """
 
     space: "TokenSpace"
@@ -85,7 +88,9 @@ class SamplerInput:
 
 @dataclass(frozen=True)
 class Request:
-    """What to sample: labels int64 [B], how many steps, one random stream per image, and one shared by the whole run."""
+    """A request to sample B images: labels int64 [B], the number of steps, a random stream per image, and one for the
+    run.
+    """
 
     labels: "Tensor"
     steps: int

@@ -1,4 +1,4 @@
-"""Declarations of the numbers that metrics return: label, unit, better direction, and what a number depends on."""
+"""Declarations of the numbers that metrics return: label, unit, better direction and source."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,11 +10,11 @@ Source = Literal["features", "images", "tokens"]
 
 @dataclass(frozen=True)
 class ScoreInfo:
-    """One number of a metric, as tables and figures need to know it.
+    """Declaration of one number of a metric, for tables and figures.
 
-    `label` is its name in prose ("FID"), `better` the better direction, `unit` is empty for a pure number. `of` says what
-    the number depends on besides the images: "features" of the extractor, which a score then names in brackets
-    (`fid[digits_cnn]`); "images" alone, as a distance of pixels; or the "tokens" of one tokenizer, which the score names.
+    `label` is its name in text ("FID"), `better` the better direction, `unit` is empty for a dimensionless number. `of`
+    is its source: "features" of an extractor, whose name the score has in brackets (`fid[digits_cnn]`); "images" alone,
+    such as a pixel distance; or the "tokens" of a tokenizer, whose name the score has in brackets.
     """
 
     label: str
@@ -23,7 +23,7 @@ class ScoreInfo:
     of: Source = "features"
 
     def plain(self) -> dict[str, str]:
-        """The declaration in plain values, as a record keeps it; what has its default is left out."""
+        """The declaration as plain values for a record; defaults are left out."""
         optional = {"unit": self.unit, "of": self.of}
         defaults = {"unit": "", "of": "features"}
         return {
@@ -34,9 +34,9 @@ class ScoreInfo:
 
 
 def declaration(scores: Mapping[str, ScoreInfo], name: str) -> ScoreInfo | None:
-    """What is declared of a number: under its name, or under the start of it with a star.
+    """The declaration of a number, by its exact name or by a pattern that ends with a star; None if there is none.
 
-    "class_fid_*" declares `class_fid_0`, `class_fid_1` and so on, and what the star stands for ends their labels.
+    "class_fid_*" declares `class_fid_0`, `class_fid_1`, …; the text that the star matches is appended to the label.
     """
     for known, info in scores.items():
         start = known.removesuffix("*")

@@ -1,7 +1,7 @@
-"""What trackers of experiments hear of a run, in plain values; and what those share that come through accelerate.
+"""Data passed to experiment trackers, and the code shared by trackers that use accelerate.
 
-A tracker is a plugin with hooks of a run's life (`mgbench_run_started`, `mgbench_step_logged`, `mgbench_run_finished`) that
-who runs a study names with `--track`. One run of a tracker is one trial, in the trial's own process.
+A tracker is a plugin with the hooks `mgbench_run_started`, `mgbench_step_logged` and `mgbench_run_finished`, enabled
+with `--track`. Each trial is one run of the tracker, in the process of the trial.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,12 +19,12 @@ LONGEST_NAME = 100
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """One trial, as a tracker hears of it: a trained model and what is drawn from it, or a fitted tokenizer.
+    """A trial as passed to a tracker: a trained model with its rows, or a fitted tokenizer.
 
-    `name` is for people and `key` names its model (or tokenizer) in the results folder; `methods` are those of its rows.
-    `recipe` holds what all its rows share, spelled out (None where nothing asks the kind), and `seed` is None of a tokenizer.
-    `command` was typed, `device` is such as "cpu" or "cuda:0". `folder` is for what the tracker writes of this run: it may not be
-    there yet, or be there from before the trial was stopped.
+    `name` is a readable name, and `key` names its model (or tokenizer) in the results folder; `methods` are those of
+    its rows. `recipe` holds the settings that all its rows share (None for a kind that is not used), and `seed` is None
+    for a tokenizer. `command` is the command line, `device` for example "cuda:0". `folder` is where the tracker may
+    write files; it may not exist yet, or may exist from a trial that was interrupted.
     """
 
     study: str
@@ -40,22 +40,22 @@ class TrackedRun:
 
 
 def settings(run: TrackedRun) -> dict[str, bool | int | float | str]:
-    """What a run is made by, as trackers take it: its methods and what is set in its recipe, lists as text."""
+    """The hyperparameters of a run for a tracker: its methods and the settings of its recipe; lists become text."""
     said = {"methods": run.methods, "key": run.key, "command": run.command, **run.recipe}
     return {name: _plain(value) for name, value in said.items() if value is not None}
 
 
 def scores(records: Sequence[Record]) -> dict[str, float]:
-    """Every score of finished rows, named by the score and by what tells its row from the others.
+    """Every score of the finished rows; a name consists of the score and the settings in which its row differs.
 
-    Such as "fid[digits_cnn]/sampling_steps=4"; of a single row it is the name of the score alone.
+    For example "fid[digits_cnn]/sampling_steps=4"; for a single row, the name of the score alone.
     """
     told = zip(records, _labels(records), strict=True)
     return {f"{name}{label}": value for record, label in told for name, value in record.scores.items()}
 
 
 def outcomes(records: Sequence[Record]) -> dict[str, str]:
-    """How every row ended that is not done, and why: "status/sampling_steps=4" is "failed: …"."""
+    """Status and reason of every row that is not done: "status/sampling_steps=4" is "failed: …"."""
     told = zip(records, _labels(records), strict=True)
     return {f"status{label}": f"{record.status}: {record.reason}" for record, label in told if record.status != "done"}
 
@@ -76,14 +76,14 @@ def _plain(value: object) -> bool | int | float | str:
 
 
 class Accelerated:
-    """The trackers of accelerate that a plugin has open, by run; they stand on a package that has to be installed."""
+    """The open accelerate trackers of a plugin, by run; they need `package` to be installed."""
 
     def __init__(self, package: str) -> None:
         self._package = package
         self._open: dict[str, Any] = {}
 
     def start(self, run: TrackedRun, make: Callable[[], Any]) -> Any:
-        """Make a tracker for a run, and start it.
+        """Create and start a tracker for a run.
 
         Raises:
             UserError: if the package is not installed.
@@ -96,15 +96,15 @@ class Accelerated:
         return self._open[run.key]
 
     def of(self, run: TrackedRun) -> Any:
-        """The tracker of a run, ready to hear."""
+        """The started tracker of a run."""
         _settle(run)
         return self._open[run.key]
 
 
 def _settle(run: TrackedRun) -> None:
-    """Have accelerate know the process, without which its trackers do nothing.
+    """Initialise accelerate's process state, without which its trackers do nothing.
 
-    Whoever asks first decides the device of the whole process, and a training on several devices leaves it unknown behind it.
+    The first initialisation sets the device of the process; training on several devices resets it.
     """
     from accelerate import PartialState
 
@@ -112,5 +112,5 @@ def _settle(run: TrackedRun) -> None:
 
 
 def file_name(run: TrackedRun) -> str:
-    """The name of a run as a file or a folder may have it."""
+    """The name of a run, usable as a file or folder name."""
     return run.name.replace("/", "_").replace("\\", "_")[:LONGEST_NAME]

@@ -1,1 +1,1 @@
-"""Everything that decides a run, as text: specs, recipes, studies and the keys of their results. Nothing here imports torch."""
+"""Specs, recipes, studies and the keys of their results, all as text. Nothing here imports torch."""

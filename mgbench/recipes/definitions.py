@@ -1,4 +1,6 @@
-"""The meaning of one definition: its code without names of files, comments, docstrings or layout, and what it refers to."""
+"""Normalise one definition: its code without file names, comments, docstrings or layout, and the definitions it refers
+to.
+"""
 
 import ast
 from functools import cache
@@ -9,13 +11,13 @@ from mgbench.recipes.syntax import FUNCTIONS
 
 
 def meaning(node: Node, cut: frozenset[str] = frozenset()) -> Meaning:
-    """The meaning of a node without the methods named in `cut`."""
+    """The normalised code of a node, without the methods named in `cut`."""
     return _meaning(node, cut & _methods(node))
 
 
 @cache
 def _methods(node: Node) -> frozenset[str]:
-    """The methods of the classes that a node is or has."""
+    """The names of the methods of all classes in a node."""
     text = read_module(node.module)
     found = [] if text is None else [inner for item in _statements(text, node.name) for inner in ast.walk(item)]
     classes = [inner for inner in found if isinstance(inner, ast.ClassDef)]

@@ -1,6 +1,6 @@
-"""The hash of all the code that a component or a stage reaches: definitions by name, through its own package and ours.
+"""Hash all code that a component or a stage reaches: definitions by name, in its own package and in mgbench.
 
-It is the same wherever the definitions lie, and whatever else lies beside them.
+The hash does not depend on the files in which definitions are, nor on other definitions in them.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from mgbench.recipes.normal import EFFECTS, WHOLE, Meaning, Node, effects
 
 @dataclass(frozen=True)
 class Reached:
-    """The code that is reached, as a hash, and the names that it mentions of attributes."""
+    """The hash of the reached code, and the attribute names that it mentions."""
 
     code: str
     mentions: frozenset[str]
@@ -23,17 +23,17 @@ class Reached:
 
 
 def fingerprint(maker: type) -> str:
-    """The hash of all that a component reaches (12 hexadecimal digits)."""
+    """The hash of all code that a component reaches (12 hexadecimal digits)."""
     return reached((node_of(maker),)).code
 
 
 def fingerprint_of(module: str) -> str:
-    """The hash of all that any definition of a module reaches (12 hexadecimal digits)."""
+    """The hash of all code that the definitions of a module reach (12 hexadecimal digits)."""
     return reached((Node(module, WHOLE),)).code
 
 
 def node_of(maker: type) -> Node:
-    """Where a class is defined; all of its module where it is not at the top of it."""
+    """The definition of a class; its whole module if the class is not at the top level."""
     text = read_module(maker.__module__)
     there = text is not None and maker.__qualname__ in text.statements
     return Node(maker.__module__, maker.__qualname__ if there else WHOLE)
@@ -41,10 +41,10 @@ def node_of(maker: type) -> Node:
 
 @cache
 def reached(roots: tuple[Node, ...], cut: frozenset[str] = frozenset(), stops: frozenset[str] = frozenset()) -> Reached:
-    """The code that some nodes reach, without the methods named in `cut`.
+    """The code that these nodes reach, without the methods named in `cut`.
 
-    Nodes are numbered in the order in which they are met, so that neither their names nor their places count. The code
-    of modules and rooms in `stops` is left out.
+    Nodes are numbered in the order of discovery, so that their names and files do not count. The code of modules and
+    packages in `stops` is left out.
     """
     hashed, mentions = hashlib.sha256(), set[str]()
     numbers = {node: number for number, node in enumerate(roots)}

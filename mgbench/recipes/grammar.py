@@ -1,10 +1,11 @@
-"""The grammar of values in text: numbers, words, quoted text, lists, and names with options in parentheses.
+"""Parser of values: numbers, words, quoted text, lists, and names with options in parentheses.
 
     values = [value {"," value} [","]]
     value  = number | word | quoted | "[" values "]" | "(" values ")" | name "(" [option {"," option}] ")"
     option = [name "="] value
 
-A word is any text without `,()[]{}<>` and quotation marks, so that a path needs no quotes; blanks around it do not count.
+A word is any text without `,()[]{}<>` and quotation marks, so that a path needs no quotes; surrounding blanks are
+ignored.
 """
 
 import ast
@@ -12,10 +13,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-# How a name with its positional and its named values becomes one value.
+# Makes a value from a name with its positional and named values.
 Call = Callable[[str, tuple[Any, ...], tuple[tuple[str, Any], ...]], Any]
 
-# Words that read as something other than themselves: as Python writes them, and as TOML and JSON do.
+# Words with a special value, in the spelling of Python and of TOML and JSON.
 WORDS = {"true": True, "false": False, "True": True, "False": False, "None": None}
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _QUOTED = re.compile(r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"")
@@ -32,7 +33,7 @@ def read_values(text: str, call: Call) -> tuple[Any, ...]:
     """Read values separated by commas.
 
     Raises:
-        ValueError: if the text is none.
+        ValueError: if the text does not follow the grammar.
     """
     reader = _Reader(text, call)
     found, _ = reader.values("")
@@ -40,7 +41,7 @@ def read_values(text: str, call: Call) -> tuple[Any, ...]:
 
 
 def plain_word(word: str) -> Any:
-    """A number, True, False or None where a word reads as one, and the word where it does not."""
+    """The number, True, False or None that a word stands for, or the word itself."""
     if word in WORDS:
         return WORDS[word]
     if _NUMBER.fullmatch(word):
@@ -52,14 +53,14 @@ def plain_word(word: str) -> Any:
 
 
 class _Reader:
-    """A place in a text, and what is read from there on; every method raises ValueError where the text is not as it should be."""
+    """A position in a text; every method reads from there on, and raises ValueError on a syntax error."""
 
     def __init__(self, text: str, call: Call) -> None:
         self.text, self.call = text, call
         self.at, self.depth = 0, 0
 
     def values(self, closing: str) -> tuple[tuple[Any, ...], bool]:
-        """The values up to a closing bracket (none: the end), and whether a comma stands behind the last."""
+        """The values up to a closing bracket (empty: the end), and whether the last is followed by a comma."""
         found: list[Any] = []
         while not self._closed(closing):
             found.append(self.value())
@@ -69,7 +70,11 @@ class _Reader:
         return tuple(found), bool(found)
 
     def value(self, option: bool = False) -> Any:
-        """One value; an option's may hold signs of equality behind its first character."""
+        """Read one value; the value of an option may contain equals signs after its first character.
+
+        Raises:
+            ValueError: on a syntax error.
+        """
         self._skip()
         sign = self.text[self.at : self.at + 1]
         if sign in _CLOSES:
@@ -121,7 +126,7 @@ class _Reader:
         self.depth -= 1
 
     def _closed(self, closing: str) -> bool:
-        """Whether the closing bracket, or the end, comes next."""
+        """Whether the closing bracket, or the end, is next."""
         self._skip()
         if not closing:
             return self.at == len(self.text)

@@ -1,4 +1,4 @@
-"""The keys under which the results of a recipe live: hashes of all that decides them."""
+"""Keys of results: hashes of everything that a result depends on."""
 
 import hashlib
 import json
@@ -11,15 +11,15 @@ from mgbench.recipes.normal import Node
 from mgbench.recipes.recipe import FIELDS, Recipe, decides, plain
 from mgbench.recipes.stage_code import RECONSTRUCTION, STAGE_CODE, TAUGHT, code_of, upto
 
-# 3: of the definitions that are reached, stages included; up to 2, of whole files and a number raised by hand.
+# 3: hashes of the reached definitions, including stages; 1 and 2: of whole files and a number raised by hand.
 KEY_VERSION = 3
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a recipe's field amounts to once it is looked up: only what differs from the defaults, and what it is made by.
+    """A resolved field of a recipe, as it enters the keys: its spelling without defaults, and its definitions.
 
-    `makers` are where its component and those inside are defined; `content` are hashes of the files that they read.
+    `makers` are the definitions of its component and of nested ones; `content` has hashes of the files that they read.
     """
 
     spelling: str
@@ -29,9 +29,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Keys:
-    """The keys of a recipe's results: hashes of all that decides its tokenizer, model, images, and scores (`run`).
+    """The keys of the results of a recipe: hashes of everything that its tokenizer, model, images and scores (`run`)
+    depend on.
 
-    `reconstruction` is of all that decides how images are scored that only went through the tokenizer.
+    `reconstruction` is the key of the scores of images that were only encoded and decoded by the tokenizer.
     """
 
     tokenizer: str
@@ -41,7 +42,7 @@ class Keys:
     reconstruction: str
 
 
-# The stage that each key is of, and the stages whose settings it rests on.
+# The stage of each key, and the stages whose settings it depends on.
 _KEYS: dict[str, tuple[Decides, tuple[Decides, ...]]] = {
     "tokenizer": ("tokens", upto("tokens")),
     "training": ("model", upto("model")),
@@ -52,7 +53,7 @@ _KEYS: dict[str, tuple[Decides, tuple[Decides, ...]]] = {
 
 
 def choices(answers: Mapping[str, Answer]) -> dict[str, str]:
-    """For each key, a hash of the components that it rests on and of the code that they and the stages run."""
+    """For each key, a hash of the components that it depends on and of the code of these and of the stages."""
     return {key: digest(_chosen(answers, key)) for key in _KEYS}
 
 
@@ -71,9 +72,10 @@ def _chosen(answers: Mapping[str, Answer], key: str) -> dict[str, Any]:
 
 
 def make_keys(recipe: Recipe, chosen: Mapping[str, str], data_fingerprint: str, teacher: str = "") -> Keys:
-    """Hash what decides each stage: components (as `choices` has them), settings that differ from their defaults, the data.
+    """Hash the inputs of each stage: components (from `choices`), settings that differ from their defaults, and the
+    data.
 
-    A `teacher` counts by the key of its training, however it is spelled.
+    A `teacher` enters by its training key, however it is spelled.
     """
     changed = {name: plain(value) for name, value in vars(recipe).items() if value != _SETTINGS.get(name, value)}
     if recipe.sample_seed == recipe.seed:

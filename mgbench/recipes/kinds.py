@@ -1,6 +1,6 @@
-"""The table of kinds: one question each, which a component answers.
+"""The table of kinds; each is one question about a model, which a component answers.
 
-Fields of recipes, hooks, `mgbench list`, the tables of the documentation and the laws follow from it.
+Fields of recipes, hooks, `mgbench list`, tables of the documentation and the tests of laws are generated from it.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from mgbench.recipes.spec import Spec
 
-# What a choice decides first; `nothing` leaves every number as it is.
+# The first stage whose results depend on a choice; `nothing` if no result does.
 Decides = Literal["tokens", "model", "images", "scores", "nothing"]
 STAGES: tuple[Decides, ...] = ("tokens", "model", "images", "scores")
 
@@ -18,9 +18,9 @@ STAGES: tuple[Decides, ...] = ("tokens", "model", "images", "scores")
 class Kind:
     """One question that a component answers.
 
-    `default` is the usual answer, None where another component names it. `offered_as` is another kind that has the same
-    components. `later` are methods that are first called in a later stage than the one the kind
-    decides. `in_recipe` says whether a recipe has a field of this name.
+    `default` is None if another component names it. `offered_as` is another kind with the same components. `later`
+    lists methods that are first called in a later stage than the one that the kind decides. `in_recipe` tells whether a
+    recipe has a field of this name.
     """
 
     name: str
@@ -108,13 +108,13 @@ TABLE: tuple[Kind, ...] = (
     Kind("engine", "where do trials run?", "nothing", in_recipe=False),
 )
 EVERY_KIND: dict[str, Kind] = {kind.name: kind for kind in TABLE}
-# The kind whose components a protocol describes, by the name of the protocol.
+# Kinds by the name of their protocol.
 OF_PROTOCOL: dict[str, str] = {kind.protocol: kind.name for kind in TABLE if not kind.offered_as}
-# Those that a recipe has a field for, which answers them once.
+# The kinds that are fields of a recipe.
 KINDS: dict[str, Kind] = {kind.name: kind for kind in TABLE if kind.in_recipe}
-# Asked of every recipe, whatever its process; the others only when the process, or a component it asks, asks them.
+# The kinds that every recipe uses; the others are used only if the process, or a component in use, asks for them.
 ALWAYS_ASKED = ("process", "dataset", "tokenizer", "extractor")
-# Methods by the stage that calls them first; `check` only says whether parts fit.
+# Methods by the stage that first calls them; `check` affects no result.
 LATER: dict[str, Decides] = {
     "check": "nothing",
     "check_teacher": "nothing",

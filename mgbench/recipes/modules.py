@@ -1,6 +1,6 @@
-"""Modules read as text: which top-level statements define each name, and where an imported name is defined.
+"""Static analysis of modules: the top-level statements that define each name, and the origins of imported names.
 
-Nothing is imported to find out, beyond the packages that a module lies in.
+Modules are parsed, not imported, except for the packages that contain them.
 """
 
 import ast
@@ -20,7 +20,8 @@ _DEFINITIONS = _FUNCTIONS | ast.ClassDef
 
 
 class Target(NamedTuple):
-    """What a name stands for: a definition in a module of ours or the plugin's, such a module itself, or something foreign.
+    """The meaning of a name: a definition in a module of mgbench or of the plugin, such a module itself, or something
+    foreign.
 
     `name` is empty for a module; `foreign` is the full name in a library, and empty for the other two.
     """
@@ -32,12 +33,12 @@ class Target(NamedTuple):
 
 @dataclass
 class ModuleText:
-    """One module, and the package that its relative imports start from.
+    """A parsed module; `package` is the base of its relative imports.
 
-    `statements` are those that define or change each name, and `imports` what imported names stand for: a module, and a name
-    in it or nothing. `typing_only` are names imported under `TYPE_CHECKING`; `stars` are modules whose names are all
-    imported; `effects` are statements that define nothing, such as a call that registers something; and `imported` are all
-    modules named by an import at the top.
+    `statements` define or change each name; `imports` maps imported names to a module and a name in it (empty: the
+    module itself). `typing_only` are names imported under `TYPE_CHECKING`; `stars` are modules imported with `*`;
+    `effects` are statements that define nothing, such as a call that registers something; `imported` are all modules in
+    top-level imports.
     """
 
     name: str
@@ -50,13 +51,13 @@ class ModuleText:
     imported: list[str] = field(default_factory=list)
 
     def find(self, name: str) -> Target | None:
-        """What a name at the top of this module stands for; None for a builtin, or a name that is not there."""
+        """The target of a top-level name; None for builtins and unknown names."""
         return _find(self.name, name, frozenset())
 
 
 @cache
 def read_module(name: str) -> ModuleText | None:
-    """A module of which there is a source file; None for every other."""
+    """The parsed module; None if it has no source file."""
     spec = _spec(name)
     if spec is None:
         return None
@@ -68,13 +69,13 @@ def read_module(name: str) -> ModuleText | None:
 
 
 def _spec(name: str) -> ModuleSpec | None:
-    """Where a module comes from, imported or not: what a function imports later counts from the beginning."""
+    """The import spec of a module, whether it is already imported or not."""
     if name in sys.modules:
         return sys.modules[name].__spec__
     try:
         return find_spec(name)
     except (ImportError, ValueError, AttributeError):
-        return None  # the name is of something in a module, not of a module
+        return None  # The name is that of an attribute of a module.
 
 
 def _path(spec: ModuleSpec) -> Path | None:
@@ -83,7 +84,7 @@ def _path(spec: ModuleSpec) -> Path | None:
 
 
 def follows(module: str, other: str) -> bool:
-    """Whether code of one module belongs to what another one does: that of its own package, and ours."""
+    """Whether the code of `other` is followed from `module`: it is in the same package, or in mgbench."""
     top = other.partition(".")[0]
     return top == module.partition(".")[0] or top in OURS
 
@@ -96,7 +97,7 @@ def _read(name: str, package: str, path: Path) -> ModuleText:
 
 
 def _sort(found: ModuleText, node: ast.stmt, package: str) -> None:
-    """Put a top-level statement where it belongs."""
+    """Add a top-level statement to the fields of `found`."""
     if is_typing_only(node):
         assert isinstance(node, ast.If)
         found.typing_only |= {name: target for inner in node.body for name, target in imported_names(inner, package)}
@@ -120,7 +121,7 @@ def _is_compound(node: ast.stmt) -> bool:
 
 
 def is_typing_only(node: ast.AST) -> bool:
-    """Whether a statement is `if TYPE_CHECKING:`, without an else."""
+    """Whether a statement is `if TYPE_CHECKING:` without an `else`."""
     return isinstance(node, ast.If) and not node.orelse and ast.unparse(node.test).endswith("TYPE_CHECKING")
 
 
@@ -129,12 +130,12 @@ def _is_main(node: ast.stmt) -> bool:
 
 
 def is_docstring(node: ast.AST) -> bool:
-    """Whether a statement is nothing but text (or an ellipsis)."""
+    """Whether a statement is only a string (or an ellipsis)."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def imported_names(node: ast.stmt, package: str) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Every name that an import binds, with the module, and the name in it or nothing for the module itself."""
+    """Every name that an import binds, with the module and the name in it (empty for the module itself)."""
     if isinstance(node, ast.Import):
         for alias in node.names:
             top = alias.name.partition(".")[0]
@@ -152,7 +153,7 @@ def _absolute(node: ast.ImportFrom, package: str) -> str:
 
 
 def _defined(node: ast.stmt) -> Iterator[str]:
-    """The names at the top of a module that a statement defines or changes."""
+    """The top-level names that a statement defines or changes."""
     if isinstance(node, _DEFINITIONS):
         yield node.name
         return
@@ -175,7 +176,7 @@ def _owner(node: ast.expr) -> Iterator[str]:
 
 
 def _shallow(node: ast.AST) -> Iterator[ast.AST]:
-    """A node and what is in it, without the insides of functions and classes."""
+    """A node and its descendants, without the bodies of functions and classes."""
     yield node
     if not isinstance(node, (*_FUNCTIONS.__args__, ast.ClassDef, ast.Lambda)):
         for child in ast.iter_child_nodes(node):
@@ -183,7 +184,7 @@ def _shallow(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def bound_in(body: list[ast.stmt]) -> set[str]:
-    """The names that a function's statements bind, without those of functions inside and those declared global."""
+    """The names bound by the statements of a function, without nested functions and `global` names."""
     found: set[str] = set()
     outer: set[str] = set()
     for node in (inner for statement in body for inner in _shallow(statement)):
@@ -219,7 +220,7 @@ def _find(module: str, name: str, seen: frozenset[tuple[str, str]]) -> Target | 
 
 
 def imported(module: str, source: str, name: str, seen: frozenset[tuple[str, str]] = frozenset()) -> Target:
-    """The target of an import in a module: of a name in `source`, or of `source` itself where the name is empty."""
+    """The target of an import in a module: a name in `source`, or `source` itself if the name is empty."""
     if not follows(module, source):
         return Target(foreign=f"{source}.{name}" if name else source)
     if not name:

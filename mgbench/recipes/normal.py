@@ -1,4 +1,4 @@
-"""Code rewritten so that only its meaning is left: names become numbers of what they stand for."""
+"""Normalise code for hashing: names are replaced by numbers of the definitions that they refer to."""
 
 import ast
 import hashlib
@@ -26,7 +26,7 @@ from mgbench.recipes.syntax import (
     reads_annotations,
 )
 
-# What looks names up that cannot be read from the code.
+# Builtins that look up names at run time, which cannot be followed.
 _DYNAMIC = frozenset(["__import__", "eval", "exec", "globals", "locals", "vars", "import_module"])
 
 
@@ -43,9 +43,9 @@ WHOLE, EFFECTS = "*", "!"
 
 @dataclass(frozen=True)
 class Meaning:
-    """The code of a node as a hash, in which what it refers to is numbered; the nodes it refers to, in that order.
+    """The hash of the normalised code of a node, and the nodes that it refers to, in the order of their numbers.
 
-    `mentions` are the names of all attributes that it reads and all short texts in it.
+    `mentions` are the attribute names and short strings in it.
     """
 
     code: str
@@ -54,7 +54,7 @@ class Meaning:
 
 
 def effects(module: str) -> Node | None:
-    """The effects of importing a module; None if it, and what it imports, only defines names."""
+    """The node of a module's import side effects; None if the module, and all it imports, only define names."""
     return Node(module, EFFECTS) if _happens(module) else None
 
 
@@ -74,7 +74,7 @@ def _happens(module: str) -> bool:
 
 @dataclass
 class Reader:
-    """Reads statements of one module, and gathers what they refer to."""
+    """Normalises statements of one module, and collects the nodes that they refer to."""
 
     text: ModuleText
     cut: frozenset[str]
@@ -83,7 +83,7 @@ class Reader:
     mentions: set[str] = field(default_factory=set)
 
     def read(self, statement: ast.stmt) -> None:
-        # A copy, because the tree is shared.
+        # A copy, because the tree is cached.
         self.parts.append(ast.dump(Normal(self).visit(copied(statement))))
 
     def meaning(self) -> Meaning:
@@ -91,13 +91,13 @@ class Reader:
         return Meaning(code, tuple(self.refers), frozenset(self.mentions))
 
     def refer(self, node: Node) -> ast.expr:
-        """The number that stands for a node."""
+        """The number that replaces a node, as an expression."""
         if node not in self.refers:
             self.refers.append(node)
         return ast.Name(f"<{self.refers.index(node)}>", ast.Load())
 
     def stand_in(self, target: Target) -> ast.expr:
-        """The expression that replaces a name that stands for this."""
+        """The expression that replaces a name with this target."""
         if target.foreign:
             return ast.Name(target.foreign, ast.Load())
         return self.refer(Node(target.module, target.name or WHOLE))
@@ -107,11 +107,12 @@ Scope = dict[str, Target | None]
 
 
 class Normal(ast.NodeTransformer):
-    """Rewrites code so that only its meaning is left: names become what they stand for, in whatever scope they are."""
+    """Rewrites code for hashing: names in any scope are replaced by their targets."""
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
-        # Innermost last, and whether it is that of a class, which functions inside do not see; None is a local name.
+        # Scopes, innermost last, each with a flag for class scopes, which nested functions do not see; None is a local
+        # name.
         self.scopes: list[tuple[bool, Scope]] = []
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
@@ -121,7 +122,7 @@ class Normal(ast.NodeTransformer):
         return super().generic_visit(node)
 
     def _look_up(self, name: str) -> tuple[bool, Target | None]:
-        """Whether a name is local, and what it stands for otherwise."""
+        """Whether a name is local, and its target otherwise."""
         for depth, (of_class, scope) in enumerate(reversed(self.scopes)):
             if name in scope and not (of_class and depth):
                 return scope[name] is None, scope[name]
@@ -169,7 +170,7 @@ class Normal(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self._import_by_name(node)
         if isinstance(node.func, ast.Name) and node.func.id == "vars" and node.args:
-            # Of an object, which came from somewhere that was seen.
+            # A method of an object, whose class is reached elsewhere.
             node.args = [self.visit(item) for item in node.args]
             return node
         return self.generic_visit(node)
@@ -182,7 +183,7 @@ class Normal(ast.NodeTransformer):
                 self.reader.refer(Node(name, WHOLE))
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        """An error without its message, which decides no number."""
+        """An error without its message, which affects no result."""
         if isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name | ast.Attribute):
             node.exc = node.exc.func
         node.cause = None
@@ -195,7 +196,7 @@ class Normal(ast.NodeTransformer):
         return self._visit_import(node)
 
     def _visit_import(self, node: ast.Import | ast.ImportFrom) -> ast.AST | None:
-        """An import in a function binds names; one in an `if` or `try` at the top counts with all that it brings."""
+        """An import in a function binds names; one in a top-level `if` or `try` counts with all names that it binds."""
         found = self._imports(node)
         for target in found.values():
             happens = effects(target.module) if target.module else None
@@ -237,7 +238,7 @@ class Normal(ast.NodeTransformer):
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
         if self.scopes and not self.scopes[-1][0]:
             return ast.Pass() if node.value is None else self.visit(as_assignment(node))
-        # The names in a type decide no number; its text may.
+        # Names in annotations affect no result, but their text may.
         node.value = self.visit(node.value) if node.value else None
         node.target = self.visit(node.target)
         return node
@@ -274,7 +275,7 @@ class Normal(ast.NodeTransformer):
 
     def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> ast.AST:
         names = [inner for part in node.generators for inner in ast.walk(part.target) if isinstance(inner, ast.Name)]
-        # The first iterable is read outside.
+        # The first iterable is evaluated in the enclosing scope.
         node.generators[0].iter = self.visit(node.generators[0].iter)
         first, node.generators[0].iter = node.generators[0].iter, ast.Constant(0)
         self.scopes.append((False, dict.fromkeys(name.id for name in names)))

@@ -1,4 +1,4 @@
-"""Everything that decides one run."""
+"""Recipes: the complete settings of one run."""
 
 import dataclasses
 import warnings
@@ -19,11 +19,11 @@ def _setting(decides: Decides, default: object, about: str, trains: bool = False
 
 
 def _training(default: object, about: str) -> Any:
-    """A setting of the training, which means nothing where the weights are given."""
+    """A setting of the training, which does not apply to imported weights."""
     return _setting("model", default, about, trains=True)
 
 
-# A SHA-256 in hexadecimal digits, or nothing.
+# A SHA-256 sum in hexadecimal digits, or empty.
 Digest = Annotated[str, StringConstraints(pattern="^([0-9a-f]{64})?$")]
 
 
@@ -32,7 +32,7 @@ LabelDistribution = Literal["balanced", "data", "uniform"]
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(Answers):
-    """A spec per kind (None: the default of the kind), the budget and the seed.
+    """The settings of one run: a spec per kind (None: the default of the kind), the training budget and the seed.
 
     Raises:
         UserError: if a value does not fit its field.
@@ -44,14 +44,14 @@ class Recipe(Answers):
     )
 
     teacher: Spec | None = _setting(
-        "model", None, "a method, with settings of its own in parentheses, whose trained model the process learns from"
+        "model", None, "a method, with settings in parentheses, whose trained model the process learns from"
     )
-    labels: bool = _setting("model", True, "whether the model is told the class")
+    labels: bool = _setting("model", True, "whether the model is class-conditional")
     weights: Digest = _setting(
         "model", "", "SHA-256 of weights that 'mgbench import' read; with them nothing is trained"
     )
     train_steps: Count = _training(1000, "optimiser steps")
-    batch_size: Count = _training(64, "images of one step, on all devices of the trial together")
+    batch_size: Count = _training(64, "images per training step, over all devices of the trial")
     learning_rate: Positive = _training(1e-3, "highest learning rate of AdamW")
     warmup_steps: Index = _training(50, "steps over which the learning rate rises from 0")
     lr_decay: Literal["constant", "cosine"] = _training(
@@ -59,7 +59,7 @@ class Recipe(Answers):
     )
     weight_decay: NotNegative = _training(0.02, "of AdamW")
     clip: Positive = _training(3.0, "largest norm of the gradient; longer ones are scaled down")
-    ema: Share = _training(0.999, "share of the averaged weights that one step keeps; images are drawn with these")
+    ema: Share = _training(0.999, "decay of the averaged weights, with which images are drawn")
     precision: Literal["auto", "float32", "bfloat16"] = _training(
         "auto", "auto is bfloat16 on GPUs that have it, float32 elsewhere"
     )
@@ -67,20 +67,18 @@ class Recipe(Answers):
     sample_seed: Index | None = _setting(
         "images",
         None,
-        "of sampling alone, so that one model is sampled again with other noise; the seed unless it is set",
+        "of sampling only, to sample one model again with other noise; by default the seed",
     )
     sampling_steps: Count = _setting(
-        "images",
-        16,
-        "steps in which an image is drawn; studies vary it over 1, 2, 4, 8, 16, 32 unless it or its method sets it",
+        "images", 16, "sampling steps; studies vary it over 1, 2, 4, 8, 16, 32 unless it or its method sets it"
     )
     label_distribution: LabelDistribution = _setting(
         "images",
         "balanced",
-        "labels that images are asked for: every class equally often, in the shares of the training images (data), or each "
-        "label drawn evenly (uniform)",
+        "requested labels: every class equally often, in the shares of the training images (data), or "
+        "drawn uniformly and independently (uniform)",
     )
-    samples: Index = _setting("images", 0, "images to draw and score; 0 is as many as are held out")
+    samples: Index = _setting("images", 0, "images to draw and score; 0 means the number of held-out images")
 
     # Whether `sampling_steps` was given: a study varies them where they were not.
     says_steps: ClassVar[bool] = False
@@ -91,20 +89,20 @@ class Recipe(Answers):
 
     @classmethod
     def of(cls, **fields: object) -> "Recipe":
-        """A recipe with some fields given, specs as text: `Recipe.of(mask_schedule="exp(rate=3)")`; raises as `change`."""
+        """A recipe with these fields, specs as text: `Recipe.of(mask_schedule="exp(rate=3)")`; raises as `change`."""
         return cls().change(**fields)
 
     def change(self, **fields: object) -> "Recipe":
         """The same recipe with some fields replaced.
 
-        A spec of the component that the recipe has keeps the options that it does not give: `head="diffusion(width=8)"` makes
-        `diffusion(depth=2, width=8)` of `diffusion(depth=2)`. A field `head.width`, or a mapping of options, changes options
-        alone.
+        A spec of the same component keeps the options that it does not set: `head="diffusion(width=8)"` turns
+        `diffusion(depth=2)` into `diffusion(depth=2, width=8)`. A field `head.width`, or a mapping of options, changes
+        only those options.
 
         Raises:
             UserError: if there is no such field or the value does not fit it.
         """
-        # The fields that stay were checked when this recipe was made.
+        # The unchanged fields were checked when this recipe was made.
         changed = object.__new__(Recipe)
         vars(changed).update(vars(self))
         for former, given in flattened(fields):
@@ -134,16 +132,16 @@ class Recipe(Answers):
 
     @property
     def ignored(self) -> Mapping[str, Any]:
-        """The settings that mean nothing where its weights are given, with their defaults; none where they are not."""
+        """The settings that do not apply to imported weights, with their defaults; empty without imported weights."""
         return OF_TRAINING if self.weights else {}
 
     def spelled(self) -> dict[str, Any]:
-        """Every field in plain values: specs as they are spelled."""
+        """Every field as a plain value; specs as text."""
         return {name: plain(getattr(self, name)) for name in FIELDS}
 
 
 def flattened(fields: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Fields and values, those of nested mappings under names with dots: `{"head": {"width": 8}}` sets `head.width`."""
+    """Fields and values, with nested mappings as dotted names: `{"head": {"width": 8}}` gives `head.width`."""
     for name, value in fields.items():
         if isinstance(value, Mapping):
             yield from flattened(value, f"{above}{name}.")
@@ -179,20 +177,20 @@ def plain(value: object) -> object:
 # Fields that hold a spec, of a component or of a method.
 SPECS = (*KINDS, "teacher")
 FIELDS: dict[str, dataclasses.Field[Any]] = {item.name: item for item in dataclasses.fields(Recipe)}
-# Settings that mean nothing where the weights are given, with their defaults.
+# Settings that do not apply to imported weights, with their defaults.
 OF_TRAINING = {name: item.default for name, item in FIELDS.items() if item.metadata.get("trains")}
 
 
-# Fields of the version before: what they are called now, and their values. They go with the next version.
+# Former fields, accepted for one version: their present names and values.
 _FORMER = {"balanced_labels": ("label_distribution", {True: "balanced", False: "uniform"})}
 FORMER_FIELDS = tuple(_FORMER)
 
 
 def current(name: str, value: object) -> tuple[str, Any]:
-    """A field and its value as they are called now.
+    """The present name and value of a field.
 
     Raises:
-        UserError: if a former field has a value that it did not take.
+        UserError: if a former field has a value that it did not accept.
     """
     if name not in _FORMER:
         return name, value
@@ -203,22 +201,22 @@ def current(name: str, value: object) -> tuple[str, Any]:
 
 
 def renamed(name: str, value: object) -> str:
-    """The sentence on a former field and its value."""
+    """A sentence about a former field and its value."""
     now, is_now = current(name, value)
     return f"{name}={str(value).lower()} is now {now}={is_now}"
 
 
 def check_field(name: str) -> None:
-    """Refuse a name that is no field of a recipe.
+    """Check that a name is a field of a recipe.
 
     Raises:
-        UserError: with the nearest name.
+        UserError: if it is not, with the nearest name.
     """
     if name not in FIELDS:
         raise UserError(f"a recipe has no field {name!r}; {suggestion(name, FIELDS)}")
 
 
 def decides(name: str) -> Decides:
-    """What a field of a recipe decides first: the tokens, the model, the images or only the scores."""
+    """The first stage that a field of a recipe affects: tokens, model, images or scores."""
     stage: Decides = KINDS[name].decides if name in KINDS else FIELDS[name].metadata["decides"]
     return stage

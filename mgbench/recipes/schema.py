@@ -1,4 +1,4 @@
-"""The JSON Schema of study files, for editors that complete and check TOML."""
+"""JSON Schema of study files, for completion and checks in editors."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, get_type_hints
@@ -10,7 +10,7 @@ from mgbench.recipes.recipe import FIELDS, SPECS, Recipe
 
 
 def study_schema(components: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """The schema of a study file, given the names of components by kind, which editors then offer."""
+    """The schema of a study file; `components` are the names by kind that editors complete."""
     fields = {name: _field(name, components) for name in FIELDS}
     texts = {"type": "array", "items": {"type": "string"}}
     tables = {"type": "object", "additionalProperties": False}
@@ -19,24 +19,30 @@ def study_schema(components: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         "title": "A study of mgbench",
         **tables,
         "properties": {
-            "name": {"type": "string", "description": "of the study and its report; the file's name, unless given"},
-            "plugins": {**texts, "description": "whose methods to run: installed plugins, files (.py) or modules"},
+            "name": {
+                "type": "string",
+                "description": "name of the study and its report; by default the name of the file",
+            },
+            "plugins": {
+                **texts,
+                "description": "plugins whose methods to run: installed plugins, files (.py) or modules",
+            },
             "methods": {**texts, "description": "only these methods of the plugins"},
             "seeds": {
                 "type": "array",
                 "items": {"type": "integer", "minimum": 0},
-                "description": "everything once for each seed; each trains anew",
+                "description": "training seeds; everything is trained and sampled once for each",
             },
             "sample_seeds": {
                 "type": "array",
                 "items": {"type": "integer", "minimum": 0},
-                "description": "every trained model sampled once for each of these seeds",
+                "description": "sampling seeds; every trained model is sampled once for each",
             },
             "set": {**tables, "properties": fields, "description": "fields of every recipe"},
             "vary": {
                 **tables,
                 "properties": {name: {"type": "array", "items": item} for name, item in fields.items()},
-                "description": "every combination of these values",
+                "description": "values to vary; every combination runs",
             },
             "recipes": {
                 "type": "object",

@@ -1,4 +1,4 @@
-"""Where a plugin comes from."""
+"""The source of a plugin."""
 
 from dataclasses import dataclass
 
@@ -17,9 +17,9 @@ class Source:
 
     @property
     def module(self) -> str:
-        """The name of its module once it is imported."""
+        """The name of its imported module."""
         return f"mgbench_plugin_{self.name}" if self.target.endswith(".py") else self.target
 
     def version(self) -> str:
-        """The plugin for people: its name, the hash of its code, and the distribution or the file it is from."""
+        """A readable version: the plugin's name, the hash of its code, and its distribution or file."""
         return f"{self.name} {fingerprint_of(self.module)} ({self.distribution or self.target})"

@@ -1,4 +1,6 @@
-"""A component's spelling, `exp(rate=5.0)`: the same in a recipe, on the command line, in a result and in a legend."""
+"""Specs: components written as text, `exp(rate=5.0)`, the same in recipes, on the command line, in results and in
+legends.
+"""
 
 import dataclasses
 import keyword
@@ -17,7 +19,7 @@ from mgbench.recipes.grammar import WORDS, read_values
 T = TypeVar("T")
 Value = Any  # bool, int, float, str, None, a Spec, or a tuple of these
 
-# The ranges that options are made of.
+# Types with ranges, for options.
 Positive = Annotated[float, Gt(0), AllowInfNan(False)]
 NotNegative = Annotated[float, Ge(0), AllowInfNan(False)]
 Share = Annotated[float, Ge(0), Le(1)]
@@ -27,14 +29,14 @@ Index = Annotated[int, Ge(0)]
 
 @dataclass(frozen=True)
 class Part:
-    """Mark an option that is itself a component: `inner: Annotated[GuidanceSchedule, Part("guidance_schedule")]`."""
+    """Marks an option that is itself a component: `inner: Annotated[GuidanceSchedule, Part("guidance_schedule")]`."""
 
     kind: str
 
 
 @dataclass(frozen=True)
 class Spec:
-    """A name with options, not yet looked up: `Spec("exp", options=(("rate", 5.0),))` is spelled `exp(rate=5.0)`."""
+    """A name with options, not yet resolved: `Spec("exp", options=(("rate", 5.0),))` is written `exp(rate=5.0)`."""
 
     name: str
     args: tuple[Any, ...] = ()
@@ -50,10 +52,10 @@ class Spec:
         return f"{self.name}({', '.join(given)})" if given else self.name
 
     def keeping(self, other: "Spec") -> "Spec":
-        """This spec with the options of another one of the same component that it does not give itself.
+        """This spec, completed with the options of another spec of the same component.
 
-        Where one of the two gives options by their place and the other by name, which ones those are is known to the component
-        alone, and this spec stays as it is.
+        If one of the two has positional and the other named options, only the component could match them, and this spec
+        stays unchanged.
         """
         if self.name != other.name or (self.args and other.options) or (other.args and self.options):
             return self
@@ -64,7 +66,7 @@ class Spec:
         """This spec with one option replaced; a longer path leads into components among the options.
 
         Raises:
-            UserError: if options are given by their place, or the path leads into an option that is not given.
+            UserError: if options are positional, or the path leads into an option that is not set.
         """
         name, *rest = path
         if self.args:
@@ -78,10 +80,10 @@ class Spec:
 
     @classmethod
     def parse(cls, text: "str | Spec") -> "Spec":
-        """Read `name` or `name(value, option=value, …)`.
+        """Parse `name` or `name(value, option=value, …)`.
 
         Raises:
-            UserError: if the text is not one of the two.
+            UserError: if the text has another form.
         """
         if isinstance(text, Spec):
             return text
@@ -97,7 +99,7 @@ def parse_value(text: str) -> Value:
     """Read one value: a number, a word, a list, or a component with options.
 
     Raises:
-        UserError: if the text does not read as one value.
+        UserError: if the text is not one value.
     """
     values = parse_values(text)
     if len(values) != 1:
@@ -111,7 +113,7 @@ def _parsed(text: str) -> Value:
 
 
 def parse_values(text: str) -> tuple[Value, ...]:
-    """Read values separated by commas; commas inside parentheses do not separate.
+    """Read values separated by top-level commas.
 
     Raises:
         UserError: if the text cannot be read.
@@ -126,7 +128,7 @@ def parse_values(text: str) -> tuple[Value, ...]:
 
 
 def parse_list(text: str) -> tuple[Value, ...]:
-    """Read values separated by commas, with or without brackets around them: `fid,kid` is `[fid, kid]`.
+    """Read values separated by commas, with or without surrounding brackets: `fid,kid` is `[fid, kid]`.
 
     Raises:
         UserError: if the text cannot be read.
@@ -136,7 +138,7 @@ def parse_list(text: str) -> tuple[Value, ...]:
 
 
 def spelled(value: Value) -> str:
-    """A value as it is written in a spec."""
+    """The text of a value in a spec."""
     if isinstance(value, tuple):
         return f"[{', '.join(spelled(item) for item in value)}]"
     if isinstance(value, str) and value.isidentifier() and not keyword.iskeyword(value) and value not in WORDS:
@@ -146,7 +148,7 @@ def spelled(value: Value) -> str:
 
 @cache
 def hints(maker: type) -> Mapping[str, Any]:
-    """The options of a component and their types, in order, read from its dataclass fields."""
+    """The options of a component and their types, in order, from its dataclass fields."""
     types = get_type_hints(maker, include_extras=True)
     return {field.name: types[field.name] for field in dataclasses.fields(maker) if field.init}
 
@@ -163,16 +165,16 @@ def defaults(maker: type) -> dict[str, Any]:
 
 
 def part_kind(hint: object) -> str | None:
-    """The kind of an option that is a component, or None for a plain value."""
+    """The kind of an option that is a component; None for a plain value."""
     marks = [mark for mark in get_args(hint)[1:] if isinstance(mark, Part)] if get_origin(hint) is Annotated else []
     return marks[0].kind if marks else None
 
 
 def bind(maker: type, spec: Spec) -> dict[str, Value]:
-    """Give every argument of `spec` the name of the option it fills.
+    """Match every argument of `spec` with an option.
 
     Raises:
-        UserError: if there is no such option, one is given twice, or there are too many.
+        UserError: if an option does not exist or is set twice, or there are too many.
     """
     names = list(hints(maker))
     if len(spec.args) > len(names):
@@ -189,7 +191,7 @@ def bind(maker: type, spec: Spec) -> dict[str, Value]:
 
 
 def _current(maker: type, spec: Spec, name: str) -> str:
-    """The present name of an option, which for one version may be given by its former name (`former_options` of the maker)."""
+    """The present name of an option; a former name (`former_options` of the maker) is accepted for one version."""
     renamed: Mapping[str, str] = getattr(maker, "former_options", {})
     if name not in renamed:
         return name
@@ -199,10 +201,10 @@ def _current(maker: type, spec: Spec, name: str) -> str:
 
 # Any here and below: a type hint is any object, and what pydantic checks it by is typed by the hint.
 def checked(hint: Any, value: object, where: str) -> Any:
-    """Check one value against a type with its range, without converting anything but int to float.
+    """Check one value against a type with its range; the only conversion is from int to float.
 
     Raises:
-        UserError: naming the option (`where`), the value and what it takes.
+        UserError: with the option (`where`), the value and the accepted values.
     """
     try:
         return _adapter(hint).validate_python(value, strict=True)
@@ -220,7 +222,7 @@ def _cached_adapter(hint: Any) -> TypeAdapter[Any]:
 
 # Any: as above.
 def _adapter(hint: Any) -> TypeAdapter[Any]:
-    """The checker of values of a type, made once for each; types that have no hash are rare."""
+    """The validator of a type, cached for hashable types."""
     try:
         return _cached_adapter(hint)
     except TypeError:
@@ -228,10 +230,10 @@ def _adapter(hint: Any) -> TypeAdapter[Any]:
 
 
 def make(maker: type[T], options: Mapping[str, Any], where: str) -> T:
-    """Make a component from options that were checked.
+    """Build a component from checked options.
 
     Raises:
-        UserError: if one is missing, or the component refuses the combination.
+        UserError: if an option is missing, or the component refuses the combination.
     """
     known: type = maker
     missing = [name for name in hints(known) if name not in options and name not in defaults(known)]

@@ -1,6 +1,6 @@
-"""The code beside the components on which each key rests: the loops and the arithmetic of each stage, by name.
+"""The code of the stages that each key depends on: loops and arithmetic, by name.
 
-What is not reached from here or from a component, a progress bar or a report, changes no key.
+Code that is reached neither from here nor from a component, such as a progress bar, affects no key.
 """
 
 from functools import cache
@@ -20,17 +20,17 @@ STAGE_CODE: dict[Decides, tuple[str, ...]] = {
     "images": ("mgbench.stages.sample:sample_images", "mgbench.stages.cost:sampling_costs"),
     "scores": (
         "mgbench.stages.evaluate:extract",
-        "mgbench.stages.evaluate:judge",
+        "mgbench.stages.evaluate:compute_scores",
         "mgbench.stages.likelihood:held_out_bound",
-        "mgbench.trials.verdict:verdict",
+        "mgbench.trials.image_scores:score_images",
         "mgbench.trials.real_features:reference_of",
     ),
 }
-# Only rows about tokenizers rest on these.
+# Only rows about tokenizers depend on these.
 RECONSTRUCTION = ("mgbench.stages.tokenize:reconstruct",)
-# Only models that have a teacher rest on these.
+# Only models with a teacher depend on these.
 TAUGHT = ("mgbench.stages.teach:taught",)
-# What stores, tells or words something, and decides no number.
+# Code that stores or reports something, and affects no number.
 SILENT = (
     "mgbench.errors",
     "mgbench.hookspecs",
@@ -39,23 +39,23 @@ SILENT = (
     "mgbench.recipes",
     "mgbench.results",
     "mgbench.stages.evaluate:small_sample_warning",
-    "mgbench.trials.verdict:_warnings",
+    "mgbench.trials.image_scores:_warnings",
 )
-# Training is measured, and would be the same without.
+# Measurements of training, which do not affect it.
 UNMEASURED: dict[Decides, tuple[str, ...]] = {"tokens": ("mgbench.stages.cost",), "model": ("mgbench.stages.cost",)}
 
 
 def upto(stage: Decides) -> tuple[Decides, ...]:
-    """A stage and those before it."""
+    """A stage and the stages before it."""
     return STAGES[: STAGES.index(stage) + 1]
 
 
 @cache
 def stage_code(names: tuple[str, ...], stage: Decides, cut: frozenset[str]) -> Reached:
-    """The code that some definitions reach, as far as it decides a stage.
+    """The code that these definitions reach, without parts that belong to later stages.
 
     Raises:
-        LookupError: if there is no such definition.
+        LookupError: if a definition does not exist.
     """
     stops = frozenset(SILENT + UNMEASURED.get(stage, ()))
     return reached(tuple(_node(name) for name in names), cut, stops)
@@ -70,15 +70,15 @@ def _node(name: str) -> Node:
 
 
 def undecided(stage: Decides) -> frozenset[str]:
-    """Methods of components that are called after a stage only, or that decide nothing."""
+    """Methods of components that are called only after a stage, or affect no result."""
     return frozenset(name for name, at in LATER.items() if at not in upto(stage))
 
 
 @cache
 def code_of(makers: tuple[Node, ...], names: tuple[str, ...], stage: Decides) -> tuple[str, tuple[str, ...]]:
-    """The hash of the code of a stage, and one for each component, as far as they decide the outcome of the stage.
+    """The hash of the code of a stage, and one for each component, without parts that belong to later stages.
 
-    A method that belongs to a later stage is left out, unless something that is left mentions its name.
+    A method of a later stage is kept if the remaining code mentions its name.
     """
     cut = undecided(stage)
     while True:

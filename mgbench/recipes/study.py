@@ -1,4 +1,4 @@
-"""A study: base recipes by method name, varied fields and seeds, from the command line or a file."""
+"""Studies: base recipes by method name, varied fields and seeds, from the command line or a file."""
 
 import itertools
 import re
@@ -32,9 +32,9 @@ _FILE_KEYS: dict[str, Any] = {
 class Study:
     """Base recipes by method name, the values of each varied field, and the seeds.
 
-    Each of the `seeds` trains a model anew; each of the `sample_seeds` samples every trained model anew.
-    `given` holds the fields that the user set, by method (a method that is missing there: all fields). `notes` are sentences
-    about options that a change kept. `own_steps` are methods that say in how many steps they sample, which are not varied.
+    Every trained model belongs to one of `seeds`, and is sampled once for each of `sample_seeds`. `given` holds the
+    fields that the user set, by method (all fields for a method that is missing). `notes` are sentences about options
+    that a change kept. `own_steps` are methods with their own number of sampling steps, which are not varied.
     """
 
     name: str
@@ -66,9 +66,9 @@ class Study:
 
 @dataclass(frozen=True)
 class Outline:
-    """A user's request, before the plugins that provide the recipes are loaded.
+    """A study as requested, before the plugins that provide the recipes are loaded.
 
-    `changes` are fields set in every recipe; `own` are further recipes, each a `base` method with fields changed.
+    `changes` are fields set in every recipe; `own` are additional recipes, each a `base` method with changed fields.
     """
 
     name: str = ""
@@ -91,7 +91,7 @@ class Outline:
         return replace(study, notes=(*notes, *study.notes))
 
     def _current(self) -> tuple["Outline", tuple[str, ...]]:
-        """This outline with fields as they are called now, and a sentence on each that was called otherwise."""
+        """This outline with the present names of fields, and a sentence for each former name."""
         vary = {axis: [current(axis, value) for value in values] for axis, values in self.vary.items()}
         given = [*self.changes.items(), *((axis, values[0]) for axis, values in self.vary.items() if values)]
         given += [pair for fields in self.own.values() for pair in fields.items()]
@@ -133,7 +133,7 @@ class Outline:
         return Study(name, recipes, vary, self.seeds, given, notes, self.sample_seeds, own_steps)
 
     def over(self, other: "Outline") -> "Outline":
-        """This outline with the other one's values where it has none; changes and varied fields are merged."""
+        """This outline, completed with the values of another; changes and varied fields are merged."""
         return Outline(
             self.name or other.name,
             self.plugins or other.plugins,
@@ -147,12 +147,12 @@ class Outline:
 
 
 def _fields(names: Iterable[str]) -> frozenset[str]:
-    """The fields that names of fields and of options (`head.width`) belong to."""
+    """The fields of names of fields and options (`head.width` belongs to `head`)."""
     return frozenset(name.partition(".")[0] for name in names)
 
 
 def _kept(recipes: Mapping[str, Recipe], changes: Mapping[str, Any]) -> Iterator[str]:
-    """Notes on the options that a method keeps when a change names the component it already has."""
+    """Notes about options that a method keeps when a change names the same component."""
     for name, value in changes.items():
         if name not in KINDS or not isinstance(value, str | Spec):
             continue
@@ -166,7 +166,7 @@ def _kept(recipes: Mapping[str, Recipe], changes: Mapping[str, Any]) -> Iterator
 
 
 def _left(after: Spec, before: Spec | None) -> str:
-    """The options that a change of a spec keeps, in words; empty if none."""
+    """A sentence about the options that a change of a spec keeps; empty if none."""
     if before is None or after.name != before.name:
         return ""
     if (after.args and before.options) or (before.args and after.options):
@@ -179,10 +179,10 @@ def _left(after: Spec, before: Spec | None) -> str:
 
 
 def _folder_name(name: str) -> str:
-    """Check a study's name, which is also the name of a file and a folder.
+    """Check the name of a study, which is also a file and folder name.
 
     Raises:
-        UserError: if it holds other characters than file names may.
+        UserError: if it has characters that file names may not have.
     """
     if not re.fullmatch(r"\w[\w.+ -]*", name):
         raise UserError(f"a study cannot be called {name!r}; take letters, digits, dots and dashes")
@@ -190,10 +190,10 @@ def _folder_name(name: str) -> str:
 
 
 def _printable(method: str) -> None:
-    """Refuse a method's name with control characters.
+    """Check that the name of a method can be printed.
 
     Raises:
-        UserError: if it is empty or holds control characters.
+        UserError: if it is empty or has control characters.
     """
     if not method.strip() or not method.isprintable():
         raise UserError(f"a method cannot be called {method!r}; take letters, digits, dots and dashes")
@@ -253,7 +253,7 @@ def _check_keys(path: Path, text: str, table: str, keys: Iterable[str], known: I
 
 
 def _line_of(key: str, table: str, text: str) -> int:
-    """The number of the line that sets a key of a table (`""`: the top level), or opens the table of that name."""
+    """The line number at which a key of a table (`""`: the top level) is set, or the table of that name begins."""
     inside = not table
     named = re.compile(rf"[\"']?{re.escape(key)}[\"']?\s*[=.]")
     for number, line in enumerate(text.splitlines(), 1):

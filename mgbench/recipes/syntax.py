@@ -1,10 +1,10 @@
-"""Small questions about pieces of Python code, and small changes of them."""
+"""Helpers for Python syntax trees."""
 
 import ast
 from typing import Any
 
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
-# Decorators that read no annotations; under any other, annotations count.
+# Decorators that do not read annotations; with any other, annotations count.
 _BLIND = frozenset(
     (
         *("abstractmethod", "cache", "cached_property", "classmethod", "contextmanager", "dataclass", "hookimpl"),
@@ -14,7 +14,7 @@ _BLIND = frozenset(
 
 
 def copied(value: object) -> Any:
-    """A piece of code, or a list of such, that can be changed without the other."""
+    """A deep copy of a syntax tree or a list of them."""
     if isinstance(value, list):
         return [copied(item) for item in value]
     if not isinstance(value, ast.AST):
@@ -29,7 +29,7 @@ def as_assignment(node: ast.AnnAssign) -> ast.stmt:
 
 
 def all_arguments(arguments: ast.arguments) -> list[ast.arg]:
-    """All arguments of a function, of whatever sort."""
+    """All arguments of a function, positional, keyword-only and starred."""
     every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     return every + [item for item in (arguments.vararg, arguments.kwarg) if item]
 
@@ -40,17 +40,17 @@ def _last(decorator: ast.expr) -> str:
 
 
 def is_dataclass(node: ast.ClassDef) -> bool:
-    """Whether a class is made a dataclass by a decorator."""
+    """Whether a class has a dataclass decorator."""
     return any(_last(item) == "dataclass" for item in node.decorator_list)
 
 
 def marker(annotation: ast.expr) -> ast.expr:
-    """What a type says of a dataclass's field besides its values: whether it is one."""
+    """A constant that marks whether an annotation makes a dataclass field, as `ClassVar` does not."""
     text = ast.unparse(annotation)
     marks = [word for word in ("ClassVar", "InitVar", "KW_ONLY") if word in text]
     return ast.Constant(" ".join(marks))
 
 
 def reads_annotations(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether a decorator of a function may look at the types of its arguments."""
+    """Whether a decorator of a function may read its annotations."""
     return not all(_last(item) in _BLIND for item in node.decorator_list)

@@ -1,1 +1,1 @@
-"""The offers of the loaded plugins, and the way from a recipe to components and keys."""
+"""The components and recipes of the loaded plugins, and the resolution of a recipe into components and keys."""

@@ -1,4 +1,4 @@
-"""The sentence that a component's error becomes, with the place in its plugin where it was raised."""
+"""Turn an error of a component into a sentence with its location in the plugin."""
 
 import sys
 import traceback
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def blame(error: BaseException, makers: Iterable[type]) -> str:
-    """An error as a sentence with file and line: the innermost in the packages of these components, else of all."""
+    """An error as a sentence with file and line: the innermost frame in the packages of these components, if any."""
     said = " ".join(str(error).split()) or "no message"
     frames = traceback.extract_tb(error.__traceback__)
     homes = [home for home in map(_home, makers) if home]
@@ -18,7 +18,7 @@ def blame(error: BaseException, makers: Iterable[type]) -> str:
 
 
 def _home(maker: type) -> Path | None:
-    """The file of a loose plugin, or the folder of the package that a component lies in."""
+    """The file of a single-file plugin, or the package folder of a component."""
     module = sys.modules.get(maker.__module__)
     file = getattr(module, "__file__", None)
     if file is None:

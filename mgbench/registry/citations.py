@@ -1,6 +1,6 @@
-"""References of a study: the papers that the docstrings of its components, and of its methods' plugins, name.
+"""Citations of a study: the papers named in the docstrings of its components and of the plugins of its methods.
 
-A component whose own docstring names no paper belongs to those of its file: one paper, one file.
+If the docstring of a component names no paper, those in the docstring of its module count.
 """
 
 import sys
@@ -14,9 +14,11 @@ from mgbench.registry.registry import Registry
 
 
 def references(registry: Registry, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
-    """BibTeX of the papers that rows use, given as methods and their spelled-out recipes; each entry once, after who asks for it.
+    """BibTeX entries of the papers that rows rely on, each once, below a comment with the methods and components that
+    name it.
 
-    A paper that no loaded plugin has an entry for is named in a comment.
+    `rows` are pairs of a method and its recipe in full. A paper without an entry in any loaded plugin becomes a
+    comment.
     """
     askers: dict[str, list[str]] = {}
     for method, recipe in rows:
@@ -33,13 +35,15 @@ def references(registry: Registry, rows: Iterable[tuple[str, Mapping[str, Any]]]
 
 
 def source_of(maker: type) -> str:
-    """The docstring that names the papers of a component: its own or, where that names none, its file's."""
+    """The docstring with the papers of a component: its own or, if that names none, that of its module."""
     own = maker.__doc__ or ""
     return own if any(papers(own)) else sys.modules[maker.__module__].__doc__ or ""
 
 
 def _docstrings(registry: Registry, method: str, recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Everything that a row uses, with its docstring: the plugin of the method, then every component down to the inner ones."""
+    """Names and docstrings of everything that a row uses: the plugin of the method, then all components, nested ones
+    included.
+    """
     for plugin, recipes in registry.recipes.items():
         if method in recipes:
             yield plugin, registry.docstrings.get(plugin, "")

@@ -1,4 +1,4 @@
-"""The components inside a component, and the content of the files that it reads."""
+"""Nested components, and hashes of the files that components read."""
 
 import dataclasses
 import hashlib
@@ -7,18 +7,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-# Files, and when each was written last.
+# Files with their modification times.
 Stamps = tuple[tuple[Path, int], ...]
 
 
 def stamps_of(paths: Iterable[Path]) -> Stamps:
-    """Paths with the times of their last change (ns), 0 for files that are gone."""
+    """Paths with their modification times (ns); 0 for missing files."""
     return tuple((path, path.stat().st_mtime_ns if path.is_file() else 0) for path in paths)
 
 
 @cache
 def file_hash(path: Path, changed: int) -> str:
-    """The hash of a file's content, as it was when it was written last."""
+    """The hash of a file's content, cached by modification time."""
     if not changed:
         return "none"
     with path.open("rb") as file:
@@ -26,7 +26,7 @@ def file_hash(path: Path, changed: int) -> str:
 
 
 def components_of(values: Iterable[Any]) -> Iterator[Any]:
-    """All components among some values: lists of them, and those that others were made with."""
+    """All components among some values, including those in lists and those in fields of other components."""
     for value in values:
         if isinstance(value, tuple | list):
             yield from components_of(value)

@@ -1,4 +1,4 @@
-"""Imported weights as methods of a plugin that no code is behind."""
+"""Offer imported weights as methods of a plugin without code."""
 
 from mgbench.errors import UserError
 from mgbench.recipes.recipe import Recipe
@@ -11,9 +11,7 @@ PLUGIN = "imported"
 
 
 def add_imported(registry: Registry, layout: Layout) -> None:
-    """Offer what was imported into a results folder as methods; one that cannot be read, or has a name that is taken, becomes
-    a problem.
-    """
+    """Add the weights imported into a results folder as methods; unreadable ones and taken names become problems."""
     taken = {method for recipes in registry.recipes.values() for method in recipes}
     for found in imported(layout):
         if found.name in taken:

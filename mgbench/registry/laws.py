@@ -1,4 +1,4 @@
-"""The laws of each kind, run on what a plugin brings; a broken one is told with the input it broke on, and what to do."""
+"""Check the components of a plugin against the laws of their kinds; a failure reports the law, the input and a remedy."""
 
 import traceback
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ _ERROR = (
 
 @dataclass(frozen=True)
 class Broken:
-    """A law that a component breaks, the input that it was given, and what to do about it."""
+    """A law that a component breaks, the input on which it does, and a remedy."""
 
     law: str
     given: str
@@ -39,8 +39,8 @@ class LawBroken(AssertionError):
 
 
 @dataclass(frozen=True)
-class Held:
-    """One component of a plugin, or one of its methods (kind "method"), to be held to the laws of its kind."""
+class LawCheck:
+    """The check of one component of a plugin, or of one of its methods (kind "method"), against the laws of its kind."""
 
     registry: Registry = field(repr=False)
     plugin: str
@@ -51,15 +51,15 @@ class Held:
         return f"{self.kind} {self.spec}"
 
     def broken(self) -> Broken | None:
-        """The first law that it breaks, or None.
+        """The first broken law, or None.
 
         Raises:
-            Unfit: if it cannot be looked at here, with the reason.
+            Unfit: if it cannot be checked here, with the reason.
         """
         return self._method() if self.kind == "method" else self._component()
 
     def __call__(self) -> None:
-        """Hold it to the laws.
+        """Check the laws.
 
         Raises:
             Unfit: as `broken`.
@@ -98,8 +98,8 @@ class Held:
         return None
 
 
-def held(wanted: Iterable[str], specs: Iterable[str] = ()) -> list[Held]:
-    """All that these plugins bring; `specs` name components with options, where their defaults do not do.
+def law_checks(wanted: Iterable[str], specs: Iterable[str] = ()) -> list[LawCheck]:
+    """The checks of all components and methods of these plugins; `specs` give options for components that need them.
 
     Raises:
         UserError: if a plugin does not load, or a spec names none of its components.
@@ -117,20 +117,20 @@ def held(wanted: Iterable[str], specs: Iterable[str] = ()) -> list[Held]:
     return found
 
 
-def _of(registry: Registry, source: Source, specs: list[Spec]) -> Iterator[Held]:
+def _of(registry: Registry, source: Source, specs: list[Spec]) -> Iterator[LawCheck]:
     if source.name in registry.problems:
         raise UserError(registry.problems[source.name])
     for kind in (kind.name for kind in TABLE if not kind.offered_as):
         for name, offer in registry.names(kind).items():
             if offer.plugin == source.name:
                 named = [spec for spec in specs if spec.name == name] or [Spec(name)]
-                yield from (Held(registry, source.name, kind, spec) for spec in named)
+                yield from (LawCheck(registry, source.name, kind, spec) for spec in named)
     for method in registry.recipes.get(source.name, ()):
-        yield Held(registry, source.name, "method", Spec(method))
+        yield LawCheck(registry, source.name, "method", Spec(method))
 
 
 def _given(error: BaseException, spec: Spec) -> str:
-    """The local values of the law, where it broke, that say what the component was given."""
+    """The local variables of the broken law that describe the input of the component."""
     import mgbench.testing.laws
 
     laws = Path(mgbench.testing.laws.__path__[0])
@@ -148,7 +148,7 @@ def _locals(frames: list[FrameType]) -> Iterator[tuple[str, Any]]:
 
 
 def _described(value: object) -> str:
-    """A tensor [...] by dtype, shape and range, a plain value as it is written, and nothing of what is neither."""
+    """Dtype, shape and range of a tensor, the text of a plain value, and an empty string for anything else."""
     import torch
 
     from mgbench.interfaces.data import TokenSpace

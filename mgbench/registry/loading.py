@@ -1,4 +1,4 @@
-"""Find plugins, load them one by one, and keep what they offer; a plugin that fails takes nothing else down."""
+"""Find plugins and load them one by one; a plugin that fails to load does not affect the others."""
 
 import dataclasses
 import importlib
@@ -23,18 +23,18 @@ from mgbench.interfaces.tracking import LIFE_HOOKS
 from mgbench.recipes.recipe import Recipe
 from mgbench.recipes.source import Source
 from mgbench.recipes.spec import hints
-from mgbench.registry.registry import LifeHooks, Offer, Registry
+from mgbench.registry.registry import Offer, Registry, TrackerHooks
 
 GROUP = "mgbench"
-# By name, because their room lies above this one.
+# By name, because imports point only down, and this package is above.
 ENGINES = ("mgbench.engines.local", "mgbench.engines.ray.engine")
-# A plugin that takes so many seconds to import delays every command, and is told of.
+# Seconds of import time above which a plugin is reported as slow.
 SLOW_IMPORT = 1.0
 RECIPE_HOOK, REFERENCE_HOOK = NO_COMPONENTS = ("mgbench_recipes", "mgbench_references")
 
 
 def installed() -> dict[str, Source]:
-    """The plugins that installed distributions announce, by name; nothing is imported."""
+    """The plugins of installed distributions by name, from entry points; nothing is imported."""
     return {entry.name: Source(entry.name, entry.value, _distribution(entry)) for entry in entry_points(group=GROUP)}
 
 
@@ -43,7 +43,7 @@ def _distribution(entry: EntryPoint) -> str:
 
 
 def ours() -> dict[str, Source]:
-    """The files of `mgbench.components` and our engines, which come through the same hooks as everybody's."""
+    """The modules of `mgbench.components` and the engines, which are plugins too."""
     package = f"{components.__name__}."
     modules = [module.name for module in pkgutil.walk_packages(components.__path__, package) if not module.ispkg]
     found = {name.removeprefix(package): name for name in [*modules, *ENGINES]}
@@ -51,7 +51,7 @@ def ours() -> dict[str, Source]:
 
 
 def find(wanted: str) -> Source:
-    """A plugin by its announced name, by the path of a file, or as a module.
+    """A plugin by its entry point name, by the path of a file, or by module name.
 
     Raises:
         UserError: if there is none; with the nearest name.
@@ -77,14 +77,14 @@ def _is_module(name: str) -> bool:
     except ModuleNotFoundError:
         return False
     except Exception:
-        return True  # it is there, and fails when its package is imported: let the import say how
+        return True  # It exists, but importing its package fails; the import itself will report how.
 
 
 def load(wanted: Iterable[Source] = ()) -> Registry:
-    """Load our components, all installed plugins, and those that are `wanted` by path or module.
+    """Load the built-in components, all installed plugins, and the `wanted` ones.
 
     Raises:
-        UserError: if one of the `wanted` does not load, or has the name of another; others that fail become `problems`.
+        UserError: if a `wanted` plugin does not load or its name is taken; other failures become `problems`.
     """
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
@@ -106,7 +106,7 @@ def load(wanted: Iterable[Source] = ()) -> Registry:
 
 
 def _unless_edited(found: Mapping[str, Source], asked: Iterable[Source]) -> dict[str, Source]:
-    """The installed plugins, but for modules of which a file of that name was asked for: who wrote it works on it."""
+    """The installed plugins without those of which a file was asked for, which the user is editing."""
     files = {Path(source.target).stem for source in asked if source.target.endswith(".py")}
     return {name: source for name, source in found.items() if source.target not in files}
 
@@ -129,8 +129,8 @@ def _add(manager: pluggy.PluginManager, registry: Registry, source: Source) -> N
         registry.slow[source.name] = seconds
     registry.docstrings[source.name] = module.__doc__ or ""
     registry.sources[source.name] = source
-    if life := _life(manager, source.name):
-        registry.life[source.name] = life
+    if hooks := _tracker_hooks(manager, source.name):
+        registry.trackers[source.name] = hooks
     for hook, items in offers.items():
         if hook in NO_COMPONENTS:
             _by_plugin(registry, hook)[source.name] = items
@@ -140,7 +140,7 @@ def _add(manager: pluggy.PluginManager, registry: Registry, source: Source) -> N
 
 
 def _check_needs(source: Source) -> None:
-    """Refuse a plugin whose distribution asks for another version of mgbench than this one."""
+    """Refuse a plugin whose distribution requires another version of mgbench."""
     try:
         wanted, ours_is = _needs(source.distribution), version(GROUP)
     except (PackageNotFoundError, ValueError):
@@ -166,7 +166,7 @@ def _needs(distribution: str) -> tuple[Requirement, ...]:
 
 
 def _collect(manager: pluggy.PluginManager, plugin: str) -> dict[str, dict[str, Any]]:
-    """The offers of one plugin by hook and name, checked, so that mistakes are found before a run."""
+    """The offers of one plugin, by hook and name, checked so that mistakes are found before a run."""
     offers = {}
     for hook, implementation in _implemented(manager, plugin).items():
         if hook not in LIFE_HOOKS:
@@ -174,24 +174,24 @@ def _collect(manager: pluggy.PluginManager, plugin: str) -> dict[str, dict[str, 
             if not isinstance(offered, Mapping):
                 raise UserError(f"{hook} returns {offered!r}, and should return a dict of names and makers")
             for name, item in offered.items():
-                _look_over(hook, name, item)
+                _check_offer(hook, name, item)
             offers[hook] = dict(offered)
     return offers
 
 
-def _life(manager: pluggy.PluginManager, plugin: str) -> LifeHooks:
-    """The hooks of a run's life that a plugin has, which are not called here."""
+def _tracker_hooks(manager: pluggy.PluginManager, plugin: str) -> TrackerHooks:
+    """The tracker hooks of a plugin, not called yet."""
     found = _implemented(manager, plugin)
     return {hook: partial(_call, found[hook]) for hook in LIFE_HOOKS if hook in found}
 
 
 def _call(implementation: pluggy.HookImpl, **said: object) -> object:
-    """As pluggy calls: with those of the arguments that the function takes."""
+    """Call as pluggy does, with the arguments that the function accepts."""
     return implementation.function(*(said[name] for name in implementation.argnames))
 
 
 def _implemented(manager: pluggy.PluginManager, plugin: str) -> dict[str, pluggy.HookImpl]:
-    """The hooks that a plugin has, by name."""
+    """The hooks that a plugin implements, by name."""
     found = {}
     for hook in vars(manager.hook).values():
         for implementation in hook.get_hookimpls() if isinstance(hook, pluggy.HookCaller) else ():
@@ -202,7 +202,7 @@ def _implemented(manager: pluggy.PluginManager, plugin: str) -> dict[str, pluggy
     return found
 
 
-def _look_over(hook: str, name: object, item: object) -> None:
+def _check_offer(hook: str, name: object, item: object) -> None:
     if hook == REFERENCE_HOOK:
         if not isinstance(item, str) or bibtex.key(item) != name:
             raise UserError(f"{hook} offers {name!r} as {item!r}, which is no BibTeX entry of that key")
@@ -236,7 +236,7 @@ def _owner(registry: Registry, hook: str, name: str) -> str | None:
 
 
 def _by_plugin(registry: Registry, hook: str) -> dict[str, dict[str, Any]]:
-    """The table of the registry, by plugin, for recipes or references."""
+    """The recipes or the BibTeX entries of the registry, by plugin."""
     return registry.recipes if hook == RECIPE_HOOK else registry.references
 
 
@@ -253,7 +253,7 @@ def _import_file(source: Source) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up by name while they are made.
+    # Dataclasses look up their module by name while they are defined.
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)

@@ -1,4 +1,4 @@
-"""Images, tokens and weights of built components, read once a process."""
+"""Images, token spaces and extractor weights, loaded once per process."""
 
 from functools import cache
 from typing import Any
@@ -8,16 +8,16 @@ from mgbench.interfaces.data import ImageData, TokenSpace
 
 
 def token_space(parts: Parts, data: ImageData) -> TokenSpace:
-    """The tokens that the tokenizer makes of these images.
+    """The token space of the tokenizer for these images.
 
     Raises:
-        Unfit: if the tokenizer cannot cut them.
+        Unfit: if the tokenizer does not support their shape.
     """
     tokenizer: Any = parts.tokenizer
     return _space(tokenizer, data.shape)
 
 
-# `Any` here and below, because components have hashes and protocols do not say so.
+# `Any` here and below, because components are hashable, which protocols cannot state.
 @cache
 def _space(tokenizer: Tokenizer, shape: tuple[int, int, int]) -> TokenSpace:
     space: TokenSpace = tokenizer.build(shape).space
@@ -26,13 +26,13 @@ def _space(tokenizer: Tokenizer, shape: tuple[int, int, int]) -> TokenSpace:
 
 @cache
 def load_images(dataset: Dataset) -> ImageData:
-    """The images of a dataset, read once a process."""
+    """The images of a dataset, loaded once per process."""
     data: ImageData = dataset.load()
     return data
 
 
 @cache
 def extractor_id(extractor: Extractor) -> str:
-    """The name of an extractor with its weights."""
+    """The name of an extractor with a hash of its weights."""
     name: str = extractor.build().id
     return name

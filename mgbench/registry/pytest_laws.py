@@ -1,7 +1,7 @@
-"""A pytest plugin: a test that takes `mgbench_law` runs once for each component of the plugins that the project names.
+"""A pytest plugin: a test with the argument `mgbench_law` runs once for each component of the configured plugins.
 
-They are named in the ini option `mgbench_plugins`, files beside the ini file or names of installed plugins. Nothing is imported
-before a test asks for it.
+The ini option `mgbench_plugins` lists them: files next to the ini file, or names of installed plugins. Nothing is
+imported unless a test uses the argument.
 """
 
 from pathlib import Path
@@ -12,23 +12,23 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the ini option."""
     parser.addini(
-        "mgbench_plugins", "plugins of mgbench that are held to the laws of their kinds", type="args", default=[]
+        "mgbench_plugins", "plugins of mgbench to check against the laws of their kinds", type="args", default=[]
     )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test for each component and method of the plugins, given as `mgbench_law`, which is called without arguments.
+    """Parametrise `mgbench_law` over the components and methods of the plugins; a test calls it without arguments.
 
     Raises:
-        UsageError: if the project names no plugin.
+        UsageError: if no plugin is configured.
     """
     if "mgbench_law" not in metafunc.fixturenames:
         return
-    from mgbench.registry.laws import held
+    from mgbench.registry.laws import law_checks
 
     named = metafunc.config.getini("mgbench_plugins")
     if not named:
         raise pytest.UsageError('name your plugin in the ini file of pytest: mgbench_plugins = ["my_plugin.py"]')
     root = Path(metafunc.config.rootpath)
     plugins = [str(root / name) if name.endswith(".py") else name for name in named]
-    metafunc.parametrize("mgbench_law", held(plugins), ids=str)
+    metafunc.parametrize("mgbench_law", law_checks(plugins), ids=str)

@@ -1,4 +1,4 @@
-"""The registry of all that the loaded plugins offer: components are looked up by spec, spelled out and built."""
+"""The registry of loaded plugins: components are looked up by spec, spelled out in full and built."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,18 +15,18 @@ from mgbench.recipes.source import OUR_COMPONENTS, Source
 from mgbench.recipes.spec import Spec, bind, checked, defaults, hints, make, part_kind
 from mgbench.registry.blame import blame
 
-# Kinds that share a hook (training's and sampling's mask schedule) share their offers.
+# Kinds that share a hook (the mask schedules of training and of sampling) share components.
 HOOKS = {name: kind.hook for name, kind in EVERY_KIND.items()}
 
-# What a plugin wants to be called with in a run's life, by hook, each with keyword arguments.
-LifeHooks = Mapping[str, Callable[..., object]]
+# The tracker hooks of a plugin by name, called with keyword arguments.
+TrackerHooks = Mapping[str, Callable[..., object]]
 # The protocol of a kind.
 P = TypeVar("P")
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A component's maker, and the plugin that brought it."""
+    """A component class and the plugin that offers it."""
 
     maker: type
     plugin: str
@@ -34,9 +34,10 @@ class Offer:
 
 @dataclass(frozen=True)
 class Bound:
-    """A spec looked up: its component, and who offers it and the components among its options.
+    """A resolved spec: its component, and the offers of the component and of those among its options.
 
-    `spelled` has every option, `resolved` those that differ from their defaults. `fault` says why there is no component.
+    `spelled` has every option, `resolved` only those that differ from their defaults. `fault` is the reason if there is
+    no component.
     """
 
     spec: Spec
@@ -64,11 +65,11 @@ class Bound:
 
 @dataclass
 class Registry:
-    """All that the loaded plugins offer, by hook and name; recipes by plugin and name, and BibTeX entries by plugin and key.
+    """Everything that the loaded plugins offer: components by hook and name, recipes and BibTeX entries by plugin and
+    name.
 
-    `docstrings` are those of the plugins, `sources` is where they come from, and `life` holds the hooks of those that want to
-    hear of runs; `problems` says what did not load, by plugin, and `slow` how many seconds the slow ones took to import.
-    `memory` is for who looks much up more than once.
+    By plugin: `docstrings`, `sources` (where it comes from), `trackers` (its tracker hooks), `problems` (why it did not
+    load) and `slow` (seconds of import time, if long). `memory` caches look-ups.
     """
 
     offers: dict[str, dict[str, Offer]] = field(default_factory=dict)
@@ -76,7 +77,7 @@ class Registry:
     references: dict[str, dict[str, str]] = field(default_factory=dict)
     docstrings: dict[str, str] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
-    life: dict[str, LifeHooks] = field(default_factory=dict)
+    trackers: dict[str, TrackerHooks] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     slow: dict[str, float] = field(default_factory=dict, compare=False)
     memory: dict[Any, Any] = field(default_factory=dict, repr=False)
@@ -88,7 +89,7 @@ class Registry:
         return self.offers.get(HOOKS[kind], {})
 
     def offer(self, kind: str, spec: Spec) -> Offer:
-        """Look a component up.
+        """Look up a component.
 
         Raises:
             UserError: with the nearest name.
@@ -106,7 +107,7 @@ class Registry:
         return f"papers mean {' or '.join(meant)} by it" if meant else ""
 
     def bound(self, kind: str, spec: Spec) -> Bound:
-        """Look a spec up, once: equal spellings give the same object.
+        """Resolve a spec; equal spellings give the same object.
 
         Raises:
             UserError: if it is unknown, or an option is unknown, missing or does not fit.
@@ -135,7 +136,7 @@ class Registry:
     def _made(
         self, offer: Offer, options: Mapping[str, Any], inner: Mapping[str, Bound], spec: Spec
     ) -> tuple[object, str]:
-        """The component, or why there is none."""
+        """The component, or the reason why it cannot be built."""
         broken = [bound.fault for bound in inner.values() if bound.fault]
         if broken:
             return None, broken[0]
@@ -148,11 +149,11 @@ class Registry:
             return None, f"{spec}: {blame(error, [offer.maker])}"
 
     def resolve(self, kind: str, spec: Spec) -> Spec:
-        """The spec with every option by its name and checked, and those that equal their default left out; raises as `bound`."""
+        """The spec with checked, named options, without those that equal their defaults; raises as `bound`."""
         return self.bound(kind, spec).resolved
 
     def spell(self, kind: str, spec: Spec) -> Spec:
-        """The spec with every option, given or not, down to the components among them; raises as `bound`."""
+        """The spec with all options, including defaults and those of nested components; raises as `bound`."""
         return self.bound(kind, spec).spelled
 
     @overload
@@ -162,21 +163,22 @@ class Registry:
     def build(self, kind: str, spec: Spec) -> object: ...
 
     def build(self, kind: type[P] | str, spec: Spec) -> P | object:
-        """Make a component, and first the components among its options; raises as `bound`.
+        """Build a component and the components among its options; raises as `bound`.
 
-        A kind is named, or given as the protocol of its components, which then is the type of the result:
+        `kind` is a name, or the protocol of its components, which is then the type of the result:
         `registry.build(Dataset, Spec("digits"))`.
         """
         return self.bound(kind if isinstance(kind, str) else OF_PROTOCOL[kind.__name__], spec).built()
 
     def makers(self, kind: str, spec: Spec) -> Iterator[type]:
-        """The maker of a component, and those of the components among its options; raises as `bound`."""
+        """The classes of a component and of the components among its options; raises as `bound`."""
         return (offer.maker for offer in self.bound(kind, spec).offers)
 
     def versions(self, method: str, recipe: Mapping[str, Any]) -> list[str]:
-        """The plugins behind a row, of its method and of all components in its spelled-out recipe, as `Source.version` has them.
+        """The versions (`Source.version`) of the plugins of a row: of its method and of all components in its full
+        recipe.
 
-        Our own components come last.
+        The built-in components come last.
         """
         used = [plugin for plugin, recipes in self.recipes.items() if method in recipes]
         specs = [(kind, recipe[kind]) for kind in KINDS if recipe.get(kind) is not None]
@@ -199,7 +201,7 @@ class Registry:
         return self._usual[maker]
 
     def _checked(self, maker: type, values: dict[str, Any], where: str) -> dict[str, Any]:
-        """Values as their options take them: 3 as 3.0 where a float is due, text as a spec where a component is due."""
+        """Values converted for their options: 3 to 3.0 for a float, text to a spec for a component."""
         types = hints(maker)
         found = {}
         for name, value in values.items():

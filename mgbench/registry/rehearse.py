@@ -1,6 +1,6 @@
-"""Mistakes of components that show before anything is trained: methods that cannot be called, and answers of the wrong type.
+"""Checks of components before training: signatures of methods, and types of return values.
 
-What sampling asks is asked once of a single image; what training asks shows in its first step.
+Components of sampling are called once for a single image; mistakes in those of training show in the first step.
 """
 
 import inspect
@@ -17,17 +17,17 @@ from mgbench.interfaces.data import Features, TokenSpace
 from mgbench.recipes.kinds import EVERY_KIND
 from mgbench.registry.registry import Bound
 
-# Optional, or looked up where they are needed.
+# Optional attributes.
 _NOT_NEEDED = ("asks", "extractor")
-# So many features, of so many images at most, are enough to tell whether a metric takes them.
+# Numbers of features and, at most, of images with which a metric is tried.
 _FEATURES, _MOST = 8, 2000
 
 
 def check_shapes(bounds: Mapping[str, Bound]) -> None:
-    """Compare components with the protocols of their kinds: the attributes that must be there, and how methods are called.
+    """Compare components with the protocols of their kinds: required attributes and signatures of methods.
 
     Raises:
-        UserError: if one cannot be called as it will be, with file and line.
+        UserError: if an attribute is missing or a signature differs, with file and line.
     """
     for kind, bound in bounds.items():
         maker = bound.offers[0].maker
@@ -91,10 +91,10 @@ def _grid(grid: TimeGrid) -> None:
 
 
 def rehearse(kind: str, parts: Parts, space: TokenSpace) -> None:
-    """Ask a component of sampling once, for two steps of one image, and look at the type of its answer.
+    """Call a component of sampling for two steps of one image, and check the type of its result.
 
     Raises:
-        UserError: if an answer is of the wrong type.
+        UserError: if the result has the wrong type.
         Exception: what the component raises.
     """
     if kind == "sampler":
@@ -109,7 +109,7 @@ _ASKED: dict[str, Callable[[Any], None]] = {
     "guidance_schedule": _guidance,
     "time_grid": _grid,
 }
-# What is rehearsed, each with what its answer depends on besides the tokens.
+# The kinds that are rehearsed, with the kinds that their results depend on.
 REHEARSED: dict[str, tuple[str, ...]] = {
     **{kind: (kind,) for kind in _ASKED},
     "sampler": ("sampler", "sampling_schedule", "time_grid"),
@@ -154,10 +154,10 @@ def _need(
     shape: tuple[int, ...] | None = None,
     dtype: object = None,
 ) -> None:
-    """Refuse an answer of another type.
+    """Refuse a result of another type.
 
     Raises:
-        UserError: saying what was called, what it gave and what it should give.
+        UserError: with the call, the result and the expected type.
     """
     sound = isinstance(answer, kind) and not (kind == float | int and isinstance(answer, bool))
     sound = sound and (shape is None or tuple(answer.shape) == shape) and (dtype is None or answer.dtype == dtype)  # type: ignore[attr-defined]
@@ -167,19 +167,19 @@ def _need(
 
 
 class _Images:
-    """Stands for images that are there: whatever looks at them has come to its work, and ends its rehearsal."""
+    """Placeholder for images: a metric that reads pixels passed its checks, and its rehearsal ends."""
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(name)
 
 
 def left_out(metrics: Iterable[Metric], images: int, real: int, held_out: int) -> tuple[str, ...]:
-    """The reasons for which metrics will be left out of so many images against so many real ones, and others held out.
+    """The reasons why metrics will be left out for these numbers of generated, real and held-out images.
 
-    They are given random features, few a image and of at most `_MOST` images.
+    Metrics are tried on a few random features of at most `_MOST` images.
 
     Raises:
-        UserError: if a metric refuses so many images, or gives no numbers.
+        UserError: if a metric raises an error for these numbers of images, or returns no numbers.
     """
     reasons = []
     for metric in metrics:
@@ -187,13 +187,15 @@ def left_out(metrics: Iterable[Metric], images: int, real: int, held_out: int) -
             reasons.append(_enough(metric, (images, real, held_out)))
         except UserError:
             raise
-        except Exception:  # it came to something that a rehearsal does not have
+        except Exception:  # it reads pixels, which a rehearsal does not have
             continue
     return tuple(filter(None, reasons))
 
 
 def _enough(metric: Metric, counts: tuple[int, int, int]) -> str:
-    """The reason for which a metric does not take so many images, asked, and tried with few of them; empty if it does."""
+    """The reason why a metric will be left out, from its check and from a trial with few images; empty if there is
+    none.
+    """
     try:
         optional.check_counts(metric, *counts[:2])
     except Unfit as reason:
@@ -205,12 +207,12 @@ def _enough(metric: Metric, counts: tuple[int, int, int]) -> str:
         if few == counts:
             raise
         refused = "too few"
-    # Fewer than there are may be too few.
+    # A trial uses fewer images than the run, possibly too few.
     return _refusal(metric, counts) if refused and few != counts else refused
 
 
 def _refusal(metric: Metric, counts: tuple[int, int, int]) -> str:
-    """The reason for which a metric does not take so many images; empty if it does."""
+    """The reason of a metric's check to be left out; empty if there is none."""
     generated, real, held_out = (_features(count) for count in counts)
     try:
         said = metric(generated, replace(real, held_out=held_out if counts[2] else None))

@@ -1,4 +1,4 @@
-"""From a recipe to its parts and keys: look every spec up, find what is asked, build it, and say why where it cannot be."""
+"""Resolve a recipe into components and keys: look up specs, find the kinds in use, and build their components."""
 
 import dataclasses
 from collections.abc import Callable, Collection, Mapping
@@ -26,11 +26,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Assembly:
-    """A recipe looked up: its keys, every field spelled out, its parts and its images.
+    """A resolved recipe: its keys, all fields in full, its components and its images.
 
-    `unfit` is the reason why the parts cannot work together, if they cannot; `unasked` says that it is a part which nothing
-    asks, and `refused` that a component raised an error while it was built or looked at. `left_out` says why metrics will be
-    left out of its row. `teacher` is the assembly of the recipe that it learns from.
+    `unfit` is the reason why the components cannot work together, if so; `unasked` means that a kind is set but not in
+    use, and `refused` that a component raised an error. `left_out` are the reasons for metrics that will be left out of
+    the row. `teacher` is the assembly of the recipe that it learns from.
     """
 
     recipe: Recipe
@@ -49,7 +49,7 @@ class Assembly:
         """The images of the dataset.
 
         Raises:
-            UserError: if they could not be loaded, as `unfit` says.
+            UserError: if they could not be loaded; `unfit` has the reason.
         """
         if self.images is None:
             raise UserError(self.unfit)
@@ -57,25 +57,25 @@ class Assembly:
 
     @property
     def classes(self) -> int:
-        """The number of classes that the model knows; 0 without labels."""
+        """The number of classes of the model; 0 without labels."""
         return len(self.data.class_names) if self.recipe.labels else 0
 
     @property
     def class_counts(self) -> tuple[int, ...]:
-        """The number of training images of each class that the model knows; none without labels."""
+        """The number of training images of each class; empty without labels."""
         return self.data.class_counts if self.recipe.labels else ()
 
     @property
     def samples(self) -> int:
-        """The number of images to draw: as many as are held out, unless the recipe says otherwise."""
+        """The number of images to draw; by default, the number of held-out images."""
         return self.recipe.samples or len(self.data.test)
 
 
 def assemble(registry: Registry, recipe: Recipe, given: Collection[str] = FIELDS.keys()) -> Assembly:
-    """Look up and build all that a recipe asks for; what its components raise on the way becomes a reason.
+    """Look up and build the components of a recipe; what they raise becomes the reason in `unfit`.
 
-    What is set but not asked makes the recipe unfit where it was `given` by who wants to run it, and is left out where it only
-    came along with the method: a diffusion head's solver, say, when another head takes its place.
+    A kind that is set but not in use makes the recipe unfit if the user set it (`given`); if it comes from the method,
+    such as the solver of a diffusion head that was replaced, it is ignored.
 
     Raises:
         UserError: if a component or option does not exist.
@@ -111,10 +111,10 @@ def assemble(registry: Registry, recipe: Recipe, given: Collection[str] = FIELDS
 
 @dataclass
 class _Found:
-    """The part of a look-up that all recipes share whose components are spelled alike.
+    """The part of a resolution that recipes with the same components share.
 
-    `spelled` has every field of a kind, and None for those that are not asked or ignored; `ignored` has the defaults of
-    settings that mean nothing to the process; `stamps` tell whether the files that components read have changed since.
+    `spelled` has a field for every kind, None for those not in use; `ignored` has the defaults of settings that do not
+    apply to the process; `stamps` are the modification times of the files that components read.
     """
 
     bounds: dict[str, Bound]
@@ -131,17 +131,17 @@ class _Found:
 
     @property
     def data(self) -> ImageData:
-        """The images, once it is known that they could be loaded."""
+        """The images; only valid if they could be loaded."""
         assert self.images is not None
         return self.images
 
     @property
     def fingerprint(self) -> str:
-        """The hash of the images, or nothing where they could not be loaded."""
+        """The hash of the images; empty if they could not be loaded."""
         return "" if self.images is None else self.images.fingerprint
 
     def attempt(self, work: Callable[[], T], of: str = "") -> T | None:
-        """Do something that components may refuse or fail at; the first reason is kept, with the kind that it is `of`."""
+        """Call code of components, which may raise; the first error is kept as the reason, with the kind `of`."""
         try:
             return work()
         except Unfit as error:
@@ -203,7 +203,7 @@ def _look_up(registry: Registry, recipe: Recipe) -> _Found:
 
 
 def _asked(registry: Registry, recipe: Recipe) -> dict[str, Bound]:
-    """Every kind that is asked, looked up, in the order of the kinds."""
+    """The resolved spec of every kind in use, in the order of the kinds."""
     bounds: dict[str, Bound] = {}
     waiting = list(ALWAYS_ASKED)
     while waiting:
@@ -216,7 +216,7 @@ def _asked(registry: Registry, recipe: Recipe) -> dict[str, Bound]:
 
 
 def _default(recipe: Recipe, bounds: Mapping[str, Bound], kind: str) -> Spec:
-    """The usual answer to a kind: its default, or what one of the components found so far names as such.
+    """The default of a kind: its own, or the one that a component found so far names.
 
     Raises:
         UserError: if there is none.
@@ -234,7 +234,7 @@ def _default(recipe: Recipe, bounds: Mapping[str, Bound], kind: str) -> Spec:
 
 
 def _answer(found: _Found, bound: Bound) -> Answer:
-    """The part of a component in the keys: its options, its code, and the content of the files that it reads."""
+    """The contribution of a component to the keys: its options, its code, and the content of the files that it reads."""
     paths = found.attempt(
         lambda: [path for part in components_of([bound.component]) for path in optional.content_files(part)]
     )
@@ -244,7 +244,7 @@ def _answer(found: _Found, bound: Bound) -> Answer:
 
 
 def _rehearse(registry: Registry, found: _Found, kind: str) -> None:
-    """Rehearse a component of sampling, unless that went well before."""
+    """Rehearse a component of sampling, unless it passed before."""
     space = token_space(found.parts, found.data)
     if (key := (kind, *(str(found.bounds[name].spec) for name in REHEARSED[kind]), space)) not in registry.memory:
         rehearse(kind, found.parts, space)
@@ -252,7 +252,7 @@ def _rehearse(registry: Registry, found: _Found, kind: str) -> None:
 
 
 def _left_out(registry: Registry, recipe: Recipe, found: _Found) -> tuple[str, ...]:
-    """The reasons for which metrics of a recipe will be left out."""
+    """The reasons why metrics of a recipe will be left out."""
     data = found.data
     images = recipe.samples or len(data.test)
     counts = (images, len(data.train), len(data.test))
@@ -263,10 +263,10 @@ def _left_out(registry: Registry, recipe: Recipe, found: _Found) -> tuple[str, .
 
 
 def _check(recipe: Recipe, found: _Found) -> None:
-    """Ask the components whether they can work together.
+    """Check that the components work together.
 
     Raises:
-        Unfit: if one of them cannot.
+        Unfit: if one of them does not.
     """
     if found.images is None or found.reason:
         return
@@ -278,13 +278,13 @@ def _check(recipe: Recipe, found: _Found) -> None:
 
 
 def _teacher(registry: Registry, recipe: Recipe) -> Assembly | None:
-    """The assembly of the teacher; what its method sets and nothing in it asks is left out."""
+    """The assembly of the teacher; kinds that its method sets but does not use are ignored."""
     found = teacher_recipe(registry, recipe)
     return None if found is None or recipe.teacher is None else assemble(registry, found, dict(recipe.teacher.options))
 
 
 def _unasked(recipe: Recipe, found: _Found) -> str:
-    """The sentence on a kind that a recipe sets and nothing in it asks; empty if there is none."""
+    """The sentence about a kind that a recipe sets but does not use; empty if there is none."""
     for kind in (*found.unasked, *(() if found.taught else ("teacher",))):
         if (given := getattr(recipe, kind)) is not None:
             return (

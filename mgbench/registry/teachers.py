@@ -1,4 +1,4 @@
-"""The recipe of a teacher, of which a student says only the method and what differs."""
+"""The recipe of a teacher; a student names only the method and the settings that differ."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,17 +10,17 @@ from mgbench.recipes.recipe import Recipe, check_field
 from mgbench.recipes.spec import Spec
 from mgbench.registry.registry import Registry
 
-# The same tokens and classes, without which it could teach nothing,
+# The same tokens and classes, without which distillation is impossible,
 TOKENS = ("dataset", "tokenizer", "labels")
-# the seed, so that students of several seeds have teachers of their own, and what its own row is scored by.
+# the seed, so that each seed has its own teacher, and the metrics of the teacher's own row.
 SHARED = (*TOKENS, "seed", "extractor", "metrics", "samples", "label_distribution")
 
 
 def teacher_recipe(registry: Registry, recipe: Recipe) -> Recipe | None:
-    """The recipe of the teacher of a recipe: its method's, with the student's data, tokenizer, labels, seed and scores.
+    """The recipe of a teacher: that of its method, with the data, tokenizer, labels, seed and metrics of the student.
 
     Raises:
-        UserError: if there is no such method or setting, it cannot be set, or a method is taught by itself in the end.
+        UserError: if the method or a setting does not exist or cannot be set, or teachers form a circle.
     """
     spec = recipe.teacher
     if spec is None:
@@ -56,7 +56,8 @@ def _line(spec: Spec | None, known: dict[str, Recipe]) -> Iterator[str]:
 
 
 def check_teacher(recipe: Recipe, parts: Parts, teacher: Parts | None, unfit: str) -> None:
-    """Ask the process of a student whether it can learn from a model of the parts `teacher`, which may be `unfit` itself.
+    """Check that the process of a student can learn from a model with the components `teacher`, which may be `unfit`
+    itself.
 
     Raises:
         Unfit: if it cannot, or there is no teacher.

@@ -97,7 +97,8 @@ def one_row_per_sampling(frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     """The frame without the rows that repeat another's sampling, and how many these are.
 
     With more steps than tokens, some steps reveal nothing and are not taken: 32 steps on 16 tokens may be the 16-step row.
-    Rows are one sampling where series, seed, steps taken, forwards and all scores agree.
+    Rows are one sampling where series, seed, steps taken, forwards and all scores agree. They stay where another seed of the
+    same series and steps is a sampling of its own, so that every mean is over the same seeds.
     """
     scores = [name for name in score_names(frame) if name in frame]
     if TAKEN not in frame or not scores:
@@ -109,7 +110,8 @@ def one_row_per_sampling(frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     known = [name for name in (SAMPLE_SEED, "nfe") if name in frame]
     keys = ["series", REPEAT, TAKEN, "protocol", *known, *scores]
     again = frame.loc[asked.sort_values(kind="stable").index].loc[able].duplicated(keys)
-    left_out = again.index[again]
+    of_all_seeds = again.groupby([frame["series"], asked], dropna=False).transform("all")
+    left_out = again.index[of_all_seeds]
     return frame.drop(index=left_out), len(left_out)
 
 

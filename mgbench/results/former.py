@@ -1,7 +1,7 @@
-"""Rows under keys of earlier versions: recognised and counted, but never used as results of this version.
+"""Rows with keys of earlier versions: recognised and counted, but never used as results of this version.
 
-Up to schema 4 a key hashed whole source files, and for the loops only a number that was raised by hand, so such a row does not
-identify the code that computed it.
+Up to schema 4 a key hashed whole source files, and for the loops only a number that was raised by hand, so such a row
+does not identify the code that computed it.
 """
 
 import re
@@ -14,10 +14,10 @@ from mgbench.results.record import Record, load_record
 from mgbench.results.schema import Corrupt
 
 LAST_FORMER_SCHEMA = 4
-# What this means for whoever has such rows.
+# The consequence, as a sentence for users.
 FORMER = (
-    "which do not say what code of training and sampling they rest on; the reports of their studies show them, and no run "
-    "reuses them: it computes its rows anew, trained models included"
+    "in which keys do not identify the training and sampling code; reports of their studies show them, and no run "
+    "reuses them: rows and models are computed again"
 )
 _RECORD = "record.json"
 _HEADER = re.compile(rb'\s*{\s*"schema":\s*(\d+)')
@@ -39,25 +39,26 @@ def former_records(layout: Layout) -> Iterator[Path]:
 
 
 def without_former(layout: Layout, records: Iterable[Record]) -> tuple[set[str], str]:
-    """The keys of those records that may stand beside each other, and a sentence if some lie under keys of an earlier version.
+    """The keys of records that may be shown together, and a sentence if there are records with keys of an earlier
+    version.
 
-    Records of this version go before those of an earlier one; where there are only the latter, all of them stay.
+    If there are records of this version, those of earlier ones are left out.
     """
     records = list(records)
-    # A record of this version names the keys that it rests on; only of one that names none the file has to tell.
+    # A record of this version has `keys`; only for records without them the file must be read.
     former = {item.key for item in records if not item.keys and is_former(layout.run(item.key) / _RECORD)}
     present = {item.key for item in records} - former
-    count = f"{len(former)} {'row is' if len(former) == 1 else 'rows are'} stored under keys of an earlier version"
+    count = f"{len(former)} {'row has a key' if len(former) == 1 else 'rows have keys'} of an earlier version"
     if former and present:
         return (
             present,
-            f"{count} and left out: they are not mixed with rows of this one; a report of their study shows them",
+            f"{count}, left out: they are not mixed with rows of this version; a report of their study shows them",
         )
     return present | former, f"{count}, {FORMER}" if former else ""
 
 
 def former_rows(layout: Layout, methods: Collection[str], keys: Collection[str]) -> int:
-    """The number of finished rows of these methods under keys of an earlier version; rows with one of `keys` are not counted."""
+    """The number of finished rows of these methods with keys of an earlier version, except those with one of `keys`."""
     found = 0
     for path in former_records(layout):
         if path.parent.name in keys:

@@ -1,4 +1,4 @@
-"""Weights from elsewhere in a results folder: what was imported, from where, and where it lies."""
+"""Imported weights in a results folder: their recipes, sources and files."""
 
 import json
 import tomllib
@@ -13,16 +13,17 @@ from mgbench.results.schema import Corrupt
 from mgbench.results.store import MANIFEST, listed
 
 WEIGHTS, RECIPE, ORIGIN = "model.safetensors", "recipe.toml", "origin.json"
-# Tensors of the file that are no part of the model, under their published names: other state dicts of it, before a slash.
+# Tensors of the original file that are not part of the model, under their original names (with a slash: other state
+# dicts).
 BESIDE = "beside.safetensors"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """The source of imported weights: the file and its SHA-256, its layout, the state dict that was taken, and the plain
-    values beside it.
+    """The source of imported weights: the file and its SHA-256, its layout, the state dict that was taken, and the
+    plain values beside it.
 
-    The model knows so many `classes` and takes `tokens` tokens of `dim` numbers an image.
+    The model has `classes` classes, and images of `tokens` tokens with `dim` numbers each.
     """
 
     file: str
@@ -37,7 +38,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Imported:
-    """Weights that were imported under a name, and their SHA-256."""
+    """Weights imported under a name, and their SHA-256."""
 
     name: str
     folder: Path
@@ -45,10 +46,10 @@ class Imported:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The recipe's fields as its file has them.
+        """The fields of the stored recipe.
 
         Raises:
-            UserError: if the file is not what was written.
+            UserError: if the file is damaged.
         """
         try:
             content = tomllib.loads((self.folder / RECIPE).read_text(encoding="utf-8"))
@@ -62,7 +63,7 @@ class Imported:
         """The source of the weights.
 
         Raises:
-            UserError: if the file is not what was written.
+            UserError: if the file is damaged.
         """
         try:
             return Origin(**json.loads((self.folder / ORIGIN).read_text(encoding="utf-8")))
@@ -71,7 +72,7 @@ class Imported:
 
 
 def imported(layout: Layout) -> Iterator[Imported]:
-    """Everything that was imported, by name; what has no manifest that can be read counts as absent."""
+    """All imports, sorted by name; an import without a readable manifest is skipped."""
     for path in sorted(layout.imported("x").parent.glob(f"*/{MANIFEST}")):
         try:
             files = listed(path.parent)
@@ -82,10 +83,10 @@ def imported(layout: Layout) -> Iterator[Imported]:
 
 
 def imported_as(layout: Layout, name: str) -> Imported:
-    """The import of a name.
+    """The import of this name.
 
     Raises:
-        UserError: if there is nothing; with the nearest name.
+        UserError: if there is none; with the nearest name.
     """
     known = {found.name: found for found in imported(layout)}
     if name not in known:
@@ -94,11 +95,11 @@ def imported_as(layout: Layout, name: str) -> Imported:
 
 
 def with_weights(layout: Layout, weights: str) -> Imported | None:
-    """The import with weights of this SHA-256, None where nothing was."""
+    """The import with weights of this SHA-256, or None."""
     return next((found for found in imported(layout) if found.weights == weights), None)
 
 
 def as_toml(name: str, fields: Mapping[str, Any], comment: str) -> str:
-    """A study file that has one recipe; text in TOML is quoted as in JSON."""
+    """A study file with one recipe; TOML quotes text as JSON does."""
     lines = [f"# {comment}", f"[recipes.{json.dumps(name)}]"]
     return "\n".join([*lines, *(f"{field} = {json.dumps(value)}" for field, value in fields.items())]) + "\n"

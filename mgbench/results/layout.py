@@ -15,11 +15,13 @@ class Layout:
         return self.root / "runs" / key
 
     def model(self, training_key: str) -> Path:
-        """The folder of one trained model: `model.safetensors`, `training.csv`, a row for every report."""
+        """The folder of one trained model: `model.safetensors` and `training.csv` (the loss curve)."""
         return self.root / "models" / training_key
 
     def imported(self, name: str) -> Path:
-        """The folder of weights from elsewhere: `model.safetensors`, `recipe.toml`, and what `mgbench.results.imported` says."""
+        """The folder of imported weights: `model.safetensors`, `recipe.toml`, and the files of
+        `mgbench.results.imported`.
+        """
         return self.root / "imported" / name
 
     def images(self, images_key: str) -> Path:
@@ -47,9 +49,9 @@ class Layout:
         """The folder of status files, one for each `mgbench run`."""
         return self.root / "status"
 
-    def claim(self, key: str) -> Path:
+    def lock(self, key: str) -> Path:
         """The lease on the trial of this key, while a run computes it."""
-        return self.root / "claims" / f"{key}.json"
+        return self.root / "locks" / f"{key}.json"
 
     def tracker(self, plugin: str, key: str) -> Path:
         """The folder of a tracker plugin for one trial."""

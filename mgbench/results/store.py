@@ -23,7 +23,7 @@ DIGEST = hashlib.sha256().digest_size
 
 
 def listed(folder: Path) -> dict[str, str]:
-    """The files published in a folder, with their checksums; raises as `mgbench.results.record.load_record`."""
+    """The files in the manifest of a folder, with their checksums; raises as `mgbench.results.record.load_record`."""
     content = read_sealed(folder / MANIFEST)
     try:
         return {str(name): str(checksum) for name, checksum in content["files"].items()}
@@ -155,7 +155,7 @@ class Store:
         write_text(folder / MANIFEST, seal({"files": checksums}))
 
     def complete(self, folder: Path) -> bool:
-        """Whether a folder is published and every file matches its checksum; damaged files are set aside.
+        """Whether a folder has a manifest and every file matches its checksum; damaged files are set aside.
 
         Raises:
             UserError: if a newer version of mgbench wrote it, or the permissions do not allow reading it.
@@ -184,4 +184,4 @@ class Store:
             now = f"it is now {name}" if name else "nothing of it is there"
         except OSError as error:
             now = f"it cannot be set aside: {(error.strerror or str(error)).lower()}"
-        self.notes.append(f"{path} is not what was written ({reason}); {now}, and is computed again")
+        self.notes.append(f"{path} is damaged ({reason}); {now}, and is computed again")

@@ -84,7 +84,7 @@ def _together(parts: list[Features], images: Images, labels: Tensor | None, extr
     return Features(**joined, labels=labels, images=in_colour(images), extractor=extractor)
 
 
-class Seen:
+class Extracted:
     """A set of images as metrics see it: the features of all of them, or only states of metrics that merge."""
 
     def __init__(self, count: int, features: Features | None, opening: Tensor) -> None:
@@ -96,7 +96,7 @@ class Seen:
         self._states: list[tuple[MergeableMetric, MetricState | Unfit]] = []
 
     @classmethod
-    def of(cls, features: Features) -> "Seen":
+    def of(cls, features: Features) -> "Extracted":
         """Images whose features are all at hand; 0 of them where there are only statistics."""
         return cls(len(features.features), features, features.features[:BATCH])
 
@@ -105,31 +105,31 @@ class Seen:
         """The features of all images.
 
         Raises:
-            RuntimeError: if only states were kept, because no metric was said to need more.
+            RuntimeError: if only the states of metrics were kept.
         """
         if self._features is None:
             raise RuntimeError("the features of these images were not kept")
         return self._features
 
-    def beside(self, held_out: "Seen | None") -> "Seen":
-        """The same images with others held out beside them, for metrics that compare with both."""
+    def beside(self, held_out: "Extracted | None") -> "Extracted":
+        """The same images with held-out images, for metrics that compare with both."""
         found = copy(self)
         found._features = replace(self.features, held_out=held_out.features if held_out else None)
         return found
 
     def keep(self, metric: MergeableMetric, state: MetricState | Unfit) -> None:
-        """Remember the state that a metric has of these images, or why it can have none."""
+        """Store the state of a metric for these images, or the reason why it has none."""
         self._states.append((metric, state))
 
     def knows(self, metric: MergeableMetric) -> bool:
-        """Whether the state of a metric is at hand."""
+        """Whether the state of a metric is stored."""
         return any(known is metric or known == metric for known, _ in self._states)
 
     def state(self, metric: MergeableMetric) -> MetricState:
-        """The finished state that a metric has of these images, computed once.
+        """The finished state of a metric for these images, computed once.
 
         Raises:
-            Unfit: if the metric cannot have any.
+            Unfit: if the metric cannot be computed for these images.
         """
         if not self.knows(metric):
             self.keep(metric, self._computed(metric))
@@ -145,7 +145,7 @@ class Seen:
             return reason
 
 
-def look(
+def extract_for_metrics(
     extractor: ExtractorModule,
     images: Images,
     labels: Tensor | None,
@@ -153,8 +153,9 @@ def look(
     metrics: Sequence[Metric],
     batch: int = BATCH,
     advance: Advance = UNREPORTED,
-) -> Seen:
-    """Images uint8 [M,C,H,W'] as these metrics see them; features are kept only if one of the metrics needs them all.
+) -> Extracted:
+    """Extract the features or metric states of images uint8 [M,C,H,W']; all features are kept only if a metric needs
+    them.
 
     `advance` is called after every batch.
     """
@@ -167,7 +168,9 @@ def look(
             state.update(part)
         kept += [part] * keep
         opening += [part.features] * (sum(map(len, opening)) < BATCH)
-    seen = Seen(len(images), _together(kept, images, labels, extractor) if keep else None, torch.cat(opening)[:BATCH])
+    seen = Extracted(
+        len(images), _together(kept, images, labels, extractor) if keep else None, torch.cat(opening)[:BATCH]
+    )
     for state in growing:
         seen.keep(state.metric, state.found)
     return seen
@@ -193,23 +196,26 @@ class _Growing:
         return Unfit("there are no images") if self._state is None else self._state
 
 
-# Below this many images a feature, the bias of a Fréchet distance is of the size of the differences people look for.
+# With fewer images per feature, the bias of a Fréchet distance is as large as typical differences between methods.
 IMAGES_PER_FEATURE = 10
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """Scores by name, what their metrics declare of them, and why what is missing was left out."""
+class MetricScores:
+    """Scores by name, their declarations, and the reasons for numbers that were left out."""
 
     scores: dict[str, float]
     left_out: tuple[str, ...] = ()
     declared: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
-def judge(metrics: Iterable[Metric], generated: Seen, reference: Seen, extractor: str) -> Judgement:
-    """Every metric's numbers. One that depends on the extractor is named with it, `fid[digits_cnn]`, unless that is no name.
+def compute_scores(
+    metrics: Iterable[Metric], generated: Extracted, reference: Extracted, extractor: str
+) -> MetricScores:
+    """Compute the numbers of every metric; a number that depends on the extractor is named with it, as
+    `fid[digits_cnn]`.
 
-    What does not fit, and a number that is none, is left out with its reason.
+    Metrics that do not fit, and numbers that are not finite, are left out with a reason.
     """
     scores: dict[str, float] = {}
     left_out: list[str] = []
@@ -222,15 +228,15 @@ def judge(metrics: Iterable[Metric], generated: Seen, reference: Seen, extractor
         good = {name: _full_name(name, known[name], extractor) for name in said if name not in wrong}
         scores |= {full: float(said[name]) for name, full in good.items()}
         declared |= {full: info.plain() for name, full in good.items() if (info := known[name]) is not None}
-    return Judgement(scores, tuple(left_out), declared)
+    return MetricScores(scores, tuple(left_out), declared)
 
 
 def _full_name(name: str, info: ScoreInfo | None, extractor: str) -> str:
-    """A number whose metric declares nothing is taken to depend on the extractor."""
+    """The name of a score; an undeclared number is taken to depend on the extractor."""
     return f"{name}[{extractor}]" if extractor and (info is None or info.of == "features") else name
 
 
-def _numbers(metric: Metric, generated: Seen, reference: Seen) -> tuple[dict[str, float], list[str]]:
+def _numbers(metric: Metric, generated: Extracted, reference: Extracted) -> tuple[dict[str, float], list[str]]:
     try:
         with suppress(Partly), exact_arithmetic():
             optional.check_counts(metric, generated.count, reference.count)
@@ -241,7 +247,7 @@ def _numbers(metric: Metric, generated: Seen, reference: Seen) -> tuple[dict[str
         return {}, [str(reason)]
 
 
-def _compared(metric: Metric, generated: Seen, reference: Seen) -> Any:
+def _compared(metric: Metric, generated: Extracted, reference: Extracted) -> Any:
     merging = optional.mergeable(metric)
     with exact_arithmetic():
         if merging is None:

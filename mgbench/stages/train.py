@@ -1,8 +1,8 @@
 """Train a model: one loop, a generator; the caller decides what to do with each step.
 
-All that is random in step k is derived from (seed, k), so that a training that was stopped and goes on from a checkpoint is
-the training that was never stopped. On several devices each rank takes an equal share of the rows of every batch, with random
-numbers of its own, and gradients are means over ranks; the loss told is one too.
+All that is random in step k is derived from (seed, k), so that a training that was stopped and goes on from a
+checkpoint is the training that was never stopped. On several devices each rank takes an equal share of the rows of
+every batch, with random numbers of its own, and gradients are means over ranks; the loss told is one too.
 """
 
 import math
@@ -19,9 +19,10 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
 from mgbench.errors import Diverged
-from mgbench.interfaces.components import Parts
+from mgbench.interfaces.components import Parts, Process
 from mgbench.interfaces.data import UNLABELLED, ImageData, TokenSpace
 from mgbench.interfaces.modules import TokenizerModule
+from mgbench.interfaces.optional import rate_factor
 from mgbench.interfaces.progress import UNREPORTED, Advance
 from mgbench.interfaces.randomness import derive
 from mgbench.interfaces.ranks import ALONE, Team
@@ -38,7 +39,8 @@ EXPLODED = 1000.0
 
 @dataclass(frozen=True)
 class TrainStep:
-    """Steps done, the mean loss since the last report, the learning rate, and seconds and operations of training so far.
+    """Steps done, the mean loss since the last report, the learning rate, and seconds and operations of training so
+    far.
 
     The operations are those of all `devices` on which it went on last.
     """
@@ -86,7 +88,8 @@ class LossModule(nn.Module):
 
 
 class Training:
-    """A model in training: online weights, their moving average, optimizer, and how far it got; `first` is the first loss.
+    """A model in training: online weights, their moving average, optimizer, and how far it got; `first` is the first
+    loss.
 
     Of a team, every rank has one, inside `team.group`.
     """
@@ -103,10 +106,10 @@ class Training:
         self.accelerator = Accelerator(mixed_precision=precision, cpu=on_cpu, kwargs_handlers=options)
         self.model = model.to(device)
         self.average = AveragedModel(self.model, multi_avg_fn=self._average)
-        optimizer = AdamW(_groups(model, recipe), lr=recipe.learning_rate, betas=(0.9, 0.95), fused=True)
+        optimizer = AdamW(_groups(model, recipe, parts.process), lr=recipe.learning_rate, betas=(0.9, 0.95), fused=True)
         self.rate = LambdaLR(optimizer, lambda step: _rate(step, recipe))
         self.loss, self.optimizer = self.accelerator.prepare(LossModule(parts, self.model), optimizer)
-        self._share = team.share_of(recipe.batch_size)
+        self._share = team.shard(recipe.batch_size)
         self.step, self.seconds, self.flops = 0, 0.0, 0.0
         self.first = math.nan
         self.counted: list[float] = []
@@ -194,7 +197,7 @@ class Training:
         else:
             with FlopCounter() as counter:
                 loss = self._advance(tokens, labels, generator)
-            self.counted.append(self.team.total(float(counter.get_total_flops())))
+            self.counted.append(self.team.sum(float(counter.get_total_flops())))
         self.flops += sum(self.counted) / len(self.counted)
         return loss
 
@@ -244,11 +247,19 @@ def _precision(recipe: Recipe, device: torch.device) -> str:
     return {"auto": automatic, "float32": "no", "bfloat16": "bf16"}[recipe.precision]
 
 
-def _groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    """Weight decay for matrices only: biases, norms and single vectors go without, as in MAR and eMIGM."""
-    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
-    others = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
-    return [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+def _groups(model: nn.Module, recipe: Recipe, process: Process[Any]) -> list[dict[str, Any]]:
+    """Weight decay for matrices only: biases, norms and single vectors go without, as in MAR and eMIGM.
+
+    The parameters of a child whose learning rate is another are groups of their own, after those of the others.
+    """
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {(1.0, True): [], (1.0, False): []}
+    for name, parameter in model.named_parameters():
+        factor = rate_factor(process, name.split(".")[0])
+        groups.setdefault((factor, parameter.ndim > 1), []).append(parameter)
+    return [
+        {"params": those, "lr": factor * recipe.learning_rate, "weight_decay": recipe.weight_decay if decays else 0.0}
+        for (factor, decays), those in groups.items()
+    ]
 
 
 def _rate(step: int, recipe: Recipe) -> float:

@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
-from mgbench.interfaces.components import MaskSchedule, Parts
+from mgbench.interfaces.components import MaskSchedule, Parts, Teacher
 from mgbench.interfaces.data import TokenSpace
 from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.sampling import Asked, Drawn, Requires, SamplerInput, Step, guided
@@ -233,6 +233,20 @@ class AsTheyAre:
 
     def __call__(self, logits: Tensor) -> Tensor:
         return logits
+
+
+class _Taught(nn.Module):
+    """A trained masked model: a network and a head that know the joint law."""
+
+    def __init__(self, parts: Parts, space: TokenSpace, classes: int) -> None:
+        super().__init__()
+        self.network = parts.network.build(space, classes)
+        self.head = parts.head.build(space, self.network.width)
+
+
+def toy_teacher(parts: Parts, space: TokenSpace, classes: int) -> Teacher:
+    """A trained masked model of these parts, frozen; of toys, one that knows the joint law."""
+    return Teacher(_Taught(parts, space, classes).eval().requires_grad_(False), parts)
 
 
 def toy_parts(joint: Joint, **others: object) -> Parts:

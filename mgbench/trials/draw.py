@@ -41,7 +41,7 @@ class Draw:
     key: str
     batch: int
 
-    def help(self, helper: Helper) -> None:
+    def run(self, helper: Helper) -> None:
         """Draw this rank's batches, until the end or until all stop."""
         row = next(row for row in helper.trial.rows if row.key == self.key)
         model = replace(helper.model, parts=row.assembly.parts)
@@ -72,8 +72,8 @@ def draw(row: Row, model: Model, progress: Progress, batch: int, team: Team) -> 
 
 
 def _draw(row: Row, model: Model, progress: Progress, batch: int, team: Team) -> Drawn:
-    # Images that are drawn halfway leave nothing behind.
-    with team.on(Draw(row.key, batch)), progress.of(team).anywhere():
+    # Interrupting is safe: images that are drawn halfway leave nothing behind.
+    with team.running(Draw(row.key, batch)), progress.of(team).anywhere():
         batches, spent = _take_turns(row, model, progress, batch, team)
     meter = spent[0].meter
     for other in spent[1:]:

@@ -20,12 +20,12 @@ from mgbench.recipes.recipe import LabelDistribution
 from mgbench.recipes.spec import Spec
 from mgbench.registry.prepared import load_images
 from mgbench.registry.registry import Registry
-from mgbench.stages.evaluate import Seen, look
+from mgbench.stages.evaluate import Extracted, extract_for_metrics
 from mgbench.stages.image_files import Floats, Published, read_images, read_statistics
 from mgbench.stages.labels import in_shares
 from mgbench.stages.picture_folders import Pictures
+from mgbench.trials.image_scores import ImageScores, score_against
 from mgbench.trials.real_features import Reference, reference_of
-from mgbench.trials.verdict import Verdict, score_against
 
 # The extractor for a reference that names none.
 EXTRACTOR = "inception"
@@ -37,10 +37,11 @@ _LOOKED_AT = 1000
 
 @dataclass(frozen=True)
 class Question:
-    """A request to score foreign images: their path, the reference (a spec of a data set, or a path), extractor and metrics.
+    """A request to score foreign images: their path, the reference (a spec of a data set, or a path), extractor and
+    metrics.
 
-    `held_out` is a path of further real images, for the floor. Without `extractor` that of the data set is used, or Inception.
-    `floats` is the conversion of float arrays to uint8; without it, such arrays are refused.
+    `held_out` is a path of further real images, for the floor. Without `extractor` that of the data set is used, or
+    Inception. `floats` is the conversion of float arrays to uint8; without it, such arrays are refused.
     """
 
     images: Path
@@ -53,19 +54,20 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """The scores of foreign images: their number, their shape (C,H,W') or None for statistics only, and the verdict.
+    """The scores of foreign images: their number, their shape (C,H,W') or None for statistics only, and the result.
 
     `statistics` are arrays of the scored images under their usual names (`mu`, `sigma`, …).
     """
 
     count: int
     shape: tuple[int, ...] | None
-    verdict: Verdict
+    result: ImageScores
     statistics: Mapping[str, Any] = field(default_factory=dict)
 
 
 def evaluate(registry: Registry, question: Question, device: torch.device, root: Path) -> Answer:
-    """Score foreign images, or published statistics of them; features of the reference are stored in the results at `root`.
+    """Score foreign images, or published statistics of them; features of the reference are stored in the results at
+    `root`.
 
     Raises:
         UserError: if a file cannot be read, or images and reference cannot be compared.
@@ -79,13 +81,13 @@ def evaluate(registry: Registry, question: Question, device: torch.device, root:
     _same_size(pictures, data)
     labels = _labels(pictures, data.class_names if data is not None else ())
     shown = labels if reference.knows_labels else None
-    seen = look(reference.extractor, pictures.images, shown, device, metrics)
+    seen = extract_for_metrics(reference.extractor, pictures.images, shown, device, metrics)
     size = "x".join(map(str, pictures.images.shape[2:]))
     what = f"n{len(pictures.images)}/{_drawn(labels, data)}/{pictures.pixels}/{size}"
     found = score_against(metrics, reference, seen, what)
     notes = [*pictures.notes, *(data.notes if data is not None else ()), *_brightness(pictures, data)]
-    verdict = replace(found, warnings=[*dict.fromkeys([*notes, *found.warnings])])
-    return _checked(Answer(seen.count, tuple(pictures.images.shape[1:]), verdict, _statistics(metrics, seen, verdict)))
+    result = replace(found, warnings=[*dict.fromkeys([*notes, *found.warnings])])
+    return _checked(Answer(seen.count, tuple(pictures.images.shape[1:]), result, _statistics(metrics, seen, result)))
 
 
 def _evaluate_statistics(
@@ -99,17 +101,17 @@ def _evaluate_statistics(
     reference, _ = _reference(registry, question, device, root)
     _same_extractor(question.images, published, reference.extractor)
     count = published.features.count
-    verdict = score_against(metrics, reference, _unseen(published), f"n{count or 'unknown'}/statistics", count)
+    result = score_against(metrics, reference, _unseen(published), f"n{count or 'unknown'}/statistics", count)
     if not count:
         unknown = f"{question.images} does not say of how many images its statistics are; write N beside mu and sigma"
-        verdict = replace(verdict, warnings=[unknown, *verdict.warnings])
-    return _checked(Answer(count, None, verdict))
+        result = replace(result, warnings=[unknown, *result.warnings])
+    return _checked(Answer(count, None, result))
 
 
-def _unseen(published: Published) -> Seen:
+def _unseen(published: Published) -> Extracted:
     empty = torch.empty(0, len(published.features.mean), dtype=torch.float64)
     known = Features(empty, statistics=published.features, spatial_statistics=published.spatial)
-    return Seen(published.features.count or _ENOUGH, known, empty)
+    return Extracted(published.features.count or _ENOUGH, known, empty)
 
 
 def _checked(answer: Answer) -> Answer:
@@ -118,12 +120,12 @@ def _checked(answer: Answer) -> Answer:
     Raises:
         UserError: if it has no score, with the reasons.
     """
-    if not answer.verdict.scores and answer.verdict.warnings:
-        raise UserError("no metric fits: " + "; ".join(answer.verdict.warnings))
+    if not answer.result.scores and answer.result.warnings:
+        raise UserError("no metric fits: " + "; ".join(answer.result.warnings))
     return answer
 
 
-def _statistics(metrics: Sequence[Metric], seen: Seen, verdict: Verdict) -> Mapping[str, Any]:
+def _statistics(metrics: Sequence[Metric], seen: Extracted, result: ImageScores) -> Mapping[str, Any]:
     found: dict[str, Any] = {}
     for merging in (optional.mergeable(metric) for metric in metrics):
         with suppress(Unfit):
@@ -131,7 +133,7 @@ def _statistics(metrics: Sequence[Metric], seen: Seen, verdict: Verdict) -> Mapp
                 found |= {
                     name: part.numpy() for name, part in optional.statistics(merging, seen.state(merging)).items()
                 }
-    return {**found, "N": np.array(seen.count), "protocol": np.array(verdict.protocol)} if found else {}
+    return {**found, "N": np.array(seen.count), "protocol": np.array(result.protocol)} if found else {}
 
 
 def _same_size(pictures: Pictures, data: ImageData | None) -> None:
@@ -247,11 +249,11 @@ def _of_published(
     """A reference of published statistics, and the images beside them, if any, for metrics that need images."""
     name = f"{path.name}@{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}/statistics"
     if published.pictures is None:
-        return Reference(name, extractor.build().to(device), Seen.of(_unseen(published).features), None), None
+        return Reference(name, extractor.build().to(device), Extracted.of(_unseen(published).features), None), None
     data = _as_data(published.pictures, None)
     seen = reference_of(data, path.name, extractor, device, root)
     known = replace(seen.real.features, statistics=published.features, spatial_statistics=published.spatial)
-    return Reference(name, seen.extractor, Seen.of(known), None), data
+    return Reference(name, seen.extractor, Extracted.of(known), None), data
 
 
 def _labels(pictures: Pictures, names: Sequence[str]) -> Tensor | None:

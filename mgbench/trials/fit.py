@@ -78,7 +78,7 @@ class Helper:
 class Train:
     """Training on all ranks of a team: every rank runs the same loop on its share of each batch, and rank 0 writes."""
 
-    def help(self, helper: Helper) -> None:
+    def run(self, helper: Helper) -> None:
         """Train beside rank 0, until the end or until all stop; raises as `_train`."""
         team = helper.team
         _train(helper.store, helper.assembly, helper.tokenizer, helper.device, helper.progress.of(team), team)
@@ -102,7 +102,7 @@ def fitted_model(
         store.publish(folder, imported_model(store, assembly.recipe.weights, MODEL, CURVE))
     elif not store.complete(folder):
         _need_teacher(store, assembly, tokenizer, device, progress)
-        with team.on(Train()):
+        with team.running(Train()):
             _train(store, assembly, tokenizer, device, progress.of(team), team)
     model = _read_model(store, assembly, tokenizer, device)
     last = (read_curve(folder / CURVE) or [UNTRAINED])[-1]
@@ -268,7 +268,7 @@ def _checkpoint(store: Store, folder: Path, training: Training, curve: list[Trai
 def _resume_together(store: Store, folder: Path, training: Training) -> list[TrainStep]:
     """Restore every rank from the checkpoint that rank 0 finds readable, if there is one; the steps it had done."""
     curve = _resume(store, folder, training) if training.team.is_first else []
-    begun = training.team.share(training.step)
+    begun = training.team.broadcast(training.step)
     if training.step != begun and (found := store.checkpoint(folder)):
         curve = _restore(training, found)
     if training.step != begun:

@@ -12,7 +12,7 @@ import torch
 from mgbench.errors import UserError
 from mgbench.interfaces.engine import Job, Message, Note, StageProgress
 from mgbench.interfaces.tracking import FINISHED, LOGGED, STARTED, TrackedRun
-from mgbench.registry.registry import LifeHooks
+from mgbench.registry.registry import TrackerHooks
 from mgbench.results.store import Store
 from mgbench.trials.plan import Trial
 
@@ -21,9 +21,10 @@ Emit = Callable[[Message], None]
 
 @contextmanager
 def notified(
-    trackers: Mapping[str, LifeHooks], job: Job, trial: Trial, store: Store, device: torch.device, emit: Emit
+    trackers: Mapping[str, TrackerHooks], job: Job, trial: Trial, store: Store, device: torch.device, emit: Emit
 ) -> Iterator[Emit]:
-    """Inside the `with`, trackers, by plugin, are notified that the trial starts, of every message, and how its rows ended.
+    """Inside the `with`, trackers, by plugin, are notified that the trial starts, of every message, and how its rows
+    ended.
 
     A tracker that raises is named in a note, its traceback goes to the log, and it is not called again in this trial.
     """
@@ -41,7 +42,7 @@ class _Notifier:
     """The trackers that have not raised yet."""
 
     def __init__(
-        self, trackers: Mapping[str, LifeHooks], job: Job, trial: Trial, device: torch.device, emit: Emit
+        self, trackers: Mapping[str, TrackerHooks], job: Job, trial: Trial, device: torch.device, emit: Emit
     ) -> None:
         self._hooks = {name: trackers[name] for name in job.trackers}
         self._runs = {name: _run(name, job, trial, device) for name in job.trackers}

@@ -25,8 +25,8 @@ TOKENIZER = "tokenizer"
 class Row:
     """One row of a study: the images of a recipe, or the reconstructions of real images by its tokenizer.
 
-    `standing` is the status of a stored record that is kept, so that nothing is computed. `origin` holds the plugins, study
-    and command for its record.
+    `standing` is the status of a stored record that is kept, so that nothing is computed. `origin` holds the plugins,
+    study and command for its record.
     """
 
     method: str
@@ -153,11 +153,11 @@ def _unequal(rows: Iterable[Row]) -> Iterable[str]:
 
 
 def _former(rows: Mapping[str, Row], store: Store) -> list[str]:
-    """A sentence on finished rows of these methods under keys of an earlier version, if some are to be computed."""
+    """A sentence about finished rows of these methods with keys of an earlier version, if some will be computed again."""
     methods = {row.method for row in rows.values() if not row.standing and not row.assembly.unfit}
     count = former_rows(store.layout, methods, rows) if methods else 0
     what = f"{count} finished row{'s' * (count > 1)} of {', '.join(sorted(methods))}"
-    return [f"{what} in {store.root}: stored under keys of an earlier version, {FORMER}"] if count else []
+    return [f"{what} in {store.root} with keys of an earlier version, {FORMER}"] if count else []
 
 
 def _misfit(store: Store, assembly: Assembly) -> str:

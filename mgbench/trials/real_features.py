@@ -20,7 +20,7 @@ from mgbench.recipes.fingerprint import fingerprint
 from mgbench.recipes.keys import digest
 from mgbench.recipes.recipe import LabelDistribution
 from mgbench.results.store import FACTS, Store
-from mgbench.stages.evaluate import BATCH, Judgement, Seen, extract, judge
+from mgbench.stages.evaluate import BATCH, Extracted, MetricScores, compute_scores, extract
 from mgbench.stages.labels import held_out_rows
 
 FEATURES, STATE, FLOORS = "features.safetensors", "state.safetensors", "floors.json"
@@ -58,7 +58,7 @@ class Shelf:
         return folder / name if self.store.complete(folder) else None
 
 
-class KeptSeen(Seen):
+class StoredExtracted(Extracted):
     """Real images whose metric states are stored beside their features."""
 
     def __init__(self, features: Features, shelf: Shelf) -> None:
@@ -66,7 +66,7 @@ class KeptSeen(Seen):
         self.shelf = shelf
 
     def state(self, metric: MergeableMetric) -> MetricState:
-        """The finished state of a metric, read from the store if it was computed before; raises as `Seen.state`."""
+        """The finished state of a metric, read from the store if it was computed before; raises as `Extracted.state`."""
         facts = _described(metric)
         if facts is None or self.knows(metric):
             return super().state(metric)
@@ -91,15 +91,15 @@ def _described(metric: object) -> dict[str, Any] | None:
 class Reference:
     """The real images that scores are measured against, and held-out real images for the floor (None: there are none).
 
-    `name` identifies the images as protocols do: the data, their hash, the split and their number. `keys` are those of the
-    folders with the features of the real and of the held-out images, if these are stored; `order` is the distribution of
-    labels among the first held-out images.
+    `name` identifies the images as protocols do: the data, their hash, the split and their number. `keys` are those of
+    the folders with the features of the real and of the held-out images, if these are stored; `order` is the
+    distribution of labels among the first held-out images.
     """
 
     name: str
     extractor: Any
-    real: Seen
-    held_out: Seen | None
+    real: Extracted
+    held_out: Extracted | None
     keys: Mapping[str, str] = field(default_factory=dict)
     order: LabelDistribution = "balanced"
 
@@ -113,17 +113,17 @@ class Reference:
         """Whether the classes of the extractor are those of the images."""
         return self.real.features.labels is not None
 
-    def floors(self, metrics: Sequence[Metric], count: int) -> Judgement:
+    def floors(self, metrics: Sequence[Metric], count: int) -> MetricScores:
         """The scores of the first `count` held-out images; empty without held-out images."""
         if self.held_out is None:
-            return Judgement({})
+            return MetricScores({})
         found = [self._floor(metric, self.held_out, count) for metric in metrics]
         scores = {name: value for part in found for name, value in part.scores.items()}
-        return Judgement(scores, tuple(reason for part in found for reason in part.left_out))
+        return MetricScores(scores, tuple(reason for part in found for reason in part.left_out))
 
-    def _floor(self, metric: Metric, held_out: Seen, count: int) -> Judgement:
+    def _floor(self, metric: Metric, held_out: Extracted, count: int) -> MetricScores:
         facts, real = _described(metric), self.real
-        if not isinstance(held_out, KeptSeen) or not isinstance(real, KeptSeen) or facts is None:
+        if not isinstance(held_out, StoredExtracted) or not isinstance(real, StoredExtracted) or facts is None:
             return self._score(metric, held_out, count)
         more = {
             "floor": facts,
@@ -135,14 +135,14 @@ class Reference:
         found = held_out.shelf.read(more, FLOORS)
         if found is not None:
             content = json.loads(found.read_text(encoding="utf-8"))
-            return Judgement(content["scores"], tuple(content["left_out"]))
+            return MetricScores(content["scores"], tuple(content["left_out"]))
         scored = self._score(metric, held_out, count)
         content = {"scores": scored.scores, "left_out": scored.left_out}
         held_out.shelf.publish(more, FLOORS, json.dumps(content).encode())
         return scored
 
-    def _score(self, metric: Metric, held_out: Seen, count: int) -> Judgement:
-        return judge((metric,), Seen.of(held_out.features.first(count)), self.real, self.suffix)
+    def _score(self, metric: Metric, held_out: Extracted, count: int) -> MetricScores:
+        return compute_scores((metric,), Extracted.of(held_out.features.first(count)), self.real, self.suffix)
 
 
 @lru_cache(maxsize=4)
@@ -157,9 +157,9 @@ def reference_of(
 ) -> Reference:
     """The features of the training images of a dataset, and of its held-out images, by an extractor (a component).
 
-    Features are read from the store at `root` if they were extracted before, from the same images by the same weights and code.
-    `name` is the spelling of the dataset. The first of the held-out images have labels of this distribution, as far as there are
-    enough of each class. `advance` is called after every batch that is extracted.
+    Features are read from the store at `root` if they were extracted before, from the same images by the same weights
+    and code. `name` is the spelling of the dataset. The first of the held-out images have labels of this distribution,
+    as far as there are enough of each class. `advance` is called after every batch that is extracted.
 
     Raises:
         UserError: if the extractor lacks its library or its weights.
@@ -170,11 +170,11 @@ def reference_of(
     # Logits are of no use for classes that the extractor was not trained on.
     known = optional.class_names(module, images.class_names) == images.class_names
 
-    def seen(split: str, pixels: Images, labels: Tensor | None, order: Tensor | None = None) -> KeptSeen:
+    def seen(split: str, pixels: Images, labels: Tensor | None, order: Tensor | None = None) -> StoredExtracted:
         facts = {"data": images.fingerprint, "split": split, "images": list(pixels.shape), "extractor": by}
         shelf = Shelf(store, facts)
         found = _features(shelf, module, pixels, labels if known else None, device, advance)
-        return KeptSeen(found if order is None else found.taken(order), shelf)
+        return StoredExtracted(found if order is None else found.taken(order), shelf)
 
     real = seen("train", images.train, images.train_labels)
     order = held_out_rows(images, len(images.test), distribution)

@@ -20,9 +20,9 @@ from mgbench.results.record import ARRAYS
 from mgbench.results.store import Store
 from mgbench.stages.evaluate import BATCH
 from mgbench.stages.labels import held_out_rows, too_few_held_out, unequal_classes
+from mgbench.trials.image_scores import extract_and_score
 from mgbench.trials.plan import Row
 from mgbench.trials.real_features import Reference, reference_of
-from mgbench.trials.verdict import extract_and_score
 
 IMAGES = "images.npz"
 SHOWN = 100
@@ -32,7 +32,7 @@ SHOWN = 100
 class Scored:
     """The part of a record about scores, features float64 [B,F] of the first images, and the reference used."""
 
-    said: dict[str, Any]
+    fields: dict[str, Any]
     features: Tensor
     reference: Reference
 
@@ -50,8 +50,8 @@ def score(
     drawn, name, batches = assembly.recipe.label_distribution, assembly.spelled["dataset"], progress.batches
     reference = reference_of(assembly.data, name, extractor, device, store.root, drawn, batches("reference"))
     progress("score", 0, math.ceil(len(images) / BATCH), row.key)
-    metrics, scored, judged = assembly.parts.metrics, batches("score", row.key), batches("metrics", row.key)
-    seen, found = extract_and_score(metrics, reference, images, labels, device, drawn, scored, judged)
+    metrics, extracted, scored = assembly.parts.metrics, batches("score", row.key), batches("metrics", row.key)
+    seen, found = extract_and_score(metrics, reference, images, labels, device, drawn, extracted, scored)
     warnings = [*assembly.data.notes, *_on_labels(row, len(images)), *found.warnings]
     said = {**vars(found), "warnings": warnings, "keys": {**row.keys, **reference.keys}}
     return Scored(said, seen.opening, reference)

@@ -134,9 +134,9 @@ def _record_images(
     shown = {IMAGES: images_writer(kept.images[:SHOWN], labels[:SHOWN]), **kept.files, **_nearest(row, scored)}
     save_real(store, assembly.data)
     costs = {**kept.costs, **_costs(assembly.recipe.batch_size, model, fitted[1]), **model.bound.costs}
-    scores, warnings = scored.said["scores"] | model.bound.scores, [*scored.said["warnings"], *kept.warnings]
-    declared = scored.said["declared"] | {name: DECLARED[name].plain() for name in model.bound.scores}
-    said = {**scored.said, "scores": scores, "declared": declared, "warnings": warnings}
+    scores, warnings = scored.fields["scores"] | model.bound.scores, [*scored.fields["warnings"], *kept.warnings]
+    declared = scored.fields["declared"] | {name: DECLARED[name].plain() for name in model.bound.scores}
+    said = {**scored.fields, "scores": scores, "declared": declared, "warnings": warnings}
     record = row.record("done", costs=costs, origin={**origin(row, device, started), **kept.devices}, **said)
     store.save_record(record, shown)
     progress.emit(RowEnded(row.key, "done"))

@@ -71,7 +71,7 @@ from mgbench import Recipe
 from mgbench.interfaces.components import Tint
 from mgbench.recipes.recipe import decides
 from mgbench.recipes.spec import Spec
-from mgbench.registry.laws import held
+from mgbench.registry.laws import law_checks
 from mgbench.registry.loading import find, load
 from mgbench.registry.resolve import assemble
 
@@ -91,7 +91,7 @@ assert usual.keys.tokenizer == other.keys.tokenizer
 assert usual.keys.training != other.keys.training
 unasked = assemble(registry, Recipe.of(tint="red"), given=["tint"])
 assert "nothing in this recipe asks for a tint" in unasked.unfit
-said = {str(one): one.broken() for one in held([sys.argv[1]], ["red(much=2.0)"]) if one.kind == "tint"}
+said = {str(one): one.broken() for one in law_checks([sys.argv[1]], ["red(much=2.0)"]) if one.kind == "tint"}
 assert "a share must lie in [0, 1]" in said["tint red(much=2.0)"].law
 from mgbench.cli import main
 sys.argv = ["mgbench", "list", "tint", "--plugins", sys.argv[1]]

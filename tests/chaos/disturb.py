@@ -69,7 +69,7 @@ class Chaos:
     def damage(self) -> str:
         """Cut a random file short or flip a bit in it; which."""
         files = [path for path in sorted(self.results.rglob("*")) if path.is_file() and path.stat().st_size]
-        kept = [path for path in files if path.parts[len(self.results.parts)] not in ("logs", "claims", "status")]
+        kept = [path for path in files if path.parts[len(self.results.parts)] not in ("logs", "locks", "status")]
         if not kept:
             return "nothing to damage yet"
         path = self.chance.choice(kept)

@@ -16,8 +16,8 @@ from mgbench.components.extractors.embedded import DigitsCnn, ShapesCnn
 from mgbench.components.metrics.frechet import frechet_distance
 from mgbench.registry.loading import load
 from mgbench.stages.labels import by_turns
+from mgbench.trials.image_scores import score_images
 from mgbench.trials.real_features import reference_of
-from mgbench.trials.verdict import verdict
 from tests import weights
 from tests.cli.conftest import Command
 
@@ -54,7 +54,7 @@ def test_an_array_is_scored_as_our_own_images_are(mgbench: Command, tmp_path: Pa
     names = ("fid", "kid", "accuracy")
     metrics = [registry.build("metric", spec) for spec in map(_spec, names)]
     reference = reference_of(DIGITS, "digits", DigitsCnn(), device, tmp_path / "elsewhere")
-    ours = verdict(metrics, reference, flipped, DIGITS.test_labels, device)
+    ours = score_images(metrics, reference, flipped, DIGITS.test_labels, device)
     assert found["scores"] == pytest.approx(ours.scores)
     assert found["floors"] == pytest.approx(ours.floors)
     assert (found["protocol"], found["warnings"], found["count"]) == (ours.protocol, ours.warnings, 500)

@@ -7,7 +7,7 @@ import pytest
 
 from mgbench.cli.new_plugin import project
 from mgbench.recipes.kinds import TABLE
-from mgbench.registry.laws import Held, held
+from mgbench.registry.laws import LawCheck, law_checks
 from tests.cli.conftest import Command
 from tests.environments import INSTALL, clean_environment, ran
 
@@ -24,17 +24,17 @@ def written(folder: Path, name: str, kind: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Held]:
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> dict[str, LawCheck]:
     """A component of each kind, from a project of its own."""
     folder = tmp_path_factory.mktemp("projects")
     files = [str(written(folder / kind, f"brand_new_{kind}", kind)) for kind in KINDS]
-    return {one.kind: one for one in held(files)}
+    return {one.kind: one for one in law_checks(files)}
 
 
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=pytest.mark.slow) if kind in SLOW else kind for kind in KINDS]
 )
-def test_a_new_plugin_of_every_kind_keeps_the_laws(fresh: dict[str, Held], kind: str) -> None:
+def test_a_new_plugin_of_every_kind_keeps_the_laws(fresh: dict[str, LawCheck], kind: str) -> None:
     assert str(fresh[kind].spec) == f"brand_new_{kind}"
     fresh[kind]()
 

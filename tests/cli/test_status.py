@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mgbench.engines.status import Board
+from mgbench.engines.status import StatusWriter
 from mgbench.interfaces.engine import Event, Job, StageProgress
 from mgbench.results.layout import Layout
 from mgbench.results.record import StudyView
@@ -48,8 +48,8 @@ def test_a_study_that_is_not_there_is_told_with_the_nearest(mgbench: Command) ->
 
 
 def test_a_run_at_work_and_one_that_ended_are_told(mgbench: Command, stored: Store) -> None:
-    board = Board(stored.layout, "mine", "mgbench run", 2)
-    with board.posted():
+    board = StatusWriter(stored.layout, "mine", "mgbench run", 2)
+    with board.updating():
         job = Job("m (seed 0)", "key", "images", "", (), (), Path())
         board.status.written = 0
         measured = {"loss": 1.25, "images_per_second": 9.6}

@@ -25,7 +25,7 @@ SHARES: dict[str, Callable[[Team], object]] = {}
 class Named:
     name: str
 
-    def help(self, helper: Any) -> None:
+    def run(self, helper: Any) -> None:
         SHARES[self.name](helper)
 
 
@@ -40,7 +40,7 @@ class Crew:
     def do(self, share: Callable[[Team], Any]) -> Any:
         """Have every rank do the same; what it comes to at the first."""
         SHARES["share"] = share
-        with self.first.on(Named("share")):
+        with self.first.running(Named("share")):
             return share(self.first)
 
 
@@ -50,7 +50,7 @@ def crew(size: int) -> Iterator[Crew]:
     others = [Other(rank, size, pair[1]) for rank, pair in enumerate(pairs, 1)]
     made = Crew(First([pair[0] for pair in pairs]), others)
     for other in others:
-        serve = threading.Thread(target=other.serve, args=(lambda task, other=other: task.help(other),), daemon=True)
+        serve = threading.Thread(target=other.serve, args=(lambda task, other=other: task.run(other),), daemon=True)
         serve.start()
         made.threads.append(serve)
     yield made
@@ -67,7 +67,7 @@ def test_ranks_exchange_values(size: int) -> None:
 
     def share(team: Team) -> None:
         gathered = [tensor.tolist() for tensor in team.gather(torch.full((2,), team.rank))]
-        heard[team.rank] = gathered, team.share(team.rank + 7), team.total(1.5), team.mean(team.rank)
+        heard[team.rank] = gathered, team.broadcast(team.rank + 7), team.sum(1.5), team.mean(team.rank)
 
     with crew(size) as made:
         made.do(share)
@@ -79,7 +79,7 @@ def test_ranks_exchange_values(size: int) -> None:
 def test_ranks_agree_when_any_was_asked(asked: int | None) -> None:
     said: list[bool] = []
     with crew(3) as made:
-        made.do(lambda team: said.append(team.agree(team.rank == asked)))
+        made.do(lambda team: said.append(team.any(team.rank == asked)))
     assert said == [asked is not None] * 3
 
 
@@ -87,10 +87,10 @@ def raising(error: BaseException, at: int) -> Callable[[Team], object]:
     """Two exchanges, and between them an error at one rank."""
 
     def share(team: Team) -> object:
-        team.everyone("before")
+        team.all_gather("before")
         if team.rank == at:
             raise error
-        return team.everyone("after")
+        return team.all_gather("after")
 
     return share
 
@@ -100,14 +100,14 @@ def test_a_rank_that_fails_is_told_with_its_reason_and_the_team_goes_on(at: int)
     with crew(3) as made:
         with pytest.raises(RankFailed, match=rf"^rank {at}: ValueError: two tensors disagree\n"):
             made.do(raising(ValueError("two tensors disagree"), at))
-        assert made.do(lambda team: team.everyone(team.rank)) == [0, 1, 2], "nothing is left over of the task before"
+        assert made.do(lambda team: team.all_gather(team.rank)) == [0, 1, 2], "nothing is left over of the task before"
 
 
 def test_when_the_first_fails_the_others_wait_for_what_comes_next() -> None:
     with crew(3) as made:
         with pytest.raises(ValueError, match=r"^mine$"):
             made.do(raising(ValueError("mine"), 0))
-        assert made.do(lambda team: team.everyone(team.rank)) == [0, 1, 2]
+        assert made.do(lambda team: team.all_gather(team.rank)) == [0, 1, 2]
 
 
 def test_what_fails_alike_everywhere_is_told_once() -> None:
@@ -132,13 +132,13 @@ def test_what_fails_because_another_had_failed_is_not_the_reason() -> None:
 
 def test_ranks_that_stop_together_have_not_failed() -> None:
     def share(team: Team) -> None:
-        if team.agree(team.rank == 1):
+        if team.any(team.rank == 1):
             raise Interrupted
 
     with crew(2) as made:
         with pytest.raises(Interrupted):
             made.do(share)
-        assert made.do(lambda team: team.everyone(team.rank)) == [0, 1]
+        assert made.do(lambda team: team.all_gather(team.rank)) == [0, 1]
 
 
 def test_memory_that_runs_out_at_another_rank_is_memory_that_ran_out() -> None:
@@ -163,5 +163,5 @@ def test_a_rank_that_has_gone_is_not_waited_for(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(ranks, "PATIENCE", 0.01)
     here, there = Pipe()
     there.close()
-    with pytest.raises(RankFailed, match=r"^rank 1: its process has ended$"), First([here]).on(Named("any")):
+    with pytest.raises(RankFailed, match=r"^rank 1: its process has ended$"), First([here]).running(Named("any")):
         raise AssertionError("it cannot begin")

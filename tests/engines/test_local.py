@@ -213,7 +213,7 @@ def test_what_another_run_computes_is_waited_for_and_used(tmp_path: Path) -> Non
     ]
     assert sorted(trained) == ["a", "b"], "each by one of them"
     assert any("computes it already; waiting for that" in note for told in events.values() for note in notes(told))
-    assert list((tmp_path / "claims").iterdir()) == []
+    assert list((tmp_path / "locks").iterdir()) == []
 
 
 def test_nothing_to_do_is_nothing_done() -> None:

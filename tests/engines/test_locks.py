@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from mgbench.engines import locks as claims
-from mgbench.engines.locks import STALE, Holder, claimed, holder
+from mgbench.engines import locks
+from mgbench.engines.locks import STALE, Holder, holder, locked
 from mgbench.interfaces.progress import Interrupted
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claims, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(locks, "LOOK_EVERY", 0.01)
 
 
 def never(other: Holder) -> None:
@@ -43,12 +43,12 @@ def ended() -> int:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "claims" / "key.json"
+    return tmp_path / "locks" / "key.json"
 
 
 def test_a_claim_is_there_while_it_is_held_and_says_who_holds_it(path: Path) -> None:
     assert holder(path) is None
-    with claimed(path, never):
+    with locked(path, never):
         found = holder(path)
         assert found is not None
         assert found.process == os.getpid()
@@ -57,7 +57,7 @@ def test_a_claim_is_there_while_it_is_held_and_says_who_holds_it(path: Path) -> 
 
 
 def test_it_is_given_back_when_the_work_fails(path: Path) -> None:
-    with pytest.raises(RuntimeError, match="broken"), claimed(path, never):
+    with pytest.raises(RuntimeError, match="broken"), locked(path, never):
         raise RuntimeError("broken")
     assert holder(path) is None
 
@@ -66,10 +66,10 @@ def test_another_waits_until_it_is_given_back_and_can_give_up(path: Path) -> Non
     order: list[str] = []
 
     def second() -> None:
-        with claimed(path, lambda other: order.append("waits")):
+        with locked(path, lambda other: order.append("waits")):
             order.append("second")
 
-    with claimed(path, never):
+    with locked(path, never):
         waiting = threading.Thread(target=second)
         waiting.start()
         while "waits" not in order:
@@ -79,7 +79,7 @@ def test_another_waits_until_it_is_given_back_and_can_give_up(path: Path) -> Non
         def give_up(other: Holder) -> None:
             raise Interrupted
 
-        with pytest.raises(Interrupted), claimed(path, give_up):
+        with pytest.raises(Interrupted), locked(path, give_up):
             pytest.fail("two hold it")
     waiting.join(10)
     assert order[-1] == "second"
@@ -89,7 +89,7 @@ def test_another_waits_until_it_is_given_back_and_can_give_up(path: Path) -> Non
 def test_what_died_holds_nothing(path: Path, ended: int) -> None:
     write(path, replace(Holder.here(), process=ended))
     assert holder(path) is None
-    with claimed(path, never):
+    with locked(path, never):
         found = holder(path)
         assert found is not None
         assert found.process == os.getpid()
@@ -111,13 +111,13 @@ def test_another_machine_holds_a_claim_while_it_moves_its_time_on(path: Path) ->
     assert holder(path) == far
     write(path, far, age=STALE + 10)
     assert holder(path) is None
-    with claimed(path, never):
+    with locked(path, never):
         pass
 
 
 def test_the_time_of_a_claim_moves_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claims, "BEAT", 0.01)
-    with claimed(path, never):
+    monkeypatch.setattr(locks, "BEAT", 0.01)
+    with locked(path, never):
         os.utime(path, (0, 0))
         until = time.monotonic() + 10
         while path.stat().st_mtime == 0 and time.monotonic() < until:
@@ -130,12 +130,12 @@ def test_what_is_no_claim_is_held_by_nobody(path: Path, content: str) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(content)
     assert holder(path) is None
-    with claimed(path, never):
+    with locked(path, never):
         assert holder(path) is not None
 
 
 def test_one_that_was_taken_over_is_not_given_back_by_who_lost_it(path: Path) -> None:
-    with claimed(path, never):
+    with locked(path, never):
         write(path, Holder.here())
     assert holder(path) is not None
 
@@ -145,15 +145,15 @@ def test_a_file_system_without_links_has_no_claims(path: Path, monkeypatch: pyte
         raise PermissionError("no links here")
 
     monkeypatch.setattr(os, "link", refuse)
-    with claimed(path, never):
+    with locked(path, never):
         assert holder(path) is None
     assert list(path.parent.iterdir()) == []
 
 
 def hold(path: Path, log: Path) -> None:
-    claims.LOOK_EVERY = 0.001
+    locks.LOOK_EVERY = 0.001
     for _ in range(20):
-        with claimed(path, lambda other: None):
+        with locked(path, lambda other: None):
             with log.open("a") as file:
                 file.write(f"+{os.getpid()}\n")
             time.sleep(0.001)

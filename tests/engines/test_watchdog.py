@@ -7,11 +7,11 @@ import sys
 GUARDED = """
 import sys, time
 from multiprocessing.connection import Connection
-from mgbench.engines.watchdog import guard
+from mgbench.engines.watchdog import watch_parent
 from mgbench.interfaces.progress import StopRequest
 request = StopRequest()
 pipe = Connection(int(sys.argv[1]), readable=False)
-guard(pipe, request, float(sys.argv[2]))
+watch_parent(pipe, request, float(sys.argv[2]))
 print("ready", flush=True)
 while not request.asked or sys.argv[2] == "0.2":
     time.sleep(0.01)

@@ -18,7 +18,7 @@ from mgbench.errors import Partly, Unfit, UserError
 from mgbench.interfaces.data import Features, Statistics
 from mgbench.recipes.spec import Spec
 from mgbench.registry.loading import load
-from mgbench.stages.evaluate import Seen, judge
+from mgbench.stages.evaluate import Extracted, compute_scores
 from tests.plugins.second_opinions import digits
 
 installed = pytest.mark.skipif(
@@ -108,7 +108,9 @@ def test_an_option_it_does_not_know_is_not_lost(monkeypatch: pytest.MonkeyPatch)
 )
 def test_few_images_give_what_they_are_enough_for(count: int, names: set[str], left_out: tuple[str, ...]) -> None:
     generated, real = digits()
-    found = judge((TorchFidelity(kid_subsets=2),), Seen.of(generated.first(count)), Seen.of(real), "")
+    found = compute_scores(
+        (TorchFidelity(kid_subsets=2),), Extracted.of(generated.first(count)), Extracted.of(real), ""
+    )
     assert set(found.scores) == {f"torch_fidelity_{name}" for name in names}
     assert all(math.isfinite(value) for value in found.scores.values())
     assert all(said in "; ".join(found.left_out) for said in left_out)

@@ -7,7 +7,7 @@ import pytest
 
 from mgbench.cli.new_plugin import project
 from mgbench.errors import Unfit, UserError
-from mgbench.registry.laws import Held, LawBroken, held
+from mgbench.registry.laws import LawBroken, LawCheck, law_checks
 from mgbench.testing import laws
 from mgbench.testing.remedies import REMEDIES, remedy
 
@@ -251,15 +251,15 @@ def written(folder: Path, name: str, kind: str, before: str, after: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def faulty(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Held]:
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> dict[str, LawCheck]:
     """Every faulty component by its name, each from a plugin of its own."""
     folder = tmp_path_factory.mktemp("faulty")
     files = [written(folder, name_of(fault), *FAULTS[fault][:3]) for fault in FAULTS]
-    return {str(one.spec): one for one in held(files)}
+    return {str(one.spec): one for one in law_checks(files)}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_told_with_law_input_and_remedy(faulty: dict[str, Held], fault: str) -> None:
+def test_a_fault_is_told_with_law_input_and_remedy(faulty: dict[str, LawCheck], fault: str) -> None:
     kind, _, _, law, given, cure = FAULTS[fault]
     with pytest.raises(LawBroken, match=rf"{kind} {name_of(fault)}\nlaw: [^\n]*({law})") as caught:
         faulty[name_of(fault)]()
@@ -288,14 +288,14 @@ def test_every_law_has_a_remedy_of_its_own() -> None:
 def test_a_component_that_needs_options_is_not_checked_until_it_has_them(tmp_path: Path) -> None:
     path = written(tmp_path, "fresh", "mask_schedule", "p: Positive = 2.0", "p: Positive")
     with pytest.raises(Unfit, match=r"fresh needs p; name it with its options: --spec 'fresh\(…\)'"):
-        held([path])[0]()
-    held([path], ["fresh(p=2)"])[0]()
+        law_checks([path])[0]()
+    law_checks([path], ["fresh(p=2)"])[0]()
     with pytest.raises(UserError, match=r"bring no frehs\(p=2\); they bring fresh"):
-        held([path], ["frehs(p=2)"])
+        law_checks([path], ["frehs(p=2)"])
 
 
 def test_our_own_plugins_are_held_to_the_laws_too() -> None:
-    found = {str(one): one for one in held(["emigm", "schedules.mask_schedules"], ["exp(rate=5)"])}
+    found = {str(one): one for one in law_checks(["emigm", "schedules.mask_schedules"], ["exp(rate=5)"])}
     assert {"masking shared", "method emigm", "mask_schedule exp(rate=5)"} <= set(found)
     for name in ("masking shared", "method emigm", "mask_schedule exp(rate=5)"):
         assert found[name].broken() is None

@@ -384,12 +384,12 @@ def test_the_order_in_which_plugins_are_named_changes_nothing(tmp_path: Path) ->
 
 def test_the_hooks_of_a_run_s_life_are_kept_and_not_called(tmp_path: Path) -> None:
     registry = load([find(str(file(tmp_path, TRACKER, "tracker.py")))])
-    assert set(registry.life) == {"mlflow", "tensorboard", "tracker", "wandb"}
-    assert set(registry.life["tracker"]) == {"mgbench_run_started", "mgbench_step_logged"}
+    assert set(registry.trackers) == {"mlflow", "tensorboard", "tracker", "wandb"}
+    assert set(registry.trackers["tracker"]) == {"mgbench_run_started", "mgbench_step_logged"}
 
 
 def test_such_a_hook_is_called_with_what_it_takes(tmp_path: Path) -> None:
-    life = load([find(str(file(tmp_path, TRACKER, "tracker.py")))]).life["tracker"]
+    life = load([find(str(file(tmp_path, TRACKER, "tracker.py")))]).trackers["tracker"]
     assert life["mgbench_step_logged"](run=None, stage="train", step=3, values={"loss": 1.0}) == ({"loss": 1.0}, 3)
     with pytest.raises(RuntimeError, match="not yet"):
         life["mgbench_run_started"](run=None)

@@ -22,7 +22,7 @@ def both(tmp_path):
 def test_rows_of_former_keys_are_left_out_beside_others_and_said(both):
     frame = read_results(both)
     assert sorted(frame["key"]) == sorted([record().key, record(steps=4).key])
-    assert frame.attrs["former"].startswith("1 row is stored under keys of an earlier version and left out")
+    assert frame.attrs["former"].startswith("1 row has a key of an earlier version, left out")
     assert frame.loc[frame["sampling_steps"] == 8, FID].tolist() == [record().scores[FID]]
 
 
@@ -30,7 +30,7 @@ def test_a_study_of_former_rows_alone_shows_them_and_says_what_they_are(both):
     frame = read_results(both, "old")
     assert frame["key"].tolist() == [OLD.key]
     assert frame.attrs["missing"] == 0
-    assert "do not say what code of training and sampling they rest on" in frame.attrs["former"]
+    assert "do not identify the training and sampling code" in frame.attrs["former"]
 
 
 def test_a_row_that_names_no_keys_is_of_this_version_if_its_file_says_so(tmp_path):
@@ -40,4 +40,4 @@ def test_a_row_that_names_no_keys_is_of_this_version_if_its_file_says_so(tmp_pat
 
 def test_the_page_says_so_before_the_headline(both, tmp_path):
     page = write_report(read_stored(both), tmp_path / "page").read_text()
-    assert page.index("left out: they are not mixed with rows of this one") < page.index('class="lede"')
+    assert page.index("left out: they are not mixed with rows of this version") < page.index('class="lede"')

@@ -18,6 +18,7 @@ from mgbench.report.paired import BEST, TIED, effects, standing
 from mgbench.report.summary import pareto, summarise
 from mgbench.report.table import printable, summary_table
 from mgbench.results.layout import Layout
+from mgbench.results.record import Record
 from tests.report.synthetic import record, report_of, store
 
 FID, ODD = "fid[digits_cnn]", "odd[digits_cnn]"
@@ -134,6 +135,16 @@ def test_steps_beyond_the_tokens_are_the_row_that_they_repeat(tmp_path):
     assert printable(summary_table(frame))["steps"].tolist() == ["14 of 32", "16"]
     kept = read_results(tmp_path, where="sampling_steps=32")
     assert len(kept) == 2, "what is asked for is found"
+
+
+def test_a_row_that_one_seed_alone_repeats_stays(tmp_path):
+    def took(step: int, seed: int, taken: float, fid: float) -> Record:
+        return record("emigm", step, seed, scores={FID: fid}, costs={"steps_taken": taken, "nfe": taken})
+
+    made = [took(16, 0, 16, 7.0), took(32, 0, 16, 7.0), took(16, 1, 15, 8.0), took(32, 1, 16, 9.0)]
+    frame = read_results(store(tmp_path, *made))
+    assert frame.attrs["same"] == 0
+    assert summary_table(frame)["seeds"].tolist() == [2, 2]
 
 
 def test_a_curve_never_runs_backwards(tmp_path):

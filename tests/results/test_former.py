@@ -56,7 +56,7 @@ def test_a_plan_says_so_and_computes_the_rows(root: Path) -> None:
     (row,) = plan_rows(registry(), Study("s", {"emigm": TINY}), store)
     assert not row.standing
     (said,) = store.notes
-    assert said.startswith(f"1 finished row of emigm in {root}: stored under keys of an earlier version")
+    assert said.startswith(f"1 finished row of emigm in {root} with keys of an earlier version")
     other = Store(root)
     plan_rows(registry(), Study("s", {"mar": TINY}), other)
     assert other.notes == []
@@ -65,4 +65,4 @@ def test_a_plan_says_so_and_computes_the_rows(root: Path) -> None:
 def test_a_check_up_says_so(root: Path) -> None:
     said = [finding.says for finding in examine(root).findings if "earlier version" in finding.says]
     assert len(said) == 1
-    assert said[0].startswith(f"1 folder (runs/{KEY}) stored under keys of an earlier version")
+    assert said[0].startswith(f"1 folder (runs/{KEY}) with keys of an earlier version")

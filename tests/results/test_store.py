@@ -180,7 +180,9 @@ def test_every_file_that_is_broken_is_set_aside_at_once(published: tuple[Store, 
     (folder / "b.csv").unlink()
     assert not store.complete(folder)
     assert names(folder) == ["a.bin.corrupt"]
-    assert [note.partition(" is not")[0] for note in store.notes] == [str(folder / name) for name in ("a.bin", "b.csv")]
+    assert [note.partition(" is damaged")[0] for note in store.notes] == [
+        str(folder / name) for name in ("a.bin", "b.csv")
+    ]
     assert "(it is missing); nothing of it is there, and is computed again" in store.notes[1]
 
 
@@ -267,7 +269,7 @@ def test_a_record_holds_the_checksum_of_what_was_written_not_of_what_another_put
 
     store.save_record(ROW, {"images.npz": put("images"), "film.npz": other})
     assert store.record("key") is None
-    assert "images.npz is not what was written" in store.notes[0]
+    assert "images.npz is damaged" in store.notes[0]
 
 
 def test_a_broken_study_is_set_aside_when_it_is_written_again(tmp_path: Path) -> None:

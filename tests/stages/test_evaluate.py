@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mgbench.errors import Partly, Unfit
 from mgbench.interfaces.data import Features
-from mgbench.stages.evaluate import Seen, judge, look, small_sample_warning
+from mgbench.stages.evaluate import Extracted, compute_scores, extract_for_metrics, small_sample_warning
 from mgbench.testing.laws.scoring import Pixels
 
 CPU = torch.device("cpu")
@@ -51,7 +51,7 @@ class Fails:
         return {"good": 1.0, "bad": math.nan}
 
 
-REAL = Seen.of(Features(torch.zeros(5, 4)))
+REAL = Extracted.of(Features(torch.zeros(5, 4)))
 
 
 @pytest.mark.parametrize(
@@ -64,19 +64,19 @@ REAL = Seen.of(Features(torch.zeros(5, 4)))
     ],
 )
 def test_what_does_not_fit_is_left_out_with_its_reason(how: str, scores: dict[str, float], reason: str) -> None:
-    found = judge((Fails(how),), Seen.of(Features(torch.zeros(300, 4))), REAL, "")
+    found = compute_scores((Fails(how),), Extracted.of(Features(torch.zeros(300, 4))), REAL, "")
     assert found.scores == scores
     assert found.left_out == (reason,)
 
 
 def test_features_are_kept_only_for_a_metric_that_needs_all_of_them() -> None:
-    merged = look(Pixels().eval(), IMAGES, None, CPU, (Total(),), batch=64)
+    merged = extract_for_metrics(Pixels().eval(), IMAGES, None, CPU, (Total(),), batch=64)
     with pytest.raises(RuntimeError, match="were not kept"):
         _ = merged.features
-    both = look(Pixels().eval(), IMAGES, None, CPU, (Total(), Fails("nan")), batch=64)
+    both = extract_for_metrics(Pixels().eval(), IMAGES, None, CPU, (Total(), Fails("nan")), batch=64)
     assert both.features.features.shape == (300, 4)
-    real = Seen.of(both.features.first(50))
-    ours, whole = judge((Total(),), merged, real, "").scores, Total()(both.features, real.features)
+    real = Extracted.of(both.features.first(50))
+    ours, whole = compute_scores((Total(),), merged, real, "").scores, Total()(both.features, real.features)
     assert ours == pytest.approx(whole, rel=1e-12)
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mgbench.registry.laws import held
+from mgbench.registry.laws import law_checks
 from tests.environments import INSTALL, clean_environment, ran
 
 PROJECT = Path(__file__).parent / "mgbench-confident"
 
 
 def test_it_keeps_the_laws() -> None:
-    found = held([str(PROJECT / "mgbench_confident.py")])
+    found = law_checks([str(PROJECT / "mgbench_confident.py")])
     assert [str(one) for one in found] == ["sampler confident", "method fast_dllm"]
     for one in found:
         one()

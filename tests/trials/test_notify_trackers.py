@@ -18,7 +18,7 @@ from mgbench.interfaces.tracking import FINISHED, LOGGED, STARTED, TrackedRun
 from mgbench.recipes.recipe import Recipe
 from mgbench.recipes.study import Study
 from mgbench.registry.loading import find, load
-from mgbench.registry.registry import LifeHooks, Registry
+from mgbench.registry.registry import Registry, TrackerHooks
 from mgbench.results.store import Store
 from mgbench.trials.notify_trackers import notified
 from mgbench.trials.plan import Trial, plan_rows, plan_tokenizers, plan_trials
@@ -43,7 +43,7 @@ class Heard:
     act: Callable[..., object] = lambda **said: None
     said: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
-    def hooks(self) -> LifeHooks:
+    def hooks(self) -> TrackerHooks:
         def hook(name: str) -> Callable[..., object]:
             def hear(**said: Any) -> None:
                 self.said.append((name, {**said}))

@@ -19,11 +19,11 @@ from mgbench.errors import Unfit
 from mgbench.interfaces.data import Features, ImageData
 from mgbench.recipes.recipe import LabelDistribution
 from mgbench.results.store import Store
-from mgbench.stages.evaluate import Seen
+from mgbench.stages.evaluate import Extracted
 from mgbench.stages.labels import by_turns, labels_for
 from mgbench.trials import real_features as references
+from mgbench.trials.image_scores import score_images
 from mgbench.trials.real_features import Reference, reference_of
-from mgbench.trials.verdict import verdict
 
 CPU = torch.device("cpu")
 DATA = Shapes(train=64, test=32).load()
@@ -63,7 +63,7 @@ def reference(root: Path, eye: Eye | None = None, data: ImageData = DATA) -> Ref
     return reference_of(data, "shapes(train=64)", eye or Eye(), CPU, root)
 
 
-def same(one: Seen | None, other: Seen | None) -> bool:
+def same(one: Extracted | None, other: Extracted | None) -> bool:
     assert one is not None
     assert other is not None
     names = ("features", "logits", "labels", "spatial", "images")
@@ -120,7 +120,7 @@ def test_numbers_that_float32_cannot_hold_are_kept_whole() -> None:
 
 def test_a_score_says_how_it_was_obtained(tmp_path: Path) -> None:
     labels = torch.arange(20) % 8
-    found = verdict((Fid(), Kid()), reference(tmp_path), DATA.test[:20], labels, CPU)
+    found = score_images((Fid(), Kid()), reference(tmp_path), DATA.test[:20], labels, CPU)
     assert found.protocol == f"shapes(train=64)@{DATA.fingerprint[:8]}/train64/n20/balanced/uint8/16x16/means@12ab"
     assert set(found.scores) == set(found.floors) == {"fid[means]", "kid[means]"}
     # They are held-out images, so the floor is themselves.
@@ -128,30 +128,32 @@ def test_a_score_says_how_it_was_obtained(tmp_path: Path) -> None:
     assert found.warnings == [
         "20 images for 5 features: the Fréchet distance is biased upward; use at least 50, and compare equal numbers only"
     ]
-    drawn = verdict((), reference(tmp_path), DATA.test[:20], labels, CPU, "uniform")
+    drawn = score_images((), reference(tmp_path), DATA.test[:20], labels, CPU, "uniform")
     assert "/n20/uniform/" in drawn.protocol
 
 
 def test_more_images_than_are_held_out_are_said_to_have_an_unequal_floor(tmp_path: Path) -> None:
-    found = verdict((Fid(),), reference(tmp_path), DATA.train, None, CPU)
+    found = score_images((Fid(),), reference(tmp_path), DATA.train, None, CPU)
     assert found.warnings == ["the floor is of 32 held-out images, the scores of 64"]
 
 
 def test_a_scarce_reference_is_warned_about(tmp_path: Path) -> None:
     data = dataclasses.replace(DATA, train=DATA.train[:30], train_labels=DATA.train_labels[:30])  # type: ignore[index]
-    found = verdict((Fid(),), reference(tmp_path, data=data), DATA.test, None, CPU)
+    found = score_images((Fid(),), reference(tmp_path, data=data), DATA.test, None, CPU)
     assert any(warning.startswith("the reference: 30 images for 5 features") for warning in found.warnings)
 
 
 def test_a_metric_named_for_its_extractor_needs_no_suffix(tmp_path: Path) -> None:
-    found = verdict((Fid(),), reference(tmp_path, Eye(Plain)), DATA.test, None, CPU)
+    found = score_images((Fid(),), reference(tmp_path, Eye(Plain)), DATA.test, None, CPU)
     assert set(found.scores) == {"fid"}
 
 
 def test_logits_of_other_classes_judge_no_labels(tmp_path: Path) -> None:
     labels = torch.arange(32) % 8
-    told = verdict((Accuracy(), InceptionScore()), reference(tmp_path), DATA.test, labels, CPU)
-    silent = verdict((Accuracy(), InceptionScore()), reference(tmp_path, Eye(ClassesOfItsOwn)), DATA.test, labels, CPU)
+    told = score_images((Accuracy(), InceptionScore()), reference(tmp_path), DATA.test, labels, CPU)
+    silent = score_images(
+        (Accuracy(), InceptionScore()), reference(tmp_path, Eye(ClassesOfItsOwn)), DATA.test, labels, CPU
+    )
     assert set(told.scores) == {"accuracy[means]", "inception_score[means]"}
     assert set(silent.scores) == {"inception_score[means]"}
 
@@ -160,20 +162,20 @@ def test_a_metric_that_cannot_is_left_out_with_its_reason(tmp_path: Path) -> Non
     def cannot(generated: Features, reference: Features) -> dict[str, float]:
         raise Unfit("cannot: its library is not installed")
 
-    found = verdict((cannot, Fid()), reference(tmp_path), DATA.train[:60], None, CPU)
+    found = score_images((cannot, Fid()), reference(tmp_path), DATA.train[:60], None, CPU)
     assert set(found.scores) == {"fid[means]"}
     assert "cannot: its library is not installed" in found.warnings
 
 
 def test_generated_images_are_compared_with_held_out_ones_and_those_not_with_themselves(tmp_path: Path) -> None:
     metrics = (Fid(), Copied(), Gap())
-    copies = verdict(metrics, reference(tmp_path), DATA.train[:32], None, CPU)
-    fresh = verdict(metrics, reference(tmp_path), Shapes(train=1, test=32, seed=1).load().test, None, CPU)
+    copies = score_images(metrics, reference(tmp_path), DATA.train[:32], None, CPU)
+    fresh = score_images(metrics, reference(tmp_path), Shapes(train=1, test=32, seed=1).load().test, None, CPU)
     assert set(copies.scores) == {"fid[means]", "copied[means]", "gap[means]"}
     assert set(copies.floors) == {"fid[means]"}
     assert copies.scores["copied[means]"] == 1
     assert copies.scores["gap[means]"] > fresh.scores["gap[means]"]
-    alone = verdict(metrics, dataclasses.replace(reference(tmp_path), held_out=None), DATA.train, None, CPU)
+    alone = score_images(metrics, dataclasses.replace(reference(tmp_path), held_out=None), DATA.train, None, CPU)
     assert set(alone.scores) == {"fid[means]"}
     assert [warning for warning in alone.warnings if "needs held-out images" in warning]
 
@@ -200,7 +202,7 @@ def test_states_of_the_reference_and_floors_are_computed_once(tmp_path: Path) ->
     def row(metric: Fid, root: Path = tmp_path) -> Any:
         found = reference(root)
         CALLS.clear()
-        return verdict((metric,), found, DATA.test[:20].flip(3), None, CPU)
+        return score_images((metric,), found, DATA.test[:20].flip(3), None, CPU)
 
     first = row(Counted())
     # The images, the reference and the held-out images; the score and the floor.
@@ -216,17 +218,19 @@ def test_states_of_the_reference_and_floors_are_computed_once(tmp_path: Path) ->
 
 
 def test_a_floor_that_is_broken_is_computed_again(tmp_path: Path) -> None:
-    first = verdict((Fid(),), reference(tmp_path), DATA.test, None, CPU)
+    first = score_images((Fid(),), reference(tmp_path), DATA.test, None, CPU)
     (file,) = (tmp_path / "references").glob("*/floors.json")
     file.write_text("{}")
-    assert verdict((Fid(),), reference(tmp_path), DATA.test, None, CPU) == first
+    assert score_images((Fid(),), reference(tmp_path), DATA.test, None, CPU) == first
 
 
 def test_the_floor_of_a_folder_in_class_order_is_of_all_classes(tmp_path: Path) -> None:
     order = torch.argsort(DATA.test_labels, stable=True)  # type: ignore[arg-type]
     ordered = dataclasses.replace(DATA, test=DATA.test[order], test_labels=DATA.test_labels[order])  # type: ignore[index]
     metrics = (Fid(), Kid(), Accuracy())
-    found = [verdict(metrics, reference(tmp_path, data=data), DATA.test[:16], None, CPU) for data in (DATA, ordered)]
+    found = [
+        score_images(metrics, reference(tmp_path, data=data), DATA.test[:16], None, CPU) for data in (DATA, ordered)
+    ]
     assert found[0].floors == pytest.approx(found[1].floors)
     assert found[0].floors["fid[means]"] > 0
 
@@ -259,7 +263,7 @@ def test_real_images_in_the_shares_of_the_data_score_far_below_equal_shares(tmp_
         assert torch.equal(digits.test_labels[rows], asked) or distribution != "balanced"
         reference_of.cache_clear()
         against = reference_of(data, "unequal", DigitsCnn(), CPU, tmp_path, distribution)
-        told = verdict((metric,), against, digits.test[rows], asked, CPU, distribution)
+        told = score_images((metric,), against, digits.test[rows], asked, CPU, distribution)
         (found[distribution],) = told.scores.values()
     assert 4 * found["data"] < min(found["balanced"], found["uniform"])
 

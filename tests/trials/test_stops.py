@@ -18,7 +18,7 @@ from mgbench.registry.loading import load
 from mgbench.registry.registry import Registry
 from mgbench.results.store import Store
 from mgbench.stages import evaluate, tokenize
-from mgbench.trials import verdict
+from mgbench.trials import image_scores
 from mgbench.trials.plan import plan_rows, plan_tokenizers, plan_trials
 from mgbench.trials.trial import run_trial
 from tests.doubles import TINY
@@ -52,7 +52,7 @@ def watch(monkeypatch: pytest.MonkeyPatch, done: Done) -> None:
         (Masked, "loss", "train"),
         (Masked, "bound", "likelihood"),
         (evaluate, "_kept", "extract"),
-        (verdict, "judge", "judge"),
+        (image_scores, "compute_scores", "compute_scores"),
     ):
         monkeypatch.setattr(owner, method, _after(getattr(owner, method), name, done))
     sample = Masked.sample
@@ -74,7 +74,9 @@ def _after(work: Callable[..., Any], name: str, done: Done) -> Callable[..., Any
     return worked
 
 
-@pytest.mark.parametrize("name", ["fit", "encode", "decode", "train", "likelihood", "sample", "extract", "judge"])
+@pytest.mark.parametrize(
+    "name", ["fit", "encode", "decode", "train", "likelihood", "sample", "extract", "compute_scores"]
+)
 def test_a_signal_in_any_stage_is_heard_before_the_next_piece_of_work(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -96,7 +98,7 @@ def test_every_stage_counts_up_to_its_end(registry: Registry, tmp_path: Path, mo
     seen, works = list[Message](), list[str]()
     watch(monkeypatch, works.append)
     run(registry, tmp_path, Progress(seen.append))
-    assert set(works) == {"fit", "encode", "decode", "train", "likelihood", "sample", "extract", "judge"}
+    assert set(works) == {"fit", "encode", "decode", "train", "likelihood", "sample", "extract", "compute_scores"}
     told = list(dict.fromkeys(now.stage for now in stages(seen)))
     assert told == [
         *("tokenize", "reconstruct", "reference", "score", "metrics", "encode", "train", "likelihood", "sample")

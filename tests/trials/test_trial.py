@@ -291,7 +291,7 @@ def test_a_failed_row_is_tried_again_when_asked(registry: Registry, tmp_path: Pa
 def test_a_full_disk_is_no_fault_of_the_recipe(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As soon as there is room again, the same command goes on."""
+    """As soon as there is room again, the same command continues."""
 
     def full(*_: Any) -> None:
         raise Unwritable("cannot write films.npz: no space left on device; free some space")
@@ -437,7 +437,7 @@ def test_stopping_while_sampling_keeps_the_model_and_the_rows_that_are_done(regi
     assert records["a"].status == "done"
     stopped = Store(tmp_path).record(assemble(registry, TINY.change(sampling_steps=1)).keys.run)
     assert stopped is not None
-    assert (stopped.status, stopped.reason) == ("interrupted", "stopped by the user; the same command goes on")
+    assert (stopped.status, stopped.reason) == ("interrupted", "stopped by the user; the same command continues")
 
 
 def test_every_stage_is_told_in_its_order(registry: Registry, tmp_path: Path) -> None:

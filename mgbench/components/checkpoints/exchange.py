@@ -102,7 +102,8 @@ def _keep_autoencoder(store: Store, name: str, state: Mapping[str, Tensor], path
 
 
 def export_model(store: Store, name: str, path: Path) -> str:
-    """Write what was imported under a name, or the one model of a method, as the code it is from stores it; the layout's name.
+    """Write what was imported under a name, or the one model of a method, as the code it is from stores it; the
+    layout's name.
 
     Raises:
         UserError: if there is no such model, or no layout stores models of its kind.
@@ -115,7 +116,7 @@ def export_model(store: Store, name: str, path: Path) -> str:
 
 def _as_read(store: Store, found: Imported) -> tuple[Container, str]:
     if not store.complete(found.folder):
-        raise UserError(f"{found.folder} is not what was written; import {found.name} again")
+        raise UserError(f"{found.folder} is damaged; import {found.name} again")
     origin = found.origin
     beside = load_file(found.folder / BESIDE) if (found.folder / BESIDE).is_file() else {}
     trees: dict[str, dict[str, Tensor]] = {origin.tree: {}}

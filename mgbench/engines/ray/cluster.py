@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from mgbench.engines.local import STOPPED
-from mgbench.engines.ray.file_sync import Parcel, pack, read_by, unpack
+from mgbench.engines.ray.file_sync import SyncedFile, pack, read_by, unpack
 from mgbench.engines.ray.node import OnNode, Place, Setting, code_hash, file_hash
 from mgbench.engines.scheduling import ready
 from mgbench.interfaces.engine import End, Event, Job, Leases, Message, Note, RowEnded
@@ -28,7 +28,7 @@ CROWDED = "waiting for a node of the cluster that has room"
 
 
 @dataclass(frozen=True)
-class Claim:
+class ActorResources:
     """Resources that each trial requests: `each` of kind "CPU" or "GPU"; and the largest number of concurrent trials."""
 
     kind: str
@@ -49,13 +49,13 @@ class _Sent:
     job: Job
     actor: Any
     answer: Any = None
-    """The pending reply of the actor: first to `look`, then to `tell`."""
+    """The pending reply of the actor: first to `inspect`, then to `drain`."""
     at: float = field(default_factory=time.monotonic)
     place: Place | None = None
 
 
 class ClusterRun:
-    """Run of jobs on the cluster that `connection` opens, each in an actor with the resources of the claim.
+    """Run of jobs on the cluster that `connection` opens, each in an actor with the resources that it requests.
 
     Actors rather than tasks, because an actor can be asked to stop while it works.
     """
@@ -63,11 +63,11 @@ class ClusterRun:
     def __init__(
         self,
         connection: contextlib.AbstractContextManager[ModuleType],
-        claim: Claim,
+        resources: ActorResources,
         leases: Leases,
         look_for_folder: bool,
     ) -> None:
-        self._connection, self._claim, self._leases = connection, claim, claim.leases(leases)
+        self._connection, self._resources, self._leases = connection, resources, resources.leases(leases)
         self._look_for_folder = look_for_folder
         self._sent: list[_Sent] = []
         self._idle: list[_Sent] = []
@@ -91,7 +91,7 @@ class ClusterRun:
                 self._obey(ray)
                 self._use_idle(ray)
                 for job in [] if self._stopping else ready(waiting, [sent.job for sent in self._sent]):
-                    if len(self._sent) < self._claim.at_once:
+                    if len(self._sent) < self._resources.at_once:
                         waiting.remove(job)
                         self._send(ray, job)
                 self._give_back(ray)
@@ -131,11 +131,11 @@ class ClusterRun:
             self._start(ray, sent, idle.place)
             return
         maker = ray.remote(OnNode).options(
-            **self._claim.options(), max_concurrency=4, max_restarts=0, scheduling_strategy="SPREAD"
+            **self._resources.options(), max_concurrency=4, max_restarts=0, scheduling_strategy="SPREAD"
         )
         actor, setting = maker.remote(ray.put, ray.get), self._setting(job)
         files = [file_hash(Path(source.target)) for source in job.sources if source.target.endswith(".py")]
-        self._sent.append(_Sent(job, actor, actor.look.remote(setting, files)))
+        self._sent.append(_Sent(job, actor, actor.inspect.remote(setting, files)))
 
     def _take_idle(self, job: Job) -> _Sent | None:
         """An actor whose trial has ended and that can run this job next: it is warm and holds its resources."""
@@ -192,7 +192,9 @@ class ClusterRun:
             except ray.exceptions.RayError as error:
                 yield self._lost(ray, sent, waiting, error)
 
-    def _hear(self, ray: ModuleType, sent: _Sent, found: Place | Sequence[Parcel | End | Message]) -> Iterator[Event]:
+    def _hear(
+        self, ray: ModuleType, sent: _Sent, found: Place | Sequence[SyncedFile | End | Message]
+    ) -> Iterator[Event]:
         if isinstance(found, Place):
             sent.place = found
             if not found.same_code:
@@ -202,7 +204,7 @@ class ClusterRun:
             self._start(ray, sent, found)
             return
         for item in found:
-            if isinstance(item, Parcel):
+            if isinstance(item, SyncedFile):
                 unpack(sent.job.root, [item], ray.get)
             elif isinstance(item, End):
                 self._sent.remove(sent)
@@ -212,17 +214,17 @@ class ClusterRun:
             else:
                 self._reported[sent.job.key] += isinstance(item, RowEnded)
                 yield Event(sent.job, item)
-        sent.answer = sent.actor.tell.remote()
+        sent.answer = sent.actor.drain.remote()
 
     def _start(self, ray: ModuleType, sent: _Sent, place: Place) -> None:
         root = sent.job.root
         # Rows are reported in order; those reported before a node was lost are not computed again.
         left = replace(sent.job, rows=sent.job.rows[self._reported[sent.job.key] :])
-        parcels = None if place.shared else pack(root, read_by(left), ray.put)
+        files = None if place.shared else pack(root, read_by(left), ray.put)
         lacks = [Path(source.target) for source in place.lacks]
-        plugins = [parcel for path in lacks for parcel in pack(path.parent, [path], ray.put)]
-        started = sent.actor.start.remote(left, self._leases, parcels, plugins)
-        sent.answer = sent.actor.tell.remote(started)
+        plugins = [file for path in lacks for file in pack(path.parent, [path], ray.put)]
+        started = sent.actor.start.remote(left, self._leases, files, plugins)
+        sent.answer = sent.actor.drain.remote(started)
 
     def _lost(self, ray: ModuleType, sent: _Sent, waiting: list[Job], error: Exception) -> Event:
         self._losses[sent.job.key] += 1

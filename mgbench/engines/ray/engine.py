@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from mgbench.engines.devices import cores, cuda_slots
-from mgbench.engines.ray.cluster import Claim, ClusterRun
+from mgbench.engines.ray.cluster import ActorResources, ClusterRun
 from mgbench.errors import UserError
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.engine import Engine, Leases
@@ -39,9 +39,9 @@ _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR
 class Ray:
     """On a Ray cluster: an actor for each trial, on any node with enough free CPUs or GPUs.
 
-    `address` is the cluster's, host:port, or "auto" for the cluster that this machine belongs to; without it, a cluster is
-    started on this machine for the run. Each node checks whether it sees the results folder by its path, and then writes into
-    it; with `shared=false` none checks, and all results return through Ray.
+    `address` is the cluster's, host:port, or "auto" for the cluster that this machine belongs to; without it, a cluster
+    is started on this machine for the run. Each node checks whether it sees the results folder by its path, and then
+    writes into it; with `shared=false` none checks, and all results return through Ray.
     """
 
     address: str = ""
@@ -54,13 +54,13 @@ class Ray:
         if self.address:
             connection = contextlib.ExitStack()
             ray = connection.enter_context(_connected(self.address))
-            claim = claimed(leases, [node["Resources"] for node in ray.nodes() if node["Alive"]])
-            return ClusterRun(_open(ray, connection), claim, leases, self.shared)
+            resources = actor_resources(leases, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+            return ClusterRun(_open(ray, connection), resources, leases, self.shared)
         here = {"CPU": _cores(leases.devices), "GPU": len(cuda_slots())}
-        return ClusterRun(_started(here), claimed(leases, [here]), leases, self.shared)
+        return ClusterRun(_started(here), actor_resources(leases, [here]), leases, self.shared)
 
 
-def claimed(leases: Leases, nodes: Sequence[Mapping[str, float]]) -> Claim:
+def actor_resources(leases: Leases, nodes: Sequence[Mapping[str, float]]) -> ActorResources:
     """The resources that each trial requests of a cluster whose nodes have these.
 
     Raises:
@@ -82,7 +82,7 @@ def claimed(leases: Leases, nodes: Sequence[Mapping[str, float]]) -> Claim:
     at_once = int(asked["number"]) // leases.each if asked["number"] else math.inf
     if at_once < 1:
         raise UserError(f"--devices {asked[0]} is too few for --devices-per-trial {leases.each}; name more")
-    return Claim(kind, leases.each, at_once)
+    return ActorResources(kind, leases.each, at_once)
 
 
 def _cores(devices: str) -> int:

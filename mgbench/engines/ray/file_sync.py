@@ -25,7 +25,7 @@ Signature = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Parcel:
+class SyncedFile:
     """A file: its path in the folder, SHA-256 sum and content (bytes, or a Ray reference to them). No sum means deleted."""
 
     path: str
@@ -33,7 +33,7 @@ class Parcel:
     content: Any = None
 
 
-def pack(root: Path, paths: Iterable[Path], put: Callable[[bytes], Any]) -> list[Parcel]:
+def pack(root: Path, paths: Iterable[Path], put: Callable[[bytes], Any]) -> list[SyncedFile]:
     """Read files under a root and hand each to `put`, which returns its carrier; files deleted meanwhile are left out."""
     packed = []
     for path in paths:
@@ -41,25 +41,25 @@ def pack(root: Path, paths: Iterable[Path], put: Callable[[bytes], Any]) -> list
             content = path.read_bytes()
         except FileNotFoundError:
             continue
-        packed.append(Parcel(path.relative_to(root).as_posix(), _digest(content), put(content)))
+        packed.append(SyncedFile(path.relative_to(root).as_posix(), _digest(content), put(content)))
     return packed
 
 
-def unpack(root: Path, parcels: Iterable[Parcel], get: Callable[[Any], bytes]) -> None:
+def unpack(root: Path, files: Iterable[SyncedFile], get: Callable[[Any], bytes]) -> None:
     """Write packed files under another root, each atomically.
 
     Raises:
         ValueError: if a file arrives with another checksum.
         UserError: if a file cannot be written.
     """
-    for parcel in parcels:
-        target = root / parcel.path
-        if not parcel.checksum:
+    for file in files:
+        target = root / file.path
+        if not file.checksum:
             target.unlink(missing_ok=True)
             continue
-        content = get(parcel.content)
-        if _digest(content) != parcel.checksum:
-            raise ValueError(f"{parcel.path} arrived with another checksum than it was sent with")
+        content = get(file.content)
+        if _digest(content) != file.checksum:
+            raise ValueError(f"{file.path} arrived with another checksum than it was sent with")
         write_bytes(target, content)
 
 
@@ -77,11 +77,11 @@ class Watch:
     def __post_init__(self) -> None:
         self._known = dict(self._look())
 
-    def changed(self, put: Callable[[bytes], Any]) -> list[Parcel]:
+    def changed(self, put: Callable[[bytes], Any]) -> list[SyncedFile]:
         """Deleted files, then new and changed files, seals last."""
         found = dict(self._look())
         fresh = [path for path, signature in found.items() if self._known.get(path) != signature]
-        gone = [Parcel(path.relative_to(self.root).as_posix()) for path in self._known.keys() - found.keys()]
+        gone = [SyncedFile(path.relative_to(self.root).as_posix()) for path in self._known.keys() - found.keys()]
         self._known = found
         return [*gone, *pack(self.root, sorted(fresh, key=lambda path: path.name in SEALS), put)]
 
@@ -90,7 +90,7 @@ class Watch:
         files = [*(path for name in SEALS for path in self.root.rglob(name)), *self.root.rglob("*")]
         for path in dict.fromkeys(files):
             # Temporary files and leases do not travel.
-            if path.name.startswith(".") or path.parent == Layout(self.root).claim("").parent:
+            if path.name.startswith(".") or path.parent == Layout(self.root).lock("").parent:
                 continue
             try:
                 status = path.stat()

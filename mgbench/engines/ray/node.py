@@ -16,7 +16,7 @@ from typing import Any
 
 import mgbench
 from mgbench.engines.local import STOPPED, LocalRun
-from mgbench.engines.ray.file_sync import Parcel, Watch, unpack
+from mgbench.engines.ray.file_sync import SyncedFile, Watch, unpack
 from mgbench.interfaces.engine import End, Job, Leases, Message, Note, RowEnded, StageProgress
 from mgbench.recipes.source import Source
 from mgbench.results.record import load_record
@@ -24,14 +24,16 @@ from mgbench.results.store import RECORD, Store
 
 # Seconds for which events are collected into one reply.
 GATHER = 0.2
-Told = Message | End | Parcel
+NodeMessage = Message | End | SyncedFile
 
 
 @dataclass(frozen=True)
 class Setting:
-    """The setting of the command: its working folder, a hash of its code, its plugins, and a secret in the file `token`.
+    """The setting of the command: its working folder, a hash of its code, its plugins, and a secret in the file
+    `token`.
 
-    The token lies in the results folder: a node that reads the secret there shares that folder (None: nodes do not check).
+    The token lies in the results folder: a node that reads the secret there shares that folder (None: nodes do not
+    check).
     """
 
     folder: Path
@@ -76,7 +78,8 @@ def file_hash(path: Path) -> str:
 
 
 class OnNode:
-    """Actor that runs one trial at a time on the devices that Ray assigned: `look`, `start`, then `tell` until the end.
+    """Actor that runs one trial at a time on the devices that Ray assigned: `inspect`, `start`, then `drain` until the
+    end.
 
     `put` stores bytes for transport and returns their carrier; `get` returns the bytes of a carrier.
     """
@@ -85,7 +88,7 @@ class OnNode:
         self._put, self._get = put, get
         self._trial: _Trial | None = None
 
-    def look(self, setting: Setting, files: Sequence[str]) -> Place:
+    def inspect(self, setting: Setting, files: Sequence[str]) -> Place:
         """Compare this node with the setting of the command; `files` are the hashes of the plugins that are files."""
         if setting.folder.is_dir():
             # Relative paths of datasets and plugins then resolve as for the command.
@@ -95,27 +98,29 @@ class OnNode:
         shared = setting.token is not None and _reads(setting.token) == setting.secret
         return Place(os.uname().nodename, code_hash(setting.sources) == setting.code, shared, tuple(lacks))
 
-    def start(self, job: Job, leases: Leases, parcels: Sequence[Parcel] | None, plugins: Sequence[Parcel]) -> None:
-        """Start a trial; with `parcels`, in a temporary folder that holds them; `plugins` are files that this node lacks."""
-        home = Path(tempfile.mkdtemp(prefix="mgbench-")) if plugins or parcels is not None else None
+    def start(
+        self, job: Job, leases: Leases, files: Sequence[SyncedFile] | None, plugins: Sequence[SyncedFile]
+    ) -> None:
+        """Start a trial; with `files`, in a temporary folder that holds them; `plugins` are files that this node lacks."""
+        home = Path(tempfile.mkdtemp(prefix="mgbench-")) if plugins or files is not None else None
         watch, root = None, job.root
         if home:
             unpack(home, plugins, self._get)
             job = replace(job, sources=tuple(_moved(source, plugins, home) for source in job.sources))
-        if home and parcels is not None:
+        if home and files is not None:
             root = home / "results"
-            unpack(root, parcels, self._get)
+            unpack(root, files, self._get)
             watch = Watch(root)
         here = replace(job, root=root)
         self._trial = _Trial(here, leases, home, watch, str(job.root))
 
-    def tell(self, started: None = None) -> list[Told]:
+    def drain(self, started: None = None) -> list[NodeMessage]:
         """Events since the last call, at least one, each preceded by the files that it refers to.
 
         `started` is the reply of `start`, passed only so that Ray calls this after it.
         """
         assert self._trial
-        return self._trial.tell(self._put)
+        return self._trial.drain(self._put)
 
     def stop(self) -> None:
         """As `LocalRun.stop`."""
@@ -129,7 +134,8 @@ class OnNode:
 
 
 class _Trial:
-    """A running trial; with `watch` it works in a temporary folder, whose changes are sent, and `home` is deleted at the end.
+    """A running trial; with `watch` it works in a temporary folder, whose changes are sent, and `home` is deleted at
+    the end.
 
     Raises:
         UserError: if the assigned devices do not exist.
@@ -154,7 +160,7 @@ class _Trial:
             end = End("failed", f"{type(error).__name__} on {os.uname().nodename}: {error}")
         self._events.put(end)
 
-    def tell(self, put: Callable[[bytes], Any]) -> list[Told]:
+    def drain(self, put: Callable[[bytes], Any]) -> list[NodeMessage]:
         events = [self._events.get()]
         time.sleep(GATHER)
         while not self._events.empty():
@@ -164,7 +170,7 @@ class _Trial:
             shutil.rmtree(self._home, ignore_errors=True)
         return items
 
-    def _with_files(self, event: Message | End, put: Callable[[bytes], Any]) -> Iterator[Told]:
+    def _with_files(self, event: Message | End, put: Callable[[bytes], Any]) -> Iterator[NodeMessage]:
         """An event, preceded by new files if it may refer to any, so that they are in place when it is reported."""
         if self._watch and self._came_of_something(event):
             self._make_ours(self._watch.root)
@@ -198,7 +204,7 @@ def _reads(path: Path) -> str:
         return ""
 
 
-def _moved(source: Source, plugins: Sequence[Parcel], folder: Path) -> Source:
+def _moved(source: Source, plugins: Sequence[SyncedFile], folder: Path) -> Source:
     arrived = folder / Path(source.target).name
-    known = {parcel.path for parcel in plugins}
+    known = {file.path for file in plugins}
     return replace(source, target=str(arrived)) if arrived.name in known and source.target.endswith(".py") else source

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from mgbench.report.figures.axes import draw_level, draw_note, limit_height, lines_share, scale_height, scale_width
-from mgbench.report.figures.hover import tell
+from mgbench.report.figures.hover import set_hover_texts
 from mgbench.report.figures.labels import below, fits_beside, label_lines, lay_out
 from mgbench.report.figures.points import FIRST, Lines, Tradeoff, panels
 from mgbench.report.frame import ABOUT, TOKENIZER
@@ -47,7 +47,7 @@ def draw_lines(axes: Axes, found: Lines, asked: Tradeoff, styles: Mapping[str, L
     _mark_ambiguous(axes, found.unsure)
     for place, (name, line) in enumerate(found.shown.groupby("series", sort=False)):
         drawn = draw_line(axes, line, styles[str(name)])
-        tell(drawn, place, [_said(row, asked, found.rows) for row in _along(line).to_dict("records")])
+        set_hover_texts(drawn, place, [_said(row, asked, found.rows) for row in _along(line).to_dict("records")])
     scale_width(axes, found.summary["cost"])
     _draw_floors(axes, floors, asked.metric, found.rows, found.shown)
     axes.set_xlabel(cost_axis(asked.cost))
@@ -66,9 +66,9 @@ def metric_versus(
     """Draw a score against a cost: a line per series, its 95 % interval over seeds, the Pareto front, and the floors.
 
     The floors are what real images score, as they are and once the tokenizer has encoded and decoded them. The numbers
-    beside points are the sampling steps taken. Of many series the best are drawn in colour, the others faintly. A cost that
-    is one number per series (of training) shows each series at its best. Give `styles` (of `looks`) to have the same colours
-    in several figures.
+    beside points are the sampling steps taken. Of many series the best are drawn in colour, the others faintly. A cost
+    that is one number per series (of training) shows each series at its best. Give `styles` (of `looks`) to have the
+    same colours in several figures.
 
     Raises:
         UserError: if there is no such score or cost, or the rows are not comparable.

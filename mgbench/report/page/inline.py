@@ -27,12 +27,12 @@ def palette() -> str:
 
 
 def inline(
-    svg: str, name: str, alt: str, size: tuple[int, int], told: Mapping[str, Sequence[str]] = MappingProxyType({})
+    svg: str, name: str, alt: str, size: tuple[int, int], hover: Mapping[str, Sequence[str]] = MappingProxyType({})
 ) -> Markup:
     """A drawing by matplotlib as an element of a page, of a size in CSS pixels.
 
-    Its colours follow the page, what it refers to inside itself begins with `name`, and what no browser shows is left out.
-    `told` has, by the id of a line's element, what is shown when a pointer rests on one of its points.
+    Its colours follow the page, what it refers to inside itself begins with `name`, and what no browser shows is left
+    out. `hover` maps ids of line elements to the texts shown when the pointer rests on the points of the line.
     """
     body = svg[svg.index("<svg ") :]
     body = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", body, flags=re.DOTALL)
@@ -43,7 +43,7 @@ def inline(
     body = _STYLE.sub(lambda found: _COLOUR.sub(_by_name, found[0].replace("; ", ";").replace(": ", ":")), body)
     body = re.sub(r">\s+<", "><", body)
     body = _OUTLINED.sub(r'<path d="\1" style="\2;\3;paint-order:stroke"/>', body)
-    for line, texts in told.items():
+    for line, texts in hover.items():
         body = _tell(body, line, texts)
     referred = set(_REFERENCE.findall(body))
     body = _ID.sub(lambda found: f' id="{name}-{found[1]}"' if found[1] in referred else "", body)

@@ -7,7 +7,7 @@ from pathlib import Path
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from mgbench.report.figures.hover import told
+from mgbench.report.figures.hover import hover_texts
 from mgbench.report.figures.picture import Picture, as_bytes, files_of
 from mgbench.report.measures import slug
 from mgbench.report.page.inline import inline
@@ -59,7 +59,7 @@ def embed(wanted: Iterable[Picture], output: Path | None, paper: bool = False) -
         name = slug(picture.name)
         yield Embedded(
             name, picture.section, picture.title, picture.caption, picture.vector,
-            inline((svg or as_bytes(figure, "svg")).decode(), name, picture.alt, (width, height), told(figure)),
+            inline((svg or as_bytes(figure, "svg")).decode(), name, picture.alt, (width, height), hover_texts(figure)),
             picture.view, picture.stem,
             next((file for file in files if file.endswith(".gif")), ""),
         )  # fmt: skip

@@ -11,10 +11,10 @@ from mgbench.results.maintenance.findings import (
     REMOVED,
     Checkup,
     Finding,
+    category_finding,
     is_abandoned,
     is_folder,
     readable,
-    told,
     within,
 )
 from mgbench.results.maintenance.inventory import counted, unused
@@ -26,8 +26,8 @@ from mgbench.results.store import CHECKPOINT, MANIFEST, RECORD, Store, listed, r
 README = "README.md"
 
 
-def examine(root: Path, looked: Callable[[Checkup], None] = lambda checkup: None) -> Checkup:
-    """Check every file of a results folder; `looked` is called after each of its subfolders.
+def examine(root: Path, progress: Callable[[Checkup], None] = lambda checkup: None) -> Checkup:
+    """Check every file of a results folder; `progress` is called after each of its subfolders.
 
     Raises:
         UserError: if the path is a file.
@@ -38,18 +38,19 @@ def examine(root: Path, looked: Callable[[Checkup], None] = lambda checkup: None
     for path in within(checkup, root):
         if path.name == README:
             continue
-        if path.name not in ROOMS:
+        check = ROOMS.get(FORMER_ROOMS.get(path.name, path.name))
+        if check is None:
             checkup.note("unknown", path)
         elif is_folder(checkup, path):
             for inner in within(checkup, path):
                 with readable(checkup, inner):
-                    ROOMS[path.name](checkup, inner)
-                looked(checkup)
+                    check(checkup, inner)
+                progress(checkup)
     _newer(checkup)
     # Rows that cannot be read may refer to anything, so nothing counts as unused then.
-    if not checkup.broken and "aside" not in checkup.told:
+    if not checkup.broken and "aside" not in checkup.by_category:
         _unused(checkup)
-    checkup.findings += [told(checkup, about, paths) for about, paths in checkup.told.items()]
+    checkup.findings += [category_finding(checkup, about, paths) for about, paths in checkup.by_category.items()]
     return checkup
 
 
@@ -64,12 +65,12 @@ def mend(checkup: Checkup) -> list[str]:
     for finding in checkup.findings:
         if finding.mend:
             finding.mend(store)
-    left = [path for about in REMOVED for path in checkup.told.get(about, ())]
+    left = [path for about in REMOVED for path in checkup.by_category.get(about, ())]
     return [*store.notes, *(f"{path} is removed" for path in left)]
 
 
 def _newer(checkup: Checkup) -> None:
-    paths = checkup.told.pop("newer", [])
+    paths = checkup.by_category.pop("newer", [])
     if paths:
         said = (
             f"{counted(len(paths), 'file')} of a newer mgbench ({paths[0]}), which this one cannot read; update mgbench"
@@ -94,7 +95,7 @@ def _look_at_row(checkup: Checkup, folder: Path) -> None:
     except Corrupt as reason:
         _count(checkup, inside)
         costs = "reports lack its row"
-        checkup.breaks(path, f"not what was written, {reason}", costs, lambda store: _drop(store.record(folder.name)))
+        checkup.add_damage(path, f"damaged: {reason}", costs, lambda store: _drop(store.record(folder.name)))
         return
     if is_former(path):
         checkup.note("former", folder)
@@ -121,7 +122,7 @@ def _look_beside(checkup: Checkup, folder: Path, record: Record, inside: dict[st
         checkup.count(path)
         if reason:
             costs = "reports lack what it shows, and the row counts as not computed"
-            checkup.breaks(path, reason, costs, lambda store: _set_row_aside(store, folder))
+            checkup.add_damage(path, reason, costs, lambda store: _set_row_aside(store, folder))
     for path in inside.values():
         checkup.count(path)
         # Records of the first schemas do not list the files beside them.
@@ -167,14 +168,14 @@ def _look_at_published(checkup: Checkup, folder: Path, inside: dict[str, Path], 
         files = listed(folder)
     except Corrupt as reason:
         _count(checkup, inside)
-        checkup.breaks(folder / MANIFEST, f"not what was written, {reason}", costs, again)
+        checkup.add_damage(folder / MANIFEST, f"damaged: {reason}", costs, again)
         return
     for name, checksum in files.items():
         path = inside.pop(name, folder / name)
         checkup.count(path)
         wrong = difference(path, checksum)
         if wrong:
-            checkup.breaks(path, wrong, costs, again)
+            checkup.add_damage(path, wrong, costs, again)
     for path in inside.values():
         checkup.count(path)
         checkup.note("unknown", path)
@@ -190,7 +191,7 @@ def _look_at_checkpoint(checkup: Checkup, folder: Path, finished: bool) -> None:
         read_checkpoint(path)
     except Corrupt as reason:
         costs = "the training begins anew"
-        checkup.breaks(path, reason, costs, lambda store: _drop(store.checkpoint(folder)))
+        checkup.add_damage(path, reason, costs, lambda store: _drop(store.checkpoint(folder)))
 
 
 def _look_at_real(checkup: Checkup, path: Path) -> None:
@@ -198,9 +199,9 @@ def _look_at_real(checkup: Checkup, path: Path) -> None:
     if path.suffix != ".npz":
         checkup.note("unknown", path)
     elif not is_whole_archive(path, ARRAYS):
-        reason = "an array in it is not what was written"
+        reason = "an array in it is damaged"
         costs = "reports show no real images beside others"
-        checkup.breaks(path, reason, costs, lambda store: store.set_aside(path, reason))
+        checkup.add_damage(path, reason, costs, lambda store: store.set_aside(path, reason))
 
 
 def _look_at_study(checkup: Checkup, path: Path) -> None:
@@ -213,7 +214,7 @@ def _look_at_study(checkup: Checkup, path: Path) -> None:
     except Corrupt as reason:
         said = str(reason)
         costs = "nothing can be reported of the study by its name, and its rows are kept"
-        checkup.breaks(path, f"not what was written, {said}", costs, lambda store: store.set_aside(path, said))
+        checkup.add_damage(path, f"damaged: {said}", costs, lambda store: store.set_aside(path, said))
         return
     layout = Layout(checkup.root)
     if not all((layout.run(key) / RECORD).exists() for key, _ in view.rows):
@@ -233,13 +234,13 @@ def _look_at_status(checkup: Checkup, path: Path) -> None:
     except Corrupt as reason:
         said = str(reason)
         costs = "mgbench status leaves its run out"
-        checkup.breaks(path, f"not what was written, {said}", costs, lambda store: store.set_aside(path, said))
+        checkup.add_damage(path, f"damaged: {said}", costs, lambda store: store.set_aside(path, said))
 
 
-def _look_at_claim(checkup: Checkup, path: Path) -> None:
+def _look_at_lock(checkup: Checkup, path: Path) -> None:
     """Note a lease: its holder renews it, and no run relies on its content."""
     checkup.count(path)
-    checkup.note("leftover" if is_abandoned(path) else "claimed", path)
+    checkup.note("leftover" if is_abandoned(path) else "locked", path)
 
 
 def _look_at_tracker(checkup: Checkup, folder: Path) -> None:
@@ -251,12 +252,14 @@ def _look_at_tracker(checkup: Checkup, folder: Path) -> None:
 
 def _unused(checkup: Checkup) -> None:
     """Note the paths that no row refers to, apart from those already noted as unfinished or unknown."""
-    known = {*checkup.told.get("unfinished", ()), *checkup.told.get("unknown", ())}
+    known = {*checkup.by_category.get("unfinished", ()), *checkup.by_category.get("unknown", ())}
     for path in unused(Layout(checkup.root)).along:
         if path not in known:
             checkup.note("unused", path)
 
 
+# Folders of earlier versions, by the present name.
+FORMER_ROOMS = {"claims": "locks"}
 ROOMS: dict[str, Callable[[Checkup, Path], None]] = {
     "runs": _look_at_row,
     "imported": _published("what was imported has to be imported again"),
@@ -267,7 +270,7 @@ ROOMS: dict[str, Callable[[Checkup, Path], None]] = {
     "real": _look_at_real,
     "studies": _look_at_study,
     "logs": _look_at_log,
-    "claims": _look_at_claim,
+    "locks": _look_at_lock,
     "status": _look_at_status,
     "trackers": _look_at_tracker,
 }

@@ -19,19 +19,18 @@ SHOWN = 3
 
 
 # The message for each category of paths, with what --mend does about them.
-TOLD = {
-    "aside": "{paths} set aside for not being what was written, {bytes}; used for nothing, so to be deleted when nobody "
-    "wants to look into it",
+MESSAGES = {
+    "aside": "{paths} set aside as damaged, {bytes}; not used for anything, and may be deleted",
     "leftover": "{paths} that a process left behind when it ended, {bytes}; mgbench doctor {root} --mend removes it",
-    "writing": "{paths} half-written within the last ten minutes, {bytes}; a run is writing it, or was just ended",
-    "claimed": "{paths} of a trial that a run computes, or did until it was killed; a further run finds out which",
+    "writing": "{paths} half-written within the last ten minutes, {bytes}; a run is writing, or was just ended",
+    "locked": "{paths} of a trial that a run is computing, or was until it was killed; the next run checks which",
     "spent": "{paths} of a training that is finished, {bytes}; mgbench doctor {root} --mend removes it",
-    "unfinished": "{paths} not finished, {bytes}; a run is at it, or was stopped, and the same command goes on",
-    "waiting": "{paths} without what was set aside; the next run of its study computes it again",
+    "unfinished": "{paths} not finished, {bytes}; a run is computing it, or was stopped, and the same command continues it",
+    "waiting": "{paths} with missing files; the next run of its study computes it again",
     "unknown": "{paths} that mgbench did not write, {bytes}; left alone",
-    "unused": "{paths} to which no row refers, {bytes}; a run that is going on may be about to, and where there is none "
-    "mgbench results --remove --unused --results {root} removes it",
-    "former": "{paths} stored under keys of an earlier version, " + FORMER,
+    "unused": "{paths} to which no row refers, {bytes}; while no run is in progress, mgbench results --remove --unused "
+    "--results {root} removes it",
+    "former": "{paths} with keys of an earlier version, " + FORMER,
     "missing": "{paths} with rows that have no record; the command of the study computes them",
 }
 REMOVED = ("leftover", "spent")
@@ -55,7 +54,7 @@ class Checkup:
     findings: list[Finding] = field(default_factory=list)
     files: int = 0
     bytes: int = 0
-    told: dict[str, list[Path]] = field(default_factory=dict)
+    by_category: dict[str, list[Path]] = field(default_factory=dict)
 
     @property
     def broken(self) -> list[Finding]:
@@ -69,9 +68,9 @@ class Checkup:
 
     def note(self, about: str, path: Path) -> None:
         """Add a path to a category."""
-        self.told.setdefault(about, []).append(path)
+        self.by_category.setdefault(about, []).append(path)
 
-    def breaks(self, path: Path, what: object, costs: str, mend: Callable[[Store], None] | None) -> None:
+    def add_damage(self, path: Path, what: object, costs: str, mend: Callable[[Store], None] | None) -> None:
         """Add a finding about a damaged file."""
         todo = f"mgbench doctor {self.root} --mend sets it aside, and the next run computes it again" if mend else ""
         said = "; ".join(filter(None, (f"{path}: {what}", costs, todo)))
@@ -105,9 +104,9 @@ def readable(checkup: Checkup, path: Path) -> Iterator[None]:
     except Newer:
         checkup.note("newer", path)
     except UserError as error:
-        checkup.breaks(path, error, "nothing is known of it", None)
+        checkup.add_damage(path, error, "nothing is known of it", None)
     except PermissionError:
-        checkup.breaks(path, "it may not be read", "nothing is known of it; ask its owner to let you read it", None)
+        checkup.add_damage(path, "it may not be read", "nothing is known of it; ask its owner to let you read it", None)
     except FileNotFoundError:
         pass
 
@@ -118,11 +117,11 @@ def is_folder(checkup: Checkup, path: Path) -> bool:
         return True
     checkup.count(path)
     what = "it is a file where a folder should be"
-    checkup.breaks(path, what, "nothing can be written in its place", lambda store: store.set_aside(path, what))
+    checkup.add_damage(path, what, "nothing can be written in its place", lambda store: store.set_aside(path, what))
     return False
 
 
-def told(checkup: Checkup, about: str, paths: list[Path]) -> Finding:
+def category_finding(checkup: Checkup, about: str, paths: list[Path]) -> Finding:
     """One finding about all paths of a category."""
     paths = list(dict.fromkeys(paths))
     names = [str(path.relative_to(checkup.root)) for path in paths]
@@ -131,4 +130,4 @@ def told(checkup: Checkup, about: str, paths: list[Path]) -> Finding:
     said = f"{counted(len(paths), 'folder' if folders else 'file')} ({shown})"
     total = amount(sum(map(size, paths)))
     mended = (lambda store: remove(paths)) if about in REMOVED else None
-    return Finding(TOLD[about].format(paths=said, bytes=total, root=checkup.root), tuple(paths), mend=mended)
+    return Finding(MESSAGES[about].format(paths=said, bytes=total, root=checkup.root), tuple(paths), mend=mended)

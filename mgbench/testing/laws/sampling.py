@@ -1,11 +1,11 @@
-"""The laws of what sampling asks: times, steps, positions and values, and the process that brings them together."""
+"""The laws of what sampling asks: times, steps, positions and values."""
 
 import math
 from dataclasses import replace
 from itertools import pairwise
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mgbench.interfaces.components import (
     CodeDraw,
@@ -13,16 +13,17 @@ from mgbench.interfaces.components import (
     Head,
     HeadModule,
     Parts,
-    Process,
     Reuse,
     Sampler,
     Solver,
     TimeGrid,
 )
 from mgbench.interfaces.data import TokenSpace
-from mgbench.interfaces.optional import evaluations, ignored_settings, likelihood_bound
+from mgbench.interfaces.optional import (
+    evaluations,
+)
 from mgbench.interfaces.randomness import Streams
-from mgbench.interfaces.sampling import Request, SamplerInput, Step
+from mgbench.interfaces.sampling import SamplerInput, Step
 from mgbench.testing.checks import (
     accepted,
     each,
@@ -34,10 +35,9 @@ from mgbench.testing.checks import (
     stirred,
     tokens_of,
     unchanged,
-    world_of,
 )
 from mgbench.testing.noisy_toys import Gaussian
-from mgbench.testing.toys import Evenly, Joint, Line
+from mgbench.testing.toys import Evenly, Line
 
 
 @leaves_random_state
@@ -245,52 +245,3 @@ def _ends(component: Solver, rows: int = 512) -> None:
             (wide < 4 / math.sqrt(2 * rows) + 0.1).all(),
             f"after {steps} steps the spread must be no larger than the data's",
         )
-
-
-def process(component: Process[nn.Module], parts: Parts | None = None, space: TokenSpace | None = None) -> None:
-    """The laws of a process, with the parts it asks for; if they are not given, toys that its `check` accepts."""
-    joint = Joint.example()
-    if parts is None:
-        space, parts = world_of(component)
-    space = space or joint.space
-    torch.manual_seed(0)
-    model = component.build(parts, space, joint.classes)
-    need("network" in dict(model.named_children()), "the model must have a child `network`, by which NFE is counted")
-    tokens, labels = tokens_of(space, 16), torch.arange(16) % joint.classes
-    loss, again = (component.loss(model, parts, tokens, labels, seeded()) for _ in range(2))
-    need(loss.shape == () and loss.isfinite(), "the loss must be one finite number")
-    need(same(loss, again), "the same generator must give the same loss")
-    loss.backward()  # type: ignore[no-untyped-call]
-    slope = torch.cat([one.grad.flatten() for one in model.parameters() if one.grad is not None])
-    need(slope.isfinite().all() and (slope != 0).any(), "the loss must have a gradient, and a finite one")
-    _bound(component, model.eval(), parts, space, labels)
-    _finish(component, stirred(model), parts, space, labels[:7])
-
-
-@torch.no_grad()
-def _bound(component: Process[nn.Module], model: nn.Module, parts: Parts, space: TokenSpace, labels: Tensor) -> None:
-    tokens = tokens_of(space, len(labels))
-    bounds = likelihood_bound(component)
-    if bounds is None:
-        return
-    nats, again = (bounds(model, parts, space, tokens, labels, seeded()) for _ in range(2))
-    sound = nats is None or (nats.shape == labels.shape and nats.isfinite().all() and (nats >= 0).all())
-    need(sound, "a bound must be finite and [B], never below 0")
-    need(same(nats, again), "the same generator must give the same bound")
-
-
-@torch.no_grad()
-def _finish(component: Process[nn.Module], model: nn.Module, parts: Parts, space: TokenSpace, labels: Tensor) -> None:
-    def last(rows: Tensor) -> Tensor:
-        request = Request(labels[rows], 4, each("images", 7)[rows], Streams.root(0, "shared"))
-        states = list(component.sample(model, parts, space, request))
-        most = len(states) if "sampling_steps" in ignored_settings(component) else 4
-        need(1 <= len(states) <= most, "sampling must take at least one step and at most as many as were asked for")
-        need(not states[-1].mask.any(), "sampling must end with nothing masked")
-        return states[-1].tokens
-
-    all_rows, some = last(torch.arange(7)), torch.tensor([5, 0, 3])
-    shape = tokens_of(space, 7).shape
-    need(all_rows.shape == shape, "finished tokens must have the shape that the space says")
-    need(same(all_rows, last(torch.arange(7))), "the same streams must give the same images")
-    need(same(all_rows[some], last(some), 0 if space.codes else 1e-3), "an image must not depend on its batch")

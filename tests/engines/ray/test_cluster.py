@@ -10,8 +10,8 @@ import pytest
 
 from mgbench.engines.ray import cluster
 from mgbench.engines.ray import engine as ray
-from mgbench.engines.ray.cluster import Claim, ClusterRun
-from mgbench.engines.ray.engine import Ray, claimed
+from mgbench.engines.ray.cluster import ActorResources, ClusterRun
+from mgbench.engines.ray.engine import Ray, actor_resources
 from mgbench.engines.ray.node import Place
 from mgbench.errors import UserError
 from mgbench.interfaces.engine import End, Event, Job, Leases, Note, RowEnded
@@ -39,7 +39,7 @@ class Answer:
 
 
 class Actor:
-    """Answers to `look` and `tell`, one after the other; notes what it is asked."""
+    """Answers to `inspect` and `drain`, one after the other; notes what it is asked."""
 
     def __init__(self, answers: Sequence[Any]) -> None:
         self.left = list(answers)
@@ -48,7 +48,7 @@ class Actor:
     def __getattr__(self, name: str) -> Any:
         def ask(*given: Any) -> Any:
             self.asked.append((name, *given))
-            return Answer(self.left.pop(0)) if name in ("look", "tell") else None
+            return Answer(self.left.pop(0)) if name in ("inspect", "drain") else None
 
         return SimpleNamespace(remote=ask)
 
@@ -90,7 +90,7 @@ def opened(fake: Pretended, at_once: float = float("inf")) -> ClusterRun:
     def connection() -> Iterator[Any]:
         yield fake
 
-    return ClusterRun(connection(), Claim("CPU", 1, at_once), Leases(), look_for_folder=True)
+    return ClusterRun(connection(), ActorResources("CPU", 1, at_once), Leases(), look_for_folder=True)
 
 
 def job(root: Path, name: str = "a", rows: int = 1, needs: tuple[str, ...] = ()) -> Job:
@@ -144,7 +144,7 @@ def test_who_has_ended_takes_the_next(tmp_path: Path) -> None:
     fake = Pretended([HERE, [End()], [End()]], [WAITS])
     events = list(opened(fake).run([job(tmp_path, "a"), job(tmp_path, "b")]))
     assert ends(events) == {"a": End(), "b": End()}
-    assert [call[0] for call in fake.started[0].asked] == ["look", "start", "tell", "start", "tell"]
+    assert [call[0] for call in fake.started[0].asked] == ["inspect", "start", "drain", "start", "drain"]
 
 
 def test_no_more_run_at_once_than_was_asked_for_and_none_before_what_it_needs(tmp_path: Path) -> None:
@@ -201,24 +201,24 @@ NODES = ({"CPU": 4.0}, {"CPU": 8.0, "GPU": 2.0})
 
 
 @pytest.mark.parametrize(
-    ("devices", "each", "claim"),
+    ("devices", "each", "resources"),
     [
-        ("auto", 1, Claim("GPU", 1)),
-        ("cuda", 2, Claim("GPU", 2)),
-        ("cpu", 8, Claim("CPU", 8)),
-        ("cpu:4", 2, Claim("CPU", 2, 2)),
+        ("auto", 1, ActorResources("GPU", 1)),
+        ("cuda", 2, ActorResources("GPU", 2)),
+        ("cpu", 8, ActorResources("CPU", 8)),
+        ("cpu:4", 2, ActorResources("CPU", 2, 2)),
     ],
 )
-def test_a_trial_claims_what_the_devices_say(devices: str, each: int, claim: Claim) -> None:
-    assert claimed(Leases(devices, each), NODES) == claim
+def test_a_trial_claims_what_the_devices_say(devices: str, each: int, resources: ActorResources) -> None:
+    assert actor_resources(Leases(devices, each), NODES) == resources
 
 
 def test_without_a_gpu_auto_is_cores() -> None:
-    claim = claimed(Leases("auto", 3), NODES[:1])
-    assert claim.options() == {"num_cpus": 3, "num_gpus": 0}
-    assert claim.leases(Leases("auto", 3, 5.0)) == Leases("cpu:3", 3, 5.0)
-    assert Claim("GPU", 2).options() == {"num_cpus": 0, "num_gpus": 2}
-    assert Claim("GPU", 2).leases(Leases("auto", 2)) == Leases("cuda", 2)
+    resources = actor_resources(Leases("auto", 3), NODES[:1])
+    assert resources.options() == {"num_cpus": 3, "num_gpus": 0}
+    assert resources.leases(Leases("auto", 3, 5.0)) == Leases("cpu:3", 3, 5.0)
+    assert ActorResources("GPU", 2).options() == {"num_cpus": 0, "num_gpus": 2}
+    assert ActorResources("GPU", 2).leases(Leases("auto", 2)) == Leases("cuda", 2)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_without_a_gpu_auto_is_cores() -> None:
 )
 def test_what_no_node_has_is_refused(devices: str, each: int, said: str) -> None:
     with pytest.raises(UserError, match=said):
-        claimed(Leases(devices, each), NODES)
+        actor_resources(Leases(devices, each), NODES)
 
 
 def test_without_its_package_the_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mgbench.engines.ray.file_sync import Parcel, Watch, pack, read_by, unpack
+from mgbench.engines.ray.file_sync import SyncedFile, Watch, pack, read_by, unpack
 from mgbench.results.files import write_text
 from mgbench.results.layout import Layout
 from mgbench.results.store import CHECKPOINT, Store
@@ -19,17 +19,17 @@ def same(content: bytes) -> bytes:
 def test_what_is_packed_is_unpacked(tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     write_text(here / "runs" / "a" / "record.json", "{}")
-    parcels = pack(here, [here / "runs" / "a" / "record.json", here / "gone"], same)
-    assert [parcel.path for parcel in parcels] == ["runs/a/record.json"]
-    unpack(there, parcels, same)
+    files = pack(here, [here / "runs" / "a" / "record.json", here / "gone"], same)
+    assert [file.path for file in files] == ["runs/a/record.json"]
+    unpack(there, files, same)
     assert (there / "runs" / "a" / "record.json").read_text() == "{}"
 
 
 def test_what_arrives_otherwise_than_it_was_sent_is_not_written(tmp_path: Path) -> None:
     write_text(tmp_path / "a", "as it was")
-    parcels = pack(tmp_path, [tmp_path / "a"], same)
+    files = pack(tmp_path, [tmp_path / "a"], same)
     with pytest.raises(ValueError, match="a arrived with another checksum"):
-        unpack(tmp_path / "there", parcels, lambda content: content[:-1])
+        unpack(tmp_path / "there", files, lambda content: content[:-1])
     assert not (tmp_path / "there" / "a").exists()
 
 
@@ -42,7 +42,7 @@ def test_what_changed_is_told_once_and_seals_come_last(tmp_path: Path) -> None:
     (tmp_path / "models" / "a" / CHECKPOINT).unlink()
     write_text(tmp_path / "known", "2")
     (tmp_path / ".being-written").touch()
-    paths = [parcel.path for parcel in watch.changed(same)]
+    paths = [file.path for file in watch.changed(same)]
     assert sorted(paths) == ["known", "models/a/checkpoint.pt", "models/a/manifest.json", "models/a/z.bin"]
     assert paths[-1] == "models/a/manifest.json"
     assert watch.changed(same) == []
@@ -52,9 +52,9 @@ def test_what_is_gone_there_goes_here(tmp_path: Path) -> None:
     write_text(tmp_path / "a", "1")
     watch = Watch(tmp_path)
     (tmp_path / "a").unlink()
-    assert watch.changed(same) == [Parcel("a")]
+    assert watch.changed(same) == [SyncedFile("a")]
     write_text(tmp_path / "there" / "a", "1")
-    unpack(tmp_path / "there", [Parcel("a")], same)
+    unpack(tmp_path / "there", [SyncedFile("a")], same)
     assert not (tmp_path / "there" / "a").exists()
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mgbench.engines.ray.file_sync import Parcel, pack, read_by, unpack
-from mgbench.engines.ray.node import OnNode, Setting, Told, code_hash, file_hash
+from mgbench.engines.ray.file_sync import SyncedFile, pack, read_by, unpack
+from mgbench.engines.ray.node import NodeMessage, OnNode, Setting, code_hash, file_hash
 from mgbench.interfaces.engine import End, Job, Leases, RowEnded, StageProgress
 from mgbench.recipes.recipe import Recipe
 from mgbench.recipes.source import Source
@@ -39,11 +39,11 @@ def job(root: Path, recipe: Recipe) -> Job:
     return found
 
 
-def told(at: OnNode, root: Path, note: Callable[[Told], None] = lambda item: None) -> Iterator[Told]:
+def told(at: OnNode, root: Path, note: Callable[[NodeMessage], None] = lambda item: None) -> Iterator[NodeMessage]:
     """All that a node tells, the files written where the command runs."""
     while True:
-        for item in at.tell():
-            if isinstance(item, Parcel):
+        for item in at.drain():
+            if isinstance(item, SyncedFile):
                 unpack(root, [item], lambda content: content)
             note(item)
             yield item
@@ -58,17 +58,17 @@ def setting(root: Path, sources: tuple[Source, ...] = SOURCES) -> Setting:
 
 def test_who_reads_what_was_written_shares_the_folder(tmp_path: Path) -> None:
     known, files = setting(tmp_path), [file_hash(Path(doubles.FILE))]
-    there = node().look(known, files)
+    there = node().inspect(known, files)
     assert (there.same_code, there.shared, there.lacks) == (True, True, ())
-    assert not node().look(replace(known, secret="that of another folder"), files).shared
-    assert not node().look(replace(known, token=tmp_path / "elsewhere"), files).shared
-    assert not node().look(replace(known, token=None), files).shared
-    assert not node().look(replace(known, code="another version"), files).same_code
+    assert not node().inspect(replace(known, secret="that of another folder"), files).shared
+    assert not node().inspect(replace(known, token=tmp_path / "elsewhere"), files).shared
+    assert not node().inspect(replace(known, token=None), files).shared
+    assert not node().inspect(replace(known, code="another version"), files).same_code
 
 
 def test_a_plugin_file_that_is_not_there_or_another_is_lacking(tmp_path: Path) -> None:
     gone = Source("gone", str(tmp_path / "gone.py"))
-    place = node().look(setting(tmp_path, (*SOURCES, gone)), ["another", "known elsewhere"])
+    place = node().inspect(setting(tmp_path, (*SOURCES, gone)), ["another", "known elsewhere"])
     assert place.lacks == (*SOURCES, gone)
 
 
@@ -76,9 +76,9 @@ def test_it_works_where_the_command_does(tmp_path: Path, monkeypatch: pytest.Mon
     known = setting(tmp_path)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    node().look(known, [""])
+    node().inspect(known, [""])
     assert Path.cwd() == tmp_path
-    node().look(replace(known, folder=tmp_path / "not there"), [""])
+    node().inspect(replace(known, folder=tmp_path / "not there"), [""])
     assert Path.cwd() == tmp_path
 
 
@@ -95,7 +95,7 @@ def test_in_a_folder_of_its_own_it_sends_all_that_is_new_and_leaves_nothing(tmp_
     assert Store(root).complete(root / "models" / done.key)
     assert done.log.is_file()
     assert not list((tmp_path / "temporary").glob("mgbench-*"))
-    files = [item.path for item in items if isinstance(item, Parcel)]
+    files = [item.path for item in items if isinstance(item, SyncedFile)]
     assert files.index(f"runs/{row}/record.json") < items.index(RowEnded(row, "done"))
 
 
@@ -113,7 +113,7 @@ def test_stopped_it_sends_a_checkpoint_from_which_another_node_goes_on(tmp_path:
     stopped, at = job(root, TINY.change(loss_weighting="slow(0.01)", train_steps=200)), node()
     at.start(stopped, LEASES, [], [])
 
-    def stop_in_training(item: Told) -> None:
+    def stop_in_training(item: NodeMessage) -> None:
         if isinstance(item, StageProgress) and item.stage == "train":
             at.stop()
 
@@ -135,7 +135,7 @@ def test_killed_it_ends_at_once(tmp_path: Path) -> None:
     endless, at = job(tmp_path, TINY.change(loss_weighting="slow(0.01)", train_steps=10**6)), node()
     at.start(endless, LEASES, None, [])
 
-    def kill_in_training(item: Told) -> None:
+    def kill_in_training(item: NodeMessage) -> None:
         if isinstance(item, StageProgress) and item.stage == "train":
             at.kill()
 

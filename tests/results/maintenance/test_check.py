@@ -42,7 +42,8 @@ def results(tmp_path: Path) -> Store:
 def told(checkup: Checkup) -> dict[str, list[str]]:
     """What is told, by the names of its paths."""
     return {
-        about: sorted(str(path.relative_to(checkup.root)) for path in paths) for about, paths in checkup.told.items()
+        about: sorted(str(path.relative_to(checkup.root)) for path in paths)
+        for about, paths in checkup.by_category.items()
     }
 
 
@@ -141,9 +142,9 @@ def test_what_a_process_left_half_written_is_removed_once_it_is_old_enough(resul
 
 @pytest.mark.parametrize("name", ["model1.json", ".0123456789abcdef0123456789abcdef"])
 def test_a_claim_that_nobody_keeps_up_is_removed(results: Store, name: str) -> None:
-    path = aged(results.root / "claims" / name, ABANDONED - 60)
+    path = aged(results.root / "locks" / name, ABANDONED - 60)
     checkup = examine(results.root)
-    assert told(checkup) == {"claimed": [f"claims/{name}"]}
+    assert told(checkup) == {"locked": [f"locks/{name}"]}
     assert mend(checkup) == []
     aged(path, ABANDONED + 60)
     mend(examine(results.root))
@@ -237,7 +238,7 @@ def test_a_record_of_the_first_schemas_says_nothing_of_what_lies_beside_it(resul
     (folder / "images.npz").write_text("images")
     checkup = examine(results.root)
     (former,) = checkup.findings
-    assert "under keys of an earlier version" in former.says
+    assert "with keys of an earlier version" in former.says
     assert not former.broken
 
 

@@ -1,4 +1,4 @@
-"""Score images against a reference: scores, floors, warnings and the protocol, as a record holds them."""
+"""Scores of images against a reference, with floors, warnings and the protocol."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from torch import Tensor
 
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.progress import UNREPORTED, Advance
-from mgbench.stages.evaluate import Judgement, Seen, judge, look, small_sample_warning
+from mgbench.stages.evaluate import Extracted, MetricScores, compute_scores, extract_for_metrics, small_sample_warning
 from mgbench.trials.real_features import Reference
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Scores of images, floors (the scores of as many held-out real images), warnings, the protocol, and declarations."""
+class ImageScores:
+    """Scores of images, floors (scores of as many held-out images), warnings, protocol, and declarations of the scores."""
 
     scores: dict[str, float]
     floors: dict[str, float]
@@ -23,15 +23,15 @@ class Verdict:
     declared: dict[str, dict[str, str]]
 
 
-def verdict(
+def score_images(
     metrics: Iterable[Metric],
     reference: Reference,
     images: Tensor,
     labels: Tensor | None,
     device: torch.device,
     drawn: str = "balanced",
-) -> Verdict:
-    """Score images uint8 [M,C,H,W'] with the labels int64 [M] asked of them; `drawn` names how those were chosen."""
+) -> ImageScores:
+    """Score images uint8 [M,C,H,W'] with the requested labels int64 [M]; `drawn` names the distribution of the labels."""
     return extract_and_score(metrics, reference, images, labels, device, drawn)[1]
 
 
@@ -43,45 +43,47 @@ def extract_and_score(
     device: torch.device,
     drawn: str,
     advance: Advance = UNREPORTED,
-    judged: Advance = UNREPORTED,
-) -> tuple[Seen, Verdict]:
-    """Features or metric states of images uint8 [M,C,H,W'] with labels int64 [M], and the verdict; arguments as of `verdict`.
+    scored: Advance = UNREPORTED,
+) -> tuple[Extracted, ImageScores]:
+    """Features or metric states, and scores, of images uint8 [M,C,H,W'] with labels int64 [M]; arguments as
+    `score_images`.
 
-    `advance` is called after every batch of images, `judged` after every metric.
+    `advance` is called after every batch of images, `scored` after every metric.
     """
     metrics = tuple(metrics)
     # Labels count only where the extractor was trained on the classes of the reference.
     known = labels if reference.knows_labels else None
-    generated = look(reference.extractor, images, known, device, metrics, advance=advance)
+    generated = extract_for_metrics(reference.extractor, images, known, device, metrics, advance=advance)
     size = "x".join(map(str, images.shape[2:]))
     return generated, score_against(
-        metrics, reference, generated, f"n{len(images)}/{drawn}/uint8/{size}", judged=judged
+        metrics, reference, generated, f"n{len(images)}/{drawn}/uint8/{size}", scored=scored
     )
 
 
 def score_against(
     metrics: tuple[Metric, ...],
     reference: Reference,
-    generated: Seen,
+    generated: Extracted,
     what: str,
     count: int = 0,
-    judged: Advance = UNREPORTED,
-) -> Verdict:
-    """Score extracted images; `what` is the part of the protocol about them, `count` their number (0: that of `generated`).
+    scored: Advance = UNREPORTED,
+) -> ImageScores:
+    """Score extracted images; `what` is the part of the protocol about them, `count` their number (0: that of
+    `generated`).
 
-    `judged` is called after every metric.
+    `scored` is called after every metric.
     """
     real, number = reference.real.beside(reference.held_out), count or generated.count
-    found, floors = list[Judgement](), dict[str, float]()
+    found, floors = list[MetricScores](), dict[str, float]()
     for done, metric in enumerate(metrics, 1):
-        found.append(judge((metric,), generated, real, reference.suffix))
+        found.append(compute_scores((metric,), generated, real, reference.suffix))
         # A metric that compares with the held-out images has no floor: it would compare them with themselves.
         floors |= reference.floors((metric,), number).scores if found[-1].scores else {}
-        judged(done, len(metrics))
+        scored(done, len(metrics))
     scores = {name: value for said in found for name, value in said.scores.items()}
     warnings = [*_warnings(number, reference), *(reason for said in found for reason in said.left_out)]
     declared = {name: info for said in found for name, info in said.declared.items()}
-    return Verdict(scores, floors, warnings, f"{reference.name}/{what}/{reference.extractor.id}", declared)
+    return ImageScores(scores, floors, warnings, f"{reference.name}/{what}/{reference.extractor.id}", declared)
 
 
 def _warnings(count: int, reference: Reference) -> list[str]:
