@@ -50,6 +50,11 @@ class Recipe(Answers):
     weights: Digest = _setting(
         "model", "", "SHA-256 of weights that 'mgbench import' read; with them nothing is trained"
     )
+    mirror: bool = _training(False, "train on the mirror image of every image too, left to right")
+    token_precision: Literal["float32", "float16"] = _training(
+        "float32",
+        "to which values of tokens are rounded before training; half the memory and half the cache with float16",
+    )
     train_steps: Count = _training(1000, "optimiser steps")
     batch_size: Count = _training(64, "images per training step, over all devices of the trial")
     learning_rate: Positive = _training(1e-3, "highest learning rate of AdamW")

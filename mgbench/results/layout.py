@@ -32,6 +32,10 @@ class Layout:
         """The folder of one fitted tokenizer: `tokenizer.safetensors`, `fitting.csv` (step, loss, seconds)."""
         return self.root / "tokenizers" / tokenizer_key
 
+    def tokens(self, key: str) -> Path:
+        """The folder of the tokens of training images: shards `tokens-00000.npy`, …, and `tokens.json`, which identifies them."""
+        return self.root / "tokens" / key
+
     def real(self, fingerprint: str) -> Path:
         """Real images of a dataset for reports: arrays `images` and `labels`, as in `images.npz` of `run`."""
         return self.root / "real" / f"{fingerprint}.npz"

@@ -19,6 +19,8 @@ RECORD = "record.json"
 CHECKPOINT = "checkpoint.pt"
 # The facts that identify a reference, beside its features.
 FACTS = "reference.json"
+# The facts that identify a cache of tokens, beside its shards.
+TOKENS = "tokens.json"
 DIGEST = hashlib.sha256().digest_size
 
 
@@ -151,8 +153,11 @@ class Store:
 
     def publish(self, folder: Path, files: Mapping[str, Writer]) -> None:
         """Write files, and last a manifest of their checksums, which marks the folder as complete."""
-        checksums = self._write_all(folder, files)
-        write_text(folder / MANIFEST, seal({"files": checksums}))
+        self.seal(folder, self._write_all(folder, files))
+
+    def seal(self, folder: Path, checksums: Mapping[str, str]) -> None:
+        """Mark a folder as complete whose files, with these checksums, were written one by one."""
+        write_text(folder / MANIFEST, seal({"files": dict(checksums)}))
 
     def complete(self, folder: Path) -> bool:
         """Whether a folder has a manifest and every file matches its checksum; damaged files are set aside.

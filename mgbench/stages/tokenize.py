@@ -18,15 +18,21 @@ def fit_steps(tokenizer: TokenizerModule, images: Images) -> Fitting:
 
 
 @torch.no_grad()
-def encode(tokenizer: TokenizerModule, images: Images, device: torch.device, advance: Advance = UNREPORTED) -> Tensor:
-    """All images uint8 [M,C,H,W'] as tokens, int64 [M,N] or float [M,N,D], on the device.
+def encode(
+    tokenizer: TokenizerModule,
+    images: Images,
+    device: torch.device,
+    advance: Advance = UNREPORTED,
+    mirrored: bool = False,
+) -> Tensor:
+    """All images uint8 [M,C,H,W'], or their mirror images, as tokens, int64 [M,N] or float [M,N,D], on the device.
 
     `advance` is called first, and after every batch.
     """
     parts, total = list[Tensor](), -(-len(images) // BATCH)
     advance(0, total)
     for done, batch in enumerate(batches(images, BATCH), 1):
-        parts.append(tokenizer.encode(batch.to(device)))
+        parts.append(tokenizer.encode((batch.flip(3) if mirrored else batch).to(device)))
         advance(done, total)
     return torch.cat(parts)
 

@@ -28,6 +28,7 @@ from mgbench.interfaces.randomness import derive
 from mgbench.interfaces.ranks import ALONE, Team
 from mgbench.recipes.recipe import Recipe
 from mgbench.stages.flops import FlopCounter
+from mgbench.stages.shards import Tokens
 from mgbench.stages.tokenize import encode
 
 REPORT_EVERY = 20
@@ -60,20 +61,29 @@ def initial_model(parts: Parts, space: TokenSpace, classes: int, seed: int) -> n
     return model
 
 
+def sides(recipe: Recipe) -> tuple[bool, ...]:
+    """Whether the images that are trained on are mirrored: none of them is, or all are taken both ways."""
+    return (False, True) if recipe.mirror else (False,)
+
+
 def training_data(
     tokenizer: TokenizerModule,
     data: ImageData,
-    with_labels: bool,
+    recipe: Recipe,
     device: torch.device,
     advance: Advance = UNREPORTED,
 ) -> tuple[Tensor, Tensor]:
     """The tokens [M,N] or [M,N,D] of all training images and their labels int64 [M] (-1: none), on the device.
 
-    `advance` is called first, and after every batch of images.
+    Mirror images follow them, if the recipe takes these too. `advance` is called first, and after every batch of images.
     """
-    labels = data.train_labels if with_labels else None
+    labels = data.train_labels if recipe.labels else None
     known = torch.full((len(data.train),), UNLABELLED) if labels is None else labels
-    return encode(tokenizer, data.train, device, advance), known.to(device)
+    parts = [encode(tokenizer, data.train, device, advance, mirrored) for mirrored in sides(recipe)]
+    tokens = parts[0] if len(parts) == 1 else torch.cat(parts)
+    if recipe.token_precision == "float16" and tokens.is_floating_point():
+        tokens = tokens.half().float()
+    return tokens, known.repeat(len(parts)).to(device)
 
 
 class LossModule(nn.Module):
@@ -147,7 +157,7 @@ class Training:
         self.first = state["first"]
         self.total, self.count = state["total"].to(self.device), state["count"]
 
-    def run(self, tokens: Tensor, labels: Tensor, check: Callable[[], None] = lambda: None) -> Iterator[TrainStep]:
+    def run(self, tokens: Tokens, labels: Tensor, check: Callable[[], None] = lambda: None) -> Iterator[TrainStep]:
         """Train on tokens [M,N] or [M,N,D] and labels int64 [M] until the recipe's last step; `check` is called after each.
 
         Raises:
@@ -190,7 +200,7 @@ class Training:
         if loss > EXPLODED * max(1.0, abs(self.first)):
             raise Diverged(f"the loss exploded from {self.first:.4g} to {loss:.4g} by step {self.step}")
 
-    def _counted(self, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
+    def _counted(self, tokens: Tokens, labels: Tensor, generator: Generator) -> Tensor:
         """One step; every so often its arithmetic, forward and backward, is counted, and taken for that of the steps between."""
         if self.step % COUNT_EVERY:
             loss = self._advance(tokens, labels, generator)
@@ -201,7 +211,7 @@ class Training:
         self.flops += sum(self.counted) / len(self.counted)
         return loss
 
-    def _advance(self, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
+    def _advance(self, tokens: Tokens, labels: Tensor, generator: Generator) -> Tensor:
         recipe = self.recipe
         rows = batch_rows(recipe.seed, self.step, recipe.batch_size, len(tokens))[self._share].to(self.device)
         seed = derive(recipe.seed, _purpose(self.step, self.team.rank))

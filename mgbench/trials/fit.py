@@ -24,10 +24,11 @@ from mgbench.stages.likelihood import held_out_bound
 from mgbench.stages.sample import Model
 from mgbench.stages.teach import taught
 from mgbench.stages.tokenize import fit_steps
-from mgbench.stages.train import Training, TrainStep, initial_model, training_data
+from mgbench.stages.train import Training, TrainStep, initial_model
 from mgbench.trials.curves import read_curve, read_rows, write_rows
 from mgbench.trials.given_weights import UNTRAINED, imported_model, put_weights
 from mgbench.trials.plan import Trial
+from mgbench.trials.token_cache import training_tokens
 
 MODEL, CURVE = "model.safetensors", "training.csv"
 TOKENIZER, FITTING = "tokenizer.safetensors", "fitting.csv"
@@ -208,8 +209,7 @@ def _train(
     """
     folder = store.layout.model(assembly.keys.training)
     with progress.anywhere():
-        encoded = progress.batches("encode")
-        tokens, labels = training_data(tokenizer, assembly.data, assembly.recipe.labels, device, encoded)
+        tokens, labels = training_tokens(store, assembly, tokenizer, device, progress, team)
     module = _build(assembly, tokenizer)
     parts = _with_teacher(store, assembly, module, tokenizer, device)
     with team.group(device):

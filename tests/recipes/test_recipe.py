@@ -17,6 +17,8 @@ SETTINGS: dict[str, Any] = {
     "teacher": "a_method",
     "labels": False,
     "weights": "0123456789abcdef" * 4,
+    "mirror": True,
+    "token_precision": "float16",
     "train_steps": 7,
     "batch_size": 7,
     "learning_rate": 0.5,

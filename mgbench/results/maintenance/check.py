@@ -266,6 +266,7 @@ ROOMS: dict[str, Callable[[Checkup, Path], None]] = {
     "models": _published("the model counts as not trained, and the next sampling of it trains it again"),
     "images": _published("a metric that is added later draws these images again"),
     "tokenizers": _published("the tokenizer counts as not fitted, and the next training on it fits it again"),
+    "tokens": _published("the next training on these tokens encodes what is damaged again"),
     "references": _published("the extractor looks at these real images again"),
     "real": _look_at_real,
     "studies": _look_at_study,

@@ -13,7 +13,7 @@ from mgbench.results.files import is_aside, is_temporary
 from mgbench.results.layout import Layout
 from mgbench.results.record import Record, StudyView, load_record, load_study
 from mgbench.results.schema import Corrupt
-from mgbench.results.store import FACTS, RECORD
+from mgbench.results.store import FACTS, RECORD, TOKENS
 
 T = TypeVar("T")
 UNITS = ("kB", "MB", "GB", "TB")
@@ -74,6 +74,7 @@ def referred(layout: Layout, rows: Iterable[Record], known: Collection[Record]) 
     named = set().union(*tokenizers.values())
     unnamed = {path.name for path in _children(layout.tokenizer("x").parent)} - named
     references = [(path.parent, *_facts(path)) for path in layout.reference("x").parent.glob(f"*/{FACTS}")]
+    tokens = [(path.parent, _tokenizer_of(path)) for path in layout.tokens("x").parent.glob(f"*/{TOKENS}")]
     found: set[Path] = set()
     for record in rows:
         if record.status == "skipped":
@@ -81,6 +82,7 @@ def referred(layout: Layout, rows: Iterable[Record], known: Collection[Record]) 
         named_by = {key for name, key in record.keys.items() if name == TOKENIZER}
         of_others = {record.training_key} if record.about == TOKENIZER else tokenizers.get(_tokenized(record), unnamed)
         own = named_by or of_others
+        found |= {folder for folder, key in tokens if key in own}
         found |= {layout.tokenizer(key) for key in own} | {layout.log(key) for key in (*own, record.training_key)}
         found |= {layout.model(record.training_key), layout.real(record.data)}
         found |= {layout.images(key) for name, key in record.keys.items() if name == IMAGES}
@@ -105,6 +107,14 @@ def _facts(path: Path) -> tuple[str, str]:
         return str(facts["data"]), str(facts["extractor"][1])
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return "", ""
+
+
+def _tokenizer_of(path: Path) -> str:
+    """The key of the tokenizer that encoded some tokens."""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["tokenizer"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def removal(layout: Layout, keys: Collection[str]) -> Removal:
@@ -132,7 +142,7 @@ def unused(layout: Layout) -> Removal:
     """All files that no row refers to; files of a run in progress are among them until it records its rows."""
     known = list(stored_records(layout).values())
     kept = referred(layout, known, known) | {layout.log(name) for name in stored_studies(layout)}
-    stored = (layout.model, layout.tokenizer, layout.images, layout.reference, layout.log, layout.real)
+    stored = (layout.model, layout.tokenizer, layout.images, layout.tokens, layout.reference, layout.log, layout.real)
     rooms = [place("x") for place in stored]
     lying = {path for room in rooms for path in _children(room.parent)}
     return Removal((), (), tuple(sorted(lying - kept)))

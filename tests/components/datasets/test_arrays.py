@@ -67,7 +67,9 @@ def test_stored_members_of_an_archive_are_mapped_and_not_read(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "pixels", [TRAIN.transpose(0, 3, 1, 2), TRAIN[..., :1], TRAIN[..., 0], np.asfortranarray(TRAIN)], ids=str
+    "pixels",
+    [TRAIN.transpose(0, 3, 1, 2), TRAIN[..., :1], TRAIN[..., 0], np.asfortranarray(TRAIN)],
+    ids=["first", "grey", "none", "fortran"],
 )
 def test_channels_may_lie_first_or_last_or_be_none(pixels: Any, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", pixels)
