@@ -166,12 +166,12 @@ def fill_caches(caches: Sequence[TokenCache], device: torch.device, progress: Pr
     emit = Advance(lambda done, total: progress.emit(StageProgress("encode", done, total)))
     advance = progress.batches("encode") if team.size == 1 else emit
     for cache in caches:
-        if not team.share(team.is_first and cache.store.complete(cache.folder)):
+        if not team.broadcast(team.is_first and cache.store.complete(cache.folder)):
             cache.fill(device, team.rank * len(cache.shards) // team.size, advance)
-            team.everyone(True)
+            team.all_gather(True)
             if team.is_first:
                 cache.finish()
-            team.everyone(True)
+            team.all_gather(True)
 
 
 def training_tokens(
@@ -189,7 +189,7 @@ def training_tokens(
     """
     caches = caches_of(store, assembly, tokenizer)
     there = team.is_first and all((cache.folder / MANIFEST).exists() for cache in caches)
-    if not team.share(there or _too_many(caches)):
+    if not team.broadcast(there or _too_many(caches)):
         return training_data(tokenizer, assembly.data, assembly.recipe, device, progress.batches("encode"))
     fill_caches(caches, device, progress, team)
     tokens = ShardedTokens([cache.shards for cache in caches], device)
