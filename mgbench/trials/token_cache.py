@@ -45,7 +45,7 @@ class TokenCache:
 
     @cached_property
     def facts(self) -> dict[str, object]:
-        """What decides the tokens."""
+        """All that decides the tokens, by name."""
         return {
             "tokenizer": self.assembly.keys.tokenizer,
             "weights": _hash(self.tokenizer),
