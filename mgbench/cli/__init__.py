@@ -1,5 +1,6 @@
 """The command line: one command, one file. Nothing here imports torch until a command needs it."""
 
+import os
 import sys
 
 from mgbench.errors import UserError
@@ -7,13 +8,15 @@ from mgbench.errors import UserError
 
 def main() -> None:
     """Run the `mgbench` command. Errors that the user can correct are printed as a sentence, with exit code 2."""
+    from mgbench.cli.completion import whole_words
     from mgbench.cli.terminal import prepare, reader_left
 
     prepare()
     from mgbench.cli.app import app
 
     try:
-        app()
+        with whole_words(os.environ):
+            app(prog_name="mgbench")
     except UserError as error:
         _refuse(str(error))
     except PermissionError as error:

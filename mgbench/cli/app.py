@@ -34,7 +34,6 @@ app = typer.Typer(
     cls=Group,
     help="Compare masked image generation models: train, sample, evaluate and report every combination of components.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -4,13 +4,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mgbench.cli import completion
+
 if TYPE_CHECKING:
     from mgbench.registry.laws import LawCheck
 
 
 def check(
     plugins: Annotated[
-        list[str], typer.Argument(metavar="PLUGIN…", help="Plugins to check: names, .py files or modules.")
+        list[str],
+        typer.Argument(
+            metavar="PLUGIN…", help="Plugins to check: names, .py files or modules.", autocompletion=completion.plugins
+        ),
     ],
     spec: Annotated[
         list[str] | None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mgbench.cli import completion
 from mgbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ Plugins = Annotated[
         metavar="NAME,…",
         help="Plugins whose methods to run: installed names, files (.py) or modules; all means every installed one.",
         show_default=False,
+        autocompletion=completion.plugins,
     ),
 ]
 Set = Annotated[
@@ -37,6 +39,7 @@ Set = Annotated[
         metavar="FIELD=VALUE",
         help="Set a field in every recipe, such as dataset=digits; may be repeated.",
         show_default=False,
+        autocompletion=completion.settings,
     ),
 ]
 Vary = Annotated[
@@ -45,6 +48,7 @@ Vary = Annotated[
         metavar="FIELD=VALUE,…",
         help="Run every combination with each of these values (all: every component); may be repeated.",
         show_default=False,
+        autocompletion=completion.settings,
     ),
 ]
 Seeds = Annotated[
@@ -62,11 +66,17 @@ AlsoPlugins = Annotated[
         metavar="NAME,…",
         help="Also load these plugin files or modules; may be repeated.",
         show_default=False,
+        autocompletion=completion.plugins,
     ),
 ]
 Methods = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME,…", help="Only these methods of the plugins.", show_default=False),
+    typer.Option(
+        metavar="NAME,…",
+        help="Only these methods of the plugins.",
+        show_default=False,
+        autocompletion=completion.methods,
+    ),
 ]
 Name = Annotated[
     str,
@@ -78,6 +88,7 @@ Track = Annotated[
         metavar="NAME,…",
         help="Log every trial with these plugins: tensorboard, wandb, mlflow, files or modules.",
         show_default=False,
+        autocompletion=completion.trackers,
     ),
 ]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Compute failed rows again.")]

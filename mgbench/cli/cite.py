@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from mgbench.cli import choices
+from mgbench.cli import choices, completion
 
 
 def cite(
-    study: Annotated[str, typer.Argument(help="A study's name.", show_default=False)],
+    study: Annotated[str, typer.Argument(help="A study's name.", show_default=False, autocompletion=completion.study)],
     results: choices.Results = Path("results"),
 ) -> None:
     """Print the BibTeX entry of every method and component of a study, with a comment that names its users."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mgbench.cli import choices
+from mgbench.cli import choices, completion
 from mgbench.cli.as_json import print_json
 from mgbench.errors import UserError, suggestion
 
@@ -14,9 +14,22 @@ if TYPE_CHECKING:
 
 
 def compare(
-    before: Annotated[str, typer.Argument(metavar="A", help="A method, or a study.", show_default=False)],
-    after: Annotated[str, typer.Argument(metavar="B", help="Another method, or study.", show_default=False)],
-    study: Annotated[str, typer.Option(help="Study that holds both methods (default: all stored rows).")] = "",
+    before: Annotated[
+        str,
+        typer.Argument(
+            metavar="A", help="A method, or a study.", show_default=False, autocompletion=completion.study_or_method
+        ),
+    ],
+    after: Annotated[
+        str,
+        typer.Argument(
+            metavar="B", help="Another method, or study.", show_default=False, autocompletion=completion.study_or_method
+        ),
+    ],
+    study: Annotated[
+        str,
+        typer.Option(help="Study that holds both methods (default: all stored rows).", autocompletion=completion.study),
+    ] = "",
     where: Annotated[str, typer.Option(help="Only these rows, such as 'sampling_steps=16 and labels=true'.")] = "",
     fail_on: Annotated[
         list[str] | None,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mgbench.cli import choices
+from mgbench.cli import choices, completion
 from mgbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,8 +15,13 @@ if TYPE_CHECKING:
 
 
 def diff(
-    before: Annotated[str, typer.Argument(help="A study or a method.", show_default=False)],
-    after: Annotated[str, typer.Argument(help="Another study or method.", show_default=False)],
+    before: Annotated[
+        str, typer.Argument(help="A study or a method.", show_default=False, autocompletion=completion.study_or_method)
+    ],
+    after: Annotated[
+        str,
+        typer.Argument(help="Another study or method.", show_default=False, autocompletion=completion.study_or_method),
+    ],
     results: choices.Results = Path("results"),
     plugins: choices.AlsoPlugins = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from mgbench.cli import choices
+from mgbench.cli import choices, completion
 
 if TYPE_CHECKING:
     from mgbench.stages.image_files import Floats
@@ -21,12 +21,20 @@ def evaluate(
     ],
     reference: Annotated[
         str,
-        typer.Option(help="Reference images: a data set such as digits, a path as above, or an .npz of mu and sigma."),
+        typer.Option(
+            help="Reference images: a data set such as digits, a path as above, or an .npz of mu and sigma.",
+            autocompletion=completion.dataset,
+        ),
     ],
     extractor: Annotated[
-        str, typer.Option(help="Feature extractor (default: that of the data set, or inception).")
+        str,
+        typer.Option(
+            help="Feature extractor (default: that of the data set, or inception).", autocompletion=completion.extractor
+        ),
     ] = "",
-    metrics: Annotated[str, typer.Option(help="Metrics, separated by commas.")] = "fid,kid,accuracy",
+    metrics: Annotated[
+        str, typer.Option(help="Metrics, separated by commas.", autocompletion=completion.metrics)
+    ] = "fid,kid,accuracy",
     held_out: Annotated[
         Path | None, typer.Option(help="More real images, scored as the floor; for references that are paths.")
     ] = None,

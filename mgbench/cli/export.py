@@ -5,12 +5,16 @@ from typing import Annotated
 
 import typer
 
-from mgbench.cli import choices
+from mgbench.cli import choices, completion
 
 
 def export(
     method: Annotated[
-        str, typer.Argument(help="What was imported, a method with one trained model, or the key of a row.")
+        str,
+        typer.Argument(
+            help="What was imported, a method with one trained model, or the key of a row.",
+            autocompletion=completion.method,
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write, such as checkpoint.pth.")],
     results: choices.Results = Path("results"),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mgbench.cli import choices
+from mgbench.cli import choices, completion
 
 if TYPE_CHECKING:
     from mgbench.recipes.recipe import Recipe
@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 def list_(
-    kind: Annotated[str, typer.Argument(help="Only this kind, such as mask_schedule.", show_default=False)] = "",
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="Only this kind, such as mask_schedule.", show_default=False, autocompletion=completion.kind
+        ),
+    ] = "",
     plugins: choices.AlsoPlugins = None,
     results: choices.Results = Path("results"),
     as_json: Annotated[

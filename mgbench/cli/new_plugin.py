@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mgbench.cli import completion
 from mgbench.errors import UserError, suggestion
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -15,7 +16,9 @@ _KINDS = sorted(path.stem for path in (_TEMPLATES / "kinds").glob("*.txt"))
 
 def new_plugin(
     name: Annotated[str, typer.Argument(help="The component and its plugin, such as ramp.")],
-    kind: Annotated[str, typer.Option(help=f"One of {', '.join(_KINDS)}.", show_default=False)],
+    kind: Annotated[
+        str, typer.Option(help=f"One of {', '.join(_KINDS)}.", show_default=False, autocompletion=completion.kind)
+    ],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="The folder (default: mgbench-NAME in this one).", show_default=False),

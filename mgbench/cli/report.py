@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mgbench.cli import choices
+from mgbench.cli import choices, completion
 
 
 class Style(StrEnum):
@@ -21,7 +21,9 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="Output folder; the report gets a subfolder.")] = Path(
         "reports"
     ),
-    study: Annotated[str, typer.Option(help="Only the rows of this study (default: all).")] = "",
+    study: Annotated[
+        str, typer.Option(help="Only the rows of this study (default: all).", autocompletion=completion.study)
+    ] = "",
     allow_mismatch: Annotated[
         bool, typer.Option(help="Combine rows that were scored under different protocols.")
     ] = False,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mgbench.cli import choices
+from mgbench.cli import choices, completion
 from mgbench.cli.as_json import print_json
 from mgbench.errors import UserError
 
@@ -28,7 +28,7 @@ def results_(
             show_default=False,
         ),
     ] = None,
-    study: Annotated[str, typer.Option(help="Only the rows of this study.")] = "",
+    study: Annotated[str, typer.Option(help="Only the rows of this study.", autocompletion=completion.study)] = "",
     where: Annotated[
         str, typer.Option(metavar="CONDITION", help="Only these rows, such as 'sampler=halton and nfe<=16'.")
     ] = "",

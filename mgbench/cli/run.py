@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mgbench.cli import background, choices
+from mgbench.cli import background, choices, completion
 from mgbench.cli.failures import FailureLimit
 from mgbench.cli.plan import summary
 from mgbench.errors import UserError
@@ -34,7 +34,10 @@ def run(
     results: choices.Results = Path("results"),
     reports: Annotated[Path, typer.Option(help="Output folder of the report.")] = Path("reports"),
     engine: Annotated[
-        str, typer.Option(metavar="SPEC", help="Engine that runs trials; see 'mgbench list engine'.")
+        str,
+        typer.Option(
+            metavar="SPEC", help="Engine that runs trials; see 'mgbench list engine'.", autocompletion=completion.engine
+        ),
     ] = "local",
     address: Annotated[
         str,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mgbench.cli import choices
+from mgbench.cli import choices, completion
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,7 +17,9 @@ ARCHIVE = ".npz"
 
 
 def sample(
-    method: Annotated[str, typer.Argument(help="A method with finished rows, or the key of a row.")],
+    method: Annotated[
+        str, typer.Argument(help="A method with finished rows, or the key of a row.", autocompletion=completion.method)
+    ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="A folder for PNG files, or a file that ends in .npz.")
     ],

@@ -5,13 +5,18 @@ from typing import Annotated
 
 import typer
 
-from mgbench.cli import choices
+from mgbench.cli import choices, completion
 from mgbench.cli.as_json import print_json
 
 
 def show(
     study: Annotated[
-        str, typer.Argument(help="A study, a method or a component (default: all stored rows).", show_default=False)
+        str,
+        typer.Argument(
+            help="A study, a method or a component (default: all stored rows).",
+            show_default=False,
+            autocompletion=completion.thing,
+        ),
     ] = "",
     results: choices.Results = Path("results"),
     plugins: choices.AlsoPlugins = None,

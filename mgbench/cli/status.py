@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mgbench.cli import choices
+from mgbench.cli import choices, completion
 
 if TYPE_CHECKING:
     from mgbench.engines.status import Stage, Status
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def status(
-    study: Annotated[str, typer.Argument(help="A study's name (default: all).", show_default=False)] = "",
+    study: Annotated[
+        str, typer.Argument(help="A study's name (default: all).", show_default=False, autocompletion=completion.study)
+    ] = "",
     results: choices.Results = Path("results"),
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:

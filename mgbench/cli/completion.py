@@ -1,0 +1,229 @@
+"""Shell completion of plugins, methods, studies, components and the values of fields; nothing heavy is imported for it."""
+
+import io
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+if TYPE_CHECKING:
+    from mgbench.registry.names import Named
+
+# A possible value, and what it is in a few words.
+Item = tuple[str, str]
+Complete = Callable[[Any, list[str], str], list[Item]]
+INSTRUCTION = "_MGBENCH_COMPLETE"
+
+
+@contextmanager
+def whole_words(environment: "os._Environ[str]") -> Iterator[None]:
+    """Inside the `with`, completion for bash sees words as they are typed, where bash takes "=" for a word of its own.
+
+    Of `--set sampler=hal` bash makes `sampler`, `=` and `hal`, and replaces only the last; so the answers lose what stands
+    before it.
+    """
+    kept = _join_words(environment) if environment.get(INSTRUCTION) == "complete_bash" else ""
+    if not kept:
+        yield
+        return
+    answers = io.StringIO()
+    try:
+        with redirect_stdout(answers):
+            yield
+    finally:
+        for line in answers.getvalue().splitlines():
+            print(line.removeprefix(kept))
+
+
+def _join_words(environment: "os._Environ[str]") -> str:
+    """Join the words that bash parted at "="; returns what stands before the last of them."""
+    try:
+        words, place = environment["COMP_WORDS"].split("\n"), int(environment["COMP_CWORD"])
+    except (KeyError, ValueError):
+        return ""
+    joined: list[str] = []
+    kept = ""
+    # Words behind the cursor are of no use.
+    for word in [*words, ""][: place + 1]:
+        behind_sign = bool(kept) and joined[-1].endswith("=")
+        kept = joined[-1] if behind_sign else joined[-1] + word if word == "=" and joined else ""
+        if kept:
+            joined[-1] += word
+        else:
+            joined.append(word)
+    environment["COMP_WORDS"] = "\n".join(map(_quoted, joined))
+    environment["COMP_CWORD"] = str(len(joined) - 1)
+    return kept
+
+
+def _quoted(word: str) -> str:
+    """A word that is split no further; one with an open quotation mark is its text so far."""
+    return shlex.quote(word.lstrip("'\"")) if word[:1] in "'\"" else word or "''"
+
+
+def _told(items: Iterable[Item], start: str) -> list[Item]:
+    """The items that begin so, each value once."""
+    return list({value: (value, about) for value, about in items if value.startswith(start)}.values())
+
+
+def _complete(items: Callable[[Any, str], Iterable[Item]]) -> Complete:
+    """A completion of one value, from the context of the command and what is typed so far."""
+
+    def complete(ctx: Any, args: list[str], incomplete: str) -> list[Item]:
+        return _told(items(ctx, incomplete), incomplete)
+
+    return complete
+
+
+def _listed(items: Callable[[Any, str], Iterable[Item]]) -> Complete:
+    """A completion of the last of several values between commas; those that are there are not offered again."""
+
+    def complete(ctx: Any, args: list[str], incomplete: str) -> list[Item]:
+        before, comma, _ = incomplete.rpartition(",")
+        there = before.split(",")
+        found = ((before + comma + value, about) for value, about in items(ctx, incomplete) if value not in there)
+        return _told(found, incomplete)
+
+    return complete
+
+
+def _plugins(ctx: Any, typed: str) -> Iterator[Item]:
+    from mgbench.registry.loading import installed
+
+    yield from ((name, source.distribution) for name, source in installed().items())
+    yield "all", "every installed plugin"
+
+
+def _trackers(ctx: Any, typed: str) -> Iterator[Item]:
+    from mgbench.interfaces.tracking import LIFE_HOOKS
+    from mgbench.registry.names import plugins_with
+
+    return ((name, "") for name in plugins_with(*LIFE_HOOKS))
+
+
+def _methods(ctx: Any, typed: str) -> Iterator[Item]:
+    from mgbench.registry.names import methods
+
+    return ((method.name, f"method of {method.plugin}") for method in methods())
+
+
+def _studies(ctx: Any, typed: str) -> Iterator[Item]:
+    folder = Path(str(ctx.params.get("results") or "results")) / "studies"
+    return ((path.stem, "study") for path in sorted(folder.glob("[!.]*.json")))
+
+
+def _kinds(ctx: Any, typed: str) -> Iterator[Item]:
+    from mgbench.recipes.kinds import EVERY_KIND
+
+    return ((kind.name, kind.question) for kind in EVERY_KIND.values())
+
+
+def _of_kind(kind: str) -> Callable[[Any, str], Iterator[Item]]:
+    def items(ctx: Any, typed: str) -> Iterator[Item]:
+        from mgbench.registry.names import components
+
+        return ((named.name, f"{kind} of {named.plugin}") for named in components(kind))
+
+    return items
+
+
+def _things(ctx: Any, typed: str) -> Iterator[Item]:
+    """Studies, methods and components: all that `mgbench show` describes."""
+    from mgbench.recipes.kinds import EVERY_KIND
+
+    yield from _studies(ctx, typed)
+    yield from _methods(ctx, typed)
+    for kind in EVERY_KIND.values():
+        if not kind.offered_as:
+            yield from _of_kind(kind.name)(ctx, typed)
+
+
+def _studies_and_methods(ctx: Any, typed: str) -> Iterator[Item]:
+    yield from _studies(ctx, typed)
+    yield from _methods(ctx, typed)
+
+
+def _settings(ctx: Any, typed: str) -> Iterator[Item]:
+    """A field, then its value: components with their options, words, true or false."""
+    from mgbench.recipes.recipe import FIELDS, SPECS
+
+    field, equals, value = typed.partition("=")
+    if equals:
+        before, _, _ = value.rpartition(",") if "(" not in value else ("", "", "")
+        yield from ((f"{field}={before}{',' * bool(before)}{found}", about) for found, about in _values(field, value))
+    elif "." in field:
+        kind, _, _ = field.partition(".")
+        yield from ((f"{kind}.{option}=", "option") for option in _all_options(kind))
+    else:
+        for name, item in FIELDS.items():
+            yield f"{name}=", str(item.metadata.get("about", "component" if name in SPECS else ""))
+
+
+def _values(field: str, typed: str) -> Iterator[Item]:
+    from mgbench.recipes.kinds import EVERY_KIND
+    from mgbench.registry.names import components
+
+    kind, _, option = field.partition(".")
+    kind = {"metrics": "metric"}.get(kind, kind)
+    if option:
+        yield from ((value, "") for value in _all_options(kind).get(option, ()))
+    elif kind in EVERY_KIND and "(" in typed:
+        known = {named.name: named for named in components(kind)}
+        name, _, inside = typed.partition("(")
+        if name in known:
+            yield from ((f"{name}({found}", "option") for found in _inside(known[name], inside))
+    elif kind in EVERY_KIND:
+        yield from _of_kind(kind)(None, typed)
+    elif kind == "teacher":
+        yield from _methods(None, typed)
+    else:
+        yield from ((value, "") for value in _words(kind))
+
+
+def _inside(component: "Named", typed: str) -> Iterator[str]:
+    """What may follow the parenthesis of a spec: options, and the words that the last one takes."""
+    from mgbench.registry.names import option_values
+
+    options = option_values(component)
+    before, comma, last = typed.rpartition(",")
+    lead = f"{before}{comma}" + re.match(r"\s*", last)[0]  # type: ignore[index]
+    option, equals, _ = last.strip().partition("=")
+    if equals:
+        yield from (f"{lead}{option}={value}" for value in options.get(option, ()))
+        return
+    given = {part.partition("=")[0].strip() for part in before.split(",")}
+    yield from (f"{lead}{name}=" for name in options if name not in given)
+
+
+def _all_options(kind: str) -> Mapping[str, tuple[str, ...]]:
+    """The options of any component of a kind, with their words."""
+    from mgbench.recipes.kinds import EVERY_KIND
+    from mgbench.registry.names import components, option_values
+
+    if kind not in EVERY_KIND:
+        return {}
+    return {name: words for named in components(kind) for name, words in option_values(named).items()}
+
+
+def _words(field: str) -> tuple[str, ...]:
+    """The words that a field which names no component takes."""
+    from mgbench.recipes.recipe import Recipe
+
+    hint = get_type_hints(Recipe).get(field)
+    if hint is bool:
+        return ("true", "false")
+    return tuple(value for value in get_args(hint) if isinstance(value, str))
+
+
+plugins, trackers, methods = _listed(_plugins), _listed(_trackers), _listed(_methods)
+study, method, kind, engine = _complete(_studies), _complete(_methods), _complete(_kinds), _complete(_of_kind("engine"))
+thing, study_or_method = _complete(_things), _complete(_studies_and_methods)
+settings = _complete(_settings)
+dataset, extractor, metrics = (
+    _complete(_of_kind("dataset")),
+    _complete(_of_kind("extractor")),
+    _listed(_of_kind("metric")),
+)
