@@ -158,8 +158,12 @@ def _settings(ctx: Any, typed: str) -> Iterator[Item]:
         kind, _, _ = field.partition(".")
         yield from ((f"{kind}.{option}=", "option") for option in _all_options(kind))
     else:
-        for name, item in FIELDS.items():
-            yield f"{name}=", str(item.metadata.get("about", "component" if name in SPECS else ""))
+        named = [name for name in FIELDS if name.startswith(field)]
+        values = list(_values(named[0], "")) if len(named) == 1 else []
+        # Of the only field that fits the values, since a shell puts a blank behind what is the only answer.
+        yield from ((f"{named[0]}={value}", about) for value, about in values)
+        for name in () if values else named:
+            yield f"{name}=", str(FIELDS[name].metadata.get("about", "component" if name in SPECS else ""))
 
 
 def _values(field: str, typed: str) -> Iterator[Item]:

@@ -49,7 +49,8 @@ def completed(folder: Path, *words: str, shell: str = "bash") -> list[str]:
         (("show", "halt"), ["halton"]),
         (("evaluate", "x.npz", "--reference", "digi"), ["digits"]),
         (("evaluate", "x.npz", "--metrics", "fid,ki"), ["fid,kid"]),
-        (("run", "--set", "mask_s"), ["mask_schedule="]),
+        (("run", "--set", "sampling_st"), ["sampling_steps="]),
+        (("run", "--set", "lr_d"), ["lr_decay=constant", "lr_decay=cosine"]),
         # bash takes the sign for a word of its own, and replaces only what is behind it.
         (("run", "--set", "sampler", "=", "halt"), ["halton"]),
         (("run", "--set", "lr_decay", "="), ["constant", "cosine"]),
