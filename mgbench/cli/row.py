@@ -35,8 +35,10 @@ def print_row(layout: "Layout", key: str) -> None:
     _print(screen, "costs", ((cost_axis(name), number(value)) for name, value in record.costs.items()), numbers=True)
     _print(screen, "recipe", ((name, _spelled(value)) for name, value in record.recipe.items() if value is not None))
     _print(screen, "origin", ((name, str(value)) for name, value in record.origin.items()))
-    files = sorted(path for path in layout.run(key).iterdir())
-    _print(screen, str(layout.run(key)), ((path.name, amount(path.stat().st_size)) for path in files), numbers=True)
+    folder = layout.run(key)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    sizes = ((path.relative_to(folder).as_posix(), amount(path.stat().st_size)) for path in files)
+    _print(screen, str(folder), sizes, numbers=True)
 
 
 def _head(record: "Record", studies: Iterable[str]) -> Iterable[tuple[str, str]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, cast
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
+    from mgbench.interfaces.artifacts import FinishedRow
     from mgbench.interfaces.components import (
         HeadModule,
         MergeableMetric,
@@ -122,6 +123,17 @@ def advice(component: object, parts: "Parts", space: "TokenSpace") -> tuple[str,
     """`advise(parts, space)`: warnings about combinations that run but are probably not intended. Default: none."""
     advise = getattr(component, "advise", None)
     return () if advise is None else tuple(advise(parts, space))
+
+
+def keeps_artifacts(component: object) -> bool:
+    """Whether a component has `artifacts`."""
+    return hasattr(component, "artifacts")
+
+
+def artifacts(component: object, row: "FinishedRow") -> "Mapping[str, bytes]":
+    """`artifacts(row)`: files to keep beside a row that was drawn and scored, by name; none without it."""
+    made: Callable[[FinishedRow], Mapping[str, bytes]] | None = getattr(component, "artifacts", None)
+    return {} if made is None else made(row)
 
 
 def likelihood_bound(process: "Process[Any]") -> Bound | None:

@@ -118,5 +118,6 @@ ALWAYS_ASKED = ("process", "dataset", "tokenizer", "extractor")
 LATER: dict[str, Decides] = {
     "check": "nothing",
     "check_teacher": "nothing",
+    "artifacts": "nothing",
     **{name: at for kind in TABLE for name, at in kind.later.items()},
 }

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 
 from mgbench.errors import Diverged, Unwritable
+from mgbench.interfaces.artifacts import FinishedRow
 from mgbench.interfaces.engine import USUAL, Note, Options, RowEnded
 from mgbench.interfaces.progress import STOPPED_BY_USER, Interrupted, Progress
 from mgbench.interfaces.ranks import ALONE, RankFailed, Team
@@ -19,6 +20,7 @@ from mgbench.stages.likelihood import DECLARED
 from mgbench.stages.memory import ran_out
 from mgbench.stages.sample import Model, asked_labels
 from mgbench.stages.train import TrainStep
+from mgbench.trials.artifacts import artifact_files
 from mgbench.trials.diagnostics import MATCHED, film_files, nearest_file
 from mgbench.trials.draw import draw
 from mgbench.trials.fit import Unprepared, fitted_model, fitted_tokenizer
@@ -134,11 +136,14 @@ def _record_images(
     shown = {IMAGES: images_writer(kept.images[:SHOWN], labels[:SHOWN]), **kept.files, **_nearest(row, scored)}
     save_real(store, assembly.data)
     costs = {**kept.costs, **_costs(assembly.recipe.batch_size, model, fitted[1]), **model.bound.costs}
-    scores, warnings = scored.fields["scores"] | model.bound.scores, [*scored.fields["warnings"], *kept.warnings]
+    scores = scored.fields["scores"] | model.bound.scores
+    finished = FinishedRow(row.key, row.method, row.spelled, kept.images, labels, scores, costs)
+    artifacts, missing = artifact_files(vars(assembly.parts).values(), finished)
+    warnings = [*scored.fields["warnings"], *kept.warnings, *missing]
     declared = scored.fields["declared"] | {name: DECLARED[name].plain() for name in model.bound.scores}
     said = {**scored.fields, "scores": scores, "declared": declared, "warnings": warnings}
     record = row.record("done", costs=costs, origin={**origin(row, device, started), **kept.devices}, **said)
-    store.save_record(record, shown)
+    store.save_record(record, {**shown, **artifacts})
     progress.emit(RowEnded(row.key, "done"))
 
 

@@ -118,7 +118,7 @@ def read_by(job: Job) -> list[Path]:
         ]
         folders += [layout.images(other.keys.images) for other in assemblies]
     folders += [path.parent for path in layout.root.glob(f"references/*/{FACTS}") if _facts(path).get("data") == data]
-    files = [path for folder in folders for path in sorted(folder.glob("*"))]
+    files = [path for folder in folders for path in sorted(folder.rglob("*"))]
     whole = [path for path in files if not path.name.startswith(".") and not is_aside(path.name)]
     return [path for path in (*whole, layout.real(data)) if path.is_file()]
 

@@ -1,6 +1,6 @@
 """Check every file of a results folder; for each damaged one, report the consequence and the remedy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mgbench.errors import UserError
@@ -81,7 +81,7 @@ def _newer(checkup: Checkup) -> None:
 def _look_at_row(checkup: Checkup, folder: Path) -> None:
     if not is_folder(checkup, folder):
         return
-    inside = {path.name: path for path in within(checkup, folder)}
+    inside = {path.relative_to(folder).as_posix(): path for path in _files_in(checkup, folder)}
     path = inside.pop(RECORD, None)
     if path is None:
         _count(checkup, inside)
@@ -100,6 +100,15 @@ def _look_at_row(checkup: Checkup, folder: Path) -> None:
     if is_former(path):
         checkup.note("former", folder)
     _look_beside(checkup, folder, record, inside)
+
+
+def _files_in(checkup: Checkup, folder: Path) -> Iterator[Path]:
+    """The files of a row, those in the folder of its artifacts among them."""
+    for path in within(checkup, folder):
+        if path.is_dir() and not path.is_symlink():
+            yield from _files_in(checkup, path)
+        else:
+            yield path
 
 
 def _count(checkup: Checkup, inside: dict[str, Path]) -> None:

@@ -1,0 +1,62 @@
+"""Artifacts that the components of a row keep: files in a folder of the row, which are checked and removed with it."""
+
+import itertools
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from mgbench.errors import UserError
+from mgbench.interfaces import optional
+from mgbench.interfaces.artifacts import FinishedRow
+from mgbench.registry.content import components_of
+from mgbench.results.files import Writer
+
+# In the folder of a row; in it a folder for each component, named after its class.
+ARTIFACTS = "artifacts"
+
+
+def artifact_files(components: Iterable[object], row: FinishedRow) -> tuple[dict[str, Writer], list[str]]:
+    """Writers of the artifacts of some components and of those inside them, by path in the folder of the row, and warnings.
+
+    What a component raises, or returns under a name that cannot be a file of its own, becomes a warning, and loses no row.
+    """
+    files: dict[str, Writer] = {}
+    warnings = []
+    for folder, component in _folders(components_of(list(components))):
+        try:
+            files |= {f"{ARTIFACTS}/{folder}/{name}": writer for name, writer in _writers(component, row).items()}
+        except (Exception, SystemExit) as error:
+            traceback.print_exc()
+            said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            warnings.append(f"artifacts of {folder} are not kept: {said}")
+    return files, warnings
+
+
+def _folders(components: Iterable[object]) -> Iterator[tuple[str, object]]:
+    """Components that keep artifacts with the name of a folder each: the class, with a number where several share it."""
+    taken: set[str] = set()
+    for component in components:
+        if not optional.keeps_artifacts(component):
+            continue
+        name = type(component).__name__
+        folders = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+        folder = next(folder for folder in folders if folder not in taken)
+        taken.add(folder)
+        yield folder, component
+
+
+def _writers(component: object, row: FinishedRow) -> Mapping[str, Writer]:
+    found = {}
+    for name, content in optional.artifacts(component, row).items():
+        path = PurePosixPath(name)
+        if path.is_absolute() or not path.name or any(part == ".." or part.startswith(".") for part in path.parts):
+            raise UserError(f"{name!r} cannot name a file of its folder; return names such as 'map.png'")
+        if not isinstance(content, bytes):
+            raise UserError(f"{name!r} is {type(content).__name__}; return the bytes of each file")
+        found[str(path)] = partial(_put, content)
+    return found
+
+
+def _put(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
