@@ -188,7 +188,7 @@ def _values(field: str, typed: str) -> Iterator[Item]:
 
 
 def _inside(component: "Named", typed: str) -> Iterator[str]:
-    """What may follow the parenthesis of a spec: options, and the words that the last one takes."""
+    """The possible continuations after the parenthesis of a spec: options, and the words that the last one takes."""
     from mgbench.registry.names import option_values
 
     options = option_values(component)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mgbench.cli import background, choices, completion
+from mgbench.cli.amounts import most_images, seconds
 from mgbench.cli.failures import FailureLimit
 from mgbench.cli.plan import summary
 from mgbench.errors import UserError
@@ -86,7 +87,7 @@ def run(
     if not (asked.plugins or asked.methods or asked.own):
         raise UserError(_everything(asked))
     limit = FailureLimit.of(fail_fast, max_failures)
-    leases = Leases(devices, devices_per_trial, choices.seconds(trial_timeout), trial_memory * 2**30 or None)
+    leases = Leases(devices, devices_per_trial, seconds(trial_timeout), trial_memory * 2**30 or None)
     chosen = choices.choose(asked, results, retry_failed, choices.listed(track))
     place = _engine(chosen, engine, address)
     trials = plan_trials(chosen.rows)
@@ -94,7 +95,7 @@ def run(
     if detach:
         _detach(chosen)
         return
-    work = Work(chosen, trials, place.open(leases), Options(batch, choices.most_images(keep_images)), limit)
+    work = Work(chosen, trials, place.open(leases), Options(batch, most_images(keep_images)), limit)
     chosen.store.check_writable()
     save_view(chosen)
     display = _display(work, quiet, json)
