@@ -7,14 +7,18 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, get_args, get_type_hints
+
+import typer
 
 if TYPE_CHECKING:
     from mgbench.registry.names import Named
 
 # A possible value, and what it is in a few words.
 Item = tuple[str, str]
-Complete = Callable[[Any, list[str], str], list[Item]]
+Complete = Callable[[typer.Context, list[str], str], list[Item]]
+# The context is None where a completion asks another for its items.
+Context = typer.Context | None
 INSTRUCTION = "_MGBENCH_COMPLETE"
 
 
@@ -69,19 +73,19 @@ def _told(items: Iterable[Item], start: str) -> list[Item]:
     return list({value: (value, about) for value, about in items if value.startswith(start)}.values())
 
 
-def _complete(items: Callable[[Any, str], Iterable[Item]]) -> Complete:
+def _complete(items: Callable[[Context, str], Iterable[Item]]) -> Complete:
     """A completion of one value, from the context of the command and what is typed so far."""
 
-    def complete(ctx: Any, args: list[str], incomplete: str) -> list[Item]:
+    def complete(ctx: typer.Context, args: list[str], incomplete: str) -> list[Item]:
         return _told(items(ctx, incomplete), incomplete)
 
     return complete
 
 
-def _listed(items: Callable[[Any, str], Iterable[Item]]) -> Complete:
+def _listed(items: Callable[[Context, str], Iterable[Item]]) -> Complete:
     """A completion of the last of several values between commas; those that are there are not offered again."""
 
-    def complete(ctx: Any, args: list[str], incomplete: str) -> list[Item]:
+    def complete(ctx: typer.Context, args: list[str], incomplete: str) -> list[Item]:
         before, comma, _ = incomplete.rpartition(",")
         there = before.split(",")
         found = ((before + comma + value, about) for value, about in items(ctx, incomplete) if value not in there)
@@ -90,39 +94,39 @@ def _listed(items: Callable[[Any, str], Iterable[Item]]) -> Complete:
     return complete
 
 
-def _plugins(ctx: Any, typed: str) -> Iterator[Item]:
+def _plugins(ctx: Context, typed: str) -> Iterator[Item]:
     from mgbench.registry.loading import installed
 
     yield from ((name, source.distribution) for name, source in installed().items())
     yield "all", "every installed plugin"
 
 
-def _trackers(ctx: Any, typed: str) -> Iterator[Item]:
+def _trackers(ctx: Context, typed: str) -> Iterator[Item]:
     from mgbench.interfaces.tracking import LIFE_HOOKS
     from mgbench.registry.names import plugins_with
 
     return ((name, "") for name in plugins_with(*LIFE_HOOKS))
 
 
-def _methods(ctx: Any, typed: str) -> Iterator[Item]:
+def _methods(ctx: Context, typed: str) -> Iterator[Item]:
     from mgbench.registry.names import methods
 
     return ((method.name, f"method of {method.plugin}") for method in methods())
 
 
-def _studies(ctx: Any, typed: str) -> Iterator[Item]:
-    folder = Path(str(ctx.params.get("results") or "results")) / "studies"
+def _studies(ctx: Context, typed: str) -> Iterator[Item]:
+    folder = Path(str((ctx.params if ctx else {}).get("results") or "results")) / "studies"
     return ((path.stem, "study") for path in sorted(folder.glob("[!.]*.json")))
 
 
-def _kinds(ctx: Any, typed: str) -> Iterator[Item]:
+def _kinds(ctx: Context, typed: str) -> Iterator[Item]:
     from mgbench.recipes.kinds import EVERY_KIND
 
     return ((kind.name, kind.question) for kind in EVERY_KIND.values())
 
 
-def _of_kind(kind: str) -> Callable[[Any, str], Iterator[Item]]:
-    def items(ctx: Any, typed: str) -> Iterator[Item]:
+def _of_kind(kind: str) -> Callable[[Context, str], Iterator[Item]]:
+    def items(ctx: Context, typed: str) -> Iterator[Item]:
         from mgbench.registry.names import components
 
         return ((named.name, f"{kind} of {named.plugin}") for named in components(kind))
@@ -130,7 +134,7 @@ def _of_kind(kind: str) -> Callable[[Any, str], Iterator[Item]]:
     return items
 
 
-def _things(ctx: Any, typed: str) -> Iterator[Item]:
+def _things(ctx: Context, typed: str) -> Iterator[Item]:
     """Studies, methods and components: all that `mgbench show` describes."""
     from mgbench.recipes.kinds import EVERY_KIND
 
@@ -141,12 +145,12 @@ def _things(ctx: Any, typed: str) -> Iterator[Item]:
             yield from _of_kind(kind.name)(ctx, typed)
 
 
-def _studies_and_methods(ctx: Any, typed: str) -> Iterator[Item]:
+def _studies_and_methods(ctx: Context, typed: str) -> Iterator[Item]:
     yield from _studies(ctx, typed)
     yield from _methods(ctx, typed)
 
 
-def _settings(ctx: Any, typed: str) -> Iterator[Item]:
+def _settings(ctx: Context, typed: str) -> Iterator[Item]:
     """A field, then its value: components with their options, words, true or false."""
     from mgbench.recipes.recipe import FIELDS, SPECS
 

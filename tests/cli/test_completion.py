@@ -40,8 +40,8 @@ def completed(folder: Path, *words: str, shell: str = "bash") -> list[str]:
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        (("run", "--plugins", "emi"), ["emigm"]),
-        (("run", "--plugins", "emigm,mask"), ["emigm,maskgit"]),
+        (("run", "--plugins", "hal"), ["halton"]),
+        (("run", "--plugins", "emigm,maskg"), ["emigm,maskgit"]),
         (("run", "--methods", "maskgit-"), ["maskgit-unlabelled"]),
         (("run", "--track", "tens"), ["tensorboard"]),
         (("list", "mask_"), ["mask_schedule"]),
