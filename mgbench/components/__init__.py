@@ -1,1 +1,1 @@
-"""The plainest answer of each kind; every file here is a plugin like any other."""
+"""Built-in components of every kind; each module is a plugin."""

@@ -1,4 +1,4 @@
-"""BibTeX entries of papers that have no plugin of their own; a component's docstring names its papers."""
+"""BibTeX entries of the papers that the docstrings of built-in components name."""
 
 from pathlib import Path
 

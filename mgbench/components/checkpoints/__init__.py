@@ -1,1 +1,1 @@
-"""Checkpoints of published code, read into our networks."""
+"""Readers and writers of checkpoints from other code bases."""

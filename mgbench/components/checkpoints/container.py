@@ -1,4 +1,4 @@
-"""Checkpoint files as trainers write them: state dicts under names, and what is said of them; no code in them is run."""
+"""Read and write checkpoint files with named state dicts and plain values, without running any code that they contain."""
 
 import json
 import pickle
@@ -16,25 +16,25 @@ from torch import Tensor
 
 from mgbench.errors import UserError
 
-# Names of state dicts in a container, the one that images are published by first.
+# Names of state dicts in a checkpoint; first the one with which official images are drawn.
 TREES = ("model_ema", "model", "model_state_dict", "state_dict")
-# The name of a file's only state dict where the file is nothing else.
+# The name given to a state dict that is the whole file.
 BARE = "weights"
-# What wrappers of a network for several devices, and compilers, put in front of every name.
+# Prefixes added by DistributedDataParallel and torch.compile.
 _WRAPPERS = ("module.", "_orig_mod.")
 _ALIEN = re.compile(r"(?:GLOBAL|global) (\S+?) was not an allowed")
 
 
 @dataclass(frozen=True)
 class Container:
-    """State dicts by their name in a file, and the plain values beside them (`epoch`, `args`)."""
+    """State dicts by name, and the other plain values of a checkpoint (`epoch`, `args`)."""
 
     trees: Mapping[str, Mapping[str, Tensor]]
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_container(path: Path) -> Container:
-    """The state dicts in a file of `torch.save` or safetensors.
+    """Read the state dicts in a file of `torch.save` or safetensors.
 
     Raises:
         UserError: if it cannot be read, holds code, or holds no state dict.
@@ -52,7 +52,7 @@ def read_container(path: Path) -> Container:
 
 
 def write_container(path: Path, container: Container) -> None:
-    """Write state dicts as `torch.save` does, under their names, with what is said of them."""
+    """Write named state dicts and plain values with `torch.save`."""
     about = {name: Namespace(**value) if isinstance(value, dict) else value for name, value in container.about.items()}
     trees = {name: dict(tree) for name, tree in container.trees.items()}
     torch.save(trees.get(BARE, {**trees, **about}), path)
@@ -87,7 +87,7 @@ def _is_state(value: object) -> bool:
 
 
 def _unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors under the names that they have in the network itself, each with a memory of its own."""
+    """The tensors without wrapper prefixes in their names, each with its own memory."""
     for wrapper in _WRAPPERS:
         if all(name.startswith(wrapper) for name in state):
             state = {name.removeprefix(wrapper): value for name, value in state.items()}
@@ -95,7 +95,7 @@ def _unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _plain(value: object) -> object:
-    """Plain values, of which anything else is left out."""
+    """The plain values in a nested value; anything else is left out."""
     value = vars(value) if isinstance(value, Namespace) else value
     if isinstance(value, Mapping):
         return {str(name): part for name, part in value.items() if _is_json(part)}

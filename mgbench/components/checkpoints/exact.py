@@ -1,4 +1,4 @@
-"""Load foreign weights exactly: every tensor that a module has, and no other, by name and shape."""
+"""Strict loading of external weights: exactly the tensors of a module, by name and shape."""
 
 from collections.abc import Iterable, Mapping
 
@@ -7,14 +7,14 @@ from torch import Tensor, nn
 
 from mgbench.errors import UserError
 
-# Names of each sort that a message spells out.
+# Number of tensor names of each sort in a message.
 _NAMED = 3
 
 
 def load_exactly(module: nn.Module, state: object, source: str, optional: Iterable[str] = ()) -> frozenset[str]:
-    """Load a state dict into a module; the names from `optional` that the state dict lacks.
+    """Load a state dict into a module, and return the names in `optional` that it lacks.
 
-    `source` names the file or folder in messages. A state dict may lack `optional` tensors, which then stay as they are.
+    `source` names the file or folder in messages. Missing `optional` tensors keep their values.
 
     Raises:
         UserError: if a tensor is missing, left over, of another shape or not finite, naming it.
@@ -33,7 +33,7 @@ def load_exactly(module: nn.Module, state: object, source: str, optional: Iterab
 
 
 def _load(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> tuple[list[str], list[str]]:
-    """The names that are missing and those that are left over; old files, which lack counters of batches, lack nothing."""
+    """The missing and the unexpected names; missing batch counters of old files are ignored."""
     try:
         missing, left_over = module.load_state_dict(tensors, strict=False)
     except (RuntimeError, ValueError) as error:
@@ -44,12 +44,12 @@ def _load(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> tupl
 def refuse_differences(
     source: str, missing: Iterable[str] = (), left_over: Iterable[str] = (), misshapen: Mapping[str, str] | None = None
 ) -> None:
-    """Raise if there are differences between the tensors of a file and those of a network.
+    """Raise if the tensors of a file differ from those of a network.
 
-    `misshapen` says of each name how the shapes differ.
+    `misshapen` maps names to a description of both shapes.
 
     Raises:
-        UserError: naming the first of each sort, and how many there are.
+        UserError: with the first names of each sort and their number.
     """
     sorts = [
         _some("lacks", sorted(missing)),
@@ -62,7 +62,7 @@ def refuse_differences(
 
 
 def refuse_numbers(source: str, state: Mapping[str, Tensor]) -> None:
-    """Raise if weights are not finite.
+    """Raise if weights, tensors of any shape, are not finite.
 
     Raises:
         UserError: naming the first such tensors.

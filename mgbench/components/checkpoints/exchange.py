@@ -1,4 +1,4 @@
-"""Read checkpoints of other code into a results folder, and write models there as that code stores them."""
+"""Import checkpoints of other code into a results folder, and export models in the format of that code."""
 
 import json
 import re
@@ -21,14 +21,14 @@ from mgbench.results.imported import BESIDE, ORIGIN, RECIPE, WEIGHTS, Imported, 
 from mgbench.results.maintenance.inventory import stored_records
 from mgbench.results.store import Store
 
-# The files of an autoencoder as `diffusers` names them.
+# File names of an autoencoder in `diffusers`.
 CONFIG, AUTOENCODER = "config.json", "diffusion_pytorch_model.safetensors"
 
 
 @dataclass(frozen=True)
 class Request:
-    """An import: a file, the name it gets, the state dict to take (none: the one that images are published by), and
-    fields of its recipe, over those of a method it is `like`, which an autoencoder has not.
+    """An import: a file, its new name, the state dict to read (empty: the one with which official images are drawn),
+    and changes to the recipe of the method `like` (not for autoencoders).
     """
 
     path: Path
@@ -39,12 +39,13 @@ class Request:
 
 
 def import_checkpoint(store: Store, asked: Request) -> tuple[str, ...]:
-    """Read a checkpoint, hold it to the network that its shapes describe, and keep its weights and a recipe; lines that tell.
+    """Import a checkpoint: check it against the network that its shapes describe, store weights and recipe; lines to
+    print.
 
-    An autoencoder becomes a folder as `diffusers` saves it.
+    An autoencoder is stored as a `diffusers` folder.
 
     Raises:
-        UserError: if it cannot be read, is of no layout that is known or does not fit it, or a field does not exist.
+        UserError: if it cannot be read, its layout is unknown or does not fit, or a field does not exist.
     """
     name = _folder_name(asked.name)
     container = read_container(asked.path)
@@ -102,11 +103,10 @@ def _keep_autoencoder(store: Store, name: str, state: Mapping[str, Tensor], path
 
 
 def export_model(store: Store, name: str, path: Path) -> str:
-    """Write what was imported under a name, or the one model of a method, as the code it is from stores it; the
-    layout's name.
+    """Export an import, or the only model of a method, in the format of its original code; the name of the layout.
 
     Raises:
-        UserError: if there is no such model, or no layout stores models of its kind.
+        UserError: if there is no such model, or no layout can store it.
     """
     known = {found.name: found for found in imported(store.layout)}
     container, layout = _as_read(store, known[name]) if name in known else _as_trained(store, name)
@@ -129,7 +129,7 @@ def _as_read(store: Store, found: Imported) -> tuple[Container, str]:
 
 
 def _as_trained(store: Store, name: str) -> tuple[Container, str]:
-    """The model of a method with one model, which has no other state dict and nothing beside."""
+    """The only model of a method, with a single state dict and no other values."""
     rows = [record for record in stored_records(store.layout).values() if record.about == "images"]
     models = {record.training_key for record in rows if record.status == "done" and name in (record.method, record.key)}
     if len(models) != 1:
@@ -152,16 +152,16 @@ def _tree(container: Container, asked: Request) -> str:
 
 
 def _unsaid(like: Recipe, reading: Reading) -> dict[str, Any]:
-    """Fields that a checkpoint decides: its sizes always, and the rest where its base does not say it.
+    """The fields that a checkpoint sets: always its sizes, and others that its base recipe does not set.
 
-    Steps belong to a sampler, and are said with it.
+    Sampling steps are set together with the sampler.
     """
     decided = ("network", "head", *(("sampling_steps",) if like.sampler is None and not like.says_steps else ()))
     return {name: value for name, value in reading.fields.items() if name in decided or getattr(like, name) is None}
 
 
 def _said(recipe: Recipe) -> dict[str, Any]:
-    """The fields of a recipe that are not as they are without it, and the steps where it says them."""
+    """The fields of a recipe that differ from the defaults, and the sampling steps if it sets them."""
     said = {"sampling_steps"} if recipe.says_steps else set()
     changed = {
         name: value
@@ -189,7 +189,7 @@ def _publish(
 
 
 def _put(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    # A tensor that is a view of another, or in another's memory, would be refused.
+    # safetensors refuses tensors that share memory.
     path.write_bytes(save({name: value.clone().contiguous() for name, value in tensors.items()}))
 
 

@@ -1,4 +1,4 @@
-"""Layouts of checkpoints: which names the tensors of a file have, and what they are called here."""
+"""Layouts of checkpoints: the tensor names of other code bases, and conversions to and from ours."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol
@@ -14,26 +14,26 @@ State = Mapping[str, Tensor]
 
 
 class CheckpointLayout(Protocol):
-    """The names and shapes under which some code stores a model."""
+    """The tensor names and shapes with which a code base stores a model."""
 
     name: str
     about: str
 
     def recognise(self, names: Collection[str]) -> bool:
-        """Whether tensors of these names are of this layout, however many are missing or left over."""
+        """Whether these tensor names belong to this layout, even if some are missing or unexpected."""
 
-    def read(self, state: State, source: str, told: Mapping[str, Any]) -> Reading:
-        """The model in a state dict; `told` are options of the network that no shape tells.
+    def read(self, state: State, source: str, given: Mapping[str, Any]) -> Reading:
+        """Read the model in a state dict; `given` has options of the network that do not follow from shapes.
 
         Raises:
-            UserError: if a tensor is missing, left over or misshapen, or something has to be told.
+            UserError: if a tensor is missing, unexpected or misshapen, or an option has to be given.
         """
 
     def write(self, tensors: State, beside: State) -> dict[str, Tensor]:
-        """The state dict of a model, exactly as `read` was given it.
+        """The state dict of a model, equal to the one that `read` accepts.
 
         Raises:
-            UserError: if the model is none that this layout stores.
+            UserError: if this layout cannot store the model.
         """
 
 
@@ -41,10 +41,10 @@ LAYOUTS: tuple[CheckpointLayout, ...] = (MarLayout(), MaskGitV2(), MaskGitV1())
 
 
 def layout_of(names: Collection[str], source: str) -> CheckpointLayout:
-    """The layout of tensors of these names.
+    """The layout of a state dict with these names.
 
     Raises:
-        UserError: if it is none of those that are known.
+        UserError: if no layout recognises them.
     """
     for layout in LAYOUTS:
         if layout.recognise(names):

@@ -1,7 +1,7 @@
-"""Autoencoders as latent diffusion stores them (arXiv:2112.10752), MAR's `kl16.ckpt` among them, under the names of `diffusers`.
+"""Autoencoders of latent diffusion (arXiv:2112.10752), such as MAR's `kl16.ckpt`, converted to `diffusers`.
 
-`diffusers` itself converts such files too, but leaves out attention between the residual blocks, which `kl16.ckpt` has at
-16x16. The configuration follows from the shapes; no shape tells the 32 groups of the norms, which that code always has.
+The converter in `diffusers` drops the attention between residual blocks, which `kl16.ckpt` has at 16x16. The
+configuration follows from the shapes, except for the 32 groups of the norms, which are fixed in the original code.
 """
 
 import re
@@ -16,9 +16,9 @@ from mgbench.components.checkpoints.exact import refuse_differences, refuse_numb
 from mgbench.components.checkpoints.renaming import Renaming
 from mgbench.errors import UserError
 
-# In front of every name where the autoencoder is a part of a larger model.
+# Prefix of the names if the autoencoder is part of a larger model.
 _PART_OF = "first_stage_model."
-# What was needed to train it: a discriminator, a perceptual loss; and tables of schedules of such models.
+# Prefixes of parts for training only: discriminator, perceptual loss, and schedule tables.
 _ONLY_TRAINS = ("loss.", "model_ema.", "discriminator.")
 _SIGNS = (
     "encoder.conv_in.weight",
@@ -27,15 +27,15 @@ _SIGNS = (
     "post_quant_conv.weight",
 )
 _GROUPS = 32
-# The scale of the one with 16 times 16 pixels and 16 numbers a token (MAR and eMIGM: `engine_*.py`).
+# Latent scale of the autoencoder with factor 16 and 16 channels (MAR and eMIGM: `engine_*.py`).
 _SCALES = {"f16c16": 0.2325}
 
 
 @dataclass(frozen=True)
 class StoredAutoencoder:
-    """An `AutoencoderKL` of `diffusers`: its configuration and weights, and the names of tensors that were left out.
+    """An `AutoencoderKL` of `diffusers`: its configuration, weights, and the names of tensors that were left out.
 
-    `form` is its factor and its numbers of a latent, f16c16.
+    `form` is its downsampling factor and number of channels, such as f16c16.
     """
 
     config: Mapping[str, Any]
@@ -45,16 +45,17 @@ class StoredAutoencoder:
 
 
 def is_autoencoder(names: Collection[str]) -> bool:
-    """Whether tensors of these names are an autoencoder of latent diffusion, however many are missing or left over."""
+    """Whether these tensor names belong to an autoencoder of latent diffusion, even if some are missing or unexpected."""
     bare = {name.removeprefix(_PART_OF) for name in names}
     return sum(sign in bare for sign in _SIGNS) > len(_SIGNS) // 2
 
 
 def read_autoencoder(state: Mapping[str, Tensor], source: str) -> StoredAutoencoder:
-    """The autoencoder in a state dict.
+    """Read the autoencoder in a state dict of tensors of any shape.
 
     Raises:
-        UserError: if a tensor is missing, left over, misshapen or not finite, or the bottleneck is another one.
+        UserError: if a tensor is missing, unexpected, misshapen or not finite, or the bottleneck is not a KL
+        bottleneck.
     """
     part = any(name.startswith(_PART_OF) for name in state)
     own = {name.removeprefix(_PART_OF): value for name, value in state.items() if not part or name.startswith(_PART_OF)}
@@ -78,7 +79,7 @@ def read_autoencoder(state: Mapping[str, Tensor], source: str) -> StoredAutoenco
 
 
 def write_autoencoder(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict of an `AutoencoderKL` of this configuration, exactly as `read_autoencoder` was given it."""
+    """The state dict, tensors of any shape, that `read_autoencoder` converts into this configuration and these tensors."""
     names = _names(config)
     return {(theirs := str(names.theirs(name) or name)): _theirs(theirs, value) for name, value in tensors.items()}
 
@@ -133,7 +134,7 @@ def _names(config: Mapping[str, Any]) -> Renaming:
 
 
 def _blocks(theirs: str, ours: str) -> Iterator[tuple[str, str]]:
-    """One level, or all of them: residual blocks, attention, and the change of size at its end."""
+    """Name pairs of a level: residual blocks, attention, and resampling."""
     yield f"{theirs}.block.#.nin_shortcut.", f"{ours}.resnets.#.conv_shortcut."
     yield f"{theirs}.block.#.", f"{ours}.resnets.#."
     yield from _attention(f"{theirs}.attn.#", f"{ours}.attentions.#")
@@ -152,7 +153,7 @@ def _attention(theirs: str, ours: str) -> Iterator[tuple[str, str]]:
         yield f"{theirs}.{part}.", f"{ours}.{whole}."
 
 
-# Attention's products, which that code writes as convolutions of one pixel.
+# Projections of attention, which the original code writes as 1x1 convolutions.
 _PRODUCT = re.compile(r"\.attn(_1|\.\d+)\.(q|k|v|proj_out)\.weight$")
 
 

@@ -1,4 +1,4 @@
-"""Layouts that are recognised, so that a message can say what they are, and that no network here can hold."""
+"""Layouts that are recognised only to name them in an error message, because no network here can load them."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, NoReturn
@@ -10,7 +10,7 @@ from mgbench.errors import UserError
 
 
 class _NoNetwork:
-    """A layout for which there is no network here."""
+    """A layout without a network here."""
 
     name = about = needs = ""
     signs: tuple[str, ...] = ()
@@ -18,7 +18,7 @@ class _NoNetwork:
     def recognise(self, names: Collection[str]) -> bool:
         return all(any(name.startswith(sign) for name in names) for sign in self.signs)
 
-    def read(self, state: Mapping[str, Tensor], source: str, told: Mapping[str, Any]) -> Reading:
+    def read(self, state: Mapping[str, Tensor], source: str, given: Mapping[str, Any]) -> Reading:
         self._refuse(source)
 
     def write(self, tensors: Mapping[str, Tensor], beside: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,8 +1,8 @@
-"""Checkpoints as the published trainers of MAR and eMIGM write them, under our names.
+"""Checkpoints of the official code of MAR and eMIGM, converted to our names.
 
-Both have one skeleton (MAR, arXiv:2406.11838; eMIGM, arXiv:2503.07197): the `mae` network and the `diffusion` head. A
-checkpoint is a dictionary with the online weights, `model`, and their moving average, `model_ema`, by which images are
-published; some hold only one of the two.
+Both (MAR, arXiv:2406.11838; eMIGM, arXiv:2503.07197) have the `mae` network and the `diffusion` head. A checkpoint is a
+dictionary with the online weights, `model`, and their moving average, `model_ema`, with which official images are
+drawn; some have only one of the two.
 """
 
 import re
@@ -53,7 +53,7 @@ NAMES = Renaming(
         ("diffloss.net.final_layer.linear.", "head.exit."),
     )
 )
-# The tensors whose shapes tell the sizes.
+# The tensors whose shapes determine the sizes.
 _MASK, _UNLABELLED = "mask_token", "fake_latent"
 _SIZES = (
     _MASK,
@@ -67,17 +67,19 @@ _ASKED = "give a checkpoint as their trainers write it"
 
 
 class MarLayout:
-    """The state dict of MAR and of eMIGM, in which one vector may be both the mask token and "no label" (`mask_token` [1,D])."""
+    """The layout of MAR and eMIGM, in which `mask_token` [1,D] may be both the mask token and the "no label" embedding."""
 
     name, about = "mar", "MAR and eMIGM"
 
     def recognise(self, names: Collection[str]) -> bool:
         return len(set(_SIZES) & set(names)) >= len(_SIZES) // 2
 
-    def read(self, state: Mapping[str, Tensor], source: str, told: Mapping[str, Any]) -> Reading:
-        """The model in a state dict of tensors of any shape; `told` may have `heads` and `sees` of the network."""
+    def read(self, state: Mapping[str, Tensor], source: str, given: Mapping[str, Any]) -> Reading:
+        """Read the model in a state dict of tensors of any shape; `given` may have `heads` and `sees` of the network."""
         refuse_differences(source, set(_SIZES) - state.keys())
-        network, head, space, classes = _sizes(state, _heads(state, source, told), told.get("sees", "visible"), source)
+        network, head, space, classes = _sizes(
+            state, _heads(state, source, given), given.get("sees", "visible"), source
+        )
         with torch.device("meta"):
             built = _built(network, head, space, classes)
         wanted = self.write(built.state_dict(), {})
@@ -101,15 +103,15 @@ class MarLayout:
                 + (f": it has {unknown[0]}" if unknown else "")
             )
         state = {str(NAMES.theirs(name)): _published(name, value, tied) for name, value in tensors.items()}
-        # Written by nobody else, "no label" is what the mask token is.
+        # A model without its own "no label" embedding uses the mask token.
         return {**state, **({_UNLABELLED: state[_MASK]} if tied else {}), **beside}
 
 
 def read_published(path: Path, weights: Literal["model_ema", "model"] = "model_ema") -> dict[str, Tensor]:
-    """The weights in a checkpoint, tensors of any shape under their published names, without running any code that it may hold.
+    """Read the weights of a checkpoint, tensors of any shape with their original names, without running code in it.
 
     Raises:
-        UserError: if the file does not hold them.
+        UserError: if the file does not have them.
     """
     try:
         state = read_container(path).trees.get(weights, {})
@@ -123,12 +125,13 @@ def read_published(path: Path, weights: Literal["model_ema", "model"] = "model_e
 def published_model(
     state: Mapping[str, Tensor], heads: int, grid: tuple[int, int] | None = None, sees: Sees = "visible"
 ) -> MaskedModel:
-    """The published model with its weights, tensors of any shape; sizes follow from their shapes.
+    """The official model with its weights, tensors of any shape, whose shapes determine its sizes.
 
-    No shape tells the `heads` of attention and the `grid`.
+    The `heads` of attention and the `grid` do not follow from shapes.
 
-    Where one vector is both the mask token and "no label" (eMIGM), a checkpoint names it twice, and in `model_ema` the two
-    differ: `fake_latent` is the average, and `mask_token` is not. The published loader lets `mask_token` win, and so does this.
+    In eMIGM, one vector is both the mask token and "no label"; a checkpoint has it twice, and in `model_ema` the two
+    differ: `fake_latent` is averaged, `mask_token` is not. The official loader uses `mask_token`, and so does this
+    function.
     """
     network, head, space, classes = _sizes(state, heads, sees, "the state dict")
     model = _built(network, head, TokenSpace(space.length, space.dim, grid=grid), classes)
@@ -162,9 +165,9 @@ def _sizes(state: Mapping[str, Tensor], heads: int, sees: Sees, source: str) -> 
     return network, head, TokenSpace(length, dim), len(state["class_emb.weight"])
 
 
-def _heads(state: Mapping[str, Tensor], source: str, told: Mapping[str, Any]) -> int:
+def _heads(state: Mapping[str, Tensor], source: str, given: Mapping[str, Any]) -> int:
     width = len(state["z_proj.weight"])
-    heads = told.get("heads") or heads_of(width)
+    heads = given.get("heads") or heads_of(width)
     if heads is None:
         raise UserError(
             f"{source} is {width} wide, which is no published size, and how many heads its attention has no shape tells; "
@@ -189,7 +192,7 @@ def _tied(state: Mapping[str, Tensor]) -> bool:
 
 
 def _kept(name: str, tied: bool) -> bool:
-    """Whether our model has a tensor of this published name: of one vector that is named twice, `mask_token`."""
+    """Whether our model has a tensor of this original name; of a vector stored twice, only `mask_token`."""
     return not (tied and name == _UNLABELLED)
 
 
@@ -202,7 +205,7 @@ def _one_row(name: str, value: Tensor) -> Tensor:
 
 
 def _published(name: str, value: Tensor, tied: bool) -> Tensor:
-    """A tensor under our name in its published shape."""
+    """A tensor with our name in its original shape."""
     theirs = NAMES.theirs(name)
     if theirs == _MASK and not tied:
         return value[None, None]

@@ -1,4 +1,4 @@
-"""A model as it is read from a checkpoint."""
+"""The result of reading a checkpoint."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,10 +11,10 @@ from mgbench.interfaces.data import TokenSpace
 
 @dataclass(frozen=True)
 class Reading:
-    """A model under our names.
+    """A model read from a checkpoint, with our tensor names.
 
-    `fields` are those of a recipe that build and sample it, `tensors` its weights, `beside` tensors under their published
-    names that no part of our model holds; the model knows so many `classes` and tokens of the `space`.
+    `fields` are the recipe fields that build and sample it, `tensors` its weights, `beside` tensors that our model does
+    not have, with their original names; `classes` and `space` are its number of classes and its tokens.
     """
 
     fields: Mapping[str, Any]

@@ -1,6 +1,6 @@
-"""The models of MAR and eMIGM that were released: their sizes, and the settings that they were trained and sampled with.
+"""The released models of MAR and eMIGM: their sizes, and their settings of training and sampling.
 
-Read in the official code: `README.md` and `models/mar.py` of LTH14/mar at fe470ac (arXiv:2406.11838), and `bash/train`,
+Sources: `README.md` and `models/mar.py` of LTH14/mar at fe470ac (arXiv:2406.11838), and `bash/train`,
 `bash/evaluate` and `main_emigm.py` of ML-GSAI/eMIGM at de78623 (arXiv:2503.07197, Tables 6 and 7).
 """
 
@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-# ImageNet's training images; each of the 32 GPUs leaves the rest of its share out of an epoch (`drop_last`).
+# The number of ImageNet's training images; each of 32 GPUs drops its last incomplete batch (`drop_last`).
 IMAGES, GPUS = 1_281_167, 32
 
 
 @dataclass(frozen=True)
 class Trunk:
-    """Width, blocks of the encoder (and as many of the decoder), and heads of attention."""
+    """Width, depth of the encoder (equal to that of the decoder), and attention heads."""
 
     width: int
     depth: int
@@ -23,7 +23,7 @@ class Trunk:
 
 @dataclass(frozen=True)
 class Sampling:
-    """Steps, evaluations of the head's solver in each, and the interval of time in which eMIGM is guided."""
+    """Sampling steps, solver evaluations per step, and the time interval of eMIGM's guidance."""
 
     steps: int
     evaluations: int
@@ -38,7 +38,7 @@ TRUNKS = {
     "l": Trunk(1024, 16, 16),
     "h": Trunk(1280, 20, 16),
 }
-# Width and depth of the head, by the side of the images.
+# Width and depth of the head by image size.
 _HEADS = {
     256: {"xs": (1024, 3), "s": (1024, 3), "b": (1024, 6), "l": (1280, 8), "h": (1536, 12)},
     512: {"xs": (1280, 6), "s": (1280, 6), "b": (1280, 8), "l": (1280, 8)},
@@ -47,7 +47,7 @@ _TOKENIZERS = {
     256: "pretrained_kl(path=weights/kl16, scale=0.2325, form=f16c16, latent=sample)",
     512: "dc_ae(path=weights/dc-ae-f32c32-in-1.0, scale=0.3189, form=f32c32)",
 }
-# The numbers of a token, by which the two resolutions are told apart: both have 256 tokens.
+# Dimensions of a token by image size; both sizes have 256 tokens.
 _SIDES = {16: 256, 32: 512}
 
 _EMIGM = {
@@ -63,24 +63,24 @@ _MAR = {
     "solver": "ddpm(steps=100)",
 }
 _MAR_STEPS = 256
-# MAR's guidance, by size (README.md: `--cfg`); the base model's for sizes that were not released.
+# MAR's guidance scale by model size (README.md: `--cfg`); that of the base model for sizes that were not released.
 _MAR_SCALES = {"b": 2.9, "l": 3.0, "h": 3.2}
 
 
 def heads_of(width: int) -> int | None:
-    """The heads of attention of a released trunk of this width; None where there is none."""
+    """The attention heads of the released model of this width; None if there is none."""
     size = _size_of(width)
     return TRUNKS[size].heads if size else None
 
 
 def sampling_of(emigm: bool, width: int, dim: int) -> dict[str, Any]:
-    """How a checkpoint of this width and these numbers a token is sampled: eMIGM by its first script, or MAR."""
+    """The sampling settings of a checkpoint of this width and token dimension: eMIGM's first script, or MAR's."""
     size = _size_of(width)
     return _emigm(short(size or "s", _SIDES.get(dim, 256))) if emigm else _mar(size or "b")
 
 
 def released_emigm() -> dict[str, dict[str, Any]]:
-    """The fields of a recipe for every released model of eMIGM, by name; each has a second one of more steps."""
+    """The recipe fields of every released model of eMIGM, by name; each also has a variant with more steps."""
     return dict(_released_emigm())
 
 
@@ -94,19 +94,19 @@ def _released_emigm() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def released_mar() -> dict[str, dict[str, Any]]:
-    """The fields of a recipe for every released model of MAR, by name."""
+    """The recipe fields of every released model of MAR, by name."""
     return {f"mar-{size}-256": _model("class_token", 256, size) | _training(2048) | _mar(size) for size in _MAR_SCALES}
 
 
 def short(size: str, side: int) -> Sampling:
-    """The settings of eMIGM's first run of evaluation."""
+    """The settings of eMIGM's first evaluation script."""
     if side == 512:
         return Sampling(16, 8, 0.15, 0.35)
     return Sampling(16, 8, 0.2, 0.4) if size == "h" else Sampling(16, 8, 0.1, 0.3)
 
 
 def long(size: str, side: int) -> Sampling:
-    """The settings of eMIGM's second run of evaluation."""
+    """The settings of eMIGM's second evaluation script."""
     if side == 512:
         return Sampling(64, 14, 0.25, 0.5)
     usual = Sampling(128, 14, 0.18, 0.6)
@@ -139,7 +139,7 @@ def _model(unconditional: str, side: int, size: str) -> dict[str, Any]:
 
 
 def _training(batch: int) -> dict[str, Any]:
-    """800 epochs, of which 100 warm up."""
+    """Training settings: 800 epochs, of which 100 are warm-up."""
     steps = -(-IMAGES // GPUS) // (batch // GPUS)
     return {
         "train_steps": 800 * steps,

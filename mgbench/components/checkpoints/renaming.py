@@ -1,4 +1,4 @@
-"""Names of tensors in two spellings, and the way from each to the other."""
+"""Translation of tensor names between two naming schemes."""
 
 import itertools
 import re
@@ -8,18 +8,16 @@ from functools import cached_property
 
 @dataclass(frozen=True)
 class Renaming:
-    """Pairs of beginnings of names, (theirs, ours), the first that fits counts; `#` stands for any number, and the first one, the
-    second, … are the same in both.
-    """
+    """Pairs of name prefixes (theirs, ours); the first match is used. `#` matches a number, which is copied in order."""
 
     pairs: tuple[tuple[str, str], ...]
 
     def ours(self, name: str) -> str | None:
-        """Our name of a tensor that they name so, None where there is none."""
+        """Our name for their tensor name; None if there is none."""
         return _first(name, self._patterns[0])
 
     def theirs(self, name: str) -> str | None:
-        """Their name of a tensor that we name so, None where there is none."""
+        """Their name for our tensor name; None if there is none."""
         return _first(name, self._patterns[1])
 
     @cached_property

@@ -1,1 +1,1 @@
-"""Datasets: embedded images and images from files."""
+"""Data sets: bundled images, and images from files."""

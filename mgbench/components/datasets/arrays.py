@@ -1,4 +1,4 @@
-"""Images in NumPy's files, memory-mapped where they are too many for memory."""
+"""Images in NumPy files, memory-mapped if they do not fit in memory."""
 
 import struct
 import zipfile
@@ -22,7 +22,7 @@ from mgbench.stages.image_files import channels_last
 from mgbench.stages.picture_folders import Pictures
 from mgbench.stages.pictures import Shown
 
-# Names of arrays by what they hold: ours and ADM's, those of Keras's files, and those of MedMNIST's.
+# Array names: ours and ADM's, Keras's, and MedMNIST's.
 _TRAIN = ("train_images", "x_train", "images", "arr_0", "train", "x")
 _TRAIN_LABELS = ("train_labels", "y_train", "labels", "arr_1", "y")
 _TEST = ("test_images", "x_test", "test", "val_images")
@@ -32,11 +32,11 @@ _LOCAL_HEADER = struct.Struct("<26xHH")
 
 @dataclass(frozen=True)
 class Arrays:
-    """Images uint8 in arrays of NumPy, [M,H,W,C], [M,C,H,W] or [M,H,W], memory-mapped if they are too many for memory.
+    """Images uint8 in NumPy arrays [M,H,W,C], [M,C,H,W] or [M,H,W], memory-mapped if they do not fit in memory.
 
-    `path` is an `.npz`, an `.npy`, or a folder of `.npy` files. Training images are called `train_images`, `x_train`, `images`
-    or `arr_0`, held-out ones `test_images` or `x_test`, labels `train_labels`, `y_train`, `labels` or `arr_1`, and
-    `test_labels` or `y_test`. Without held-out images a tenth of each class is held out.
+    `path` is an `.npz` file, an `.npy` file, or a folder of `.npy` files. Training images are called `train_images`,
+    `x_train`, `images` or `arr_0`, held-out ones `test_images` or `x_test`, labels `train_labels`, `y_train`, `labels`
+    or `arr_1`, and `test_labels` or `y_test`. Without held-out images a tenth of each class is held out.
     """
 
     path: str
@@ -47,7 +47,7 @@ class Arrays:
         """Images uint8 [M,C,H,W] and labels int64, of the classes 0 … K − 1.
 
         Raises:
-            UserError: if there is no such file, or its arrays are no images and labels.
+            UserError: if there is no such file, or its arrays are not images and labels.
         """
         path = Path(self.path).expanduser()
         found = _found(path)
@@ -69,13 +69,13 @@ class Arrays:
 
 
 def _named(pictures: Pictures, *labels: Tensor | None) -> Pictures:
-    """The pictures with their classes named by number."""
+    """The pictures, with numbers as class names."""
     highest = max((int(part.max()) for part in labels if part is not None), default=-1)
     return Pictures(pictures.images, pictures.labels, tuple(str(label) for label in range(highest + 1)))
 
 
 def _found(path: Path) -> Mapping[str, Callable[[], np.ndarray]]:
-    """Readers of the arrays of a file or folder, by name, which map them into memory where they can."""
+    """Readers of the arrays of a file or folder, by name, memory-mapped if possible."""
     if path.is_dir():
         return {file.stem: lambda file=file: _mapped(file) for file in sorted(path.glob("*.npy"))}  # type: ignore[misc]
     if path.suffix == ".npy" and path.is_file():
@@ -91,7 +91,7 @@ def _found(path: Path) -> Mapping[str, Callable[[], np.ndarray]]:
 
 
 def _mapped(file: Path, start: int = 0) -> np.ndarray:
-    """The array of an `.npy` file, or of one that begins in the middle of another file, mapped into memory."""
+    """The memory-mapped array of an `.npy` file, which may start at an offset in another file."""
     try:
         with file.open("rb") as opened:
             opened.seek(start)
@@ -106,7 +106,7 @@ def _mapped(file: Path, start: int = 0) -> np.ndarray:
 
 
 def _member(path: Path, info: zipfile.ZipInfo) -> np.ndarray:
-    """An array of an archive: mapped if it is stored as it is, read whole if it is compressed."""
+    """An array of an archive: memory-mapped if it is uncompressed, otherwise read."""
     if info.compress_type == zipfile.ZIP_STORED:
         with path.open("rb") as opened:
             opened.seek(info.header_offset)
@@ -150,7 +150,7 @@ def _checked(path: Path, name: str, pixels: np.ndarray) -> np.ndarray:
 
 
 def _labels(path: Path, name: str, labels: np.ndarray, count: int) -> Tensor:
-    # Some files have them as a column.
+    # Some files store labels as a column.
     found = labels.reshape(-1) if labels.shape == (count, 1) else labels
     if found.shape != (count,) or found.dtype.kind not in "iu" or found.min() < 0:
         raise UserError(
@@ -160,7 +160,7 @@ def _labels(path: Path, name: str, labels: np.ndarray, count: int) -> Tensor:
 
 
 class _Rows:
-    """Shows the images of an array, by number."""
+    """Reads images of an array by index."""
 
     def __init__(self, pixels: np.ndarray, last: bool) -> None:
         self._pixels, self._last = pixels, last

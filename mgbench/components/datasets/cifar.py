@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100, from the files that are published."""
+"""CIFAR-10 and CIFAR-100, from the official files."""
 
 import io
 import pickle
@@ -19,19 +19,19 @@ from mgbench.interfaces.data import ImageData
 
 @dataclass(frozen=True)
 class _Cifar:
-    """The files of an archive of CIFAR: `path` is its folder, or the one that this lies in."""
+    """The files of a CIFAR archive; `path` is its folder or the parent of that."""
 
     path: str
 
     extractor: ClassVar[str] = "inception"
     title: ClassVar[str]
-    # The class of torchvision.datasets that fetches it, the folder in its archive, and the files in this.
+    # The class of torchvision.datasets, the folder in its archive, and the files in that folder.
     published_as: ClassVar[str]
     folder: ClassVar[str]
     trained_on: ClassVar[tuple[str, ...]]
     held_out: ClassVar[str]
     about: ClassVar[str]
-    # What labels and the names of the classes are called in the files.
+    # The keys of labels and class names in the files.
     labels: ClassVar[str]
     names: ClassVar[str]
 
@@ -39,7 +39,7 @@ class _Cifar:
         """Images uint8 [50000,3,32,32] and [10000,3,32,32], labels int64 below the number of classes.
 
         Raises:
-            UserError: if a file is missing or is not what was published.
+            UserError: if a file is missing or damaged.
         """
         name, root = self.published_as.lower(), Path(self.path).expanduser()
         folder = root / self.folder if (root / self.folder).is_dir() else root
@@ -52,10 +52,10 @@ class _Cifar:
         return ImageData(images, labels, test, test_labels, names, f"{self.title}; no licence is stated")
 
     def fetch(self) -> None:
-        """Download and unpack the archive into `path`, unless it is there.
+        """Download and unpack the archive into `path`, unless it exists.
 
         Raises:
-            UserError: if it cannot be had.
+            UserError: if the download fails.
         """
         from torchvision import datasets
 
@@ -70,9 +70,9 @@ class _Cifar:
 
 @dataclass(frozen=True)
 class Cifar10(_Cifar):
-    """50,000 photographs of ten classes to train on and 10,000 held out, 32x32 (Krizhevsky, 2009).
+    """CIFAR-10 (Krizhevsky, 2009): 50,000 training and 10,000 held-out photographs of ten classes, 32x32.
 
-    `path` is the folder `cifar-10-batches-py` of the published archive, or the one it lies in; `mgbench prepare` fetches it.
+    `path` is the folder `cifar-10-batches-py` of the archive, or its parent; `mgbench prepare` downloads it.
     """
 
     title: ClassVar[str] = "CIFAR-10 (Krizhevsky, 2009)"
@@ -87,9 +87,9 @@ class Cifar10(_Cifar):
 
 @dataclass(frozen=True)
 class Cifar100(_Cifar):
-    """50,000 photographs of a hundred classes to train on and 10,000 held out, 32x32 (Krizhevsky, 2009).
+    """CIFAR-100 (Krizhevsky, 2009): 50,000 training and 10,000 held-out photographs of a hundred classes, 32x32.
 
-    `path` is the folder `cifar-100-python` of the published archive, or the one it lies in; `mgbench prepare` fetches it.
+    `path` is the folder `cifar-100-python` of the archive, or its parent; `mgbench prepare` downloads it.
     """
 
     title: ClassVar[str] = "CIFAR-100 (Krizhevsky, 2009)"
@@ -111,7 +111,7 @@ def _batch(name: str, file: Path, of: str) -> tuple[Tensor, Tensor]:
 
 
 class _OnlyArrays(pickle.Unpickler):
-    """Reads arrays, lists and texts, and refuses everything that could run code."""
+    """Unpickler for arrays, lists and strings, which refuses everything that could run code."""
 
     _HARMLESS: ClassVar[set[str]] = {"_reconstruct", "ndarray", "dtype", "encode", "scalar", "_frombuffer"}
 

@@ -1,4 +1,4 @@
-"""Images that need no download: scikit-learn's handwritten digits, and coloured shapes drawn on demand."""
+"""Data sets without a download: scikit-learn's handwritten digits, and generated coloured shapes."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -19,10 +19,11 @@ from mgbench.recipes.spec import Count, Index
 Side = Annotated[int, Ge(16), Le(64)]
 
 _HELD_OUT_PER_DIGIT = 50
-# Samples of each pixel along each side; with edges half a pixel soft, this draws as smoothly as many more hard samples.
+# Samples per pixel and axis; with edges softened over half a pixel, this is as smooth as many more hard samples.
 _OVERSAMPLING = 2
-# Coverage and directions are rounded to fractions that floats hold exactly, so that sums of them do not depend on the
-# order in which a processor adds, and every machine draws the same bytes.
+# Coverage and directions are rounded to binary fractions, so that sums are exact in any order, and every machine draws
+# the
+# same bytes.
 _COVERAGE_LEVELS = 16
 _DIRECTION_LEVELS = 2**12
 _CHUNK = 256
@@ -30,7 +31,7 @@ _CHUNK = 256
 
 @dataclass(frozen=True)
 class Digits:
-    """The 1,797 handwritten digits of scikit-learn: grey, 8x8, 1,297 to train on and 500 held out (50 of each digit).
+    """The 1,797 handwritten digits of scikit-learn: grey, 8x8, 1,297 for training and 500 held out (50 of each digit).
 
     Sources: Kaynak (1995); Alpaydin and Kaynak (1998), doi:10.24432/C50P49.
     """
@@ -57,10 +58,10 @@ class Digits:
 
 @dataclass(frozen=True)
 class Shapes:
-    """Coloured shapes on a graded background: eight classes; colour, place, size and tilt vary within each.
+    """Coloured shapes on a graded background in eight classes; colour, position, size and tilt vary within each class.
 
-    Image i of a split depends on nothing but `seed`, the split and i (and `size`, which only sharpens it): more images
-    extend the sequence. Class i mod 8, so that every run of eight images holds each class once.
+    Image i of a split depends only on `seed`, the split and i (and on `size`, its resolution), so a larger data set
+    extends a smaller one. The class is i mod 8.
     """
 
     size: Side = 16
@@ -106,14 +107,14 @@ def _square(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _triangle(x: Tensor, y: Tensor) -> Tensor:
-    # Upright: two slanted sides that meet at (0, -1) and at a base of y = 0.75.
+    # Upright: two slanted sides that meet at (0, -1), and a base at y = 0.75.
     slope = 1.75
     slanted = (x.abs() * slope - (y + 1)) / math.sqrt(1 + slope**2)
     return torch.maximum(slanted, y - 0.75)
 
 
 def _diamond(x: Tensor, y: Tensor) -> Tensor:
-    # Taller than wide: no tilt makes it a square.
+    # Taller than wide, so that no rotation makes it a square.
     width = 0.62
     return (x.abs() + y.abs() * width - width) / math.sqrt(1 + width**2)
 
@@ -128,7 +129,7 @@ def _ring(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _star(x: Tensor, y: Tensor) -> Tensor:
-    # Five half-planes, each leaving one tip out: a point of the star lies inside all of them, or all but one.
+    # Five half-planes, each excluding one tip: a point of the star is inside all of them, or all but one.
     angles = [2 * math.pi * tip / 5 for tip in range(5)]
     sides = torch.stack([_direction(math.sin(angle)) * x - _direction(math.cos(angle)) * y for angle in angles])
     return sides.topk(2, dim=0).values[1] - 0.34
@@ -158,7 +159,8 @@ def _direction(number: float) -> float:
     return round(number * _DIRECTION_LEVELS) / _DIRECTION_LEVELS
 
 
-# Numbers an image: radius, centre (2), tilt, shape's colour (3), background's (3), its gradient (2), dark or light.
+# Random numbers per image: radius, centre (2), tilt, colour of the shape (3) and of the background (3), gradient (2),
+# dark or light.
 _NUMBERS = 13
 
 
@@ -166,13 +168,13 @@ def _paint(distance: Callable[[Tensor, Tensor], Tensor], numbers: Tensor, size: 
     """Images uint8 [B,3,size,size] of one shape, from uniform numbers float64 [B,13]."""
     radius, across, down, tilt = numbers[:, :4].T
     radius = 0.27 + 0.13 * radius
-    # The centre keeps the whole shape in the picture.
+    # The range of centres keeps the whole shape in the image.
     room = 1 - 2 * radius
     angle = (tilt - 0.5) * math.radians(30)
     x, y = _grid(size, radius + room * across, radius + room * down)
     u, v = _turned(x, y, angle)
     scale = radius.float()[:, None, None]
-    # In pixels of the oversampled grid, so that an edge is one of them wide.
+    # In pixels of the oversampled grid, so that an edge is one such pixel wide.
     depth = distance(u / scale, v / scale) * scale * (size * _OVERSAMPLING)
     coverage = (0.5 - depth).clamp(0, 1).mul(_COVERAGE_LEVELS).round() / _COVERAGE_LEVELS
     coverage = torch.nn.functional.avg_pool2d(coverage[:, None], _OVERSAMPLING)
@@ -181,7 +183,7 @@ def _paint(distance: Callable[[Tensor, Tensor], Tensor], numbers: Tensor, size: 
 
 
 def _grid(size: int, across: Tensor, down: Tensor) -> tuple[Tensor, Tensor]:
-    """Places of the samples about a centre [B], as shares of the picture: x [B,1,S], y [B,S,1]."""
+    """Coordinates of the samples relative to a centre [B], in units of the image size: x [B,1,S], y [B,S,1]."""
     samples = size * _OVERSAMPLING
     places = (torch.arange(samples) + 0.5) / samples
     return places - across.float()[:, None, None], places[:, None] - down.float()[:, None, None]
@@ -196,7 +198,7 @@ def _turned(x: Tensor, y: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _colours(numbers: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Colours in [0, 1]: shape [B,3,1,1] and background [B,3,size,size], one light where the other is dark."""
+    """Colours in [0, 1]: shape [B,3,1,1] and background [B,3,size,size], one light and the other dark."""
     hue, saturation, value = numbers[:, 4:7].T
     back_hue, back_saturation, back_value = numbers[:, 7:10].T
     light = numbers[:, 12] < 0.5
@@ -219,7 +221,7 @@ def _colours(numbers: Tensor, size: int) -> tuple[Tensor, Tensor]:
 def _rgb(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
     """Colours [B,3] from hue, saturation and value [B], all in [0, 1]."""
     offsets = torch.tensor([0.0, 2 / 3, 1 / 3], dtype=hue.dtype)
-    # Each primary is full for a third of the colour circle, absent for a third, and ramps in between.
+    # Each primary is 1 for a third of the colour circle, 0 for a third, and linear in between.
     ramp = (((hue[:, None] + offsets) % 1 * 6 - 3).abs() - 1).clamp(0, 1)
     return value[:, None] * (1 - saturation[:, None] * (1 - ramp))
 

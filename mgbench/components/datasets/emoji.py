@@ -1,4 +1,4 @@
-"""Small colour pictures that somebody drew with care: emoji, of eight kinds, without a download."""
+"""Emoji: small colour images in eight classes, without a download."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from mgbench.interfaces.components import Dataset
 from mgbench.interfaces.data import ImageData
 
 SIDE = 32
-# Unicode's groups, in its order, without Activities, whose 85 pictures are too few.
+# Unicode's groups in its order, without Activities, which has only 85 pictures.
 GROUPS = (
     "Smileys & Emotion",
     "People & Body",
@@ -26,11 +26,11 @@ TRAINED_PER_CLASS, HELD_OUT_PER_CLASS = 96, 32
 
 @dataclass(frozen=True)
 class Emoji:
-    """Pictures of the font Noto Color Emoji in eight of Unicode's groups: 32x32 RGB on white, 96 a class and 32 held out.
+    """Noto Color Emoji in eight of Unicode's groups: 32x32 RGB on white, 96 training and 32 held-out images per class.
 
-    64 tokens at patch 4. Of each picture there is one: no skin tones, one of those that differ in sex or hair, none that
-    differs from another by less than 12 grey levels (root mean square); those that differ by less than 20, as clock faces
-    and tricolours do, are on one side of the split. So few images can be learnt by heart: read `copied` beside FID.
+    64 tokens at patch 4. Near duplicates are removed: skin tones, variants in sex or hair, and pictures that differ by
+    less than 12 grey levels (root mean square); those that differ by less than 20, such as clock faces, are on the same
+    side of the split. So few images can be memorised: read `copied` next to FID.
     """
 
     extractor: ClassVar[str] = "emoji_cnn"

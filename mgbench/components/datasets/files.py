@@ -1,4 +1,4 @@
-"""Pictures in class folders, as people and ImageNet have them."""
+"""Pictures in class folders, in the layout of ImageNet."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -27,12 +27,13 @@ _HELD_OUT = ("test", "val", "validation", "valid", "testing")
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """Pictures in class folders, `path/train/cat/1.png` and `path/val/cat/2.png` (or `test`), read again if they are too many.
+    """Pictures in class folders, `path/train/cat/1.png` and `path/val/cat/2.png` (or `test`), read on access if they do
+    not fit in memory.
 
-    Without a folder `train`, `path` has the class folders (or the pictures, which then have no labels), and a tenth of each
-    class is held out. Pictures are taken as a viewer shows them. With a `size` the shorter side is resized to it
-    (bicubic, antialiased) and the middle cut out; `resize=adm` first halves what is twice as large, as ADM's code does, on which
-    published FIDs of ImageNet rest.
+    Without a folder `train`, `path` has the class folders (or unlabelled pictures), and a tenth of each class is held
+    out. Pictures are decoded as a viewer shows them. With a `size` the shorter side is resized to it (bicubic,
+    antialiased) and the centre is cropped; `resize=adm` first halves larger pictures repeatedly, as ADM's code does for
+    published FIDs of ImageNet.
     """
 
     path: str
@@ -44,10 +45,11 @@ class ImageFolder:
     def load(self) -> ImageData:
         """Images uint8 [M,C,H,W]; labels in the order of the names of their folders.
 
-        Pictures are taken as a viewer shows them, and what cannot be is left out and noted (`read_folder`).
+        Pictures are decoded as a viewer shows them; unreadable ones are left out and noted (`read_folder`).
 
         Raises:
-            UserError: if there is no such folder, or its pictures cannot be read, differ in size or share no class.
+            UserError: if there is no such folder, or its pictures cannot be read, differ in size or have no common
+            class.
         """
         root = Path(self.path).expanduser()
         if not root.is_dir():
@@ -72,13 +74,13 @@ class ImageFolder:
 
 @dataclass(frozen=True)
 class Fitted:
-    """Brings a picture (of PIL) to a square of `size` pixels; 0 leaves it as it is."""
+    """Resize and crop a PIL image to a square of `size` pixels; 0 leaves it unchanged."""
 
     size: int
     resize: Resize = "bicubic"
 
     def __call__(self, picture: Image.Image) -> Image.Image:
-        """The middle of the picture whose shorter side is `size`."""
+        """The centre of the picture, resized so that its shorter side is `size`."""
         if not self.size:
             return picture
         if self.resize == "adm":
@@ -103,7 +105,7 @@ def _together(train: Pictures, test: Pictures, root: Path) -> ImageData:
 
 
 def _of_classes(names: tuple[str, ...], test: Pictures, root: Path) -> tuple[Pictures, list[str]]:
-    """The held-out pictures of the classes that are trained on, labelled as these are; and notes on other classes.
+    """The held-out pictures of the training classes with matching labels, and notes about other classes.
 
     Raises:
         UserError: if there are none.
@@ -128,7 +130,7 @@ def _of_classes(names: tuple[str, ...], test: Pictures, root: Path) -> tuple[Pic
 
 
 def _in_both(train: Images, test: Images, root: Path) -> list[str]:
-    """A note where held-out pictures are also trained on, which lowers every floor."""
+    """A note if held-out pictures are also training pictures, which lowers every floor."""
     hashes = [digests_of(part).numpy().view("V16")[:, 0] for part in (train, test)]
     both = int(np.isin(hashes[1], hashes[0]).sum())
     note = f"{both} of the {len(test)} held-out pictures of {root} are also trained on, pixel for pixel: the floor is too low"
@@ -136,10 +138,10 @@ def _in_both(train: Images, test: Images, root: Path) -> list[str]:
 
 
 def split(found: Pictures, name: str = "image_folder", licence: str = OWNERS) -> ImageData:
-    """A tenth of each class held out, one picture at least; classes of a single picture keep it for training.
+    """Hold out a tenth of each class, at least one picture; the picture of a class with only one is for training.
 
     Raises:
-        UserError: if every class has a single one.
+        UserError: if every class has only one picture.
     """
     labels = found.labels if found.labels is not None else torch.zeros(len(found.images), dtype=torch.int64)
     order = Streams.root(0, "image_folder/split").fold(torch.arange(len(labels))).uniform(1)[:, 0]

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub, and folders in its formats, through the library `datasets`."""
+"""Data sets of the Hugging Face hub, and folders in its formats, with the library `datasets`."""
 
 import io
 from collections.abc import Iterable, Mapping
@@ -31,10 +31,10 @@ _HELD_OUT = ("test", "validation", "valid", "val")
 class Hub:
     """A data set of the Hugging Face hub by name (`ylecun/mnist`), or a local folder that the library `datasets` reads.
 
-    Of the hub only what was fetched before is read: `mgbench prepare` fetches it. `train` and `test` name the splits (by
+    Data sets of the hub have to be downloaded before, with `mgbench prepare`. `train` and `test` name the splits (by
     default `test` or `validation`; without one a tenth of each class is held out), `image` and `label` the columns, by
-    default the first of their type. `size` and `resize` are those of `image_folder`. Source of the library: Lhoest et al.
-    (2021), arXiv:2109.02846.
+    default the first of their type. `size` and `resize` are those of `image_folder`. Source of the library: Lhoest et
+    al. (2021), arXiv:2109.02846.
     """
 
     name: str
@@ -49,10 +49,10 @@ class Hub:
     extractor: ClassVar[str] = "inception"
 
     def load(self) -> ImageData:
-        """Images uint8 [M,C,H,W]; labels by the names that the data set gives its classes.
+        """Images uint8 [M,C,H,W], labels int64 [M], and the class names of the data set.
 
         Raises:
-            UserError: if `datasets` is missing, nothing of this name was fetched, or it has no such split or column.
+            UserError: if `datasets` is missing, the data set was not downloaded, or it has no such split or column.
         """
         splits = self._splits(offline=True)
         if self.train not in splits:
@@ -67,10 +67,10 @@ class Hub:
         return _both(self.name, trained, held_out, licence)
 
     def fetch(self) -> None:
-        """Download the data set into the library's cache, unless it is there.
+        """Download the data set into the cache of the library, unless it exists.
 
         Raises:
-            UserError: if it cannot be had.
+            UserError: if the download fails.
         """
         self._splits(offline=False)
 
@@ -127,7 +127,7 @@ def _library() -> Any:
 
 
 class _Rows:
-    """Shows the pictures of a column, by number."""
+    """Reads pictures of a column by index."""
 
     def __init__(self, rows: "datasets.Dataset", column: str, change: Fitted) -> None:
         self._rows, self._column, self._change = rows, column, change

@@ -1,4 +1,4 @@
-"""Data sets in MNIST's format, from the files that are published: Fashion-MNIST, and the whole of MNIST."""
+"""Data sets in the format of MNIST, from the official files: Fashion-MNIST and the full MNIST."""
 
 import gzip
 import math
@@ -19,30 +19,30 @@ from mgbench.interfaces.data import ImageData
 
 @dataclass(frozen=True)
 class _Idx:
-    """Four files in a folder, packed (.gz) or not: `path` itself, or `NAME/raw` in it, as torchvision lays them out."""
+    """Four files, compressed (.gz) or not, in `path` or in `path/NAME/raw`, as torchvision stores them."""
 
     path: str
 
     extractor: ClassVar[str] = "mnist_cnn"
     licence: ClassVar[str]
-    # The class of torchvision.datasets that knows the classes, and where the files are published.
+    # The class of torchvision.datasets, with class names and URLs.
     published_as: ClassVar[str]
 
     def load(self) -> ImageData:
         """Images uint8 [60000,1,28,28] and [10000,1,28,28], labels int64 0..9.
 
         Raises:
-            UserError: if a file is missing or is not what was published.
+            UserError: if a file is missing or damaged.
         """
         train, test = (_half(self, half) for half in ("train", "t10k"))
         names = tuple(name.partition(" - ")[0] for name in _published(self).classes)
         return ImageData(train[0], train[1], test[0], test[1], names, self.licence)
 
     def fetch(self) -> None:
-        """Download the files into `path`, unless they are there.
+        """Download the files into `path`, unless they exist.
 
         Raises:
-            UserError: if they cannot be had.
+            UserError: if the download fails.
         """
         try:
             self.load()
@@ -55,10 +55,10 @@ class _Idx:
 
 @dataclass(frozen=True)
 class FashionMnist(_Idx):
-    """70,000 pictures of clothes in ten classes, grey, 28x28: 60,000 to train on and 10,000 held out.
+    """Fashion-MNIST: clothes in ten classes, grey, 28x28, 60,000 training and 10,000 held-out images.
 
-    Source: Xiao, Rasul and Vollgraf (2017), arXiv:1708.07747. `path` holds `FashionMNIST/raw`, as torchvision lays it out, or
-    the four files, packed (.gz) or not; `mgbench prepare` fetches them.
+    Source: Xiao, Rasul and Vollgraf (2017), arXiv:1708.07747. `path` holds `FashionMNIST/raw`, as torchvision stores
+    it, or the four files, compressed (.gz) or not; `mgbench prepare` downloads them.
     """
 
     licence: ClassVar[str] = "Fashion-MNIST (Zalando SE), MIT"
@@ -67,10 +67,11 @@ class FashionMnist(_Idx):
 
 @dataclass(frozen=True)
 class TorchvisionMnist(_Idx):
-    """The whole of MNIST: handwritten digits, grey, 28x28, 60,000 to train on and 10,000 held out.
+    """The full MNIST: handwritten digits, grey, 28x28, 60,000 training and 10,000 held-out images.
 
-    Source: LeCun, Bottou, Bengio and Haffner (1998), doi:10.1109/5.726791. `path` holds `MNIST/raw`, as torchvision lays it
-    out, or the four files, packed (.gz) or not; `mgbench prepare` fetches them. (`mnist` is a part of it that needs no file.)
+    Source: LeCun, Bottou, Bengio and Haffner (1998), doi:10.1109/5.726791. `path` holds `MNIST/raw`, as torchvision
+    stores it, or the four files, compressed (.gz) or not; `mgbench prepare` downloads them. `mnist` is a bundled
+    subset.
     """
 
     licence: ClassVar[str] = "MNIST (Yann LeCun and Corinna Cortes), CC BY-SA 3.0"
@@ -99,7 +100,7 @@ def _half(component: _Idx, half: str) -> tuple[Tensor, Tensor]:
 
 
 def _read(component: _Idx, file: Path, axes: int) -> Tensor:
-    """The array uint8 of a file in the format IDX: two zero bytes, 8 for uint8, the number of axes, their lengths, the rest."""
+    """The uint8 array of an IDX file: two zero bytes, 8 for uint8, the number of axes, their lengths, the data."""
     packed = file.with_name(f"{file.name}.gz")
     if not file.is_file() and not packed.is_file():
         raise UserError(

@@ -1,4 +1,4 @@
-"""ImageNet's 1,000 classes, from the folders that its archives unpack to."""
+"""ImageNet (ILSVRC 2012), from the folders of its unpacked archives."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,9 +18,9 @@ _LICENCE = "ImageNet (ILSVRC 2012): for non-commercial research and education, b
 
 @dataclass(frozen=True)
 class ImageNet:
-    """ILSVRC 2012: 1,281,167 photographs of 1,000 classes to train on and 50,000 held out, cut to squares as ADM does.
+    """ILSVRC 2012: 1,281,167 training and 50,000 held-out photographs of 1,000 classes, cropped to squares as in ADM.
 
-    Source: Russakovsky et al. (2015), arXiv:1409.0575; the cut, as published FIDs have it: Dhariwal and Nichol (2021),
+    Source: Russakovsky et al. (2015), arXiv:1409.0575; the crop, as for published FIDs: Dhariwal and Nichol (2021),
     arXiv:2105.05233, code. `path` holds `train/n01440764/*.JPEG` and `val/n01440764/*.JPEG`, as
     torchvision unpacks the archives; with the archives themselves in it, `mgbench prepare` unpacks them.
     """
@@ -31,10 +31,10 @@ class ImageNet:
     extractor: ClassVar[str] = "inception"
 
     def load(self) -> ImageData:
-        """Images uint8 [M,3,size,size], read when they are asked for; labels int64 0..999 in the order of the WordNet numbers.
+        """Images uint8 [M,3,size,size], read on access; labels int64 0..999 in the order of the WordNet numbers.
 
         Raises:
-            UserError: if a folder is missing or does not hold the 1,000 classes.
+            UserError: if a folder is missing or does not have the 1,000 classes.
         """
         data = ImageFolder(self.path, self.size, "adm").load()
         if len(data.class_names) != CLASSES:
@@ -45,7 +45,7 @@ class ImageNet:
         return replace(data, licence=_LICENCE)
 
     def fetch(self) -> None:
-        """Unpack the archives that lie in `path`, as torchvision does; they cannot be downloaded without an account.
+        """Unpack the archives in `path` with torchvision; downloading them requires an account.
 
         Raises:
             UserError: if they are missing or damaged.

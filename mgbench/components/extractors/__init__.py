@@ -1,1 +1,1 @@
-"""Extractors: feature networks that ship with mgbench, and pretrained ones."""
+"""Feature extractors: small networks bundled with mgbench, and pretrained ones."""

@@ -1,7 +1,7 @@
-"""Inception-v3 of 2015, the network that FID is defined with, read from a file and never fetched by surprise.
+"""The Inception-v3 network of 2015 that defines FID, read from a local file.
 
-The weights come from a named file, or from the cache folder of `torch.hub`; a download is tried only where it is asked for.
-The file is held to its checksum before it is read.
+Weights come from a given file or from the cache of `torch.hub`, and are downloaded only on request. The checksum of the
+file is verified before it is read.
 """
 
 import io
@@ -26,12 +26,12 @@ INCEPTION_HASH = "6726825d"
 
 @dataclass(frozen=True)
 class Inception:
-    """Inception-v3 of 2015 as FID is defined by (Heusel et al., arXiv:1706.08500), through torch-fidelity's port of it.
+    """The Inception-v3 of FID (Heusel et al., arXiv:1706.08500), in the port of torch-fidelity.
 
-    2,048 pooled features, 1,008 logits without their bias for the Inception score, and 2,023 spatial features for sFID, the
-    first seven channels of the sixth mixed block. Images are resized as TensorFlow 1 did; with `pixels="pytorch"` they are
-    scaled to [-1, 1] as pytorch-fid does, rather than to (x − 128)/128. `checksum` is how the hash of the file must begin:
-    give that of other weights if they are meant, and scores will carry the name of the extractor.
+    2,048 pooled features, 1,008 logits without their bias for the Inception score, and 2,023 spatial features for sFID,
+    the first seven channels of the sixth mixed block. Images are resized as TensorFlow 1 did; with `pixels="pytorch"`
+    they are scaled to [-1, 1] as pytorch-fid does, rather than to (x − 128)/128. `checksum` is the start of the SHA-256
+    of the file; with that of other weights, scores carry the name of the extractor.
     """
 
     path: str = ""
@@ -43,7 +43,7 @@ class Inception:
         """The network in evaluation mode.
 
         Raises:
-            UserError: if torch-fidelity or the weights are missing, or they are not those that they should be.
+            UserError: if torch-fidelity or the weights are missing, or the checksum differs.
         """
         module = library("torch_fidelity.feature_extractor_inceptionv3", "inception")
         file = located("inception", self.path, INCEPTION, INCEPTION_URL if self.download else "")
@@ -57,12 +57,12 @@ class Inception:
 
 
 class InceptionNetwork(nn.Module):
-    """torch-fidelity's layers, and what they say on the way."""
+    """The layers of torch-fidelity, with features, logits and spatial features as output."""
 
     id: str
     plain: bool
     side = 299
-    # Its classes are those of ImageNet in an order of its own.
+    # Its classes are those of ImageNet in a different order.
     classes: tuple[str, ...] = ()
     _LAYERS = (
         *(
@@ -80,14 +80,16 @@ class InceptionNetwork(nn.Module):
     # In TensorFlow's graph mixed_6/conv:0.
     _SPATIAL, _CHANNELS = "Mixed_6d", 7
 
-    # Any: of a module, type checkers know no attributes, and these are layers of torch-fidelity.
+    # Any: type checkers do not know the layers of torch-fidelity.
     def __init__(self, layers: Any, middle: float) -> None:
         super().__init__()
         self.layers = layers
         self.middle = middle
 
     def forward(self, images: Tensor) -> Features:
-        """Images uint8 [B,3,H,W], or float [B,3,299,299] in [0, 255], to features [B,2048] and the rest."""
+        """Features [B,2048], logits [B,1008] and spatial features [B,2023] of images uint8 [B,3,H,W] or float
+        [B,3,299,299].
+        """
         with float32(images):
             x = (self._resized(images) - self.middle) / self.middle
             spatial = x
@@ -108,15 +110,15 @@ class InceptionNetwork(nn.Module):
 
 
 def channels_last(maps: Tensor) -> Tensor:
-    """Maps [B,C,H,W] as rows [B,H·W·C] with the channel changing fastest.
+    """Flatten maps [B,C,H,W] to rows [B,H·W·C], channels last.
 
-    The order of ADM's published `mu_s` and `sigma_s`, whose network has its channels last.
+    This is the order of ADM's published `mu_s` and `sigma_s`.
     """
     return maps.movedim(1, -1).flatten(1)
 
 
 def _empty(module: ModuleType) -> Any:
-    """torch-fidelity's Inception before it has read anything: it would unpickle whatever the file holds."""
+    """torch-fidelity's Inception without weights, because its own loading would unpickle any object in the file."""
 
     class Layers(module.FeatureExtractorInceptionV3):  # type: ignore[misc,name-defined]
         def __init__(self) -> None:

@@ -1,7 +1,7 @@
-"""Feature networks for photographs beside Inception: CLIP, DINOv2 and torchvision's classifiers.
+"""Other feature networks for photographs: CLIP, DINOv2 and torchvision's classifiers.
 
-Weights come from a named file, or from the cache folder of `torch.hub`; a download is tried only where it is asked for. Each
-file is held to its checksum before it is read. A Fréchet distance of their features carries their name, and is no FID.
+Weights come from a given file or from the cache of `torch.hub`, and are downloaded only on request. Checksums are
+verified before files are read. A Fréchet distance of these features carries the name of the extractor, and is not FID.
 """
 
 import hashlib
@@ -28,10 +28,10 @@ DINO_HUB = "facebookresearch_dinov2_main"
 
 @dataclass(frozen=True)
 class Clip:
-    """The image features of CLIP (Radford et al., arXiv:2103.00020), through torch-fidelity's port of it.
+    """The image features of CLIP (Radford et al., arXiv:2103.00020), in the port of torch-fidelity.
 
-    `model` is one of those it knows, such as vit-b-32 and vit-l-14; `path` its file as OpenAI publishes it, a TorchScript
-    archive; `checksum` how the hash of the file must begin, if not with the published one.
+    `model` is for example vit-b-32 or vit-l-14; `path` is OpenAI's TorchScript archive; `checksum` is the start of its
+    SHA-256, if it differs from that of the official file.
     """
 
     model: str = "vit-b-32"
@@ -62,10 +62,11 @@ class Clip:
 
 @dataclass(frozen=True)
 class Dinov2:
-    """The image features of DINOv2 (Oquab et al., arXiv:2304.07193), through torch-fidelity and the authors' hub.
+    """The image features of DINOv2 (Oquab et al., arXiv:2304.07193), with torch-fidelity and the authors' hub
+    repository.
 
-    The code and the weights are those that `torch.hub` has cached; with `download` it fetches them. Published distances of
-    DINOv2's features are of ViT-L/14, `size=l` (Stein et al., arXiv:2306.04675); those of other sizes are other numbers.
+    Code and weights come from the cache of `torch.hub`, and are downloaded with `download`. Published distances use
+    ViT-L/14, `size=l` (Stein et al., arXiv:2306.04675); other sizes give other numbers.
     """
 
     size: Literal["s", "b", "l", "g"] = "s"
@@ -94,7 +95,7 @@ class Dinov2:
 
 @contextmanager
 def _whole(file: Path) -> Iterator[None]:
-    """Turn what a library says of weights that do not fit its network into a sentence about the file."""
+    """Turn errors of a library about weights that do not fit into a sentence about the file."""
     try:
         yield
     except (RuntimeError, KeyError, AssertionError) as error:
@@ -104,7 +105,7 @@ def _whole(file: Path) -> Iterator[None]:
 
 @contextmanager
 def _cached(repository: Path) -> Iterator[None]:
-    """Inside the block `torch.hub` takes code from its cache, where otherwise it first asks GitHub for the branch."""
+    """Context in which `torch.hub` uses its cache without asking GitHub for the branch."""
     hub: Any = torch.hub
     load = hub.load
     hub.load = lambda repo, name: load(str(repository), name, source="local")
@@ -115,7 +116,7 @@ def _cached(repository: Path) -> Iterator[None]:
 
 
 class Borrowed(nn.Module):
-    """Another library's network as an extractor."""
+    """A network of another library as an extractor."""
 
     id: str
 
@@ -124,16 +125,17 @@ class Borrowed(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> Features:
-        """Images uint8 [B,3,H,W] of any size, which the library resizes, to features [B,F]."""
+        """Features [B,F] of images uint8 [B,3,H,W] of any size, which the library resizes."""
         with float32(images):
             return Features(self.network(images)[0])
 
 
 @dataclass(frozen=True)
 class Torchvision:
-    """The input of the last layer of one of torchvision's classifiers, and its logits where the file has that layer.
+    """The input of the last layer of a torchvision classifier, and the logits if the file has that layer.
 
-    `path` is a state dict of `model`. Images are resized to `size` (bicubic, antialiased) and normalised as for ImageNet.
+    `path` is a state dict of `model`. Images are resized to `size` (bicubic, antialiased) and normalised as for
+    ImageNet.
     """
 
     model: str
@@ -150,7 +152,7 @@ class Torchvision:
         last = [name for name, part in network.named_modules() if isinstance(part, nn.Linear)][-1:]
         if not last:
             raise UserError(f"torchvision's {self.model} ends in no linear layer; take a classifier that does")
-        # Files of features alone, without the layer that names the classes, are of use as well.
+        # Files without the classification layer still give features.
         absent = load_exactly(
             network, state_of(file), f"{file}, as a {self.model},", (f"{last[0]}.weight", f"{last[0]}.bias")
         )
@@ -158,7 +160,7 @@ class Torchvision:
 
 
 class Classifier(nn.Module):
-    """A classifier that says what enters its last layer."""
+    """A classifier that returns the input of its last layer."""
 
     id: str
     classes: tuple[str, ...] = ()
@@ -172,7 +174,7 @@ class Classifier(nn.Module):
         self.register_buffer("spread", torch.tensor([0.229, 0.224, 0.225])[:, None, None] * 255, persistent=False)
 
     def forward(self, images: Tensor) -> Features:
-        """Images uint8 [B,3,H,W], or float [B,3,size,size] in [0, 255], to features [B,F] and perhaps logits [B,K]."""
+        """Features [B,F] and, if known, logits [B,K] of images uint8 [B,3,H,W], or float [B,3,size,size] in [0, 255]."""
         with float32(images):
             x, size = images.float(), (self.side, self.side)
             if x.shape[2:] != size:

@@ -1,4 +1,4 @@
-"""Files of weights: where they lie, whether they are those that they should be, and what is in them."""
+"""Locate weight files, verify their checksums, and load their state dicts."""
 
 import hashlib
 import importlib
@@ -15,10 +15,10 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def library(module: str, extractor: str) -> Any:
-    """A module of another library, imported when it is needed.
+    """Import a module of an optional library.
 
     Raises:
-        UserError: if it does not import, and why.
+        UserError: if it cannot be imported, with the reason.
     """
     try:
         return importlib.import_module(module)
@@ -31,10 +31,10 @@ def library(module: str, extractor: str) -> Any:
 
 
 def located(extractor: str, path: str, usual: str, url: str = "") -> Path:
-    """The path of the weights: a named file, else in the cache folder, into which a URL is fetched.
+    """The path of the weights: a given file, or a file in the cache folder, downloaded from `url` if given.
 
     Raises:
-        UserError: if there is no such file, or it cannot be fetched.
+        UserError: if there is no such file, or it cannot be downloaded.
     """
     file = Path(path).expanduser() if path else Path(torch.hub.get_dir()) / "checkpoints" / usual
     if file.is_file():
@@ -57,10 +57,10 @@ def located(extractor: str, path: str, usual: str, url: str = "") -> Path:
 
 
 def checked(file: Path, wanted: str, extractor: str) -> str:
-    """The SHA-256 of a file, which must begin as is wanted.
+    """The SHA-256 of a file, after checking that it starts with `wanted`.
 
     Raises:
-        UserError: if it begins otherwise.
+        UserError: if it does not.
     """
     found = sha256(file)
     if not wanted or not found.startswith(wanted):
@@ -78,13 +78,13 @@ def _sha256_of(file: Path, size: int, changed: int) -> str:
 
 
 def sha256(file: Path) -> str:
-    """The SHA-256 of a file, computed once a process."""
+    """The SHA-256 of a file, computed once per process."""
     status = file.stat()
     return _sha256_of(file, status.st_size, status.st_mtime_ns)
 
 
 def state_of(file: Path) -> Any:
-    """The state dict in a file; nothing else that it may hold is run.
+    """Load the state dict in a file without running any code in it.
 
     Raises:
         UserError: if there is none.
@@ -101,11 +101,11 @@ def first_line(error: BaseException) -> str:
 
 
 def float32(images: Tensor) -> torch.autocast:
-    """A context without autocast on the device of images of any shape, whoever calls."""
+    """A context that disables autocast on the device of images of any shape."""
     return torch.autocast(images.device.type, enabled=False)
 
 
 def ready(network: Network, name: str, digest: str) -> Network:
-    """A network in evaluation mode without gradients, its `id` set to its name with the first digits of a hash."""
+    """Set a network to evaluation mode without gradients, and its `id` to its name and the start of a hash."""
     network.id = f"{name}@{digest[:4]}"  # type: ignore[assignment]
     return network.eval().requires_grad_(False)

@@ -1,1 +1,1 @@
-"""Heads, with the solvers and code draws they ask for."""
+"""Heads, with the solvers and code draws that they use."""

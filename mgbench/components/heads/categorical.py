@@ -1,4 +1,4 @@
-"""The head of codes: a softmax over K of them."""
+"""The categorical head for discrete tokens: a softmax over K codes."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,7 +17,7 @@ from mgbench.recipes.spec import Share
 
 
 class CategoricalModule(nn.Module):
-    """Logits float [R,K] of rows z float [R,W]."""
+    """A linear layer from rows z float [R,W] to logits float [R,K]."""
 
     def __init__(self, options: "Categorical", codes: int, width: int) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class CategoricalModule(nn.Module):
         return functional.cross_entropy(self(z).float(), values, reduction="none", label_smoothing=smoothing)
 
     def log_likelihood(self, z: Tensor, values: Tensor) -> Tensor:
-        """Log p float64 [R] of the codes int64 [R] at rows z [R,W]; label smoothing is of the training only."""
+        """Log p float64 [R] of codes int64 [R] given rows z [R,W]; label smoothing applies only to training."""
         return -functional.cross_entropy(self(z).double(), values, reduction="none")
 
     def sample(
@@ -48,7 +48,7 @@ class CategoricalModule(nn.Module):
         parts: Parts,
         temperature: float = 1.0,
     ) -> Drawn:
-        """Codes drawn from the (guided) distribution; the draw is in float64, as its tail decides the true temperature."""
+        """Sample codes int64 [R] from the (guided) distribution given z [R,W], in float64, with logits float64 [R,K].
         logits = self(z)
         if z_uncond is not None:
             logits = guided(logits, self(z_uncond), scale)

@@ -1,4 +1,4 @@
-"""Code draws: which codes may be drawn, and at which temperature."""
+"""Code draws: temperature, top-k and nucleus sampling."""
 
 import math
 from dataclasses import dataclass
@@ -12,8 +12,9 @@ from mgbench.recipes.spec import Index, Positive, Share
 
 @dataclass(frozen=True)
 class Softmax:
-    """Codes in proportion to exp(logit / temperature), of the `top_k` likeliest only (0: of all), and of those the fewest
-    that together have the probability `top_p` (nucleus sampling, Holtzman et al., arXiv:1904.09751).
+    """Sample codes in proportion to exp(logit / temperature), from the `top_k` most likely (0: all), and of these from
+    the
+    smallest set with total probability `top_p` (nucleus sampling, Holtzman et al., arXiv:1904.09751).
     """
 
     temperature: Positive = 1.0
@@ -29,7 +30,7 @@ class Softmax:
         if self.top_k:
             kept[..., self.top_k :] = False
         if self.top_p < 1:
-            # A code stays while those before it have less than top_p: the first always does.
+            # A code is kept while the more likely codes have less than top_p in total; the first is always kept.
             chance = ordered.masked_fill(~kept, -math.inf).softmax(-1)
             kept &= chance.cumsum(-1) - chance < max(self.top_p, 1e-12)
         return logits.masked_fill(~kept.gather(-1, order.argsort(-1)), -math.inf)

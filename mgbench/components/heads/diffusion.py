@@ -27,7 +27,7 @@ from mgbench.recipes.spec import Count
 
 
 class DiffusionMLP(TokenMLP):
-    """Noise prediction and variance value of noisy tokens x [R,D] at times t [R] (or [1], one for all), given z [R,W]."""
+    """Predicts noise and a variance value for noisy tokens x [R,D] at times t [R] (or [1], for all), given z [R,W]."""
 
     def __init__(self, dim: int, condition: int, width: int, depth: int, noise_samples: int) -> None:
         super().__init__(dim, 2 * dim, condition, width, depth, noise_samples)
@@ -39,7 +39,7 @@ class DiffusionMLP(TokenMLP):
 
     def embedded(self, t: Tensor, dtype: torch.dtype) -> Tensor:
         if t.dtype == torch.int64 and len(t) > STEPS:
-            # More rows than there are times: embed every time once.
+            # With more rows than times, each time is embedded once.
             return super().embedded(torch.arange(STEPS, device=t.device), dtype)[t]
         return super().embedded(t, dtype)
 
@@ -47,9 +47,11 @@ class DiffusionMLP(TokenMLP):
         return torch.randint(STEPS, (rows,), generator=generator, device=generator.device)
 
     def loss_terms(self, z: Tensor, values: Tensor, t: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Squared noise error [R] and bound [R] in bits at times int64 [R] and noise [R,D]; only the variance learns from it."""
+        """Squared noise error [R] and bound [R] in bits at times int64 [R] with noise [R,D]; the bound trains only the
+        variance.
+        """
         table = table_of(self.betas)
-        # Roots before rounding: in float32, 1 − ᾱ of the first times is off by a thousandth.
+        # Square roots before rounding: in float32, 1 − ᾱ of the first times is off by a thousandth.
         coef_x0, coef_noise = (share.sqrt().float()[t, None] for share in (table.alpha_bar, 1 - table.alpha_bar))
         x_t = coef_x0 * values + coef_noise * noise
         eps, value = self(x_t, t, z)
@@ -72,7 +74,7 @@ class DiffusionMLP(TokenMLP):
 @dataclass(frozen=True)
 class Diffusion:
     """DDPM of one token given z (MAR, arXiv:2406.11838, §3), with 1,000 cosine steps, noise prediction and learned variance
-    (2102.09672); each token is trained `noise_samples` times a step.
+    (arXiv:2102.09672); each token is used with `noise_samples` noise levels per training step.
     """
 
     width: Count = 64

@@ -1,6 +1,6 @@
-"""The flow head: a small flow from noise to one token, given z, by flow matching on the straight line.
+"""The flow head: a small flow from noise to one token, given z, by flow matching on straight lines.
 
-x_t = (1 − t) x_0 + t ε, and the velocity that is learned is E[ε − x_0 | x_t] (rectified flow, Liu et al., arXiv:2209.03003;
+x_t = (1 − t) x_0 + t ε, and the learned velocity is E[ε − x_0 | x_t] (rectified flow, Liu et al., arXiv:2209.03003;
 flow matching, Lipman et al., arXiv:2210.02747; with t = 1 noise, as in Esser et al., arXiv:2403.03206).
 """
 
@@ -19,12 +19,12 @@ from mgbench.interfaces.components import Parts
 from mgbench.interfaces.data import TokenSpace
 from mgbench.recipes.spec import Count
 
-# Times in [0, 1] on the scale for which the embedding of times was made.
+# Factor from times in [0, 1] to the scale of the time embedding.
 TIME_SCALE = 1000
 
 
 class FlowMLP(TokenMLP):
-    """The velocity at noisy tokens x [R,D] and times t in [0, 1], given z [R,W]."""
+    """Predicts the velocity [R,D] of noisy tokens x [R,D] at times t [R] in [0, 1], given z [R,W]."""
 
     def __init__(self, options: "Flow", dim: int, condition: int) -> None:
         super().__init__(dim, dim, condition, options.width, options.depth, options.noise_samples)
@@ -40,7 +40,7 @@ class FlowMLP(TokenMLP):
         return torch.rand(rows, generator=generator, device=generator.device)
 
     def loss_terms(self, z: Tensor, values: Tensor, t: Tensor, noise: Tensor) -> tuple[Tensor]:
-        """Squared velocity error [R] at given times [R] and noise [R,D]."""
+        """Squared velocity error [R] of values [R,D] at times [R] with noise [R,D]."""
         share = t[:, None]
         velocity, _ = self((1 - share) * values + share * noise, t, z)
         return ((noise - values - velocity.float()).square().mean(-1),)
@@ -48,10 +48,11 @@ class FlowMLP(TokenMLP):
 
 @dataclass(frozen=True)
 class Flow:
-    """Flow matching with velocity prediction; each token is trained `noise_samples` times a step.
+    """Flow matching with velocity prediction (arXiv:2210.02747); each token is used with `noise_samples` times per
+    training step.
 
-    `times` to train at: evenly in [0, 1], or the logistic function of a standard normal number, which looks more often at the
-    middle of the way (arXiv:2403.03206, Eq. 19).
+    Training `times` are uniform in [0, 1], or logit-normal, which samples the middle more often (arXiv:2403.03206, Eq.
+    19).
     """
 
     width: Count = 64
