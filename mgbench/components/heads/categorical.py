@@ -49,6 +49,9 @@ class CategoricalModule(nn.Module):
         temperature: float = 1.0,
     ) -> Drawn:
         """Sample codes int64 [R] from the (guided) distribution given z [R,W], in float64, with logits float64 [R,K].
+
+        Lower precision truncates the tail, which acts as a lower temperature.
+        """
         logits = self(z)
         if z_uncond is not None:
             logits = guided(logits, self(z_uncond), scale)
