@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from mgbench import testing
-from mgbench.components.processes.kept import Kept
 from mgbench.components.processes.masked import Masked
+from mgbench.components.processes.prediction_cache import PredictionCache
 from mgbench.components.samplers.position_first import Ancestral, RandomOrder
 from mgbench.components.samplers.reuse import Features, Guidance, Nothing
 from mgbench.components.schedules.guidance_schedules import Constant, Unguided
@@ -72,16 +72,16 @@ def test_tokens_that_keep_their_z_are_drawn_as_if_they_were_revealed_together() 
 def test_a_token_that_was_masked_again_is_asked_anew() -> None:
     """What was said of it while it was visible would give it away."""
     sampler, mask = built("sampler", REMASKING), torch.tensor([[True, True, False]])
-    kept = Kept(mask)
+    cache = PredictionCache(mask)
     network, labels = Masked().build(toy_parts(JOINT, sampler=sampler), JOINT.space, 2).network, torch.zeros(1).long()
     tokens = torch.tensor([[0, 0, 2]])
-    kept.look(network, State(tokens, mask), labels, mask, 1.0, "all")
+    cache.predict(network, State(tokens, mask), labels, mask, 1.0, "all")
     hidden = torch.tensor([[True, True, True]])
     last = hidden & ~mask
-    found, _ = kept.look(network, State(tokens, hidden), labels, last, 1.0, "nothing")
+    found, _ = cache.predict(network, State(tokens, hidden), labels, last, 1.0, "nothing")
     torch.testing.assert_close(found, network(tokens, hidden, labels)[last])
-    # Now all of the image was asked anew, and is kept.
-    still, _ = kept.look(network, State(tokens, hidden), labels, mask, 1.0, "nothing")
+    # Now all of the image was asked anew, and is cache.
+    still, _ = cache.predict(network, State(tokens, hidden), labels, mask, 1.0, "nothing")
     torch.testing.assert_close(still, network(tokens, hidden, labels)[mask])
 
 

@@ -1,4 +1,4 @@
-"""The mixture head: a token drawn from a mixture of Gaussians, in closed form (GIVT, arXiv:2312.02116, §3.2)."""
+"""The mixture head: the distribution of a token is a mixture of Gaussians (GIVT, arXiv:2312.02116, §3.2)."""
 
 import math
 from dataclasses import dataclass
@@ -25,16 +25,17 @@ class Mixture:
     log_scales: Tensor
 
     def log_density(self, x: Tensor) -> Tensor:
-        """The logarithm [R] of the density at x [R,D]."""
+        """Log density [R] at x [R,D]."""
         standard = (x[:, None] - self.means) * (-self.log_scales).exp()
         each = -0.5 * standard.square() - self.log_scales - 0.5 * math.log(2 * math.pi)
         return torch.logsumexp(self.log_weights + each.sum(-1), -1)
 
     def pushed(self, without: "Mixture", scale: float) -> "Mixture":
-        """This mixture c moved from another one u: log π, μ and log σ each become u + scale·(c − u), π summing to 1 again.
+        """Guidance of this mixture c by another one u: log π, μ and log σ become u + scale·(c − u), and π is normalised
+        again.
 
-        Always a mixture, where the tilted density p_c^w p_u^(1−w) is none, and may have no finite integral; it is that density
-        where each has one component and both have one spread. No component grows broader than it is in c or in u.
+        The result is a mixture, while the guided density p_c^w p_u^(1−w) is not, and may not be normalisable; both
+        agree for single components of equal σ. No component becomes broader than in c or u.
         """
         log_scales = guided(self.log_scales, without.log_scales, scale)
         return Mixture(
@@ -44,9 +45,10 @@ class Mixture:
         )
 
     def draw(self, rng: Streams, temperature: float = 1.0) -> Tensor:
-        """Values float64 [R,D] from p^(1/T) of each component: N(μ, T σ²), chosen in proportion to π^(1/T) Π_d σ_d^(1 − 1/T).
+        """Sample values float64 [R,D] from p^(1/T) per component: N(μ, T σ²), chosen in proportion to π^(1/T) Π_d
+        σ_d^(1 − 1/T).
 
-        That is p^(1/T) of the whole where components lie far apart; at T = 0 it is the mean of the highest peak.
+        For well separated components this is p^(1/T) of the mixture; at T = 0 it is the mean of the highest peak.
         """
         scores = self.log_weights + (temperature - 1) * self.log_scales.sum(-1)
         scores = scores + temperature * rng.fold(0).gumbel(scores.shape[-1])
@@ -56,14 +58,14 @@ class Mixture:
 
 
 class MixtureModule(nn.Module):
-    """The mixture of rows z [R,W]: one linear map to all its numbers."""
+    """A linear map from rows z [R,W] to the parameters of a mixture."""
 
     def __init__(self, options: "GaussianMixture", dim: int, width: int) -> None:
         super().__init__()
         self.options, self.dim = options, dim
         self.numbers = nn.Linear(width, options.components * (1 + 2 * dim))
         nn.init.normal_(self.numbers.weight, std=0.02)
-        # Components must start apart, or all would learn the same.
+        # Components must start with different means, or all would learn the same.
         nn.init.normal_(self.numbers.bias, std=0.5)
 
     def forward(self, z: Tensor) -> Mixture:
@@ -74,7 +76,7 @@ class MixtureModule(nn.Module):
         return Mixture(torch.log_softmax(logits, -1), rest[:, :, 0], scales.log())
 
     def loss(self, z: Tensor, values: Tensor, generator: Generator) -> Tensor:
-        """−log p(x)/D [R] of the values [R,D], exactly: nats for each number."""
+        """−log p(x)/D [R] of values [R,D] given z [R,W]: nats per dimension."""
         mixture: Mixture = self(z)
         return -mixture.log_density(values.double()).float() / self.dim
 
@@ -87,7 +89,9 @@ class MixtureModule(nn.Module):
         parts: Parts,
         temperature: float = 1.0,
     ) -> Drawn:
-        """Values [R,D] of the (guided) mixture; a density is no probability, and so there is none to rank by."""
+        """Sample values [R,D] from the (guided) mixture given z [R,W]; without `log_p`, because densities cannot rank
+        tokens.
+        """
         mixture: Mixture = self(z)
         if z_uncond is not None:
             mixture = mixture.pushed(self(z_uncond), scale)
@@ -96,10 +100,12 @@ class MixtureModule(nn.Module):
 
 @dataclass(frozen=True)
 class GaussianMixture:
-    """A mixture of `components` Gaussians with independent numbers, trained by its exact likelihood: the cheap baseline.
+    """A mixture of `components` diagonal Gaussians, trained by exact likelihood (GIVT, arXiv:2312.02116): a cheap
+    baseline.
 
-    No spread is below `least_scale`, in units of the tokens: where images agree, or know few grey levels, the likelihood of ever
-    narrower components grows without end. The default measured best on the digits, whose pixels lie 1/8 apart in [−1, 1].
+    No standard deviation is below `least_scale`, because on constant or quantised pixels the likelihood of ever
+    narrower components is unbounded. The default measured best on the digits, whose grey levels are 1/8 apart in [−1,
+    1].
     """
 
     components: Count = 8

@@ -1,4 +1,4 @@
-"""The small network that the diffusion and the flow head share: an MLP of one noisy token, a time and z (MAR, 2406.11838)."""
+"""The MLP of the diffusion and flow heads, with a noisy token, a time and z as input (MAR, arXiv:2406.11838)."""
 
 from abc import abstractmethod
 
@@ -15,7 +15,7 @@ EPS = 1e-6
 
 
 class ResidualBlock(nn.Module):
-    """An MLP whose normalisation and strength the condition sets (adaptive layer norm, DiT, arXiv:2212.09748)."""
+    """A residual MLP with adaptive layer norm (DiT, arXiv:2212.09748)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -30,10 +30,10 @@ class ResidualBlock(nn.Module):
 
 
 class TokenMLP(nn.Module):
-    """Numbers [R,`outputs`] for noisy tokens x [R,D] at times t [R] (or [1], one for all), given z [R,W].
+    """Maps noisy tokens x [R,D] at times t [R] (or [1], for all), given z [R,W], to [R,`outputs`].
 
-    What the first D numbers predict, at which times and for which loss, is what a head adds. `betas` is its table of noise,
-    empty on the straight line.
+    A head defines what the first D outputs predict, the training times and the loss. `betas` is its noise table, empty
+    for the straight path.
     """
 
     betas: Tensor
@@ -55,15 +55,15 @@ class TokenMLP(nn.Module):
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_uniform_(layer.weight)
                 nn.init.zeros_(layer.bias)
-        # Every block starts as the identity and the whole as zero.
+        # Every block starts as the identity, and the output as zero.
         gates = [block.modulation for block in self.blocks if isinstance(block, ResidualBlock)]
         for closed in (*gates, self.exit_modulation, self.exit):
             nn.init.zeros_(closed.weight)
 
     def numbers(self, x: Tensor, embedded: Tensor, z: Tensor, known: Tensor | None = None) -> Tensor:
-        """All that is predicted float [R,`outputs`], from embedded times [R,width] or [1,width].
+        """The outputs float [R,`outputs`], from embedded times [R,width] or [1,width].
 
-        `known` is `condition(z)` [R,width] where it was computed before.
+        `known` is `condition(z)` [R,width] if it was computed before.
         """
         y = nn.functional.silu(embedded + (self.condition(z) if known is None else known))
         h = self.entry(x)
@@ -74,21 +74,21 @@ class TokenMLP(nn.Module):
         return out
 
     def embedded(self, t: Tensor, dtype: torch.dtype) -> Tensor:
-        """Times on the scale 0 to 999 to [R,width]."""
+        """The embedding [R,width] of times [R] on the scale 0 to 999."""
         embedded: Tensor = self.time(time_features(t, FREQUENCIES).to(dtype))
         return embedded
 
     @abstractmethod
     def forward(self, x: Tensor, t: Tensor, z: Tensor, known: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """The prediction [R,D], and the variance value [R,D] of a head that learns one."""
+        """The prediction [R,D], and the variance value [R,D] if the head learns one."""
 
     @abstractmethod
     def draw_times(self, rows: int, generator: Generator) -> Tensor:
-        """The times [rows] to train at."""
+        """Training times [R], with R = `rows`."""
 
     @abstractmethod
     def loss_terms(self, z: Tensor, values: Tensor, t: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
-        """The terms [R] of the loss at given times [R] and noise [R,D]."""
+        """The terms [R] of the loss of values [R,D] at times [R] with noise [R,D]."""
 
     def loss(self, z: Tensor, values: Tensor, generator: Generator) -> Tensor:
         """The loss [R], averaged over `noise_samples` noisy copies of each row."""
@@ -107,7 +107,9 @@ class TokenMLP(nn.Module):
         parts: Parts,
         temperature: float = 1.0,
     ) -> Drawn:
-        """Values [R,D] by the solver; continuous values have no probability to rank by, and no temperature but the solver's."""
+        """Sample values [R,D] given z [R,W] with the solver; there are no probabilities, and the temperature is the
+        solver's.
+        """
         halves = z if z_uncond is None else torch.cat([z, z_uncond])
         known = self.condition(halves)
 

@@ -1,4 +1,4 @@
-"""The Gaussian diffusion of the head: the noise table, the variance it learns, and the bound that trains it.
+"""Gaussian diffusion: the noise table, the learned variance, and the variational bound.
 
 Symbols: ᾱ_i = Π_{j≤i} (1 − β_j); x_i = √ᾱ_i x_0 + √(1 − ᾱ_i) ε. Improved DDPM (arXiv:2102.09672).
 """
@@ -18,8 +18,8 @@ STEPS = 1000
 
 @cache
 def cosine_betas(steps: int = STEPS) -> Tensor:
-    """β float64 [steps] of the cosine table, capped at 0.999 (arXiv:2102.09672, Eq. 17)."""
-    # Where the table is kept must not depend on the device that was usual when it was first asked for.
+    """β float64 [T], T = `steps`, of the cosine schedule, at most 0.999 (arXiv:2102.09672, Eq. 17)."""
+    # The cached table must not depend on the default device at the first call.
     times = torch.arange(steps + 1, dtype=torch.float64, device="cpu") / steps
     alpha_bar = torch.cos((times + 0.008) / 1.008 * math.pi / 2) ** 2
     return (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp_max(0.999)
@@ -27,35 +27,35 @@ def cosine_betas(steps: int = STEPS) -> Tensor:
 
 @dataclass(frozen=True)
 class Table:
-    """All that follows from β: float64 [T] each, computed once."""
+    """Quantities derived from β, float64 [T] each, computed once."""
 
     betas: Tensor
 
     @cached_property
     def alpha_bar(self) -> Tensor:
-        """ᾱ_i."""
+        """ᾱ_i, float64 [T]."""
         return (1 - self.betas).cumprod(0)
 
     @cached_property
     def alpha_bar_before(self) -> Tensor:
-        """ᾱ_{i−1}, with ᾱ_{−1} = 1."""
+        """ᾱ_{i−1}, float64 [T], with ᾱ_{−1} = 1."""
         return torch.cat([torch.ones_like(self.betas[:1]), self.alpha_bar[:-1]])
 
     @cached_property
     def posterior_variance(self) -> Tensor:
-        """Variance of q(x_{i−1} | x_i, x_0)."""
+        """The variance of q(x_{i−1} | x_i, x_0), float64 [T]."""
         return self.betas * (1 - self.alpha_bar_before) / (1 - self.alpha_bar)
 
     @cached_property
     def posterior_log_variance(self) -> Tensor:
-        """Its logarithm; at i = 0, where it would be −∞, that of i = 1 (of β where there is no other time)."""
+        """The logarithm of `posterior_variance`, float64 [T]; at i = 0, instead of −∞, that of i = 1 (of β if T = 1)."""
         variance = self.posterior_variance
         first = variance[1:2] if len(variance) > 1 else self.betas
         return torch.cat([first, variance[1:]]).log()
 
     @cached_property
     def posterior_weights(self) -> tuple[Tensor, Tensor]:
-        """Weights of x_0 and of x_i in the mean of q(x_{i−1} | x_i, x_0)."""
+        """The weights of x_0 and of x_i in the mean of q(x_{i−1} | x_i, x_0), float64 [T] each."""
         coef_x0 = self.betas * self.alpha_bar_before.sqrt() / (1 - self.alpha_bar)
         coef_xt = (1 - self.alpha_bar_before) * (1 - self.betas).sqrt() / (1 - self.alpha_bar)
         return coef_x0, coef_xt
@@ -66,9 +66,9 @@ T = TypeVar("T")
 
 
 def once(betas: Tensor, name: Hashable, make: Callable[[], T]) -> T:
-    """A quantity derived from a noise table float64 [T], under a name: made the first time, and handed out again after that.
+    """A quantity derived from a noise table float64 [T], cached by name.
 
-    A table is known by the tensor itself, which nobody changes; comparing its content would wait for the device.
+    Tables are identified by the tensor object, because comparing their content would synchronise with the device.
     """
     derived = _DERIVED.setdefault(betas, {})
     if name not in derived:
@@ -78,14 +78,15 @@ def once(betas: Tensor, name: Hashable, make: Callable[[], T]) -> T:
 
 
 def table_of(betas: Tensor) -> "Table":
-    """The table of β float64 [T], made once."""
+    """The cached table of β float64 [T]."""
     return once(betas, "table", lambda: Table(betas))
 
 
 def respaced(betas: Tensor, steps: int) -> tuple[list[int], Table]:
-    """Keep `steps` of the times of a table float64 [T], and the table that joins them (arXiv:2102.09672, §4).
+    """Select `steps` times of a table float64 [T], and compute the table of that shorter process (arXiv:2102.09672,
+    §4).
 
-    The times are evenly spread from the first to the last; a single one is the last, at which there is almost only noise.
+    Times are spaced evenly from the first to the last; a single time is the last, which is almost pure noise.
 
     Raises:
         ValueError: if the table has fewer times.
@@ -100,7 +101,9 @@ def respaced(betas: Tensor, steps: int) -> tuple[list[int], Table]:
 
 
 def interpolated(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
-    """Values [M] at x [M], linear between the values [T] at rising knots [T]; the outer pieces go on beyond the ends."""
+    """Values [M] at x [M] by linear interpolation between values [T] at increasing knots [T], extrapolated at both
+    ends.
+    """
     right = torch.searchsorted(knots, x).clamp(1, len(knots) - 1)
     left = right - 1
     share = (x - knots[left]) / (knots[right] - knots[left])
@@ -108,7 +111,9 @@ def interpolated(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
 
 
 def learned_log_variance(value: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """Between the log-variances `low` (posterior) and `high` (β) by a value in about [−1, 1] (arXiv:2102.09672, Eq. 15)."""
+    """Log-variance between `low` (posterior) and `high` (β), elementwise, by a value in [−1, 1] (arXiv:2102.09672, Eq.
+    15).
+    """
     share = (value + 1) / 2
     return share * high + (1 - share) * low
 
@@ -120,9 +125,9 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor, other_mean: Tensor, other_lo
 
 
 def binned_log_likelihood(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
-    """Log p of x in bins of width 2/255 under a Gaussian, the outermost bins open, elementwise in nats.
+    """Log p in nats, elementwise, of x in bins of width 2/255 under a Gaussian, with open outermost bins.
 
-    With the tanh approximation of the normal distribution function, as the published bound is computed with it.
+    It uses the tanh approximation of the normal distribution function, as the official code does.
     """
     centred, sharpness = x - mean, (-log_scale).exp()
     upper = _normal_cdf(sharpness * (centred + 1 / 255))

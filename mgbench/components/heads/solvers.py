@@ -1,4 +1,4 @@
-"""Solvers: from noise to a value, by predictions of the noise or of a velocity."""
+"""Solvers, which integrate from noise to a value with predictions of noise or velocity."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,16 +22,16 @@ from mgbench.interfaces.data import TokenSpace
 from mgbench.interfaces.randomness import Streams
 from mgbench.recipes.spec import Count, NotNegative, Share
 
-# Where eMIGM's solver starts too.
+# eMIGM's solver starts there too.
 LEAST_LOG_RATIO = -5.1
 Path = Literal["noise", "velocity"]
 
 
 def check_path(parts: Parts, path: Path) -> None:
-    """Refuse a solver that goes another way than its model was trained for.
+    """Check that the solver of a recipe follows the path that the model is trained for.
 
     Raises:
-        Unfit: if the solver of the recipe does not follow the path.
+        Unfit: if it does not.
     """
     if parts.solver.path != path:
         raise Unfit(
@@ -50,13 +50,14 @@ def _normal(rng: Streams, number: int, dim: int) -> Tensor:
 
 @dataclass(frozen=True)
 class DDPM:
-    """Ancestral sampling (DDPM, arXiv:2006.11239) over `steps` of the table's times with the learned variance (2102.09672).
+    """Ancestral sampling (DDPM, arXiv:2006.11239) with `steps` times of the table and learned variance
+    (arXiv:2102.09672).
 
     `temperature` multiplies the noise.
 
-    Written out here because the scheduler of diffusers draws its own noise, which would tie an image to its batch, and has no
-    temperature; a test holds it to that scheduler. MAR samples so, with 100 steps (arXiv:2406.11838) and `drop_near_noise` off:
-    from almost pure noise, where the first step multiplies an error of the head by about 300.
+    MAR uses it with 100 steps (arXiv:2406.11838) and without `drop_near_noise`, which leaves out times of almost pure
+    noise, where a step amplifies errors of the head by about 300. The scheduler of diffusers is not used, because it
+    draws its own noise, which would make an image depend on its batch, and has no temperature; a test compares with it.
     """
 
     path: ClassVar[Path] = "noise"
@@ -79,10 +80,10 @@ class DDPM:
 
 
 def ancestral_step(table: Table, index: int, x: Tensor, eps: Tensor, value: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation float [R,D] of p(x_{i−1} | x_i) at an index of a (respaced) table; x_0 is not clipped.
+    """Mean and standard deviation, float [R,D], of p(x_{i−1} | x_i) at index i of a table; x_0 is not clipped.
 
-    From x, the predicted noise `eps` and the variance `value`, float [R,D] each.
-    Where no variance was learned (`value` None), it is that of q(x_{i−1} | x_i, x_0).
+    `x`, the predicted noise `eps` and the variance `value` are float [R,D]; without a learned variance (`value` None),
+    it is that of q(x_{i−1} | x_i, x_0).
     """
     alpha_bar = table.alpha_bar[index]
     start = x / alpha_bar.sqrt().float() - (1 / alpha_bar - 1).sqrt().float() * eps
@@ -94,7 +95,7 @@ def ancestral_step(table: Table, index: int, x: Tensor, eps: Tensor, value: Tens
 
 @dataclass(frozen=True)
 class DDIM:
-    """DDIM over `steps` of the table's times (arXiv:2010.02502), by diffusers; `eta` 0 is deterministic, 1 ancestral.
+    """DDIM with `steps` times of the table (arXiv:2010.02502), by diffusers; `eta` 0 is deterministic, 1 ancestral.
 
     `drop_near_noise` as in `ddpm`.
     """
@@ -112,9 +113,9 @@ class DDIM:
         from diffusers import DDIMScheduler
 
         times, table = _respaced(betas, self.steps, self.drop_near_noise)
-        # A table of just these times, so that each step leads exactly to the next one whatever their spacing.
+        # A table of only these times, so that each step leads exactly to the next time whatever their spacing.
         scheduler = DDIMScheduler(len(times), trained_betas=table.betas.cpu().numpy(), clip_sample=False)
-        # In float64: in their float32 the ᾱ of almost pure noise is 0, and a single step divides by it.
+        # In float64, because in float32 ᾱ of almost pure noise is 0, and a step divides by it.
         scheduler.alphas_cumprod = table.alpha_bar.cpu()
         scheduler.set_timesteps(len(times))
         x = _normal(rng, 0, dim)
@@ -127,9 +128,10 @@ class DDIM:
 
 @dataclass(frozen=True)
 class DPMSolver:
-    """DPM-Solver++ in `steps` evaluations, uniform in the log signal-to-noise ratio (arXiv:2211.01095), by diffusers.
+    """Multistep DPM-Solver++ with `steps` evaluations, uniform in the log signal-to-noise ratio (arXiv:2211.01095), by
+    diffusers.
 
-    The multistep form, which reuses earlier evaluations. It has no temperature.
+    It reuses earlier evaluations, and has no temperature.
     """
 
     path: ClassVar[Path] = "noise"
@@ -144,9 +146,10 @@ class DPMSolver:
 
 @dataclass(frozen=True)
 class DPMSolverSinglestep:
-    """DPM-Solver++ (arXiv:2211.01095) in the singlestep form: groups of `order` evaluations that forget those before them.
+    """Singlestep DPM-Solver++ (arXiv:2211.01095): groups of `order` evaluations, independent of earlier ones, by
+    diffusers.
 
-    By diffusers, whose groups share one uniform grid; where `steps` is no multiple, and at the end, groups are shorter.
+    All groups share one uniform grid; if `steps` is not a multiple of `order`, and at the end, groups are shorter.
     """
 
     path: ClassVar[Path] = "noise"
@@ -163,7 +166,7 @@ class DPMSolverSinglestep:
 
 @dataclass(frozen=True)
 class UniPC:
-    """UniPC, a multistep predictor whose next evaluation also corrects the step before (arXiv:2302.04867), by diffusers.
+    """UniPC (arXiv:2302.04867), a multistep predictor-corrector without extra evaluations, by diffusers.
 
     `steps` evaluations, uniform in the log signal-to-noise ratio.
     """
@@ -181,7 +184,7 @@ class UniPC:
 def _scheduled(
     maker: type, order: int, predict: Predict, betas: Tensor, steps: int, dim: int, rng: Streams, **options: object
 ) -> Tensor:
-    """Follow a scheduler of diffusers along `steps` noise levels, uniform in their logarithm, and from the last one to x_0."""
+    """Run a scheduler of diffusers over `steps` noise levels, uniform in their logarithm, and from the last to x_0."""
     table = once(betas, "above noise", lambda: Table(_above_noise(betas).cpu()))
     scheduler = maker(
         len(table.betas),
@@ -190,13 +193,13 @@ def _scheduled(
         use_exponential_sigmas=True,
         **options,
     )
-    # In float64, which keeps the digits of 1 − ᾱ; and as an array, since NumPy 2 warns when it is handed a tensor.
+    # In float64, to keep the digits of 1 − ᾱ, and as an array, because NumPy 2 warns about tensors.
     scheduler.alphas_cumprod = table.alpha_bar.numpy()
     scheduler.set_timesteps(steps)
-    # By number: after truncation the first two times may be one.
+    # By index, because after truncation the first two times may be equal.
     scheduler.set_begin_index(0)
     x = _normal(rng, 0, dim)
-    # The schedulers truncate their times to whole ones, though their noise levels lie in between.
+    # The schedulers truncate times to integers, but their noise levels are in between.
     for time, truncated in zip(_times(table, scheduler.sigmas[:-1].double()), scheduler.timesteps, strict=True):
         eps, _ = predict(x, time)
         x = scheduler.step(eps, truncated, x).prev_sample
@@ -204,14 +207,14 @@ def _scheduled(
 
 
 def _times(table: Table, sigmas: Tensor) -> list[float]:
-    """The times at which √(1−ᾱ)/√ᾱ is sigma, log ᾱ being linear between those of the table."""
+    """The times at which √(1−ᾱ)/√ᾱ equals sigma, with log ᾱ linear between the times of the table."""
     log_kept, wanted = table.alpha_bar.log().flip(0), -torch.log1p(sigmas**2)
     times = torch.arange(len(log_kept) - 1, -1, -1, dtype=torch.float64)
     return interpolated(wanted, log_kept, times).clamp(0, len(times) - 1).tolist()
 
 
 def _respaced(betas: Tensor, steps: int, drop_near_noise: bool) -> tuple[list[int], Table]:
-    """As `respaced`, made once for all solves of a run."""
+    """Cached `respaced`."""
     return once(betas, ("respaced", steps, drop_near_noise), lambda: respaced(_table(betas, drop_near_noise), steps))
 
 
@@ -240,7 +243,8 @@ def _above_noise(betas: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Euler:
-    """The straight line of flow matching (arXiv:2210.02747) in `steps` equal steps, each along the velocity at its start.
+    """The straight line of flow matching (arXiv:2210.02747) in `steps` equal steps, each along the velocity at its
+    start.
 
     By diffusers.
     """
@@ -256,9 +260,9 @@ class Euler:
 
 @dataclass(frozen=True)
 class Heun:
-    """The straight line in `steps` equal steps, each along the mean of the velocities at its two ends (arXiv:2206.00364, §3).
+    """Heun's method on the straight path in `steps` equal steps (arXiv:2206.00364, §3), by diffusers.
 
-    By diffusers. Two evaluations a step, but one in the last, where the velocity at the end is not asked: 2·steps − 1.
+    Two evaluations per step, except one in the last: 2·steps − 1.
     """
 
     path: ClassVar[Path] = "velocity"
@@ -275,8 +279,8 @@ class Heun:
 
 
 def _straight(maker: type, predict: Predict, steps: int, dim: int, rng: Streams) -> Tensor:
-    """Follow a flow-matching scheduler of diffusers in equal steps from t = 1 to 0."""
-    # As many training times as steps: from a finer table, the last step would lead only from its first time to 0.
+    """Run a flow-matching scheduler of diffusers in equal steps from t = 1 to 0."""
+    # As many training times as steps; with a finer table, the last step would only start at its first time.
     scheduler = maker(steps)
     scheduler.set_timesteps(steps)
     x = _normal(rng, 0, dim)

@@ -1,1 +1,1 @@
-"""Metrics: distances between generated and real features."""
+"""Metrics of generated images, most of them distances to real images."""

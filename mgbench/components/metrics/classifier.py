@@ -1,4 +1,4 @@
-"""Metrics of what a classifier says of the generated images: accuracy and the Inception score."""
+"""Metrics of classifier outputs for generated images: accuracy and Inception score."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ from mgbench.recipes.spec import Count, Index
 
 @dataclass(frozen=True)
 class Accuracy:
-    """The share of generated images that the extractor takes for the class that was asked for; higher is better.
+    """The share of generated images that the extractor assigns to the requested class; higher is better.
 
-    A model that always draws the same image of a class is perfect by it: read it next to a distance.
+    A model that always draws the same image of a class can have a perfect accuracy: read it next to a distance.
     """
 
     scores: ClassVar[Mapping[str, ScoreInfo]] = {"accuracy": ScoreInfo("Accuracy", "higher")}
@@ -30,7 +30,7 @@ class Accuracy:
     needs_reference: ClassVar[bool] = False
 
     def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
-        """`accuracy` of logits [M,K] and labels [M]; nothing where there are no logits or no labels (None, or all -1).
+        """`accuracy` of logits [M,K] and labels [M]; empty without logits or labels (None, or all -1).
 
         Raises:
             Unfit: with fewer than 2 labelled images.
@@ -44,7 +44,7 @@ class Accuracy:
         return new if state is None else self.merge(state, new)
 
     def merge(self, one: State, other: State) -> State:
-        """The sums of both."""
+        """The sums of both states."""
         return {name: one[name] + other[name] for name in one}
 
     def compute(self, generated: State, reference: State) -> dict[str, float]:
@@ -69,12 +69,13 @@ def _labelled_and_right(seen: Features) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class InceptionScore:
-    """exp of the mean KL divergence of p(class | image) from p(class) (Salimans et al., arXiv:1606.03498); higher is better.
+    """exp of the mean KL divergence of p(class | image) from p(class) (Salimans et al., arXiv:1606.03498); higher is
+    better.
 
-    Of all images at once, because the mean over `splits` of them falls with their size (Barratt and Sharma,
-    arXiv:1801.01973). It looks at no real image. Papers differ: torch-fidelity takes 10 splits of shuffled images
-    (`splits=10`); ADM takes every 5,000 consecutive ones (`split_size=5000, shuffle=False`), which gives far less where
-    images lie class by class. A `split_size` takes the place of `splits`.
+    By default of all images at once, because the mean over splits decreases with their size (Barratt and Sharma,
+    arXiv:1801.01973). It does not use real images. torch-fidelity uses 10 splits of shuffled images (`splits=10`); ADM
+    uses splits of 5,000 consecutive images (`split_size=5000, shuffle=False`), which gives far lower scores for images
+    sorted by class. `split_size` overrides `splits`.
     """
 
     scores: ClassVar[Mapping[str, ScoreInfo]] = {"inception_score": ScoreInfo("Inception score", "higher")}
@@ -116,7 +117,7 @@ class InceptionScore:
         return self.splits == 1 and not self.split_size
 
     def update(self, state: State | None, seen: Features) -> State:
-        """The sums of p [K] and of p log p over one more batch; with splits, the logits themselves.
+        """Add the sums of p [K] and of p log p over one more batch; with splits, its logits.
 
         Raises:
             Unfit: if the extractor has no logits.
@@ -144,7 +145,7 @@ class InceptionScore:
         return {"inception_score": sum(scores) / len(scores)}
 
     def _ordered(self, logits: Tensor) -> Tensor:
-        """In random order unless told otherwise, because the images may lie class by class."""
+        """The logits in random order, unless `shuffle` is off, because images may be sorted by class."""
         if not self.shuffle:
             return logits
         rng = Streams.root(self.seed, "inception_score").fold(torch.arange(len(logits)))

@@ -1,4 +1,4 @@
-"""The kernel distance with a Gaussian kernel, as it is taken of CLIP's features."""
+"""CMMD: the maximum mean discrepancy with a Gaussian kernel, usually of CLIP features."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,20 +15,19 @@ from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features
 from mgbench.interfaces.scores import ScoreInfo
 
-# Rows of a kernel matrix that are held at a time.
+# Rows of the kernel matrix per block.
 _BLOCK = 2048
-# What the paper multiplies by, so that numbers are easy to read.
+# Factor in the paper, for readability.
 _SCALE = 1000
 
 
 @dataclass(frozen=True)
 class Cmmd:
-    """1,000 times the squared maximum mean discrepancy, kernel exp(−|x − y|²/2σ²), of features of length 1 (Jayasumana et
-    al., arXiv:2401.09603); lower is better.
+    """1,000 times the squared maximum mean discrepancy of normalised features, with kernel exp(−|x − y|²/2σ²)
+    (Jayasumana et al., arXiv:2401.09603); lower is better.
 
-    As published: every image counts as a pair with itself too, which makes it a little too large, by less the more images
-    there are, and never negative. The published numbers are of CLIP ViT-L/14 at 336 pixels; `unit=false` leaves features
-    the length they have.
+    As in the paper, pairs of an image with itself count, which gives a small upward bias that falls with the number of
+    images. Published numbers use CLIP ViT-L/14 at 336 pixels; `unit=false` does not normalise features.
     """
 
     scores: ClassVar[Mapping[str, ScoreInfo]] = {"cmmd": ScoreInfo("CMMD", "lower")}
@@ -40,7 +39,7 @@ class Cmmd:
         """`cmmd` of features [M,F] and [L,F].
 
         Raises:
-            Unfit: if there are but statistics of the reference, or fewer than 2 images in a set.
+            Unfit: if only statistics of the reference are known, or with fewer than 2 images in a set.
             UserError: with features that are not finite, or of different extractors.
         """
         pair = both("cmmd", generated, reference)
@@ -53,8 +52,8 @@ class Cmmd:
 
 
 def gaussian_discrepancy(first: Tensor, second: Tensor, sigma: float) -> float:
-    """The squared maximum mean discrepancy of features float64 [M,F] and [L,F], at least 0, pairs of equals included."""
-    # One less than the kernel: what all pairs share cancels, and would cost the digits that are left where σ is large.
+    """The biased squared maximum mean discrepancy (at least 0) of features float64 [M,F] and [L,F]."""
+    # The kernel minus 1, whose constant part cancels, and would cost digits if σ is large.
     within = _mean(first, first, sigma) + _mean(second, second, sigma)
     return max(within - 2 * _mean(first, second, sigma), 0.0)
 

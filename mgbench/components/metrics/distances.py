@@ -1,7 +1,7 @@
-"""Distances between generated and real images: a Fréchet and a kernel distance.
+"""FID and KID: a Fréchet and a kernel distance between generated and real images.
 
-Both take features of one extractor. The numbers are comparable between rows that share the extractor (its id), the
-reference and the number of images, and between no others. More Fréchet distances are in `frechet_variants`.
+Numbers are comparable only between rows with the same extractor (its id), reference and number of images. Other Fréchet
+distances are in `frechet_variants`.
 """
 
 from collections.abc import Mapping
@@ -22,17 +22,17 @@ from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.scores import ScoreInfo
 from mgbench.recipes.spec import Count, Index
 
-# Rows of a kernel matrix that are held at a time.
+# Rows of the kernel matrix per block.
 _BLOCK = 2048
 _ONE_BY_ONE = "{} compares images one by one, and the reference is a mean and a covariance; give its images"
 
 
 @dataclass(frozen=True)
 class Fid:
-    """The Fréchet distance between the features (Heusel et al., arXiv:1706.08500); lower is better.
+    """The Fréchet distance between features (FID, Heusel et al., arXiv:1706.08500); lower is better.
 
-    Biased upward with few images, and differently for different models (Chong and Forsyth, arXiv:1911.07023): compare
-    only equal numbers of images, and a warning says so where there are few.
+    It is biased upward with few images, and differently for different models (Chong and Forsyth, arXiv:1911.07023), so
+    compare only equal numbers of images; a warning is given for few images.
     """
 
     scores: ClassVar[Mapping[str, ScoreInfo]] = {"fid": ScoreInfo("FID", "lower")}
@@ -51,20 +51,20 @@ class Fid:
         need("fid", 2, generated, reference)
 
     def update(self, state: State | None, seen: Features) -> State:
-        """The state with the features [B,F] of one more batch, or of the statistics that stand for them."""
+        """Add the features [B,F] of one more batch, or the statistics that replace them."""
         new = states.of_features(seen.features) if seen.statistics is None else states.of_statistics(seen.statistics)
         return new if state is None else self.merge(state, new)
 
     def merge(self, one: State, other: State) -> State:
-        """The state of both sets together."""
+        """The state of the union of both sets."""
         return states.merge(one, other)
 
     def finish(self, state: State) -> State:
-        """The mean and the root of the covariance of a whole set."""
+        """The mean and a root of the covariance of a complete set."""
         return states.finish(state)
 
     def statistics(self, state: State) -> State:
-        """The mean and the covariance under the names that ADM and pytorch-fid give them."""
+        """Mean and covariance with the names of ADM and pytorch-fid."""
         return dict(zip(("mu", "sigma"), states.mean_and_covariance(state), strict=True))
 
     def compute(self, generated: State, reference: State) -> dict[str, float]:
@@ -73,10 +73,10 @@ class Fid:
 
 
 def need(metric: str, least: int, generated: int, reference: int, advice: str = "give more images") -> None:
-    """Refuse sets that are too small; a reference of 0 images is known by its statistics, which others took.
+    """Check that sets are large enough; a reference of 0 images has only statistics.
 
     Raises:
-        Unfit: saying which metric needs how many images, and how many there are.
+        Unfit: if a set is too small, with the required and the actual number.
     """
     fewest = min(generated, reference or generated)
     if fewest < least:
@@ -84,10 +84,10 @@ def need(metric: str, least: int, generated: int, reference: int, advice: str = 
 
 
 def need_each(metric: str, generated: int, reference: int) -> None:
-    """Refuse sets that a metric cannot compare image by image.
+    """Check that a metric can compare single images of two sets.
 
     Raises:
-        Unfit: if there are but statistics of the reference (0 images of it), or fewer than 2 images in a set.
+        Unfit: if only statistics of the reference are known (0 images), or with fewer than 2 images in a set.
     """
     if not reference:
         raise Unfit(_ONE_BY_ONE.format(metric))
@@ -95,10 +95,10 @@ def need_each(metric: str, generated: int, reference: int) -> None:
 
 
 def both(metric: str, generated: Features, reference: Features) -> tuple[Tensor, Tensor]:
-    """The features [M,F] and [L,F] that a metric compares one by one, float64.
+    """The features of both sets, float64 [M,F] and [L,F], for metrics that compare single images.
 
     Raises:
-        Unfit: if there are but statistics of the reference, or fewer than 2 images in a set.
+        Unfit: if only statistics of the reference are known, or with fewer than 2 images in a set.
         UserError: with features that are not finite, or of different extractors.
     """
     if reference.statistics is not None and not len(reference.features):
@@ -108,11 +108,12 @@ def both(metric: str, generated: Features, reference: Features) -> tuple[Tensor,
 
 @dataclass(frozen=True)
 class Kid:
-    """The squared maximum mean discrepancy, kernel (x·y/F + 1)³ (Bińkowski et al., arXiv:1801.01401); lower is better.
+    """The squared maximum mean discrepancy with kernel (x·y/F + 1)³ (KID, Bińkowski et al., arXiv:1801.01401); lower is
+    better.
 
-    Unbiased: sets of one distribution scatter about zero, and somewhat below it where their classes are balanced. Over
-    all images at once by default; with `subsets`, the mean over that many random subsets of `subset_size` images of
-    each set, as in torch-fidelity.
+    It is unbiased: two sets of one distribution scatter about zero (somewhat below, if their classes are balanced). By
+    default over all images; with `subsets`, the mean over random subsets of `subset_size` images of each set, as in
+    torch-fidelity.
     """
 
     scores: ClassVar[Mapping[str, ScoreInfo]] = {"kid": ScoreInfo("KID", "lower")}

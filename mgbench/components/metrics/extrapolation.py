@@ -1,4 +1,6 @@
-"""Infinitely many images from few: a line through the distance of smaller sets over 1/N (Chong and Forsyth, arXiv:1911.07023)."""
+"""Extrapolation of a distance to infinitely many images, by a linear fit over 1/N (Chong and Forsyth,
+arXiv:1911.07023).
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Annotated
@@ -17,11 +19,15 @@ Part = Annotated[float, Gt(0), Lt(1)]
 def at_infinity(
     metric: str, features: Tensor, distance: Callable[[Tensor], float], points: int, smallest: float, seed: int
 ) -> float:
-    """Where a distance of features float64 [M,F] would end: `points` sizes from `smallest` M to M; at each, all images in
-    random order are cut into as many sets as they fill, whose distances are averaged.
+    """Extrapolate a distance of features float64 [M,F] to infinitely many images.
+
+    At each of `points` sizes from `smallest`·M to M, the shuffled images are cut into as many sets as possible, whose
+    distances are
+
+    averaged.
 
     Raises:
-        Unfit: with fewer images than make `points` sizes of two and more.
+        Unfit: with too few images for `points` different sizes of at least 2.
     """
     means, sizes = [], sizes_of(metric, len(features), points, smallest)
     for size in sizes:
@@ -33,7 +39,7 @@ def at_infinity(
 
 
 def sizes_of(metric: str, count: int, points: int, smallest: float) -> list[int]:
-    """The sizes of sets to look at; raises as `at_infinity`."""
+    """The sizes of the sets; raises as `at_infinity`."""
     sizes: list[int] = torch.linspace(smallest * count, count, points).round().long().tolist()
     if sizes[0] < 2 or len(set(sizes)) < points:
         raise Unfit(f"{metric}: {count} images do not make {points} sets of different sizes")

@@ -1,10 +1,10 @@
-"""The Fréchet distance between two sets of features, each summed up as a Gaussian, in float64, without a matrix root.
+"""The Fréchet distance between two sets of features, as Gaussians, in float64 and without a matrix square root.
 
 The distance between N(μ1, Σ1) and N(μ2, Σ2) is |μ1-μ2|² + tr Σ1 + tr Σ2 - 2 tr (Σ1 Σ2)^½ (Dowson and Landau, 1982;
 Heusel et al., arXiv:1706.08500). With any factors R1ᵀR1 = Σ1 and R2ᵀR2 = Σ2 the last trace is the sum of the singular
-values of R1 R2ᵀ: always real, exact for singular covariances, and cheaper with fewer images than features. The usual
-way, a general matrix square root, is slow, gives complex numbers where Σ1 Σ2 is near singular, and changes with the
-version of its library.
+values of R1 R2ᵀ, which is always real, exact for singular covariances, and cheaper with fewer images than features. A
+general matrix square root is slow, gives complex numbers if Σ1 Σ2 is nearly singular, and differs between library
+versions.
 """
 
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ from mgbench.interfaces.data import Statistics
 
 @dataclass(frozen=True)
 class Moments:
-    """Count, mean [F] and scatter [F,F] (the sum of outer products of deviations) of features seen so far, float64.
+    """Count, mean [F] and scatter [F,F] (the sum of outer products of deviations) of features, float64.
 
-    Batches are merged about their own means (Chan, Golub and LeVeque, 1979), so nothing cancels when the mean is large.
+    Batches are centred on their own means before merging (Chan, Golub and LeVeque, 1979), which avoids cancellation.
     """
 
     count: int
@@ -29,12 +29,12 @@ class Moments:
 
     @classmethod
     def empty(cls, dim: int) -> "Moments":
-        """Of no images at all."""
+        """The moments of no images: mean [F] and scatter [F,F] are zero."""
         return cls(0, torch.zeros(dim, dtype=torch.float64), torch.zeros(dim, dim, dtype=torch.float64))
 
     @classmethod
     def of(cls, features: Tensor) -> "Moments":
-        """Of one batch of features [B,F], any float type.
+        """The moments of one batch of features [B,F], any float type.
 
         Raises:
             UserError: if a feature is not finite.
@@ -47,7 +47,7 @@ class Moments:
         return cls(len(numbers), mean, centred.T @ centred)
 
     def update(self, features: Tensor) -> "Moments":
-        """With one more batch of features [B,F].
+        """The moments after one more batch of features [B,F].
 
         Raises:
             UserError: if a feature is not finite.
@@ -55,7 +55,7 @@ class Moments:
         return self.merge(Moments.of(features))
 
     def merge(self, other: "Moments") -> "Moments":
-        """Of both sets together."""
+        """The moments of the union of both sets."""
         count = self.count + other.count
         if not count:
             return self
@@ -76,20 +76,22 @@ class Moments:
 
     @property
     def root(self) -> Tensor:
-        """R [F,F] with RᵀR the covariance; directions with no variance but rounding become zero."""
+        """R [F,F] such that RᵀR is the covariance; directions whose variance is only rounding become zero."""
         return _root(self.covariance)
 
 
 @dataclass(frozen=True)
 class Gaussian:
-    """What a distance is taken of: a mean [F], and a root R [n,F] with RᵀR the covariance, n being F or the images if fewer."""
+    """A Gaussian: mean [F] and a root R [n,F] such that RᵀR is the covariance; n is the smaller of F and the number of
+    images.
+    """
 
     mean: Tensor
     root: Tensor
 
     @classmethod
     def of(cls, features: Tensor) -> "Gaussian":
-        """Of features [M,F] of any float type.
+        """The Gaussian of features [M,F] of any float type.
 
         Raises:
             Unfit: with fewer than 2 images.
@@ -106,20 +108,20 @@ class Gaussian:
 
     @classmethod
     def known(cls, statistics: Statistics) -> "Gaussian":
-        """Of a mean and a covariance."""
+        """The Gaussian of a mean [F] and covariance [F,F]."""
         return cls(statistics.mean.double(), _root(statistics.covariance.double()))
 
     def distance(self, other: "Gaussian") -> float:
-        """The squared Fréchet distance; at least 0, and 0 to rounding for equal sets.
+        """The squared Fréchet distance, at least 0.
 
         Raises:
-            UserError: if they are of features of different extractors.
+        UserError: if they are of features of different extractors.
         """
         _same_extractor(len(self.mean), len(other.mean))
         shared = torch.linalg.svdvals(self.root @ other.root.T).sum()
         apart = (self.mean - other.mean).square().sum()
         squared = apart + self.root.square().sum() + other.root.square().sum() - 2 * shared
-        # Below zero there is nothing but rounding.
+        # Values below zero are rounding errors.
         return max(float(squared), 0.0)
 
 
@@ -130,7 +132,7 @@ def _root(covariance: Tensor) -> Tensor:
 
 
 def finite(features: Tensor) -> Tensor:
-    """Features [M,F] in float64 on the CPU.
+    """Check features [M,F], and convert them to float64 on the CPU.
 
     Raises:
         UserError: if they are not a matrix, or one of them is not finite.
@@ -147,7 +149,7 @@ def finite(features: Tensor) -> Tensor:
 
 
 def at_least_two(count: int) -> None:
-    """Refuse what has no variance.
+    """Check that a covariance exists.
 
     Raises:
         Unfit: with fewer than 2 images.
@@ -157,7 +159,7 @@ def at_least_two(count: int) -> None:
 
 
 def comparable(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Features [M,F] and [L,F] in float64 on the CPU.
+    """Check features [M,F] and [L,F], and convert them to float64 on the CPU.
 
     Raises:
         Unfit: with fewer than 2 images in a set.
@@ -170,7 +172,7 @@ def comparable(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def frechet_distance(first: Tensor, second: Tensor) -> float:
-    """The squared Fréchet distance of features [M,F] and [L,F]; at least 0, and 0 to rounding for equal sets.
+    """The squared Fréchet distance of features [M,F] and [L,F], at least 0.
 
     Raises:
         Unfit: with fewer than 2 images in a set.
@@ -180,7 +182,7 @@ def frechet_distance(first: Tensor, second: Tensor) -> float:
 
 
 def frechet_distance_of_moments(first: Moments, second: Moments) -> float:
-    """The squared Fréchet distance of two summed-up sets, as `frechet_distance`.
+    """The squared Fréchet distance of two sets given by their moments.
 
     Raises:
         Unfit: with fewer than 2 images in a set.

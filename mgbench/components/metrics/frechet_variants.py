@@ -1,4 +1,4 @@
-"""Fréchet distances for what FID leaves open: what it would be of infinitely many images, and where things stand."""
+"""Variants of FID: extrapolated to infinitely many images, of spatial features, and per class."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ from mgbench.recipes.spec import Index
 class FidInfinity:
     """FID extrapolated to infinitely many images (Chong and Forsyth, arXiv:1911.07023); lower is better.
 
-    The bias of FID falls as 1/N: a line through the FID of smaller sets over 1/N meets 1/N = 0 at what is left without
-    it. Of N images, `points` sizes from `smallest` N to N are looked at; at each, all images in random order are cut into
-    as many sets as they fill, and those are averaged. The bias that the reference brings stays. It is no line where a set
-    has hardly more images than there are features, so `smallest` should keep clear of that.
+    The bias of FID falls as 1/N, so a linear fit of the FID of smaller sets over 1/N gives the unbiased value at 1/N =
+    0. At each of `points` sizes from `smallest`·N to N, the shuffled images are cut into as many sets as possible,
+    whose FIDs are averaged. The bias of the reference remains. The relation is not linear for sets with hardly more
+    images than features, so `smallest` should be larger.
     """
 
     scores: ClassVar[Mapping[str, ScoreInfo]] = {"fid_infinity": ScoreInfo("FID∞", "lower")}
@@ -36,7 +36,7 @@ class FidInfinity:
     seed: Index = 0
 
     def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
-        """`fid_infinity` of features [M,F] and [L,F]; noise may take it below 0.
+        """`fid_infinity` of features [M,F] and [L,F]; noise may make it negative.
 
         Raises:
             Unfit: with fewer images than make `points` sizes of two and more.
@@ -60,8 +60,8 @@ class FidInfinity:
 class Sfid:
     """The Fréchet distance between spatial features (Nash et al., arXiv:2103.03841, section 5); lower is better.
 
-    FID pools over all places; this one sees where things stand. As in ADM (Dhariwal and Nichol, arXiv:2105.05233) the
-    features are those of seven channels in the middle of Inception.
+    FID pools over all positions, while this distance is sensitive to positions. As in ADM (Dhariwal and Nichol,
+    arXiv:2105.05233), the features are seven channels from the middle of Inception.
     """
 
     scores: ClassVar[Mapping[str, ScoreInfo]] = {"sfid": ScoreInfo("sFID", "lower")}
@@ -81,7 +81,7 @@ class Sfid:
         need("sfid", 2, generated, reference)
 
     def update(self, state: State | None, seen: Features) -> State:
-        """The state with the spatial features [B,S] of one more batch, or of the statistics that stand for them.
+        """Add the spatial features [B,S] of one more batch, or the statistics that replace them.
 
         Raises:
             Unfit: if there are none.
@@ -98,15 +98,15 @@ class Sfid:
         return new if state is None else self.merge(state, new)
 
     def merge(self, one: State, other: State) -> State:
-        """The state of both sets together."""
+        """The state of the union of both sets."""
         return states.merge(one, other)
 
     def finish(self, state: State) -> State:
-        """The mean and the root of the covariance of a whole set."""
+        """The mean and a root of the covariance of a complete set."""
         return states.finish(state)
 
     def statistics(self, state: State) -> State:
-        """The mean and the covariance under the names that ADM and pytorch-fid give them."""
+        """Mean and covariance with the names of ADM and pytorch-fid."""
         return dict(zip(("mu_s", "sigma_s"), states.mean_and_covariance(state), strict=True))
 
     def compute(self, generated: State, reference: State) -> dict[str, float]:
@@ -116,10 +116,10 @@ class Sfid:
 
 @dataclass(frozen=True)
 class ClassFid:
-    """FID of the images of each class against the real ones of that class, and the mean over the classes; lower is better.
+    """FID within each class, and its mean over classes; lower is better.
 
-    The intra-class FID of conditional models (Miyato and Koyama, arXiv:1802.05637). A class has few images, so that each
-    number is biased upward more than `fid`: compare only equal numbers of images a class.
+    This is the intra-class FID of conditional models (Miyato and Koyama, arXiv:1802.05637). With fewer images per
+    class, each number is biased upward more than `fid`: compare only equal numbers of images per class.
     """
 
     scores: ClassVar[Mapping[str, ScoreInfo]] = {
@@ -128,7 +128,7 @@ class ClassFid:
     }
 
     def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
-        """`class_fid_0`, … by the number of the class, and `class_fid` their mean, of features [M,F] and labels [M].
+        """`class_fid_0`, … for each class, and `class_fid`, their mean, of features [M,F] and labels [M].
 
         Raises:
             Unfit: if images have no labels (-1 is none), or a class has fewer than 2 images in a set.

@@ -1,4 +1,4 @@
-"""Memorisation of training images, which a distance to them cannot see, since copies of them make it perfect."""
+"""Metrics of memorisation, which distances to the training images cannot detect."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ from mgbench.recipes.spec import Count, Index
 
 @dataclass(frozen=True)
 class Copied:
-    """The share of generated images that lie nearer to a training image than all but a `share` of held-out images do.
+    """The share of generated images that are closer to a training image than all but a `share` of held-out images.
 
-    New images of the same kind are copied to just that share, 0.05 by default; what lies above it was learnt by heart.
-    The comparison of distances to training images with those of held-out ones is that of Meehan, Chaudhuri and Dasgupta
+    For new images of the same distribution it is `share` (0.05 by default); larger values indicate memorisation. The
+    comparison of distances to training images with those of held-out images follows Meehan, Chaudhuri and Dasgupta
     (arXiv:2004.05675).
     """
 
@@ -54,8 +54,8 @@ class Copied:
 class AuthPct:
     """The percentage of generated images that are authentic (Alaa et al., arXiv:2102.08921); higher is better.
 
-    One is authentic if its nearest training image has another training image nearer to it. Held-out images do not reach
-    100 either: read it beside its floor.
+    An image is authentic if its nearest training image is closer to another training image than to it. Held-out images
+    do not reach 100 either: read it next to its floor.
     """
 
     scores: ClassVar[Mapping[str, ScoreInfo]] = {"authpct": ScoreInfo("Authentic", "higher", unit="%")}
@@ -79,9 +79,11 @@ class AuthPct:
 
 @dataclass(frozen=True)
 class Gap:
-    """FID to held-out images minus FID to as many training images; about 0 is best, and above 0 is learnt by heart.
+    """The generalisation gap: FID to held-out images minus FID to as many training images; positive values indicate
+    memorisation.
 
-    Equal numbers, because FID is biased by them: the mean over `subsets` random choices of training images.
+    Equal numbers of images give both FIDs the same bias; the second is the mean over `subsets` random sets of training
+    images.
     """
 
     scores: ClassVar[Mapping[str, ScoreInfo]] = {"gap": ScoreInfo("Generalisation gap of FID", "lower")}
@@ -120,7 +122,7 @@ def _held_out(metric: str, reference: Features) -> Tensor:
 
 
 def _nearest(features: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
-    """The distance float64 [M] of every image to the nearest of others, and which one that is, int64 [M]."""
+    """The distance float64 [M] of every image to its nearest neighbour among others, and its index int64 [M]."""
     found = [block.min(1) for _, block in distance_blocks(features, others)]
     return torch.cat([least.values for least in found]), torch.cat([least.indices for least in found])
 

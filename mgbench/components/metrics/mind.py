@@ -1,4 +1,4 @@
-"""The Monge Inception Distance: how far features must be carried, seen along many straight lines."""
+"""The Monge Inception Distance: the sliced Wasserstein distance between features."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.scores import ScoreInfo
 from mgbench.recipes.spec import Count, Index
 
-# Projections that are held at a time, 64 MiB of them.
+# Projections per block, 64 MiB.
 _HELD = 2**23
 
 
@@ -26,10 +26,10 @@ _HELD = 2**23
 class Mind:
     """The Monge Inception Distance (Berthet et al., arXiv:2605.06797); lower is better.
 
-    3·F times the squared 2-Wasserstein distance of the features along a line, on average over `directions` random ones:
-    beyond a mean and a covariance it sees every difference in shape. With as many images on both sides that is the mean
-    squared difference of the sorted projections; with other numbers the exact transport between them, where others leave
-    out images of the larger set. As biased upward with few images as FID: compare equal numbers, with the floor beside.
+    3·F times the squared 2-Wasserstein distance of projected features, averaged over `directions` random directions;
+    unlike FID it is sensitive to all differences between distributions. For sets of equal size this is the mean squared
+    difference of the sorted projections; otherwise the exact transport is used. With few images it is biased upward
+    like FID: compare equal numbers, next to the floor.
     """
 
     scores: ClassVar[Mapping[str, ScoreInfo]] = {"mind": ScoreInfo("MIND", "lower")}
@@ -54,9 +54,10 @@ class Mind:
 
 @dataclass(frozen=True)
 class MindInfinity:
-    """`mind` extrapolated to infinitely many generated images, by a line over 1/N as `fid_infinity`; lower is better.
+    """`mind` extrapolated to infinitely many generated images, by a linear fit over 1/N like `fid_infinity`; lower is
+    better.
 
-    The bias that the reference brings stays (Chong and Forsyth, arXiv:1911.07023).
+    The bias of the reference remains (Chong and Forsyth, arXiv:1911.07023).
     """
 
     scores: ClassVar[Mapping[str, ScoreInfo]] = {"mind_infinity": ScoreInfo("MIND∞", "lower")}
@@ -67,7 +68,7 @@ class MindInfinity:
     seed: Index = 0
 
     def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
-        """`mind_infinity` of features [M,F] and [L,F]; noise may take it below 0.
+        """`mind_infinity` of features [M,F] and [L,F]; noise may make it negative.
 
         Raises:
             Unfit: if there are but statistics of the reference, or fewer images than make `points` sizes of two and more.
@@ -85,7 +86,7 @@ class MindInfinity:
 
 
 def _directions(count: int, dim: int, seed: int) -> Tensor:
-    """Unit vectors float64 [count,F], evenly spread over the sphere."""
+    """Random unit vectors float64 [count,F], uniform on the sphere."""
     drawn = Streams.root(seed, "mind").fold(torch.arange(count)).normal(dim)
     return normalize(drawn)
 
@@ -101,8 +102,10 @@ def sliced_distance(first: Tensor, second: Tensor, directions: Tensor) -> float:
 
 
 def _transport(count: int, others: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The transport of sorted numbers to sorted others: ranks int64 [S] on both sides, and the shares float64 [S] that go so."""
-    # In units of 1 / (count · others), so that borders are whole numbers.
+    """The optimal transport between two sorted samples: ranks int64 [S] in both, and the transported shares float64
+    [S].
+    """
+    # In units of 1 / (count · others), so that boundaries are integers.
     both_sides = torch.cat([torch.arange(1, count + 1) * others, torch.arange(1, others + 1) * count])
     borders = torch.tensor(sorted(set(both_sides.tolist())))
     shares = borders.diff(prepend=borders.new_zeros(1)).double() / (count * others)

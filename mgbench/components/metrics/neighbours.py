@@ -1,4 +1,4 @@
-"""Quality and variety apart: which images of one set lie among those of the other, by the distances to near neighbours."""
+"""Precision, recall, density and coverage: quality and diversity from nearest neighbours."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,24 +15,25 @@ from mgbench.interfaces.data import Features
 from mgbench.interfaces.scores import ScoreInfo
 from mgbench.recipes.spec import Count
 
-# Distances that are held at a time, 64 MiB of them: those between 50,000 and 10,000 images would fill 4 GB.
+# Distances per block, 64 MiB; those between 50,000 and 10,000 images would need 4 GB.
 _HELD = 2**23
-# Squared distances below this share of the squared lengths are rounding, and stand for 0.
+# Squared distances below this share of the squared norms are rounding errors, and count as 0.
 _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class Prdc:
-    """Precision and recall (Kynkäänniemi et al., arXiv:1904.06991), density and coverage (Naeem et al., arXiv:2002.09797).
+    """Precision and recall (Kynkäänniemi et al., arXiv:1904.06991), density and coverage (Naeem et al.,
+    arXiv:2002.09797).
 
-    Each image owns a ball that reaches to its `k`-th neighbour in its own set (`density_k`-th for density and coverage).
-    Precision: the share of generated images inside a ball of a real one. Recall: the share of real images inside a ball
-    of a generated one. Density: the number of real balls that a generated image lies in, over `density_k`; about 1 for
-    sets of one distribution, and it may exceed 1. Coverage: the share of real balls with a generated image inside. The
-    defaults are those of the papers. All depend on the number of images on both sides.
+    Each image has a ball that reaches to its `k`-th nearest neighbour in its own set (`density_k`-th for density and
+    coverage). Precision: the share of generated images in a ball of a real image. Recall: the share of real images in a
+    ball of a generated image. Density: the mean number of real balls that contain a generated image, divided by
+    `density_k`; about 1 for equal distributions, and not bounded by 1. Coverage: the share of real balls that contain a
+    generated image. The defaults are those of the papers. All depend on the numbers of images.
 
-    `arithmetic` is how distances are computed: torch-fidelity takes float32, and ADM float16 wherever that stays finite,
-    which moves precision and recall in the third digit.
+    `arithmetic` is the precision of distances: torch-fidelity uses float32, and ADM float16 where that is finite, which
+    changes precision and recall in the third digit.
     """
 
     scores: ClassVar[Mapping[str, ScoreInfo]] = {
@@ -50,7 +51,7 @@ class Prdc:
         """`precision`, `recall`, `density` and `coverage` of features [M,F] and [L,F].
 
         Raises:
-            Unfit: if there are but statistics of the reference, or no more images in a set than neighbours are counted.
+            Unfit: if only statistics of the reference are known, or a set has no more images than neighbours.
             UserError: with features that are not finite.
         """
         fake, true = both("prdc", generated, reference)
@@ -62,7 +63,7 @@ class Prdc:
         precise = balls = 0.0
         recalled, covered = torch.zeros(2, len(true), dtype=torch.bool)
         for rows, distances in distance_blocks(fake, true):
-            # On the edge counts as inside for precision and recall, and not for the others, as their authors have it.
+            # The boundary counts as inside for precision and recall, and not for the others, as in the papers' code.
             precise += int((distances <= near).any(1).sum())
             balls += int((distances < wide).sum())
             recalled |= (distances <= fake_reach[rows, -1:]).any(0)
@@ -75,7 +76,7 @@ class Prdc:
         }
 
     def check_counts(self, generated: int, reference: int) -> None:
-        """Raises `Unfit` with no more images in a set than neighbours are counted."""
+        """Raises `Unfit` if a set has no more images than neighbours."""
         if not reference:
             raise Unfit(
                 "prdc compares images one by one, and the reference is a mean and a covariance; give its images"
@@ -86,7 +87,7 @@ class Prdc:
 
 
 def _reaches(features: Tensor, most: int) -> Tensor:
-    """The distances [M,most] of every image to its nearest neighbours, itself left out."""
+    """The distances [M,most] of every image to its nearest neighbours, without itself."""
     nearest = [
         distances.topk(most + 1, largest=False).values[:, 1:] for _, distances in distance_blocks(features, features)
     ]
@@ -94,19 +95,19 @@ def _reaches(features: Tensor, most: int) -> Tensor:
 
 
 def distance_blocks(first: Tensor, second: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Blocks of rows int64 [B] of the first set, and their distances [B,L] to the second; in blocks, to bound the memory.
+    """Yield blocks of rows int64 [B] of the first set [M,F], and their distances [B,L] to the second [L,F].
 
-    In the precision of the features; blocks that overflow float16 are computed in float32, as ADM does.
+    Distances have the precision of the features; blocks that overflow float16 are computed in float32, as in ADM.
     """
     if first.dtype == torch.float64:
-        # About the middle of one set, lest a mean far from 0 costs digits; ADM and torch-fidelity do without.
+        # Centred, because a mean far from 0 would cost digits; ADM and torch-fidelity do not centre.
         middle = second.mean(0)
         first, second = first - middle, second - middle
     for rows in torch.split(torch.arange(len(first)), max(1, _HELD // len(second))):
         squared = _squared(first[rows], second)
         if not bool(squared.isfinite().all()):
             squared = _squared(first[rows].float(), second.float())
-        # In float32, so that a half keeps the digits it has.
+        # In float32, so that float16 inputs lose no digits.
         yield rows, (squared if squared.dtype == torch.float64 else squared.float()).sqrt_()
 
 

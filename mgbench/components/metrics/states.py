@@ -1,7 +1,7 @@
-"""States of Fréchet distances: what is kept of a set of features so that batches and sets merge.
+"""Mergeable states of Fréchet distances.
 
-Fewer images than features are kept as they are, because a distance of them is exact and cheap from the rows themselves;
-more become a count, a mean and a scatter. 50,000 rows of 2,048 numbers are 800 MB, their moments 34 MB.
+With fewer images than features, the state has the features themselves, from which a distance is cheap and exact; with
+more, it has a count, a mean and a scatter matrix: 34 MB instead of 800 MB for 50,000 images with 2,048 features.
 """
 
 from collections.abc import Mapping
@@ -25,19 +25,19 @@ def of_features(features: Tensor) -> State:
 
 
 def of_statistics(statistics: Statistics) -> State:
-    """The finished state of a mean [F] and a covariance [F,F], as others publish them."""
+    """The finished state of a published mean [F] and covariance [F,F]."""
     return _of_gaussian(Gaussian.known(statistics), statistics.count)
 
 
 def merge(one: State, other: State) -> State:
-    """The state of both sets together; neither may be finished."""
+    """The state of the union of both sets; neither may be finished."""
     if "rows" in one and "rows" in other:
         return _shortest({"rows": torch.cat([one["rows"], other["rows"]])})
     return _of_moments(_moments(one).merge(_moments(other)))
 
 
 def finish(state: State) -> State:
-    """The mean [F] and the root [n,F] of the covariance of a set; a finished state is returned as it is.
+    """The mean [F] and a root [n,F] of the covariance of a complete set; a finished state is returned unchanged.
 
     Raises:
         Unfit: with fewer than 2 images.
@@ -60,7 +60,7 @@ def gaussian(state: State) -> Gaussian:
 
 
 def count(state: State) -> int:
-    """The number of images a state is of; 0 where that is not known."""
+    """The number of images of a state; 0 if unknown."""
     return len(state["rows"]) if "rows" in state else int(state["count"])
 
 

@@ -1,4 +1,4 @@
-"""The Vendi score: variety of images without a look at real ones."""
+"""The Vendi score: diversity of images without a reference."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ from mgbench.interfaces.scores import ScoreInfo
 
 @dataclass(frozen=True)
 class Vendi:
-    """The Vendi score: exp of the entropy of the eigenvalues of K/M, K the cosines of every two images' features
-    (Friedman and Dieng, arXiv:2210.02410); higher is more varied.
+    """The Vendi score: exp of the entropy of the eigenvalues of K/M, with K the matrix of cosine similarities of
+    features (Friedman and Dieng, arXiv:2210.02410); higher is more diverse.
 
-    From 1, where all images are alike, to M or F, where no two share anything. It looks at no real image: read it beside
-    its floor, and beside a distance, since noise is varied too.
+    From 1 for identical images up to the smaller of M and F. It does not use real images: read it next to its floor and
+    next to a distance, because noise is diverse too.
     """
 
     scores: ClassVar[Mapping[str, ScoreInfo]] = {"vendi": ScoreInfo("Vendi score", "higher")}
@@ -45,7 +45,7 @@ class Vendi:
 def effective_number(features: Tensor) -> float:
     """The exponential of the entropy of the eigenvalues of X Xᵀ/M, of features float64 [M,F] of length 1."""
     count, dim = features.shape
-    # X Xᵀ and XᵀX share their eigenvalues but for zeros, which add nothing.
+    # X Xᵀ and XᵀX have the same nonzero eigenvalues.
     small = features.T @ features if dim < count else features @ features.T
     values = torch.linalg.eigvalsh(small / count).clamp(min=0)
     return float(torch.special.entr(values).sum().exp())

@@ -1,1 +1,1 @@
-"""Networks, and the transformer blocks that they share."""
+"""Networks and their transformer blocks."""

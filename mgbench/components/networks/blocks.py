@@ -1,4 +1,4 @@
-"""The transformer blocks that the networks share, and the embeddings at their entrance."""
+"""Transformer blocks and input embeddings of the networks."""
 
 import math
 
@@ -12,18 +12,18 @@ EPS = 1e-6
 
 
 class Cache:
-    """The keys and values of positions that went through some attention modules before, by module."""
+    """A key-value cache: keys and values of earlier positions, by attention module."""
 
     def __init__(self) -> None:
         self._kept: dict[nn.Module, tuple[Tensor, Tensor]] = {}
 
     @property
     def length(self) -> int:
-        """The number of positions that went through."""
+        """The number of cached positions."""
         return next((keys.shape[2] for keys, _ in self._kept.values()), 0)
 
     def extend(self, module: nn.Module, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Keep those of further positions too, [B,heads,M,·]; those of all positions so far."""
+        """Append keys and values [B,heads,M,·] of new positions; those of all positions so far, [B,heads,M' + M,·]."""
         before = self._kept.get(module)
         if before is not None:
             keys, values = torch.cat([before[0], keys], 2), torch.cat([before[1], values], 2)
@@ -32,7 +32,7 @@ class Cache:
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention with a fused projection; what is not seen is not attended to."""
+    """Multi-head self-attention with a fused projection and an optional mask."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -44,10 +44,10 @@ class Attention(nn.Module):
     def forward(
         self, x: Tensor, seen: Tensor | None, cache: Cache | None = None, asking: Tensor | None = None
     ) -> Tensor:
-        """Attend within x float [B,M,W] and to the M' positions of the `cache`, which x joins; float [B,M,W].
+        """Self-attention over x float [B,M,W] and the M' positions in `cache`, to which x is added; float [B,M,W].
 
-        `seen` marks the positions that exist, bool [B,M], or what each position sees, bool [B or 1,M,M' + M]; None: all. With
-        `asking` float [B,R,W] those R positions attend to x, and the result is theirs.
+        `seen` marks valid positions, bool [B,M], or the positions that each one attends to, bool [B or 1,M,M' + M];
+        None: all. With `asking` float [B,R,W], these are the queries, and the result is float [B,R,W].
         """
         if asking is None:
             q, k, v = self._heads(self.qkv(x), 3)
@@ -65,14 +65,14 @@ class Attention(nn.Module):
         return out
 
     def _heads(self, projected: Tensor, parts: int) -> Tensor:
-        """Projections [B,M,parts·W] by part and head: [parts,B,heads,M,·]."""
+        """Split projections [B,M,parts·W] by part and head: [parts,B,heads,M,·]."""
         return projected.reshape(*projected.shape[:2], parts, self.heads, -1).permute(2, 0, 3, 1, 4)
 
 
 class Block(nn.Module):
     """Pre-norm transformer block with an exact GELU (ViT, arXiv:2010.11929)."""
 
-    takes_sequences = True  # what goes through it counts as token-forwards
+    takes_sequences = True  # its inputs count as token-forwards
 
     def __init__(self, width: int, heads: int, dropout: float, mlp_ratio: int = 4) -> None:
         super().__init__()
@@ -84,7 +84,9 @@ class Block(nn.Module):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, seen: Tensor | None = None, places: Tensor | None = None) -> Tensor:
-        """Change x float [B,M,W]; `seen` as `Attention` takes it. With `places` int64 [B,R] only those come out: [B,R,W]."""
+        """Map x float [B,M,W] to [B,M,W], or with `places` int64 [B,R] to the outputs at those positions; `seen` as in
+        `Attention`.
+        """
         normed = self.norm1(x)
         if places is None:
             x = x + self.attn(normed, seen)
@@ -96,7 +98,7 @@ class Block(nn.Module):
 
 
 class AdaptiveBlock(nn.Module):
-    """A transformer block whose normalisation and strength the condition sets (adaLN-zero, DiT, arXiv:2212.09748, §3.2).
+    """A transformer block with adaptive layer norm (adaLN-Zero, DiT, arXiv:2212.09748, §3.2).
 
     It starts as the identity.
     """
@@ -113,7 +115,7 @@ class AdaptiveBlock(nn.Module):
         self.modulation = nn.Linear(width, 6 * width)
 
     def forward(self, x: Tensor, condition: Tensor, seen: Tensor | None = None, cache: Cache | None = None) -> Tensor:
-        """Change x [B,M,W] as its condition [B,W] says; `seen` and `cache` as `Attention` takes them."""
+        """Map x [B,M,W] to [B,M,W] given a condition [B,W]; `seen` and `cache` as in `Attention`."""
         shift1, scale1, gate1, shift2, scale2, gate2 = self.modulation(condition)[:, None].chunk(6, -1)
         x = x + gate1 * self.attn(self.norm(x) * (1 + scale1) + shift1, seen, cache)
         hidden = self.drop(functional.gelu(self.fc1(self.norm(x) * (1 + scale2) + shift2), approximate="tanh"))
@@ -122,7 +124,7 @@ class AdaptiveBlock(nn.Module):
 
 
 class AdaptiveExit(nn.Module):
-    """The last normalisation, which the condition sets too, and the projection to `dim` numbers; it starts at zero."""
+    """The final adaptive layer norm and projection to `dim` numbers, initialised to zero."""
 
     def __init__(self, width: int, dim: int) -> None:
         super().__init__()
@@ -137,7 +139,7 @@ class AdaptiveExit(nn.Module):
 
 
 def close(module: nn.Module) -> None:
-    """Start adaptive layers at zero, after the others were started by `initialise`; for `apply`."""
+    """Initialise adaptive layers to zero, for `Module.apply`, after `initialise`."""
     if isinstance(module, AdaptiveBlock | AdaptiveExit):
         nn.init.zeros_(module.modulation.weight)
     if isinstance(module, AdaptiveExit):
@@ -145,14 +147,14 @@ def close(module: nn.Module) -> None:
 
 
 class LabelEmbedding(nn.Module):
-    """A vector for each class; the label -1 gets the vector it is given."""
+    """A learned vector for each class."""
 
     def __init__(self, classes: int, width: int) -> None:
         super().__init__()
         self.classes = nn.Embedding(classes, width) if classes else None
 
     def forward(self, labels: Tensor, unlabelled: Tensor) -> Tensor:
-        """Labels int64 [B] and the vector [W] of "no label" to [B,W]."""
+        """The vectors [B,W] of labels int64 [B]; label -1 gets the vector `unlabelled` [W]."""
         if self.classes is None:
             return unlabelled.expand(len(labels), -1)
         known = self.classes(labels.clamp_min(0))
@@ -160,14 +162,14 @@ class LabelEmbedding(nn.Module):
 
 
 def chosen(x: Tensor, places: Tensor) -> Tensor:
-    """The vectors float [B,R,W] at the places int64 [B,R] of x [B,M,W]."""
+    """The vectors float [B,R,W] of x [B,M,W] at positions int64 [B,R]."""
     return x.gather(1, places[..., None].expand(-1, -1, x.shape[-1]))
 
 
 def true_places(at: Tensor) -> tuple[Tensor, Tensor | None]:
-    """The places int64 [B,R] at which `at` bool [B,M] is True, in rising order and padded to the longest row.
+    """The positions int64 [B,R] at which `at` bool [B,M] is True, in increasing order and padded to the longest row.
 
-    With it, which of them are no padding, bool [B,R]; None where none is.
+    Also a mask bool [B,R] of those that are not padding; None if there is no padding.
     """
     counts = at.sum(1)
     fewest, most = torch.stack(counts.aminmax()).tolist()
@@ -176,39 +178,39 @@ def true_places(at: Tensor) -> tuple[Tensor, Tensor | None]:
 
 
 def rows_read(x: Tensor, read: Tensor | None) -> Tensor:
-    """The vectors float [R,W] of x [B,M,W] that are no padding, in order; `read` bool [B,M] as `true_places` gives it."""
+    """The vectors float [R,W] of x [B,M,W] that are not padding; `read` bool [B,M] is the mask from `true_places`."""
     return x.flatten(0, 1) if read is None else x[read]
 
 
 def token_embedding(space: TokenSpace, width: int) -> nn.Module:
-    """Codes or continuous tokens to vectors of `width` numbers."""
+    """An embedding of codes or continuous tokens in `width` dimensions."""
     return nn.Embedding(space.codes, width) if space.codes else nn.Linear(space.dim, width)
 
 
 def positions(length: int, width: int) -> nn.Parameter:
-    """Learned positions [1, length, width]."""
+    """Learned position embeddings [1,length,width]."""
     return nn.Parameter(0.02 * torch.randn(1, length, width))
 
 
 def time_features(t: Tensor, frequencies: int) -> Tensor:
-    """Cosines and sines [R, 2·frequencies] of times [R] of about 0 to 1,000 (arXiv:1706.03762, §3.5)."""
+    """Sinusoidal features [R,2·frequencies] of times [R] from 0 to about 1,000 (arXiv:1706.03762, §3.5)."""
     rates = torch.exp(-math.log(10000) / frequencies * torch.arange(frequencies, device=t.device, dtype=torch.float32))
     angles = t[:, None].float() * rates
     return torch.cat([angles.cos(), angles.sin()], -1)
 
 
 def check_heads(width: int, heads: int) -> None:
-    """Refuse a width that the heads cannot share.
+    """Check that the width is a multiple of the number of heads.
 
     Raises:
-        ValueError: if there is a rest.
+        ValueError: if it is not.
     """
     if width % heads:
         raise ValueError(f"width ({width}) must be a multiple of heads ({heads})")
 
 
 def initialise(module: nn.Module) -> None:
-    """Xavier weights and zero biases in linear layers, small normal embeddings (as ViT and MAR start); for `apply`."""
+    """Initialise linear layers with Xavier weights and zero biases, and embeddings with small normal values, as in MAR."""
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:

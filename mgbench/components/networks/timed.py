@@ -1,4 +1,4 @@
-"""A transformer over all tokens that is told the time, for processes that hide no token but disturb all of them."""
+"""A time-conditional transformer over all tokens, for processes that add noise to every token."""
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +16,10 @@ from mgbench.components.networks.blocks import (
 from mgbench.interfaces.data import TokenSpace
 
 FREQUENCIES = 32
-# Times in [0, 1] are embedded as this many.
+# Scale of the time embedding: times in [0, 1] are multiplied by this.
 TICKS = 1000
-# With a second time, what is learned is differentiated in time, and the derivative of fast waves would drown all else
+# With a second time, training differentiates with respect to time, and the derivatives of high frequencies would
+# dominate
 # (Lu and Song, arXiv:2410.11081, §4).
 SLOW_TICKS = 1
 
@@ -26,8 +27,8 @@ SLOW_TICKS = 1
 class TimedTransformer(nn.Module):
     """Blocks over all tokens, conditioned on time and label by adaptive layer norm (adaLN-zero, DiT, arXiv:2212.09748).
 
-    Of vectors it predicts as many numbers a token, of codes their logits. With `spans` it is told a second time as well, as how
-    far it lies before the first (MeanFlow, arXiv:2505.13447).
+    For vectors it predicts as many numbers per token, for codes their logits. With `spans` it has a second time as
+    input, given as the distance before the first (MeanFlow, arXiv:2505.13447).
     """
 
     def __init__(
@@ -46,8 +47,8 @@ class TimedTransformer(nn.Module):
         self.apply(initialise).apply(close)
 
     def forward(self, x: Tensor, t: Tensor, labels: Tensor, span: Tensor | None = None) -> Tensor:
-        """The prediction [B,N,D] or logits [B,N,K] for tokens x, [B,N,D] or int64 [B,N], at times t [B] (or [1], one for all) in
-        [0, 1]; labels int64 [B], and how far before t the second time lies, [B] or [1].
+        """Predict [B,N,D], or logits [B,N,K], from tokens x [B,N,D], or int64 [B,N], at times t [B] (or [1], for all)
+        in [0, 1], with labels int64 [B] and the `span` [B] or [1] between the second time and t.
         """
         h = self.embed(x) + self.positions
         time = self.time(time_features(self.ticks * t, FREQUENCIES).to(h.dtype))

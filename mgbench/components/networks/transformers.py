@@ -1,4 +1,4 @@
-"""Networks: an encoder of the visible tokens with a decoder of all, or one stream of all tokens."""
+"""Networks of the masked process: a masked autoencoder, and a plain transformer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ Unconditional = Literal["mask_token", "class_token"]
 
 
 class MaskedAutoencoder(nn.Module):
-    """Encoder of class tokens and visible tokens; decoder of all tokens, masked ones as the mask token."""
+    """An encoder of class tokens and visible tokens, and a decoder of all tokens with a mask token for masked ones."""
 
     selects = True
 
@@ -70,7 +70,7 @@ class MaskedAutoencoder(nn.Module):
 
     def _decode(self, x: Tensor, kept: Tensor, valid: Tensor | None, length: int, at: Tensor | None) -> Tensor:
         if valid is not None:
-            # Padding sits on masked positions, so what it scatters back must be the mask token.
+            # Padding points to masked positions, so it must scatter the mask token.
             x = torch.where(valid[..., None], x, self.mask_token.to(x.dtype))
         full = self.mask_token.to(x.dtype).expand(len(x), length, -1)
         x = full.scatter(1, kept[..., None].expand(-1, -1, self.width), x) + self.decoder_positions
@@ -85,7 +85,7 @@ class MaskedAutoencoder(nn.Module):
 
 
 class SingleStream(nn.Module):
-    """One transformer over a class token and all tokens, masked ones as the mask token."""
+    """A transformer over a class token and all tokens, with a mask token for masked ones."""
 
     selects = True
 
@@ -121,12 +121,13 @@ class SingleStream(nn.Module):
 
 @dataclass(frozen=True)
 class MAE:
-    """The encoder-decoder of MAE as MAR and eMIGM use it (arXiv:2111.06377, 2406.11838): the encoder sees visible tokens only.
+    """The MAE network of MAR and eMIGM (arXiv:2111.06377, arXiv:2406.11838): an encoder of visible tokens, and a
+    decoder of all.
 
-    `depth` blocks each; `class_tokens` places in front that hold the label; without a label they hold the mask token (eMIGM) or a
-    learned class token (MAR). Images of one batch may have different numbers of masked tokens. An encoder that `sees`
-    mask_tokens too, which carry no position before the decoder, is what eMIGM compares with: a single stream of the same size
-    (its `use_mae=False`, arXiv:2503.07197, Figure 2c).
+    `depth` blocks each; `class_tokens` leading positions have the label embedding, or without a label the mask token
+    (eMIGM) or a learned embedding (MAR). Images of a batch may have different numbers of masked tokens. With
+    `sees=mask_tokens` the encoder also processes mask tokens, as in the ablation of eMIGM (`use_mae=False`,
+    arXiv:2503.07197, Figure 2c).
     """
 
     former_options: ClassVar[Mapping[str, str]] = {"slots": "class_tokens"}
@@ -147,7 +148,7 @@ class MAE:
 
 @dataclass(frozen=True)
 class Transformer:
-    """A single stream in which masked tokens take part from the first block, as in MaskGIT (arXiv:2202.04200)."""
+    """A bidirectional transformer over visible and masked tokens, as in MaskGIT (arXiv:2202.04200)."""
 
     width: Count = 64
     depth: Count = 4

@@ -1,1 +1,1 @@
-"""Processes: how an unfinished image becomes a finished one."""
+"""Generative processes."""

@@ -11,7 +11,7 @@ from typing import ClassVar, TypeVar
 import torch
 from torch import Generator, Tensor, nn
 
-from mgbench.components.processes.kept import Kept
+from mgbench.components.processes.prediction_cache import PredictionCache
 from mgbench.components.schedules.guidance_schedules import advise_label_drop
 from mgbench.components.schedules.maskings import draw_levels, draw_positions
 from mgbench.hookspecs import hookimpl
@@ -78,10 +78,12 @@ class Masked:
     def bound(
         self, model: MaskedModel, parts: Parts, space: TokenSpace, tokens: Tensor, labels: Tensor, generator: Generator
     ) -> Tensor | None:
-        """An estimate [B] of −log p(x) that is never too small on average: N/k Σ −log p of k masked tokens, k from 1 … N.
+        """An estimate [B] of −log p(x) that is never too small on average: N/k Σ −log p of k masked tokens, k from 1 …
+        N.
 
-        As of any-order models (ARDM, arXiv:2110.02037): the mean over all orders and steps of the model's code length, which no
-        schedule changes. The k of a batch are spread evenly. None where tokens are no codes, or the head knows no probabilities.
+        As of any-order models (ARDM, arXiv:2110.02037): the mean over all orders and steps of the model's code length,
+        which no schedule changes. The k of a batch are spread evenly. None where tokens are no codes, or the head knows
+        no probabilities.
         """
         known = log_likelihood(model.head)
         if not space.codes or known is None:
@@ -97,25 +99,25 @@ class Masked:
         state = _all_masked(space, request.labels)
         times = parts.time_grid(request.steps)
         plan = list(parts.sampler.plan(parts.sampling_schedule, space, times, request.shared))
-        kept = None if all(parts.reuse(step) == "all" for step in plan) else Kept(state.mask)
+        cache = None if all(parts.reuse(step) == "all" for step in plan) else PredictionCache(state.mask)
         for step in plan:
-            state = _advance(_Turn(model, parts, space, request, step, kept), state)
+            state = _advance(_StepContext(model, parts, space, request, step, cache), state)
             yield state
 
 
 @dataclass(frozen=True)
-class _Turn:
-    """All that stays the same during one step, and what is kept of earlier ones, if anything is."""
+class _StepContext:
+    """All that stays the same during one step, and what is cache of earlier ones, if anything is."""
 
     model: MaskedModel
     parts: Parts
     space: TokenSpace
     request: Request
     step: Step
-    kept: Kept | None
+    cache: PredictionCache | None
 
 
-def _advance(turn: _Turn, state: State) -> State:
+def _advance(turn: _StepContext, state: State) -> State:
     """The images after the step: positions first where the mask is enough to choose them, else values first."""
     sampler, step, images = turn.parts.sampler, turn.step, turn.request.images
     if sampler.requires == "mask":
@@ -125,7 +127,7 @@ def _advance(turn: _Turn, state: State) -> State:
     return _reveal(state, sampler.choose(_view(turn, state, drawn), step, images), drawn)
 
 
-def _draw(turn: _Turn, state: State, at: Tensor) -> Drawn:
+def _draw(turn: _StepContext, state: State, at: Tensor) -> Drawn:
     """Values drawn at the positions `at` [B,N], back at their places [B,N,…] with zeros elsewhere.
 
     An image with no such position costs nothing. Every value comes from the stream of its image, step and position.
@@ -145,25 +147,28 @@ def _draw(turn: _Turn, state: State, at: Tensor) -> Drawn:
     return Drawn(_spread(drawn.values.to(state.tokens.dtype), at), _spread(drawn.log_p, at), _spread(logits, at))
 
 
-def _parts_at(turn: _Turn) -> Parts:
+def _parts_at(turn: _StepContext) -> Parts:
     """The parts, with the solver of this step where the solver changes from step to step."""
     if not hasattr(turn.parts, "solver"):
         return turn.parts
     return Parts(**{**vars(turn.parts), "solver": solver_of_step(turn.parts.solver, turn.step)})
 
 
-def _asked(turn: _Turn, state: State, at: Tensor, rows: Tensor | slice, scale: float) -> tuple[Tensor, Tensor | None]:
-    """The network's answers, new or kept, at the positions `at` [B,N] of the images `rows` that have any: as `_look`."""
+def _asked(
+    turn: _StepContext, state: State, at: Tensor, rows: Tensor | slice, scale: float
+) -> tuple[Tensor, Tensor | None]:
+    """The network's answers, new or cache, at the positions `at` [B,N] of the images `rows` that have any: as `_look`."""
     network, labels = turn.model.network, turn.request.labels
-    if turn.kept is not None:
-        return turn.kept.look(network, state, labels, at, scale, turn.parts.reuse(turn.step))
+    if turn.cache is not None:
+        return turn.cache.predict(network, state, labels, at, scale, turn.parts.reuse(turn.step))
     return _look(network, state.tokens[rows], state.mask[rows], labels[rows], at[rows], scale)
 
 
 def _look(
     network: NetworkModule, tokens: Tensor, mask: Tensor, labels: Tensor, at: Tensor, scale: float
 ) -> tuple[Tensor, Tensor | None]:
-    """The network's z float [R,W] at the positions `at` bool [B,N], with the labels; and without them where guidance needs it.
+    """The network's z float [R,W] at the positions `at` bool [B,N], with the labels; and without them where guidance
+    needs it.
 
     Then both halves are one batch.
     """
@@ -191,7 +196,7 @@ def _spread(rows: Rows, at: Tensor) -> Rows:
     return full
 
 
-def _view(turn: _Turn, state: State, drawn: Drawn) -> SamplerInput:
+def _view(turn: _StepContext, state: State, drawn: Drawn) -> SamplerInput:
     """What a sampler sees that wants values first."""
     log_p = drawn.log_p
     if turn.parts.sampler.requires == "everything" and drawn.logits is not None and log_p is not None:

@@ -8,12 +8,12 @@ from mgbench.interfaces.modules import NetworkModule
 from mgbench.interfaces.sampling import Asked, State
 
 
-class Kept:
+class PredictionCache:
     """The network's last answers about each of B images.
 
-    `z`, `without` (without a label) and `added` (without less z, of the last time that both were asked) are float [B,N,W], None
-    before the first answer. `masked` bool [B,N] is the mask of that time, False where an image was never asked; `has_without`
-    and `has_added` bool [B] say of which images the other two are known.
+    `z`, `without` (without a label) and `added` (without less z, of the last time that both were asked) are float
+    [B,N,W], None before the first answer. `masked` bool [B,N] is the mask of that time, False where an image was never
+    asked; `has_without` and `has_added` bool [B] say of which images the other two are known.
     """
 
     def __init__(self, mask: Tensor) -> None:
@@ -23,10 +23,11 @@ class Kept:
         self.without: Tensor | None = None
         self.added: Tensor | None = None
 
-    def look(
+    def predict(
         self, network: NetworkModule, state: State, labels: Tensor, at: Tensor, scale: float, asked: Asked
     ) -> tuple[Tensor, Tensor | None]:
-        """The z float [R,W] at positions `at` bool [B,N], and that without a label where guidance needs it (scale not 1).
+        """The z float [R,W] at positions `at` bool [B,N], and that without a label where guidance needs it (scale not
+        1).
 
         Images without such positions are asked nothing. What is not known of an image is asked, whatever `asked` says.
 
