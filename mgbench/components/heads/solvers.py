@@ -231,20 +231,19 @@ def _check_steps(steps: int, drop_near_noise: bool) -> None:
     known = len(_table(cosine_betas(), drop_near_noise))
     if steps > known:
         raise Unfit(
-            f"this solver steps from time to time of a table of noise, which has {known}; take at most {known} steps, not {steps}"
+            f"this solver uses times of a noise table, which has {known}; take at most {known} steps instead of {steps}"
         )
 
 
 def _above_noise(betas: Tensor) -> Tensor:
-    """The table without its end of almost pure noise, where log(√ᾱ/√(1−ᾱ)) is below −5.1 and steps would be wasted."""
+    """The table [T] without times of almost pure noise, where log(√ᾱ/√(1−ᾱ)) is below −5.1."""
     alpha_bar = Table(betas).alpha_bar
     return betas[0.5 * (alpha_bar.log() - (1 - alpha_bar).log()) > LEAST_LOG_RATIO]
 
 
 @dataclass(frozen=True)
 class Euler:
-    """The straight line of flow matching (arXiv:2210.02747) in `steps` equal steps, each along the velocity at its
-    start.
+    """Euler's method on the straight path of flow matching (arXiv:2210.02747) in `steps` equal steps.
 
     By diffusers.
     """

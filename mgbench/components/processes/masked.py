@@ -1,7 +1,6 @@
-"""The masked process: tokens are masked in training and revealed in sampling.
+"""The masked process: training masks tokens, and sampling reveals them.
 
-MaskGIT, MAR, masked diffusion and eMIGM are this one process (eMIGM, arXiv:2503.07197, Eq. 7); what tells them apart is
-asked, once each, of the components.
+MaskGIT, MAR, masked diffusion and eMIGM are this process with different components (eMIGM, arXiv:2503.07197, Eq. 7).
 """
 
 from collections.abc import Iterator
@@ -22,14 +21,14 @@ from mgbench.interfaces.optional import log_likelihood, selects, solver_of_step,
 from mgbench.interfaces.sampling import Drawn, Request, SamplerInput, State, Step
 from mgbench.recipes.spec import Share
 
-# What a sampler requires, where it looks at logits.
+# Values of `Sampler.requires` for which logits are needed.
 READS_LOGITS = ("logits", "everything")
-# Rows of a head, or none where it says nothing of the kind.
+# Rows from a head, or None.
 Rows = TypeVar("Rows", Tensor, "Tensor | None")
 
 
 class MaskedModel(nn.Module):
-    """A network, which looks at the visible tokens, and a head, which draws the values of masked ones."""
+    """A network, which encodes the visible tokens, and a head, which predicts the values of masked ones."""
 
     def __init__(self, network: NetworkModule, head: HeadModule) -> None:
         super().__init__()
@@ -40,7 +39,7 @@ class MaskedModel(nn.Module):
 class Masked:
     """Masked image generation (eMIGM, arXiv:2503.07197, Eq. 7).
 
-    A share `label_drop` of the training images is shown without its label, for guidance.
+    A share `label_drop` of the training images has no label, for classifier-free guidance.
     """
 
     label_drop: Share = 0.1
@@ -65,7 +64,9 @@ class Masked:
         return MaskedModel(network, parts.head.build(space, network.width))
 
     def loss(self, model: MaskedModel, parts: Parts, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
-        """The weighted sum over tokens of the head's loss, a scalar; tokens int64 [B,N] or float [B,N,D], labels int64 [B]."""
+        """The weighted sum over tokens of the head's loss, a scalar; tokens int64 [B,N] or float [B,N,D], labels int64
+        [B].
+        """
         batch, length = tokens.shape[:2]
         mask, t = parts.masking.draw(parts.mask_schedule, batch, length, generator)
         dropped = torch.rand(labels.shape, generator=generator, device=labels.device) < self.label_drop
@@ -78,12 +79,11 @@ class Masked:
     def bound(
         self, model: MaskedModel, parts: Parts, space: TokenSpace, tokens: Tensor, labels: Tensor, generator: Generator
     ) -> Tensor | None:
-        """An estimate [B] of −log p(x) that is never too small on average: N/k Σ −log p of k masked tokens, k from 1 …
-        N.
+        """An unbiased estimate [B] of an upper bound on −log p(x): N/k Σ −log p of k masked tokens, with k from 1 … N.
 
-        As of any-order models (ARDM, arXiv:2110.02037): the mean over all orders and steps of the model's code length,
-        which no schedule changes. The k of a batch are spread evenly. None where tokens are no codes, or the head knows
-        no probabilities.
+        It is that of any-order models (ARDM, arXiv:2110.02037), the mean code length over all orders, independent of
+        any schedule. The k of a batch are spread evenly. None if tokens are not codes, or the head has no
+        probabilities. Tokens are int64 [B,N], labels int64 [B].
         """
         known = log_likelihood(model.head)
         if not space.codes or known is None:
@@ -107,7 +107,7 @@ class Masked:
 
 @dataclass(frozen=True)
 class _StepContext:
-    """All that stays the same during one step, and what is cache of earlier ones, if anything is."""
+    """The constants of one sampling step, and cached predictions of earlier steps, if any."""
 
     model: MaskedModel
     parts: Parts
@@ -117,60 +117,62 @@ class _StepContext:
     cache: PredictionCache | None
 
 
-def _advance(turn: _StepContext, state: State) -> State:
-    """The images after the step: positions first where the mask is enough to choose them, else values first."""
-    sampler, step, images = turn.parts.sampler, turn.step, turn.request.images
-    if sampler.requires == "mask":
-        then = sampler.choose(SamplerInput(turn.space, state.mask, state.log_p), step, images)
-        return _reveal(state, then, _draw(turn, state, state.mask & ~then))
-    drawn = _draw(turn, state, torch.ones_like(state.mask) if sampler.requires == "everything" else state.mask)
-    return _reveal(state, sampler.choose(_view(turn, state, drawn), step, images), drawn)
-
-
-def _draw(turn: _StepContext, state: State, at: Tensor) -> Drawn:
-    """Values drawn at the positions `at` [B,N], back at their places [B,N,…] with zeros elsewhere.
-
-    An image with no such position costs nothing. Every value comes from the stream of its image, step and position.
+def _advance(context: _StepContext, state: State) -> State:
+    """The images after the step; positions are chosen before values if the sampler needs only the mask, and after
+    otherwise.
     """
-    # Where every image reveals as many tokens, none is left out, and nobody has to ask the device which are.
-    rows = slice(None) if turn.step.reveal else at.any(1)
+    sampler, step, images = context.parts.sampler, context.step, context.request.images
+    if sampler.requires == "mask":
+        then = sampler.choose(SamplerInput(context.space, state.mask, state.log_p), step, images)
+        return _reveal(state, then, _draw(context, state, state.mask & ~then))
+    drawn = _draw(context, state, torch.ones_like(state.mask) if sampler.requires == "everything" else state.mask)
+    return _reveal(state, sampler.choose(_view(context, state, drawn), step, images), drawn)
+
+
+def _draw(context: _StepContext, state: State, at: Tensor) -> Drawn:
+    """Sample values at the positions `at` bool [B,N], scattered to [B,N,…] with zeros elsewhere.
+
+    Images without such positions are skipped. Every value uses the random stream of its image, step and position.
+    """
+    # If every image reveals the same number of tokens, none is skipped, and no synchronisation with the device is
+    # needed.
+    rows = slice(None) if context.step.reveal else at.any(1)
     if isinstance(rows, Tensor) and not rows.any():
         return Drawn(torch.zeros_like(state.tokens))
-    scale = turn.parts.guidance_schedule(turn.step)
-    z, z_uncond = _asked(turn, state, at, rows, scale)
+    scale = context.parts.guidance_schedule(context.step)
+    z, z_uncond = _asked(context, state, at, rows, scale)
     places = torch.arange(at.shape[1], device=at.device)
-    streams = turn.request.images.fold(1).fold(turn.step.index)[:, None].fold(places)[at]
-    temperature = value_temperature(turn.parts.sampler, turn.step)
-    drawn = turn.model.head.sample(z, z_uncond, scale, streams, _parts_at(turn), temperature)
-    # Logits of all codes are many: K numbers in float64 a token, which most samplers never look at.
-    logits = drawn.logits if turn.parts.sampler.requires in READS_LOGITS else None
+    streams = context.request.images.fold(1).fold(context.step.index)[:, None].fold(places)[at]
+    temperature = value_temperature(context.parts.sampler, context.step)
+    drawn = context.model.head.sample(z, z_uncond, scale, streams, _parts_at(context), temperature)
+    # Logits are large (K float64 numbers per token), and most samplers do not need them.
+    logits = drawn.logits if context.parts.sampler.requires in READS_LOGITS else None
     return Drawn(_spread(drawn.values.to(state.tokens.dtype), at), _spread(drawn.log_p, at), _spread(logits, at))
 
 
-def _parts_at(turn: _StepContext) -> Parts:
-    """The parts, with the solver of this step where the solver changes from step to step."""
-    if not hasattr(turn.parts, "solver"):
-        return turn.parts
-    return Parts(**{**vars(turn.parts), "solver": solver_of_step(turn.parts.solver, turn.step)})
+def _parts_at(context: _StepContext) -> Parts:
+    """The components, with the solver of this step if it depends on the step."""
+    if not hasattr(context.parts, "solver"):
+        return context.parts
+    return Parts(**{**vars(context.parts), "solver": solver_of_step(context.parts.solver, context.step)})
 
 
 def _asked(
-    turn: _StepContext, state: State, at: Tensor, rows: Tensor | slice, scale: float
+    context: _StepContext, state: State, at: Tensor, rows: Tensor | slice, scale: float
 ) -> tuple[Tensor, Tensor | None]:
-    """The network's answers, new or cache, at the positions `at` [B,N] of the images `rows` that have any: as `_look`."""
-    network, labels = turn.model.network, turn.request.labels
-    if turn.cache is not None:
-        return turn.cache.predict(network, state, labels, at, scale, turn.parts.reuse(turn.step))
-    return _look(network, state.tokens[rows], state.mask[rows], labels[rows], at[rows], scale)
+    """New or cached predictions at the positions `at` bool [B,N], which are in the images `rows`; as `_predict`."""
+    network, labels = context.model.network, context.request.labels
+    if context.cache is not None:
+        return context.cache.predict(network, state, labels, at, scale, context.parts.reuse(context.step))
+    return _predict(network, state.tokens[rows], state.mask[rows], labels[rows], at[rows], scale)
 
 
-def _look(
+def _predict(
     network: NetworkModule, tokens: Tensor, mask: Tensor, labels: Tensor, at: Tensor, scale: float
 ) -> tuple[Tensor, Tensor | None]:
-    """The network's z float [R,W] at the positions `at` bool [B,N], with the labels; and without them where guidance
-    needs it.
+    """Z float [R,W] at the positions `at` bool [B,N] with labels, and without them where guidance needs it.
 
-    Then both halves are one batch.
+    Both are then computed in one batch.
     """
     if scale == 1:
         return _rows(network, tokens, mask, labels, at), None
@@ -181,14 +183,14 @@ def _look(
 
 
 def _rows(network: NetworkModule, tokens: Tensor, mask: Tensor, labels: Tensor, at: Tensor) -> Tensor:
-    """The network's z float [R,W] at the positions `at`, and no further where the network can leave others out."""
+    """Z float [R,W] at the positions `at`; other positions are not computed if the network supports that."""
     if selects(network):
         return network(tokens, mask, labels, at=at)
     return network(tokens, mask, labels)[at]
 
 
 def _spread(rows: Rows, at: Tensor) -> Rows:
-    """Rows [R,…] back at their places [B,N,…]; None stays None."""
+    """Scatter rows [R,…] to their positions in [B,N,…]; None stays None."""
     if rows is None:
         return None
     full = torch.zeros(*at.shape, *rows.shape[1:], dtype=rows.dtype, device=rows.device)
@@ -196,15 +198,15 @@ def _spread(rows: Rows, at: Tensor) -> Rows:
     return full
 
 
-def _view(turn: _StepContext, state: State, drawn: Drawn) -> SamplerInput:
-    """What a sampler sees that wants values first."""
+def _view(context: _StepContext, state: State, drawn: Drawn) -> SamplerInput:
+    """The input of a sampler that chooses positions after values."""
     log_p = drawn.log_p
-    if turn.parts.sampler.requires == "everything" and drawn.logits is not None and log_p is not None:
+    if context.parts.sampler.requires == "everything" and drawn.logits is not None and log_p is not None:
         now = torch.log_softmax(drawn.logits, -1).gather(-1, state.tokens[..., None]).squeeze(-1)
         log_p = torch.where(state.mask, log_p, now)
     elif log_p is not None and state.log_p is not None:
         log_p = torch.where(state.mask, log_p, state.log_p)
-    return SamplerInput(turn.space, state.mask, log_p, drawn.logits)
+    return SamplerInput(context.space, state.mask, log_p, drawn.logits)
 
 
 def _all_masked(space: TokenSpace, labels: Tensor) -> State:
@@ -216,7 +218,7 @@ def _all_masked(space: TokenSpace, labels: Tensor) -> State:
 
 
 def _reveal(state: State, then: Tensor, drawn: Drawn) -> State:
-    """Set the values that become visible, and blank the tokens that are masked again."""
+    """Set the values of revealed tokens, and reset those that are masked again."""
     fresh = state.mask & ~then
     tokens, log_p = state.tokens.clone(), state.log_p
     tokens[fresh] = drawn.values[fresh]

@@ -1,4 +1,4 @@
-"""The network's answers that a masked process keeps from one step to the next (LazyMAR, arXiv:2503.12450)."""
+"""Predictions of the network cached between sampling steps of the masked process (LazyMAR, arXiv:2503.12450)."""
 
 import torch
 from torch import Tensor
@@ -9,11 +9,11 @@ from mgbench.interfaces.sampling import Asked, State
 
 
 class PredictionCache:
-    """The network's last answers about each of B images.
+    """The last predictions of the network for each of B images.
 
-    `z`, `without` (without a label) and `added` (without less z, of the last time that both were asked) are float
-    [B,N,W], None before the first answer. `masked` bool [B,N] is the mask of that time, False where an image was never
-    asked; `has_without` and `has_added` bool [B] say of which images the other two are known.
+    `z`, `without` (without a label) and `added` (`without` − z, when both were last computed) are float [B,N,W], None
+    before the first prediction. `masked` bool [B,N] is the mask at that time, False for images without a prediction;
+    `has_without` and `has_added` bool [B] mark images with the other two.
     """
 
     def __init__(self, mask: Tensor) -> None:
@@ -26,13 +26,12 @@ class PredictionCache:
     def predict(
         self, network: NetworkModule, state: State, labels: Tensor, at: Tensor, scale: float, asked: Asked
     ) -> tuple[Tensor, Tensor | None]:
-        """The z float [R,W] at positions `at` bool [B,N], and that without a label where guidance needs it (scale not
-        1).
+        """Z float [R,W] at positions `at` bool [B,N], and z without a label where guidance needs it (scale not 1).
 
-        Images without such positions are asked nothing. What is not known of an image is asked, whatever `asked` says.
+        Images without such positions are skipped. Missing predictions are computed, whatever `asked` is.
 
         Raises:
-            ValueError: if no image has such a position, and none was ever asked about.
+            ValueError: if there is no such position, and nothing is cached.
         """
         guided = scale != 1
         fresh = at.any(1) & ~self._known(at, guided=guided) if asked == "nothing" else at.any(1)
@@ -44,7 +43,9 @@ class PredictionCache:
         return self.z[at], self.without[at] if guided and self.without is not None else None
 
     def _known(self, at: Tensor, *, guided: bool) -> Tensor:
-        """Of which images [B] all that is wanted was said while it was masked."""
+        """The images, bool [B], whose cached predictions cover all positions `at` and were made while these were
+        masked.
+        """
         known = ~(at & ~self.masked).any(1)
         return known & self.has_without if guided else known
 
@@ -58,7 +59,7 @@ class PredictionCache:
         self.masked[rows], self.has_without = state.mask[rows], torch.where(rows, guided, self.has_without)
 
     def _ask_twice(self, network: NetworkModule, state: State, labels: Tensor, rows: Tensor) -> None:
-        """With and without a label, as one batch."""
+        """Predict with and without a label, in one batch."""
         if not rows.any():
             return
         tokens, mask, label = state.tokens[rows], state.mask[rows], labels[rows]
@@ -71,7 +72,7 @@ class PredictionCache:
 
 
 def _put(full: Tensor | None, new: Tensor, rows: Tensor) -> Tensor:
-    """`full` [B,N,W] with the rows replaced; zeros elsewhere where there was none."""
+    """`full` [B,N,W], or zeros if None, with some rows replaced."""
     full = new.new_zeros(len(rows), *new.shape[1:]) if full is None else full
     full[rows] = new
     return full

@@ -1,1 +1,1 @@
-"""Samplers that choose positions before values, or after them."""
+"""Samplers, which choose the positions to reveal before or after values are drawn, and reuse of predictions."""

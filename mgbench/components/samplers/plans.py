@@ -1,6 +1,4 @@
-"""Choosing tokens: the k best of those allowed, at random, or each by its own coin; when a share is masked; and plans, which say
-how many tokens are masked after each step.
-"""
+"""Building blocks of samplers: choosing tokens by score or at random, inverting schedules, and plans of sampling steps."""
 
 import math
 from collections.abc import Iterator
@@ -18,36 +16,38 @@ SLACK = 1e-9
 
 
 def lowest(scores: Tensor, allowed: Tensor, count: Tensor | int) -> Tensor:
-    """True at the `count` ([B], or one for all rows) lowest scores [B,N] among the allowed [B,N] of each row."""
+    """A mask bool [B,N] of the `count` (int64 [B] or int) lowest scores float [B,N] among the `allowed` bool [B,N] in
+    each row.
+    """
     ranks = scores.masked_fill(~allowed, math.inf).argsort(dim=-1, stable=True).argsort(dim=-1)
     limit = count[:, None] if isinstance(count, Tensor) else count
     return allowed & (ranks < limit)
 
 
 def in_random_order(view: SamplerInput, step: Step, rng: Streams) -> Tensor:
-    """The mask after revealing `step.reveal` tokens, in an order that is drawn once for each image."""
+    """The mask bool [B,N] after revealing `step.reveal` tokens, in a random order drawn once for each image."""
     order = rng.uniform(view.mask.shape[1])
     return view.mask & ~lowest(order, view.mask, step.reveal or 0)
 
 
 def jump(view: SamplerInput, step: Step, rng: Streams, reveal: float, again: Tensor | float = 0.0) -> Tensor:
-    """The mask [B,N] after every masked token was revealed with probability `reveal`, and every visible one masked again with
-    probability `again` (of each token [B,N], or of all), independently.
+    """The mask bool [B,N] after revealing each masked token with probability `reveal`, and masking each visible one
+    again with probability `again` (float or [B,N]), independently.
     """
     coins = rng.fold(2).fold(step.index).uniform(view.mask.shape[1])
     return torch.where(view.mask, coins >= reveal, coins < again)
 
 
 def share_revealed(step: Step) -> float:
-    """1 − γ(s)/γ(t): the probability with which masked diffusion reveals a masked token in a step."""
+    """1 − γ(s)/γ(t), the probability that masked diffusion reveals a masked token in a step."""
     return 1 - step.share_then / step.share_now if step.share_now else 1.0
 
 
 def need_codes(sampler: str, space: TokenSpace) -> None:
-    """Refuse tokens that have no probabilities to rank them by.
+    """Check that tokens are codes, which have probabilities.
 
     Raises:
-        Unfit: if the tokens are vectors.
+        Unfit: if they are vectors.
     """
     if not space.codes:
         raise Unfit(
@@ -56,10 +56,10 @@ def need_codes(sampler: str, space: TokenSpace) -> None:
 
 
 def log_chances(view: SamplerInput) -> Tensor:
-    """Log p of every code of every token, float64 [B,N,K].
+    """Log-probabilities of all codes, float64 [B,N,K].
 
     Raises:
-        ValueError: if the view shows no logits.
+        ValueError: if the view has no logits.
     """
     if view.logits is None:
         raise ValueError("ranking tokens by their probabilities needs the logits of a head of codes")
@@ -67,9 +67,10 @@ def log_chances(view: SamplerInput) -> Tensor:
 
 
 def inverse(schedule: MaskSchedule, shares: Tensor) -> Tensor:
-    """The times float64 [B] with γ(t) = share: 1 for shares above γ(1), and 0 for those below γ(0).
+    """The times float64 [B] at which γ(t) equals the shares [B]; 1 for shares above γ(1), and 0 for those below γ(0).
 
-    Each of the rounds looks at the interval that holds t in `parts` equal parts, so that t is known to parts^−rounds, 10⁻¹³.
+    Each round divides the interval that contains t into `parts` equal parts, to a final precision of parts^−rounds,
+    10⁻¹³.
     """
     parts, rounds = 128, 6
     low, width = torch.zeros_like(shares, dtype=torch.float64), 1.0
@@ -84,11 +85,12 @@ def inverse(schedule: MaskSchedule, shares: Tensor) -> Tensor:
 
 
 def planned(schedule: MaskSchedule, tokens: int, times: Tensor) -> Iterator[Step]:
-    """The plan of MaskGIT and MAR: at each time floor(N·γ) tokens stay masked, at least one fewer than before.
+    """The plan of MaskGIT and MAR: at each of the times [T + 1], floor(N·γ) tokens stay masked, at least one fewer than
+    before.
 
-    The last step reveals all that is left. Where nothing can be revealed (more steps than tokens) the step is left out.
+    The last step reveals all remaining tokens. With more steps than tokens, steps that reveal nothing are left out.
     """
-    # N·γ may be a whole number, as with γ = 1/2, that floating point puts just below itself.
+    # Rounding may put an integer N·γ, such as for γ = 1/2, just below itself.
     counts = (schedule(times) * tokens + SLACK).floor().long().tolist()
     masked, total = tokens, len(times) - 1
     for index in range(total):
@@ -99,7 +101,7 @@ def planned(schedule: MaskSchedule, tokens: int, times: Tensor) -> Iterator[Step
 
 
 def counted(tokens: int, times: Tensor, masked: list[int]) -> Iterator[Step]:
-    """A plan from how many tokens are masked at each time [T + 1]; steps that reveal nothing are left out."""
+    """A plan from the number of masked tokens at each time [T + 1]; steps that reveal nothing are left out."""
     for index in range(len(times) - 1):
         if masked[index + 1] < masked[index]:
             yield _counted(times, index, tokens, masked[index], masked[index + 1])
@@ -111,9 +113,9 @@ def _counted(times: Tensor, index: int, tokens: int, masked: int, then: int) -> 
 
 
 def expected(schedule: MaskSchedule, times: Tensor) -> Iterator[Step]:
-    """A plan in which every image draws its own counts: the share γ(t) is masked at each time on average.
+    """A plan without fixed counts: at each of the times [T + 1], the expected share of masked tokens is γ(t).
 
-    All is masked at first, whatever γ(1) is, and nothing in the end.
+    Everything is masked at the start, whatever γ(1) is, and nothing at the end.
     """
     shares = [1.0, *schedule(times)[1:-1].tolist(), 0.0]
     for index in range(len(times) - 1):

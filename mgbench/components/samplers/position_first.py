@@ -1,4 +1,4 @@
-"""Samplers that look at nothing but the mask, of papers that have no plugin of their own."""
+"""Samplers that need only the mask."""
 
 import math
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ EARLIEST = 1e-12
 
 @dataclass(frozen=True)
 class RandomOrder:
-    """A random order for each image, revealed by the schedule's counts (MAR, arXiv:2406.11838)."""
+    """Reveal tokens in a random order for each image, with the counts of the schedule (MAR, arXiv:2406.11838)."""
 
     requires: ClassVar[Requires] = "mask"
 
@@ -42,10 +42,11 @@ class RandomOrder:
 
 @dataclass(frozen=True)
 class Planned:
-    """A random order for each image, of which round(N·γ(s)) tokens stay masked: the counts that `ancestral` has on average.
+    """Reveal tokens in a random order so that round(N·γ(s)) stay masked, the expected counts of `ancestral`
+    (arXiv:2406.07524).
 
-    `random_order` differs in that it rounds down and reveals at least one token a step, so that it leaves the schedule where
-    that is nearly flat; here a step whose count does not change is left out.
+    `random_order` rounds down and reveals at least one token per step, which departs from nearly flat schedules; here
+    steps that reveal nothing are left out.
     """
 
     requires: ClassVar[Requires] = "mask"
@@ -60,10 +61,10 @@ class Planned:
 
 @dataclass(frozen=True)
 class Ancestral:
-    """Masked diffusion's reverse process: every masked token is revealed with probability 1 − γ(s)/γ(t), independently.
+    """The reverse process of masked diffusion: reveal every masked token with probability 1 − γ(s)/γ(t), independently.
 
-    Of MDLM (arXiv:2406.07524) and MD4 (arXiv:2406.04329). Each image has its own counts; a step that reveals nothing
-    of an image costs it nothing.
+    Sources: MDLM (arXiv:2406.07524) and MD4 (arXiv:2406.04329). Each image has its own counts; a step that reveals
+    nothing in an image needs no evaluation for it.
     """
 
     requires: ClassVar[Requires] = "mask"
@@ -77,11 +78,12 @@ class Ancestral:
 
 @dataclass(frozen=True)
 class FirstHitting:
-    """One token at each time at which `ancestral` in infinitely many steps would reveal one (Zheng et al., arXiv:2409.02908).
+    """The first-hitting sampler: one token at each time at which continuous-time `ancestral` reveals one (Zheng et al.,
+    arXiv:2409.02908).
 
-    With n tokens masked at t, the next is revealed at the time t′ with γ(t′) = γ(t)·u^(1/n), u uniform. The times are drawn
-    once for the run, so that guidance knows them; of the time grid only the number of steps counts. With fewer steps than
-    tokens, groups as equal as can be are revealed together, each at the time of its last.
+    With n tokens masked at t, the next is revealed at the time t′ with γ(t′) = γ(t)·u^(1/n), u uniform. The times are
+    drawn once per run, so that guidance can use them; only the number of steps of the time grid is used. With fewer
+    steps than tokens, groups of nearly equal size are revealed together, each at the time of its last token.
     """
 
     requires: ClassVar[Requires] = "mask"
@@ -94,7 +96,7 @@ class FirstHitting:
         t, revealed = 1.0, 0
         for index in range(total):
             upto = (index + 1) * tokens // total
-            # Where the schedule stands still, or ends above 0, several times are one; steps still need time to pass.
+            # For a constant part of the schedule, or γ(0) > 0, several times coincide; steps need different times.
             s = min(max(hits[upto - 1], EARLIEST), math.nextafter(t, 0))
             yield Step(index, total, t, s, 1 - revealed / tokens, 1 - upto / tokens, upto - revealed)
             t, revealed = s, upto

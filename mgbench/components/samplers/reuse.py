@@ -1,4 +1,4 @@
-"""Reuse of the network's answers from one sampling step to the next, which saves evaluations; and none of it."""
+"""Reuse of predictions between sampling steps, which saves evaluations of the network."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from mgbench.recipes.spec import Count, Index
 
 @dataclass(frozen=True)
 class Nothing:
-    """The network is asked in every step."""
+    """No reuse: the network is evaluated in every step."""
 
     def __call__(self, step: Step) -> Asked:
         return "all"
@@ -17,10 +17,10 @@ class Nothing:
 
 @dataclass(frozen=True)
 class Guidance:
-    """Without a label the network is asked every `every` steps only; in between what guidance adds stays what it was.
+    """Evaluate the network without a label only every `every` steps, and reuse the guidance term in between.
 
-    That is the difference of z without a label from z with it, of every token: the condition redundancy of LazyMAR
-    (arXiv:2503.12450). A guided step between costs one pass an image instead of two.
+    The term is z without a label minus z with it, for every token: the condition redundancy of LazyMAR
+    (arXiv:2503.12450). A guided step in between costs one forward pass per image instead of two.
     """
 
     every: Count = 2
@@ -31,10 +31,11 @@ class Guidance:
 
 @dataclass(frozen=True)
 class Features:
-    """From step `start` on the network is asked every `every` steps only; in between tokens that stay masked keep their z.
+    """From step `start`, evaluate the network only every `every` steps; in between, tokens that stay masked keep their
+    z.
 
-    The token redundancy of LazyMAR (arXiv:2503.12450), here for all tokens that stay masked instead of some of them. Images
-    in which a token was masked again since are asked anew, as its z was made while it was visible.
+    This is the token redundancy of LazyMAR (arXiv:2503.12450), for all masked tokens instead of some. Images in which a
+    token was masked again are evaluated, because its z was computed while it was visible.
     """
 
     every: Count = 2

@@ -1,4 +1,4 @@
-"""Samplers that rank tokens by the probabilities that the head gives their codes."""
+"""Samplers that rank tokens by the probabilities of their codes."""
 
 import math
 from collections.abc import Iterable
@@ -19,7 +19,8 @@ from mgbench.recipes.spec import Count, NotNegative, Positive
 
 @dataclass(frozen=True)
 class Margin:
-    """Reveal where the likeliest code leads the second by most: p₁ − p₂ (Kim et al., arXiv:2502.06768)."""
+    """Reveal the tokens with the largest margin p₁ − p₂ between the two most likely codes (Kim et al.,
+    arXiv:2502.06768)."""
 
     requires: ClassVar[Requires] = "logits"
 
@@ -37,10 +38,10 @@ class Margin:
 
 @dataclass(frozen=True)
 class LowConfidence:
-    """Draw all, keep those of highest probability, mask those of low confidence again (LLaDA, arXiv:2502.09992).
+    """Draw all masked tokens, keep those of highest probability, and mask the others again (LLaDA, arXiv:2502.09992).
 
-    Without the noise of MaskGIT on the choice; codes are drawn at `temperature` instead (0: the likeliest, LLaDA's default),
-    and ranked by p itself. The tokens are revealed in `blocks` equal blocks from first to last, each finished before the next.
+    Unlike MaskGIT, ranking has no noise; codes are drawn at `temperature` (0: the most likely code, LLaDA's default)
+    and ranked by p. Tokens are revealed in `blocks` equal consecutive blocks, each completed before the next.
     """
 
     temperature: NotNegative = 1.0
@@ -61,17 +62,19 @@ class LowConfidence:
             raise ValueError("low_confidence needs the log-probabilities of the values")
         tokens = view.mask.shape[1]
         block = torch.arange(tokens, device=view.mask.device) * self.blocks // tokens
-        # A probability is at most 1, so whatever it is, no token passes one of an earlier block.
+        # Probabilities are at most 1, so no token ranks above one of an earlier block.
         return view.mask & ~lowest(block - view.log_p.exp(), view.mask, step.reveal or 0)
 
 
 @dataclass(frozen=True)
 class EntropyBounded:
-    """As many tokens at once as are nearly independent (Ben-Hamu et al., arXiv:2505.24857).
+    """Reveal as many nearly independent tokens as an entropy budget allows (EB-Sampler, Ben-Hamu et al.,
+    arXiv:2505.24857).
 
-    By ascending entropy H, the most tokens with ΣH − max H ≤ `budget` (in nats), which bounds how far their joint law is from
-    the product they are drawn from; at least one, and in the last step all that are left. Every image has its own pace, so
-    NFE is a mean over images; the schedule decides only the shares that guidance sees. A budget of 0 reveals one a step.
+    In order of increasing entropy H, the largest number of tokens with ΣH − max H ≤ `budget` (in nats), which bounds
+    the divergence between their joint distribution and the product that they are drawn from; at least one, and in the
+    last step all. The number differs between images, so NFE is a mean over images; the schedule only gives the shares
+    that guidance uses. A budget of 0 reveals one token per step.
     """
 
     budget: NotNegative = 0.5
@@ -88,18 +91,17 @@ class EntropyBounded:
             return torch.zeros_like(view.mask)
         entropy = torch.special.entr(log_chances(view).exp()).sum(-1)
         ascending = entropy.masked_fill(~view.mask, math.inf).sort(-1).values
-        # ΣH − max H of a prefix is the sum of all before its last.
+        # ΣH − max H of a prefix is the sum without its last element.
         before = torch.cat([torch.zeros_like(ascending[:, :1]), ascending.cumsum(-1)[:, :-1]], -1)
         return view.mask & ~lowest(entropy, view.mask, (before <= self.budget).sum(-1))
 
 
 @dataclass(frozen=True)
 class Moment:
-    """The same as MaskGIT in effect, positions first (Hayakawa et al., arXiv:2510.04525).
+    """The moment sampler, equivalent to MaskGIT but with positions chosen first (Hayakawa et al., arXiv:2510.04525).
 
     With τ annealed as in MaskGIT and b = 1 + 1/τ, positions are drawn without replacement in proportion to Σ_v p(v)^b
-    (Gumbel-top-k), then values in proportion to p^b. The last step takes all that are left, where MaskGIT's choice plays no
-    part, and draws from p itself.
+    (Gumbel-top-k), then values in proportion to p^b. The last step reveals all remaining tokens, and draws from p.
     """
 
     temperature: Positive = 4.5
@@ -127,12 +129,12 @@ class Moment:
 
 @dataclass(frozen=True)
 class PathPlanning:
-    """P2 with the model as its own planner: the floor(N·γ(s)) tokens of lowest score are masked, visible or not
-    (Peng et al., arXiv:2502.03540).
+    """P2 with self-planning: the floor(N·γ(s)) tokens with the lowest scores are masked, visible ones included (Peng et
+    al., arXiv:2502.03540).
 
-    The score of a masked token is log p of the value just drawn, that of a visible one η·log p of its value, given all visible
-    ones: η = 0 never masks again, η > 1 does so readily. The model should have learned to judge visible tokens, as it has
-    where the loss runs over all tokens. Network and head look at all tokens in every step.
+    The score of a masked token is log p of the value just drawn, and that of a visible one is η·log p of its value
+    given all visible tokens: η = 0 never masks again, large η does so often. The model should be trained on visible
+    tokens too, with a loss over all tokens. Network and head are evaluated for all tokens in every step.
     """
 
     eta: NotNegative = 1.0
@@ -147,7 +149,7 @@ class PathPlanning:
         masked = [tokens, *counts, 0]
         for index in range(total):
             now, then = masked[index], masked[index + 1]
-            # In between, equal counts still swap tokens.
+            # Steps with unchanged counts can still exchange tokens.
             if now == then and then in (0, tokens):
                 continue
             yield Step(index, total, times[index].item(), times[index + 1].item(), now / tokens, then / tokens)
@@ -155,7 +157,7 @@ class PathPlanning:
     def choose(self, view: SamplerInput, step: Step, rng: Streams) -> Tensor:
         if view.log_p is None:
             raise ValueError("p2 needs the log-probabilities of the values")
-        # Finite, because 0·∞ is no number; and a visible token stays before a masked one of the same score.
+        # Finite, because 0·∞ is NaN; and of equal scores, visible tokens are kept.
         log_p = view.log_p.clamp_min(torch.finfo(view.log_p.dtype).min)
         scores = torch.where(view.mask, log_p, self.eta * log_p + SLACK)
         return lowest(scores, torch.ones_like(view.mask), round(step.share_then * view.mask.shape[1]))

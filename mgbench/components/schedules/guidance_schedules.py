@@ -1,8 +1,9 @@
-"""Guidance schedules: the scale w of u + w (c − u) at every step (classifier-free guidance, Ho and Salimans, arXiv:2207.12598).
+"""Guidance schedules: the scale w of u + w (c − u) at every step (classifier-free guidance, Ho and Salimans,
+arXiv:2207.12598).
 
-A scale of 1 is the plain conditional model.
-All schedules have the shape w = 1 + (scale − 1)·f with a share f of their own: of the tokens revealed after the step (ρ), or of
-the steps that are done. Where f is 0 no unconditional pass is paid for. Papers that write (1 + s) c − s u mean `scale_of(s)`.
+A scale of 1 is the plain conditional model. All schedules have the form w = 1 + (scale − 1)·f, where f depends on the
+share ρ of tokens revealed after the step, or on the share of steps done. Where f is 0, no unconditional pass is needed.
+For papers that write (1 + s) c − s u, see `scale_of(s)`.
 """
 
 import math
@@ -18,36 +19,36 @@ from mgbench.recipes.spec import NotNegative, Part, Positive, Share
 
 
 def scale_of(strength: float) -> float:
-    """The scale w of u + w (c − u) that is the strength s of (1 + s) c − s u: the one place where the two are converted."""
+    """The scale w = 1 + s in u + w (c − u), given the strength s in (1 + s) c − s u."""
     return 1 + strength
 
 
 def check_labels(parts: Parts) -> None:
-    """Refuse guidance where there is no label to push towards.
+    """Check that a recipe with guidance has labels.
 
     Raises:
-        Unfit: if the recipe has no labels.
+        Unfit: if it has none.
     """
     if not parts.labels:
         raise Unfit("guidance pushes towards a label, and this recipe has labels=False")
 
 
 def advise_label_drop(parts: Parts, label_drop: float) -> tuple[str, ...]:
-    """A warning where guidance leads away from predictions without a label, which training never asked for."""
+    """A warning if guidance uses unconditional predictions that were not trained."""
     steps = [
         Step(index, 20, 1 - index / 20, 0.95 - index / 20, 1 - index / 20, 0.95 - index / 20) for index in range(20)
     ]
     if label_drop or not parts.labels or all(parts.guidance_schedule(step) == 1 for step in steps):
         return ()
     return (
-        "guidance leads away from what the model predicts without a label, and label_drop=0 never trained it without one; "
-        "set label_drop of the process, such as 0.1, or guidance_schedule=none",
+        "guidance uses predictions without a label, and with label_drop=0 the model is not trained on these; set "
+        "label_drop of the process, for example 0.1, or guidance_schedule=none",
     )
 
 
 @dataclass(frozen=True)
 class Unguided:
-    """Scale 1 at every step: one forward pass, no unconditional one, as without classifier-free guidance (arXiv:2207.12598)."""
+    """No guidance: scale 1 at every step, without unconditional passes (arXiv:2207.12598)."""
 
     def __call__(self, step: Step) -> float:
         return 1.0
@@ -55,7 +56,7 @@ class Unguided:
 
 @dataclass(frozen=True)
 class Constant:
-    """The same scale at every step, f = 1: classifier-free guidance as it was proposed (arXiv:2207.12598)."""
+    """A constant scale, f = 1: the original classifier-free guidance (arXiv:2207.12598)."""
 
     scale: NotNegative = 2.0
 
@@ -63,7 +64,7 @@ class Constant:
         check_labels(parts)
 
     def share(self, step: Step) -> float:
-        """The share f of the push that a step gets."""
+        """The factor f of a step."""
         return 1.0
 
     def __call__(self, step: Step) -> float:
@@ -72,7 +73,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Linear(Constant):
-    """f = ρ, the share of tokens revealed after the step: MAR's way (arXiv:2406.11838)."""
+    """f = ρ, the share of tokens revealed after the step, as in MAR (arXiv:2406.11838)."""
 
     def share(self, step: Step) -> float:
         return 1 - step.share_then
@@ -80,7 +81,7 @@ class Linear(Constant):
 
 @dataclass(frozen=True)
 class Power(Constant):
-    """f = ρ^p of the share ρ of tokens revealed after the step: p = 2 and 3 are options of eMIGM's code (arXiv:2503.07197)."""
+    """f = ρ^p, with ρ the share of tokens revealed after the step; eMIGM's code has p = 2 and 3 (arXiv:2503.07197)."""
 
     p: Positive = 2.0
 
@@ -90,7 +91,7 @@ class Power(Constant):
 
 @dataclass(frozen=True)
 class Cosine(Constant):
-    """f = cos(π/2 (1 − ρ)) of the share ρ of tokens revealed after the step, an option of eMIGM's code (arXiv:2503.07197)."""
+    """f = cos(π/2 (1 − ρ)), with ρ the share of tokens revealed after the step, as in eMIGM's code (arXiv:2503.07197)."""
 
     def share(self, step: Step) -> float:
         return math.cos(math.pi / 2 * step.share_then)
@@ -98,7 +99,7 @@ class Cosine(Constant):
 
 @dataclass(frozen=True)
 class PowerCosine(Constant):
-    """f = (1 − cos(π r^p))/2 of the share r = i/T of steps done before this one: MaskBit's way (arXiv:2409.16211)."""
+    """f = (1 − cos(π r^p))/2, with r = i/T the share of steps done before this one, as in MaskBit (arXiv:2409.16211)."""
 
     p: Positive = 3.0
 
@@ -116,9 +117,10 @@ class ByStep(Constant):
 
 @dataclass(frozen=True)
 class Interval:
-    """Another schedule while the time after the step is in (low, high], and scale 1 outside (eMIGM, arXiv:2503.07197, §5.3).
+    """Use another schedule while the time after the step is in (low, high], and scale 1 outside (eMIGM,
+    arXiv:2503.07197, §5.3).
 
-    Half-open, as in eMIGM's code.
+    The interval is half-open, as in eMIGM's code.
     """
 
     low: Share

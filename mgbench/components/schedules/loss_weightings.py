@@ -1,8 +1,8 @@
 """Loss weightings: a weight for every token of a batch, L = Σ_i w_i ℓ_i.
 
-What the weightings share are two questions of their own. `visible` is how much a token counts that was not masked, against
-one that was: 0 in most papers, 1 where the loss runs over all tokens, 0.1 in TiTok. `per` is what the sum is divided
-by: the tokens that count ("counted", a mean, as MaskGIT, MAR and eMIGM train), all tokens ("token"), or the images ("image").
+All weightings have two options. `visible` is the weight of a visible token relative to a masked one: 0 in most papers,
+1 for a loss over all tokens, 0.1 in TiTok. `per` is the divisor of the sum: the number of tokens with nonzero weight
+("counted", a mean, as in MaskGIT, MAR and eMIGM), of all tokens ("token"), or of images ("image").
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import MaskSchedule
 from mgbench.recipes.spec import Share
 
-# Above 0, since the weights have no bound there.
+# Positive, because the weights are unbounded at 0.
 OpenShare = Annotated[float, Gt(0), Le(1)]
 Per = Literal["counted", "token", "image"]
 
@@ -30,7 +30,7 @@ def spread(weight: Tensor, mask: Tensor, visible: float, per: Per) -> Tensor:
 
 @dataclass(frozen=True)
 class Uniform:
-    """Weight 1 at every time, as MaskGIT (arXiv:2202.04200), MAR (2406.11838) and eMIGM (2503.07197) train."""
+    """Weight 1 at every time, as in MaskGIT (arXiv:2202.04200), MAR (2406.11838) and eMIGM (2503.07197)."""
 
     visible: Share = 0.0
     per: Per = "counted"
@@ -40,9 +40,9 @@ class Uniform:
 
 
 def log_slope(schedule: MaskSchedule, t: Tensor, t_floor: float) -> Tensor:
-    """γ′(t)/γ(t) of any schedule at times float [B], by differentiation in float64; times below `t_floor` count as t_floor.
+    """γ′(t)/γ(t) at times float [B], by automatic differentiation in float64; times are at least `t_floor`.
 
-    Some schedules are infinitely steep at 1, where time ends just before.
+    Times stay just below 1, where some schedules are infinitely steep.
     """
     with torch.enable_grad():
         at = t.detach().double().clamp(t_floor, 1 - 1e-12).requires_grad_()
@@ -53,8 +53,10 @@ def log_slope(schedule: MaskSchedule, t: Tensor, t_floor: float) -> Tensor:
 
 @dataclass(frozen=True)
 class Elbo:
-    """γ′(t)/γ(t), the weight that makes the loss a bound on the likelihood (MD4, arXiv:2406.04329, Eq. 7): in nats per token
-    with `per=token`. Times below `t_floor` count as t_floor, since the weight has no bound at 0.
+    """γ′(t)/γ(t), which makes the loss a likelihood bound (MD4, arXiv:2406.04329, Eq. 7), in nats per token with
+    `per=token`.
+
+    Times are at least `t_floor`, because the weight is unbounded at 0.
     """
 
     t_floor: OpenShare = 1e-3
@@ -67,10 +69,10 @@ class Elbo:
 
 @dataclass(frozen=True)
 class LambdaDCE:
-    """1/λ, λ being the share of the tokens that is masked: RADD's λ-DCE loss (arXiv:2406.03736).
+    """1/λ, with λ the share of masked tokens: the λ-DCE loss of RADD (arXiv:2406.03736).
 
-    By default λ = k/N of the k tokens that are masked in the image, which with counts drawn uniformly from 1 … N is the bound of
-    any-order models; `share=expected` takes λ = γ(t), with times below `t_floor` as t_floor.
+    By default λ = k/N for the k masked tokens of the image, which with counts uniform in 1 … N is the bound of
+    any-order models; with `share=expected`, λ = γ(t), with times of at least `t_floor`.
     """
 
     share: Literal["drawn", "expected"] = "drawn"
@@ -86,7 +88,7 @@ class LambdaDCE:
 
 @dataclass(frozen=True)
 class ReweightedElbo:
-    """1 − t, which with γ(t) = t is the bound's weight 1/t with noisy times played down (arXiv:2111.12701)."""
+    """1 − t, a reweighting of the bound (whose weight is 1/t for γ(t) = t) that reduces noisy times (arXiv:2111.12701)."""
 
     visible: Share = 0.0
     per: Per = "counted"

@@ -1,7 +1,7 @@
-"""Mask schedules: the share of the tokens that is masked at time t, of the papers that have no plugin of their own.
+"""Mask schedules: the share of masked tokens γ(t) at time t.
 
-Papers that count the other way, in r = 1 − t, are turned round here: a power of t and one of r are two schedules. What papers
-call a schedule is no second spelling of it, since their names clash; they stand in `known_as`, to which an unknown name leads.
+Schedules of papers that use r = 1 − t are converted; a power of t and a power of r are different schedules. The names
+in papers clash, so they are not accepted as spellings; `known_as` lists them for suggestions.
 """
 
 import math
@@ -17,7 +17,7 @@ from mgbench.recipes.spec import Positive, Share
 
 @dataclass(frozen=True)
 class Linear:
-    """γ(t) = t: the count of masked tokens is uniform in training. MDLM's log-linear schedule (arXiv:2406.07524)."""
+    """γ(t) = t, with a uniform number of masked tokens in training: MDLM's log-linear schedule (arXiv:2406.07524)."""
 
     known_as: ClassVar[tuple[str, ...]] = ("uniform", "loglinear")
 
@@ -35,10 +35,10 @@ class Cosine:
 
 @dataclass(frozen=True)
 class OneMinusCos:
-    """γ(t) = 1 − cos(πt/2), which MDLM (arXiv:2406.07524) calls "cosine": few tokens are masked for most of the time."""
+    """γ(t) = 1 − cos(πt/2), which MDLM (arXiv:2406.07524) calls "cosine"; few tokens are masked for most times."""
 
     def __call__(self, t: Tensor) -> Tensor:
-        # As 2 sin²(πt/4), which keeps its digits where t is small.
+        # As 2 sin²(πt/4), to keep precision at small t.
         return 2 * torch.sin(math.pi / 4 * t) ** 2
 
 
@@ -86,8 +86,8 @@ class PowR:
 
 @dataclass(frozen=True)
 class Exp:
-    """γ(t) = 1 − exp(−rate·t), which keeps most of the time axis nearly all masked: eMIGM's choice (arXiv:2503.07197, Table 4);
-    γ(1) is 0.993 for rate 5. MaskGIT's "exp" (2202.04200), 1 − N^(−t), has the rate ln N.
+    """γ(t) = 1 − exp(−rate·t), with nearly all tokens masked for most times: eMIGM's schedule (arXiv:2503.07197, Table
+    4); γ(1) is 0.993 for rate 5. MaskGIT's "exp" (2202.04200), 1 − N^(−t), has the rate ln N.
     """
 
     rate: Positive = 5.0
@@ -123,7 +123,7 @@ class Log:
 
 @dataclass(frozen=True)
 class Sigmoid:
-    """γ(t) = (σ(b/τ) − σ((a + (b − a)(1 − t))/τ)) / (σ(b/τ) − σ(a/τ)): a piece of the logistic curve, as in open-muse."""
+    """γ(t) = (σ(b/τ) − σ((a + (b − a)(1 − t))/τ)) / (σ(b/τ) − σ(a/τ)), a section of the logistic function, as in open-muse."""
 
     a: float = -3.0
     b: float = 3.0
@@ -141,7 +141,7 @@ class Sigmoid:
 
 @dataclass(frozen=True)
 class Geometric:
-    """γ(t) = 1 − exp(−low^(1 − t)·high^t): geometric total noise between two bounds, of SEDD (arXiv:2310.16834)."""
+    """γ(t) = 1 − exp(−low^(1 − t)·high^t), with geometric total noise between two bounds: SEDD (arXiv:2310.16834)."""
 
     low: Positive = 1e-4
     high: Positive = 20.0
@@ -156,7 +156,8 @@ class Geometric:
 
 @dataclass(frozen=True)
 class Table:
-    """γ(1 − i/T) = shares[i − 1] for i = 1 … T, γ(1) = 1, straight in between: the share left masked after each of T steps.
+    """γ(1 − i/T) = shares[i − 1] for i = 1 … T, γ(1) = 1, linear in between: the share still masked after each of T
+    steps.
 
     AutoNAT (arXiv:2406.05478) searched such tables: [0.953, 0.88, 0.794, 0.746, 0.625, 0.407, 0.261, 0] for 8 steps.
     """

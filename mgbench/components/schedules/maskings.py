@@ -1,13 +1,15 @@
-"""Maskings: how many tokens of each training image are masked, and which.
+"""Maskings: the number and positions of masked tokens in each training image.
 
-A masking begins with a level in [0, 1) for every image, and makes of it a time or, in MAR's and AutoNAT's way, the share to mask
-itself. What the maskings have in common are options:
+A masking draws a level in [0, 1) for every image, and converts it into a time or, as in MAR and AutoNAT, into the share
+to mask. Common options:
 
-- `draws`: the levels of a batch are drawn one by one ("independent"), are u + i/B mod 1 and so cover [0, 1) evenly ("antithetic",
-  as MDLM and MD4 train), or are one and the same ("shared", as in MAR's and eMIGM's code).
-- `t_min`, of those that draw times, leaves nearly clean images out: times are drawn above it only (`truncate`, the reading of
-  eMIGM's Eq. 7) or set to it where they are below (`clamp`, what its code does: a fifth of all draws for 0.2).
-- `rounding`, of those that mask an exact number of tokens, makes it whole; it is at least 1.
+- `draws`: the levels of a batch are independent ("independent"), stratified as u + i/B mod 1 ("antithetic", as in MDLM
+and MD4),
+or equal ("shared", as in the code of MAR and eMIGM).
+- `t_min`, of maskings that draw times, excludes nearly clean images: times are drawn above it (`truncate`, as in
+eMIGM's Eq. 7),
+or raised to it (`clamp`, as in eMIGM's code, which affects a fifth of all draws for 0.2).
+- `rounding`, of maskings with an exact number of tokens, rounds this number, which is at least 1.
 """
 
 import math
@@ -30,7 +32,7 @@ _ROUNDINGS = {"ceil": torch.ceil, "round": torch.round, "floor": torch.floor}
 
 
 def draw_levels(count: int, draws: Draws, generator: Generator) -> Tensor:
-    """Levels float32 [count], each uniform in [0, 1)."""
+    """Levels float32 [B], B = `count`, each uniform in [0, 1)."""
     drawn = torch.rand(count if draws == "independent" else 1, generator=generator, device=generator.device)
     if draws == "antithetic":
         return (drawn + torch.arange(count, device=drawn.device) / count).frac()
@@ -43,20 +45,22 @@ def truncated(levels: Tensor, t_min: float, truncation: Truncation) -> Tensor:
 
 
 def exact_mask(shares: Tensor, tokens: int, rounding: Rounding, generator: Generator) -> Tensor:
-    """A mask bool [B, tokens] with the share float [B] of every row, rounded to a whole number of tokens, at random positions."""
+    """A mask bool [B,N], N = `tokens`, at random positions, with the share float [B] of each row rounded to whole
+    tokens.
+    """
     counts = _ROUNDINGS[rounding](shares * tokens).clamp(1, tokens).long()
     return draw_positions(counts, tokens, generator)
 
 
 def draw_positions(counts: Tensor, tokens: int, generator: Generator) -> Tensor:
-    """A mask bool [B, tokens] with `counts` int64 [B] positions of each row chosen at random."""
+    """A mask bool [B,N], N = `tokens`, with `counts` int64 [B] random positions in each row."""
     scores = torch.rand(len(counts), tokens, generator=generator, device=generator.device)
     return lowest(scores, torch.ones_like(scores, dtype=torch.bool), counts)
 
 
 @dataclass(frozen=True)
 class Exact:
-    """γ(t)·N tokens, rounded, at random positions: the masking of MaskGIT (arXiv:2202.04200), one time per image."""
+    """Mask γ(t)·N tokens, rounded, at random positions, with one time per image: MaskGIT (arXiv:2202.04200)."""
 
     rounding: Rounding = "ceil"
     t_min: Share = 0.0
@@ -70,10 +74,12 @@ class Exact:
 
 @dataclass(frozen=True)
 class Bernoulli:
-    """Each token with probability γ(t), independently: the forward process of masked diffusion (MD4, arXiv:2406.04329).
+    """Mask each token independently with probability γ(t): the forward process of masked diffusion (MD4,
+    arXiv:2406.04329).
 
-    Where fewer than `at_least` tokens of an image were drawn, that many are masked, since an image without one teaches nothing.
-    A bound on the likelihood needs `at_least=0`: the weight γ′/γ would count what was added far too much.
+    If fewer than `at_least` tokens of an image are drawn, that many are masked, because unmasked images do not
+    contribute to the loss. A likelihood bound needs `at_least=0`, because the weight γ′/γ would overweight the added
+    tokens.
     """
 
     t_min: Share = 0.0
@@ -90,10 +96,10 @@ class Bernoulli:
 
 @dataclass(frozen=True)
 class TruncNorm:
-    """A share drawn from a normal law cut off outside [low, high], and the time at which γ is that share.
+    """Mask a share drawn from a normal distribution truncated to [low, high] (MAR, arXiv:2406.11838).
 
-    The defaults are those of MAR (arXiv:2406.11838), which draws one share a batch (`draws=shared`); MAGE (arXiv:2211.09117) has
-    mean 0.55, std 0.25, low 0.5 and high 1.
+    The time is the one at which γ equals the share. The defaults are MAR's, which draws one share per batch
+    (`draws=shared`); MAGE (arXiv:2211.09117) has mean 0.55, std 0.25, low 0.5 and high 1.
     """
 
     mean: float = 1.0
@@ -110,7 +116,7 @@ class TruncNorm:
             raise ValueError(f"[{self.low}, {self.high}] lies too far from mean ({self.mean}) to draw from")
 
     def _above(self, share: float) -> float:
-        """Φ of a share."""
+        """The standard normal distribution function Φ at a standardised share."""
         return 0.5 * math.erfc((self.mean - share) / (self.std * math.sqrt(2)))
 
     def draw(self, schedule: MaskSchedule, batch: int, tokens: int, generator: Generator) -> tuple[Tensor, Tensor]:
@@ -122,7 +128,7 @@ class TruncNorm:
 
 @dataclass(frozen=True)
 class Beta:
-    """A share drawn from Beta(a, b), and the time at which γ is that share: AutoNAT's masking (arXiv:2406.05478)."""
+    """Mask a share drawn from Beta(a, b); the time is the one at which γ equals it (AutoNAT, arXiv:2406.05478)."""
 
     a: Positive = 12.0
     b: Positive = 3.0

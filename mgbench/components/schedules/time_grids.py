@@ -1,4 +1,4 @@
-"""Time grids: the times at which sampling stops. A grid bends the steps of any schedule, as γ(grid(u)) is a schedule again."""
+"""Time grids: the times of sampling steps. A grid reparametrises the schedule, because γ(grid(u)) is a schedule too."""
 
 import math
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ def _evenly(steps: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Uniform:
-    """Equal steps from 1 to `end`. eMIGM's code (arXiv:2503.07197) stops at 1e-5, which decides ties at an interval's border."""
+    """Equal steps from 1 to `end`; eMIGM's code (arXiv:2503.07197) ends at 1e-5, which matters at the bounds of
+    intervals."""
 
     end: Share = 0.0
 
@@ -30,7 +31,9 @@ class Uniform:
 
 @dataclass(frozen=True)
 class Cosine:
-    """t = sin(πu/2) of equal steps u: small steps first. With γ = linear it is γ = cosine in equal steps (MD4, 2406.04329)."""
+    """t = sin(πu/2) for equal steps in u, with small steps first; with γ = linear it equals γ = cosine (MD4,
+    arXiv:2406.04329).
+    """
 
     def __call__(self, steps: int) -> Tensor:
         return torch.sin(math.pi / 2 * _evenly(steps))
@@ -38,7 +41,7 @@ class Cosine:
 
 @dataclass(frozen=True)
 class Power:
-    """t = u^p of equal steps u: with p > 1 small steps last, with p < 1 small steps first."""
+    """t = u^p for equal steps in u; the last steps are small for p > 1, and the first for p < 1."""
 
     p: Positive = 2.0
 

@@ -1,1 +1,1 @@
-"""Tokenizers: patches, autoencoders trained here, and pretrained ones."""
+"""Tokenizers: patches, trained autoencoders, and pretrained ones."""

@@ -1,8 +1,8 @@
-"""Tokenizers that are small convolutional autoencoders, trained here: a code or a few numbers for each patch.
+"""Tokenizers that train a small convolutional autoencoder, with a code or a vector for each patch.
 
-Encoder and decoder are those of latent diffusion (Rombach et al., arXiv:2112.10752) as `diffusers` has them: residual blocks
-with group norm, and the grid halved once for every factor of 2. They have neither attention nor wider layers where the grid is
-coarser, which at these sizes cost more than they gain. `vq`, `fsq` and `kl` differ in the bottleneck only.
+Encoder and decoder are those of latent diffusion (Rombach et al., arXiv:2112.10752) from `diffusers`: residual blocks
+with group norm, and downsampling by factors of 2. They have no attention and constant width, which is enough at these
+sizes. `vq`, `fsq` and `kl` differ only in the bottleneck.
 """
 
 import math
@@ -27,7 +27,7 @@ from mgbench.recipes.spec import Count, NotNegative, Positive, Share
 
 LevelCounts = Annotated[tuple[Annotated[int, Ge(2)], ...], Len(1)]
 
-# After so many steps the loss is told, and a wish to stop is heard.
+# Steps between reports of the loss and checks for a stop request.
 TELL_EVERY = 20
 WARM_UP = 50
 BATCH = 256
@@ -36,7 +36,7 @@ GROUPS = 8
 
 @dataclass(frozen=True)
 class Budget:
-    """Training of an autoencoder: `batch` images a step, at a rate that falls to 0 along a cosine."""
+    """Training settings of an autoencoder: `batch` images per step, and a cosine decay of the learning rate to 0."""
 
     steps: int
     batch: int
@@ -44,7 +44,7 @@ class Budget:
 
 
 class AutoencoderModule(nn.Module):
-    """Encoder, bottleneck and decoder for images of one shape, whose pixels lie in [-1, 1] inside; it is fitted once."""
+    """Encoder, bottleneck and decoder for images of one shape, which are scaled to [-1, 1]."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class AutoencoderModule(nn.Module):
     def fit(self, images: Images, seed: int) -> Fitting:
         """Train with AdamW on the mean squared error of images uint8 [M,C,H,W'].
 
-        All that is random in step k is derived from (seed, k).
+        Random numbers of step k depend only on (seed, k).
 
         Raises:
             Diverged: if the loss stops being a number.
@@ -115,7 +115,7 @@ class AutoencoderModule(nn.Module):
         return pixels
 
     def _loss(self, images: Tensor) -> Tensor:
-        # A codebook moves while it is in training mode; nothing else here has one.
+        # Only the codebook behaves differently in training mode, where it is updated.
         self.bottleneck.train()
         vectors, extra = self.bottleneck(self._vectors(dropped(images, self.grid, self.drop)))
         self.bottleneck.eval()
@@ -124,17 +124,19 @@ class AutoencoderModule(nn.Module):
 
 
 def raster(grids: Tensor) -> Tensor:
-    """Vectors [B,N,D] of grids [B,D,h,w], row by row."""
+    """Flatten grids [B,D,h,w] to vectors [B,N,D] in raster order."""
     return grids.flatten(2).transpose(1, 2)
 
 
 def unraster(vectors: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Grids [B,D,h,w] of vectors [B,N,D]."""
+    """Arrange vectors [B,N,D] in raster order as grids [B,D,h,w]."""
     return vectors.transpose(1, 2).reshape(len(vectors), -1, *grid)
 
 
 def dropped(images: Tensor, grid: tuple[int, int], most: float) -> Tensor:
-    """Images uint8 [B,C,H,W'] in which patches of a `grid` are mid-grey, of each image a share drawn between 0 and `most`."""
+    """Images uint8 [B,C,H,W'] with random patches of a `grid` set to mid-grey; the share in each image is uniform up to
+    `most`.
+    """
     if not most:
         return images
     batch, (rows, columns) = len(images), grid
@@ -146,10 +148,10 @@ def dropped(images: Tensor, grid: tuple[int, int], most: float) -> Tensor:
 
 
 def tiled(shape: tuple[int, int, int], factor: int) -> tuple[int, int]:
-    """The grid of tokens of images that are scaled down by a factor.
+    """The token grid of images downsampled by a factor.
 
     Raises:
-        Unfit: if it is no power of two or does not divide both sides.
+        Unfit: if the factor is not a power of two or does not divide both sides.
     """
     _, height, width = shape
     if factor & (factor - 1):
@@ -177,14 +179,14 @@ def _sound(loss: float) -> float:
 
 @contextmanager
 def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Random numbers of a seed inside, and those of outside as if nothing had been drawn."""
+    """Context with a seeded random state, which is restored afterwards."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
 
 
 class Trained:
-    """A tokenizer that is trained with a budget of its own."""
+    """Options of tokenizers that are trained."""
 
     steps: Count
     batch_size: Count
@@ -192,16 +194,17 @@ class Trained:
 
     @property
     def budget(self) -> Budget:
-        """Training as its options say."""
+        """The training settings."""
         return Budget(self.steps, self.batch_size, self.learning_rate)
 
 
 @dataclass(frozen=True)
 class Vq(Trained):
-    """Codes: the nearest of `codes` vectors of `dim` numbers, one for every patch of `factor` by `factor` pixels.
+    """A VQ autoencoder (arXiv:1711.00937): for every `factor` x `factor` patch, the nearest of `codes` vectors of size
+    `dim`.
 
-    With the defaults held-out digits come back with an error of 15 grey levels (root mean square; k-means as large: 19.5), and
-    use every code, as if 51 of the 64 were used equally. Wider vectors and lower learning rates are worse.
+    With the defaults, held-out digits have a reconstruction error of 15 grey levels (root mean square; k-means of this
+    size: 19.5), and a codebook perplexity of 51 of 64. Larger `dim` and lower learning rates are worse.
     """
 
     codes: Count = 64
@@ -221,9 +224,11 @@ class Vq(Trained):
 
 @dataclass(frozen=True)
 class Fsq(Trained):
-    """Codes: numbers rounded to so many `levels` each, for every patch of `factor` by `factor` pixels; no codebook to die.
+    """An FSQ autoencoder (arXiv:2309.15505): for every `factor` x `factor` patch, numbers rounded to `levels` levels
+    each.
 
-    With the defaults held-out digits come back with an error of 14 grey levels, and use all 64 codes, as if 55 of them equally.
+    With the defaults, held-out digits have a reconstruction error of 14 grey levels, and a codebook perplexity of 55 of
+    64.
     """
 
     levels: LevelCounts = (8, 8)
@@ -239,11 +244,12 @@ class Fsq(Trained):
 
 @dataclass(frozen=True)
 class Kl(Trained):
-    """Vectors: `channels` numbers for every patch of `factor` by `factor` pixels, kept near N(0, 1) by `kl_weight`.
+    """A KL autoencoder (arXiv:2112.10752): a vector of `channels` numbers for every `factor` x `factor` patch.
 
-    With the defaults held-out digits come back with an error of 5 grey levels. `denoise` and `drop` train it to undo damage
-    (l-DeTok, arXiv:2507.15856; there 3 and 0.7): a latent z becomes (1 − u)·z + u·denoise·ε, u uniform and ε normal, and
-    up to a share `drop` of the patches is hidden from the encoder.
+    `kl_weight` is the weight of the KL divergence from N(0, 1). With the defaults, held-out digits have a
+    reconstruction error of 5 grey levels. `denoise` and `drop` train it to denoise (l-DeTok, arXiv:2507.15856; there 3
+    and 0.7): a latent z becomes (1 − u)·z + u·denoise·ε, with u uniform and ε normal, and up to a share `drop` of the
+    patches is hidden from the encoder.
     """
 
     channels: Count = 4

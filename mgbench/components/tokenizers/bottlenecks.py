@@ -1,4 +1,4 @@
-"""Bottlenecks between the encoder and the decoder of an autoencoder: a codebook, rounded numbers, or a normal law."""
+"""Bottlenecks of autoencoders: vector quantisation, finite scalar quantisation, and a Gaussian."""
 
 import math
 from abc import ABC, abstractmethod
@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 
 class Bottleneck(nn.Module, ABC):
-    """Vectors [B,N,inputs] in, vectors [B,N,outputs] out, and on the way the tokens: codes, or the vectors themselves.
+    """A map from encoder outputs [B,N,inputs] to decoder inputs [B,N,outputs] through tokens.
 
-    Calling it is training: it gives the vectors, and a loss to add to that of the reconstruction.
+    The forward pass is for training, and also returns a loss to add to the reconstruction loss.
     """
 
     inputs: int
@@ -20,25 +20,25 @@ class Bottleneck(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """The vectors [B,N,outputs] of vectors [B,N,inputs], and what to add to the loss."""
+        """The vectors [B,N,outputs] for h [B,N,inputs], and an additional loss (a scalar)."""
 
     @abstractmethod
     def tokens(self, h: Tensor) -> Tensor:
-        """Vectors [B,N,inputs] to tokens, int64 [B,N] or float [B,N,outputs]."""
+        """The tokens, int64 [B,N] or float [B,N,outputs], of h [B,N,inputs]."""
 
     @abstractmethod
     def vectors(self, tokens: Tensor) -> Tensor:
-        """Tokens to vectors [B,N,outputs]."""
+        """The vectors [B,N,outputs] of tokens, int64 [B,N] or float [B,N,outputs]."""
 
     def finish(self, batches: Iterator[Tensor]) -> None:
-        """Look at the vectors [B,N,inputs] of all training images once training is over."""
+        """Process the encoder outputs [B,N,inputs] of all training images after training."""
 
 
 class NearestVector(Bottleneck):
-    """The nearest of K vectors, each the moving average of what it stands for (van den Oord et al., arXiv:1711.00937).
+    """Vector quantisation with a codebook updated by moving averages (van den Oord et al., arXiv:1711.00937).
 
-    The codebook starts from k-means of the first batch, and a code that stands for less than a tenth of its `share` of a batch
-    is moved to a random vector of it: without either, most codes of a large codebook die.
+    The codebook is initialised by k-means on the first batch, and codes used for less than a tenth of their `share` of
+    a batch are reset to random vectors of it; otherwise most codes of a large codebook would be unused.
     """
 
     def __init__(self, codes: int, dim: int, commitment: float, share: float) -> None:
@@ -69,7 +69,7 @@ class NearestVector(Bottleneck):
 
 
 class RoundedNumbers(Bottleneck):
-    """Each of a few numbers rounded to one of its levels; a code is a combination of them (Mentzer et al., arXiv:2309.15505)."""
+    """Finite scalar quantisation: each number is rounded to one of its levels (Mentzer et al., arXiv:2309.15505)."""
 
     def __init__(self, levels: tuple[int, ...]) -> None:
         from vector_quantize_pytorch import FSQ
@@ -92,9 +92,9 @@ class RoundedNumbers(Bottleneck):
 
 
 class NormalLaw(Bottleneck):
-    """Numbers drawn from N(mean, variance) in training; `weight` times their mean KL divergence from N(0, 1) is the loss.
+    """A Gaussian bottleneck with `weight` times the mean KL divergence from N(0, 1) as its loss.
 
-    A token is the mean, times a `scale` that brings the means of all training images to a standard deviation of 1
+    A token is the mean, multiplied by a `scale` that gives the means of all training images a standard deviation of 1
     (Rombach et al., arXiv:2112.10752, appendix G).
     """
 
@@ -109,7 +109,7 @@ class NormalLaw(Bottleneck):
     def forward(self, h: Tensor) -> tuple[Tensor, Tensor]:
         from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
-        # The distribution is one of images: channels come second.
+        # The distribution class expects the channels in dimension 1.
         law = DiagonalGaussianDistribution(h.transpose(1, 2)[..., None])
         drawn: Tensor = law.sample()[..., 0].transpose(1, 2)
         if self.denoise:

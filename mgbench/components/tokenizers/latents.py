@@ -1,4 +1,4 @@
-"""Latents of the autoencoders of `diffusers`: what these are asked, and the scale of what they say."""
+"""Protocols of the autoencoders in `diffusers`, and the scaling of their latents."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ class Scaling:
 
     @classmethod
     def of(cls, config: Mapping[str, Any], given: float, usual: float) -> "Scaling":
-        """The scaling that an autoencoder's own configuration states.
+        """The scaling from the configuration of an autoencoder.
 
-        `scaling_factor` and `shift_factor` as in SD3 and Flux, `latents_mean` and `latents_std` [D] where a configuration
-        has them; a scale that is `given` (not 0) takes the place of the factor, and `usual` is for those that state none.
+        It uses `scaling_factor` and `shift_factor` (SD3, Flux), or `latents_mean` and `latents_std` [D]; a `given`
+        scale (not 0) replaces the factor, and `usual` is the default if there is none.
         """
         factor = given or config.get("scaling_factor") or usual
         mean, std = (config.get(name) for name in ("latents_mean", "latents_std"))
@@ -32,12 +32,12 @@ class Scaling:
         return cls(factor, config.get("shift_factor") or 0.0)
 
     def tokens(self, latents: Tensor) -> Tensor:
-        """Latents float [B,N,D] as tokens of the same shape."""
+        """Convert latents float [B,N,D] to tokens of the same shape."""
         scaled: Tensor = (latents - self._at(self.shift, latents)) * self._at(self.scale, latents)
         return scaled
 
     def latents(self, tokens: Tensor) -> Tensor:
-        """Tokens float [B,N,D] as latents of the same shape."""
+        """Convert tokens float [B,N,D] to latents of the same shape."""
         unscaled: Tensor = tokens / self._at(self.scale, tokens) + self._at(self.shift, tokens)
         return unscaled
 
@@ -47,14 +47,14 @@ class Scaling:
 
 
 class Posterior(Protocol):
-    """A normal law of latents, as `diffusers` has it."""
+    """A Gaussian distribution of latents in `diffusers`."""
 
     mean: Tensor
     std: Tensor
 
 
 class Encoded(Protocol):
-    """The answer of an autoencoder of `diffusers` to images: one of these."""
+    """The result of `encode` in `diffusers`, which has one of these attributes."""
 
     latents: Tensor
     latent: Tensor
@@ -62,7 +62,7 @@ class Encoded(Protocol):
 
 
 class Autoencoder(Protocol):
-    """The part of an autoencoder of `diffusers` that is used here; it has no types of its own."""
+    """The part of `diffusers` autoencoders that is used here, for type checking."""
 
     config: Any
     spatial_compression_ratio: int

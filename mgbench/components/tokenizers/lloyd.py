@@ -1,18 +1,18 @@
-"""k-means in blocks of rows: its steps can be watched, it stops within a block, and gives the same centres on every machine."""
+"""Blockwise k-means that reports its steps, can be interrupted, and is deterministic on every machine."""
 
 import torch
 from torch import Tensor
 
-# Rows from which the first centres are drawn, for every centre.
+# Rows per centre from which the initial centres are drawn.
 _ROWS_PER_CENTRE = 50
-# Rows whose distances are computed at once: nothing can interrupt that, and it takes a tenth of a second for 1,024 centres.
+# Rows per block; a block cannot be interrupted, and takes a tenth of a second for 1,024 centres.
 BLOCK = 8192
 
 
 def first_centres(points: Tensor, count: int, seed: int) -> Tensor:
-    """Centres float64 [K,D] drawn from points [M,D] by k-means++ (Arthur and Vassilvitskii, 2007); all of them differ.
+    """Distinct centres float64 [K,D] drawn from points [M,D] by k-means++ (Arthur and Vassilvitskii, 2007).
 
-    The points need at least `count` different rows.
+    The points need at least `count` distinct rows.
     """
     from sklearn.cluster import kmeans_plusplus
 
@@ -25,10 +25,10 @@ def first_centres(points: Tensor, count: int, seed: int) -> Tensor:
 
 
 def lloyd_step(points: Tensor, centres: Tensor) -> tuple[Tensor, float]:
-    """Centres float64 [K,D] moved to the means of the points [M,D] nearest to them; and the mean squared distance before that.
+    """One step of k-means: the new centres float64 [K,D] of points [M,D], and the mean squared distance to the old
+    ones.
 
-    Centres that no point is nearest to move to the points that are farthest from theirs, each to another one, so that none is
-    lost.
+    Centres without points move to distinct points that are farthest from their centres.
     """
     rows, counts, sums = points.cpu().double(), torch.zeros(len(centres), dtype=torch.int64), torch.zeros_like(centres)
     nearest, apart = torch.empty(len(rows), dtype=torch.int64), torch.empty(len(rows), dtype=torch.float64)
@@ -46,7 +46,7 @@ def lloyd_step(points: Tensor, centres: Tensor) -> tuple[Tensor, float]:
 
 
 def _farthest(rows: Tensor, apart: Tensor, count: int) -> Tensor:
-    """Indices int64 [C] of the rows [M,D] with the largest of the distances [M]; no two of these rows are equal."""
+    """Indices int64 [C] of distinct rows [M,D] with the largest distances [M]."""
     found: dict[bytes, int] = {}
     for index in apart.argsort(descending=True, stable=True).tolist() if count else ():
         if len(found) == count:
@@ -60,7 +60,7 @@ def _nearest(rows: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
     from sklearn.metrics import pairwise_distances_argmin_min
     from threadpoolctl import threadpool_limits
 
-    # Threads would add up their parts of a distance in the order in which they finish.
+    # With several threads, the order of summation, and so the rounding, would vary.
     with threadpool_limits(limits=1):
         found, apart = pairwise_distances_argmin_min(rows.numpy(), centres.numpy(), metric="sqeuclidean")
     return torch.from_numpy(found), torch.from_numpy(apart)

@@ -1,8 +1,9 @@
-"""Tokens that are codes of a coarse picture and of what is still missing from it, in scales from one token to the whole grid.
+"""Multi-scale residual quantisation: codes of a coarse image and of residuals, on grids of increasing size.
 
-The multi-scale residual quantiser of VAR (Tian et al., arXiv:2404.02905, Algorithms 1 and 2) on patches of pixels. Symbols:
-f [B,D,h,h] is the grid of patches; z_k the codes of scale k, a grid of s_k × s_k; D_k shrinks a grid to that side by area, U_k
-grows it back (bicubic); φ_k is a 3×3 convolution. z_k are the codes nearest to D_k(f − f̂_{k−1}), f̂_k = f̂_{k−1} + φ_k(U_k z_k).
+This is the multi-scale residual quantiser of VAR (Tian et al., arXiv:2404.02905, Algorithms 1 and 2) on patches of
+pixels. Symbols: f [B,D,h,h] is the grid of patches; z_k the codes of scale k, a grid of s_k × s_k; D_k downsamples a
+grid to that size by area, U_k upsamples it (bicubic); φ_k is a 3×3 convolution. z_k are the codes nearest to D_k(f −
+f̂_{k−1}), f̂_k = f̂_{k−1} + φ_k(U_k z_k).
 """
 
 from collections.abc import Iterator
@@ -23,30 +24,30 @@ from mgbench.interfaces.modules import Fitting
 from mgbench.recipes.spec import Count
 
 ROUNDS = 6
-# Steps of k-means in a round.
+# k-means steps per round.
 STEPS = 5
 FITTED_ON = 4096
-# Against a least-squares problem that determines nothing, such as that of images that are all black.
+# Regularisation for singular least-squares problems, such as that of black images.
 RIDGE = 1e-3
 
 
 def shrink(grid: Tensor, side: int) -> Tensor:
-    """A grid [B,D,h,h] by area to [B,D,side,side]."""
+    """Downsample a grid [B,D,h,h] by area to [B,D,side,side]."""
     return functional.interpolate(grid, (side, side), mode="area")
 
 
 def grow(grid: Tensor, side: int) -> Tensor:
-    """A grid [B,D,s,s] with bicubic weights to [B,D,side,side]."""
+    """Upsample a grid [B,D,s,s] bicubically to [B,D,side,side]."""
     return functional.interpolate(grid, (side, side), mode="bicubic")
 
 
 def split(tokens: Tensor, scales: tuple[int, ...]) -> tuple[Tensor, ...]:
-    """Tokens [B,N,…] by scale: [B,s_k²,…] each."""
+    """Split tokens [B,N,…] by scale: [B,s_k²,…] each."""
     return torch.split(tokens, [side**2 for side in scales], 1)
 
 
 class MultiscaleModule(nn.Module):
-    """One codebook for all scales, found by k-means on the residuals that it leaves itself, and φ_k by least squares."""
+    """A codebook shared by all scales, fitted by k-means on its own residuals, and filters φ_k fitted by least squares."""
 
     def __init__(self, options: "Multiscale", shape: tuple[int, int, int]) -> None:
         super().__init__()
@@ -60,7 +61,7 @@ class MultiscaleModule(nn.Module):
     def fit(self, images: Images, seed: int) -> Fitting:
         """Run k-means on the residuals of images uint8 [M,C,H,W'] in all scales, then fit the filters.
 
-        Several times, because residuals depend on the codes.
+        This is repeated, because residuals depend on the codes.
 
         Raises:
             UserError: if the images have fewer different patches than there are codes.
@@ -80,13 +81,13 @@ class MultiscaleModule(nn.Module):
             for step in range(1, STEPS):
                 centres, error = lloyd_step(residuals, centres)
                 yield done * STEPS + step, total, error
-            # The code 0 is the nearest to nothing: unfinished images hold it where no code has been drawn yet.
+            # Code 0 is the one nearest to zero, because unfinished images have it where no code was drawn yet.
             centres = centres[centres.square().sum(1).argsort()]
             self.codebook.copy_(centres)
             yield (done + 1) * STEPS, total, self._fit_filters(f)
 
     def _residuals(self, f: Tensor, exact: bool) -> Tensor:
-        """The vectors to be coded in all scales, [M,D]; with `exact`, as if the codes of the scales before lost nothing."""
+        """The vectors to quantise at all scales, [M,D]; with `exact`, as if earlier scales were lossless."""
         rest, found = f, []
         for scale, side in enumerate(self.scales):
             small = shrink(rest, side)
@@ -95,7 +96,7 @@ class MultiscaleModule(nn.Module):
         return torch.cat(found)
 
     def _fit_filters(self, f: Tensor, exact: bool = False) -> float:
-        """φ_k is the convolution whose f̂_k is nearest to f, one scale after the other; the squared error of the last."""
+        """Fit φ_k scale by scale, so that f̂_k is closest to f; the squared error after the last scale."""
         rest = f
         for scale, side in enumerate(self.scales):
             small = shrink(rest, side)
@@ -119,11 +120,11 @@ class MultiscaleModule(nn.Module):
         return torch.unflatten(self.codebook[codes].transpose(1, 2), 2, (side, side))
 
     def _contribution(self, scale: int, small: Tensor) -> Tensor:
-        """φ_k(U_k z): what a grid of scale k adds, [B,D,h,h]."""
+        """φ_k(U_k z) [B,D,h,h], the contribution of a grid of scale k."""
         return functional.conv2d(grow(small, self.side), self.filters[scale], padding=1)
 
     def contributions(self, tokens: Tensor) -> Iterator[Tensor]:
-        """The parts that the codes of each scale add to the grid, [B,D,h,h]; they sum to what is decoded."""
+        """The contribution [B,D,h,h] of each scale of tokens int64 [B,N]; their sum is decoded."""
         for scale, (side, codes) in enumerate(zip(self.scales, split(tokens, self.scales), strict=True)):
             yield self._contribution(scale, self._lookup(codes, side))
 
@@ -153,7 +154,9 @@ def _side(shape: tuple[int, int, int], options: "Multiscale") -> int:
 
 @dataclass(frozen=True)
 class Multiscale:
-    """`codes` shared codes in square grids of the sides `scales`, the last of them that of all patches of `size` pixels."""
+    """Multi-scale codes (VAR, arXiv:2404.02905): `codes` codes on square grids with side lengths `scales`; the last
+    grid has all
+    patches of `size` pixels."""
 
     codes: Count = 128
     scales: tuple[Count, ...] = (1, 2, 3, 4)

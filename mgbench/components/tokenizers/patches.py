@@ -1,4 +1,4 @@
-"""Tokens that are square patches of pixels, as they are or as the nearest of a few codes; or every pixel a code."""
+"""Tokens that are patches of pixels, as vectors or quantised by k-means, or single quantised pixels."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -16,22 +16,22 @@ from mgbench.interfaces.modules import Fitting
 from mgbench.recipes.spec import Count
 
 Bits = Annotated[int, Ge(1), Le(8)]
-# Patches that k-means is run on: more of them move its centres less than another seed does.
+# Number of patches for k-means; more of them change the centres less than another seed.
 FITTED_ON = 250_000
-# Steps of k-means at most; it ends when one takes less than this share off the error.
+# Maximum number of k-means steps, and the relative decrease of the error at which it stops.
 MOST_STEPS = 100
 SETTLED = 1e-3
 
 
 def cut(images: Tensor, size: int) -> Tensor:
-    """Images [B,C,H,W'] to patches [B,N,C·size·size]: raster order; inside a patch channel first, then row, then column."""
+    """Cut images [B,C,H,W'] into patches [B,N,C·size·size] in raster order; within a patch by channel, row, column."""
     patches = images.unfold(2, size, size).unfold(3, size, size)
     batch, channels, rows, columns = patches.shape[:4]
     return patches.permute(0, 2, 3, 1, 4, 5).reshape(batch, rows * columns, channels * size * size)
 
 
 def join(patches: Tensor, shape: tuple[int, int, int], size: int) -> Tensor:
-    """Patches [B,N,C·size·size] back to images [B,C,H,W']."""
+    """Join patches [B,N,C·size·size] to images [B,C,H,W']."""
     channels, height, width = shape
     grid = patches.reshape(-1, height // size, width // size, channels, size, size)
     return grid.permute(0, 3, 1, 4, 2, 5).reshape(-1, channels, height, width)
@@ -54,7 +54,7 @@ def to_bytes(values: Tensor) -> Tensor:
 
 
 class PatchModule(nn.Module):
-    """Patches as vectors of pixels in [-1, 1]; there is nothing to learn."""
+    """Patches as vectors of pixels in [-1, 1], without fitting."""
 
     def __init__(self, shape: tuple[int, int, int], size: int) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class PatchModule(nn.Module):
 
 
 class KMeansModule(nn.Module):
-    """Patches as the nearest of K codes, which k-means finds in the training images."""
+    """Patches as the nearest of K codes, fitted by k-means."""
 
     def __init__(self, shape: tuple[int, int, int], size: int, codes: int) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class KMeansModule(nn.Module):
         self.codebook = nn.Parameter(torch.zeros(codes, self.space.dim), requires_grad=False)
 
     def fit(self, images: Images, seed: int) -> Fitting:
-        """Run k-means on about 250,000 patches of images uint8 [M,C,H,W'], drawn at random; the error is told at every step.
+        """Run k-means on about 250,000 random patches of images uint8 [M,C,H,W'], and yield the error after every step.
 
         Raises:
             UserError: if the images have fewer different patches than there are codes.
@@ -105,10 +105,10 @@ class KMeansModule(nn.Module):
 
 
 def _some_patches(images: Images, size: int, codes: int, seed: int) -> Tensor:
-    """Patches float32 [M,C·size·size] of random images; of all of them where some have too few different ones.
+    """Patches float32 [M,C·size·size] of random images; of all images if the random ones have too few distinct patches.
 
     Raises:
-        UserError: if all have.
+        UserError: if all images together have too few.
     """
     tiles = (images.shape[2] // size) * (images.shape[3] // size)
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
@@ -121,7 +121,7 @@ def _some_patches(images: Images, size: int, codes: int, seed: int) -> Tensor:
 
 
 class LevelsModule(nn.Module):
-    """Every channel of every pixel as the nearest of 2^bits grey levels, black and white among them; nothing to learn."""
+    """Every channel of every pixel as the nearest of 2^bits grey levels from black to white, without fitting."""
 
     def __init__(self, shape: tuple[int, int, int], bits: int) -> None:
         super().__init__()
@@ -166,10 +166,9 @@ class KMeans:
 
 @dataclass(frozen=True)
 class Levels:
-    """Pixels as codes: `bits` of each, channel after channel of a pixel, pixel after pixel of a row.
+    """Pixels as codes of `bits` bits, in raster order with the channels of a pixel adjacent.
 
-    The tokens have a grid where there is one to a pixel: with more channels, neighbours in the row are not neighbours in the
-    image.
+    Tokens have a grid only for grey images, because with more channels neighbouring tokens are not neighbouring pixels.
     """
 
     bits: Bits = 4

@@ -1,4 +1,4 @@
-"""Tokens of autoencoders from elsewhere, read from a folder or the hub's cache as `diffusers` saves them."""
+"""Tokenizers that use a pretrained autoencoder in the format of `diffusers`, from a folder or the hub's cache."""
 
 import hashlib
 import re
@@ -21,14 +21,14 @@ from mgbench.interfaces.images import Images
 from mgbench.interfaces.modules import Fitting
 from mgbench.recipes.spec import NotNegative
 
-# Factor and numbers of a latent as papers write them, f16c16; nothing where any will do.
+# Downsampling factor and channels, such as f16c16; empty for any.
 Form = Annotated[str, StringConstraints(pattern=r"^(f\d+c\d+)?$")]
 
 
 class PretrainedModule(nn.Module):
-    """Scaled latents as tokens; grey images are shown in three equal channels, and come back as their mean.
+    """Scaled latents as tokens; grey images are encoded as three equal channels, and decoded as their mean.
 
-    `latents` takes what the autoencoder says of images, and the images uint8 [B,C,H,W'], to latents float [B,D,h,w].
+    `latents` maps the output of `encode`, and the images uint8 [B,C,H,W'], to latents float [B,D,h,w].
     """
 
     def __init__(
@@ -50,17 +50,17 @@ class PretrainedModule(nn.Module):
         self.autoencoder = autoencoder
 
     def fit(self, images: Images, seed: int) -> Fitting:
-        """No steps: images uint8 [M,C,H,W'] are not looked at, since nothing is left to learn."""
+        """No fitting: images uint8 [M,C,H,W'] are not used."""
         return iter(())
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
-        """Images uint8 [B,C,H,W'] to tokens float32 [B,N,D], in raster order of the grid."""
+        """Encode images uint8 [B,C,H,W'] as tokens float32 [B,N,D] in raster order."""
         return self.scaling.tokens(raster(self._latents(images)))
 
     @torch.no_grad()
     def decode(self, tokens: Tensor) -> Tensor:
-        """Tokens float [B,N,D] to images uint8 [B,C,H,W']."""
+        """Decode tokens float [B,N,D] to images uint8 [B,C,H,W']."""
         return _images(self.autoencoder.decode(unraster(self.scaling.latents(tokens), self.grid)).sample, self.grey)
 
     def _latents(self, images: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ class PretrainedModule(nn.Module):
 
 
 def _images(pixels: Tensor, grey: bool) -> Tensor:
-    """Pixels float [B,C,H,W'] as images uint8, in one channel where they are `grey`."""
+    """Convert pixels float [B,C,H,W'] to images uint8, with one channel if `grey`."""
     return to_bytes(pixels.mean(1, keepdim=True) if grey else pixels)
 
 
@@ -85,34 +85,34 @@ class CodesModule(PretrainedModule):
 
     @torch.no_grad()
     def encode(self, images: Tensor) -> Tensor:
-        """Images uint8 [B,C,H,W'] to codes int64 [B,N], in raster order of the grid."""
+        """Encode images uint8 [B,C,H,W'] as codes int64 [B,N] in raster order."""
         found: Tensor = self.autoencoder.quantize(self._latents(images))[2][2]
         return found.reshape(len(images), -1)
 
     @torch.no_grad()
     def decode(self, tokens: Tensor) -> Tensor:
-        """Codes int64 [B,N] to images uint8 [B,C,H,W']."""
+        """Decode codes int64 [B,N] to images uint8 [B,C,H,W']."""
         vectors = unraster(self.autoencoder.quantize.embedding(tokens), self.grid)
-        # Through its layers: `decode` looks codes up itself in some configurations, and not in others.
+        # Through its layers, because `decode` looks up codes itself only in some configurations.
         return _images(self.autoencoder.decoder(self.autoencoder.post_quant_conv(vectors), None), self.grey)
 
 
 class Stored:
-    """A tokenizer whose autoencoder lies at `path`, in a folder or on the hub."""
+    """A tokenizer with the autoencoder at `path`, a folder or a name on the hub."""
 
     path: str
     scale: NotNegative = 0.0
     form: Form = ""
-    # The scale where neither the option nor the configuration says one.
+    # The scale if neither the option nor the configuration has one.
     usual: ClassVar[float] = 1.0
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files that decide the tokens beside the options."""
+        """The files of the autoencoder, on which the tokens depend."""
         return content_of(self.path)
 
     def expected_space(self, shape: tuple[int, int, int]) -> TokenSpace | None:
-        """The tokens of images of shape (C, H, W'), as `form` has it; None where it says nothing."""
+        """The token space of images of shape (C, H, W') according to `form`; None if `form` is empty."""
         said = re.fullmatch(r"f(\d+)c(\d+)", self.form)
         if not said:
             return None
@@ -123,8 +123,8 @@ class Stored:
         """The tokenizer for images of shape (C, H, W').
 
         Raises:
-            Unfit: if it cannot take such images.
-            UserError: if there are not exactly these weights, or they are of another form.
+            Unfit: if it does not support such images.
+            UserError: if the weights are missing, do not fit, or have another form.
         """
         autoencoder = read_autoencoder(self.kind(), self.path)
         factor = self.factor(autoencoder)
@@ -136,11 +136,11 @@ class Stored:
         return self.module(shape, autoencoder, factor)
 
     def kind(self) -> Any:
-        """The class of `diffusers` that its autoencoder is of."""
+        """The `diffusers` class of the autoencoder."""
         raise NotImplementedError
 
     def factor(self, autoencoder: Autoencoder) -> int:
-        """The number of pixels that a side of a token has."""
+        """The downsampling factor."""
         return int(2 ** (len(autoencoder.config.block_out_channels) - 1))
 
     def module(self, shape: tuple[int, int, int], autoencoder: Autoencoder, factor: int) -> PretrainedModule:
@@ -149,18 +149,18 @@ class Stored:
         return PretrainedModule(shape, autoencoder, factor, self.latents, scaling)
 
     def latents(self, encoded: Encoded, images: Tensor) -> Tensor:
-        """Latents float [B,D,h,w] in what the autoencoder says of images uint8 [B,C,H,W']."""
+        """Latents float [B,D,h,w] in the output of `encode` for images uint8 [B,C,H,W']."""
         return encoded.latents
 
 
 @dataclass(frozen=True)
 class PretrainedKl(Stored):
-    """The `AutoencoderKL` in a folder or on the hub (LDM, arXiv:2112.10752): its latents, scaled.
+    """Scaled latents of an `AutoencoderKL` in a folder or on the hub (LDM, arXiv:2112.10752).
 
-    A `scale` of 0 stands for the scaling that the autoencoder's own configuration states (and, where it states none, for
-    0.18215 of Stable Diffusion's f8 autoencoder); MAR's f16 takes 0.2325. A latent is the `mean` of its posterior, or a
-    `sample` of it, as MAR and eMIGM take it: its noise follows from the image, which so has the same tokens every time. With a
-    `form`, such as f16c16, another autoencoder is refused, and a run can be planned without one.
+    A `scale` of 0 means the scaling in the configuration of the autoencoder (default: 0.18215, of Stable Diffusion's f8
+    autoencoder); MAR's f16 needs 0.2325. A latent is the `mean` of its posterior or a `sample`, as in MAR and eMIGM,
+    whose noise is derived from the image, so that an image always has the same tokens. With a `form`, such as f16c16,
+    other autoencoders are refused, and a run can be planned without the files.
     """
 
     path: str
@@ -185,10 +185,10 @@ class PretrainedKl(Stored):
 
 @dataclass(frozen=True)
 class DcAe(Stored):
-    """The deep compression autoencoder (`AutoencoderDC`, arXiv:2410.10733) in a folder or on the hub; its latents are not random.
+    """Scaled latents of a deep compression autoencoder (`AutoencoderDC`, arXiv:2410.10733) in a folder or on the hub.
 
-    A `scale` of 0 stands for the scaling that the autoencoder's own configuration states (and, where it states none, for
-    0.3189, which eMIGM takes for the f32c32 model for ImageNet). `form` is as in `pretrained_kl`.
+    A `scale` of 0 means the scaling in the configuration of the autoencoder (default: 0.3189, which eMIGM uses with the
+    f32c32 model for ImageNet). `form` is as in `pretrained_kl`.
     """
 
     path: str
@@ -210,9 +210,9 @@ class DcAe(Stored):
 
 @dataclass(frozen=True)
 class PretrainedTiny(Stored):
-    """The `AutoencoderTiny` in a folder or on the hub: a small autoencoder for another one's latents, such as TAESD.
+    """Latents of an `AutoencoderTiny`, such as TAESD, in a folder or on the hub.
 
-    Its latents are scaled already; a `scale` other than 0 takes the place of the one that its configuration states (1).
+    Its latents are already scaled; a `scale` other than 0 replaces that of its configuration (1).
     `form` is as in `pretrained_kl`.
     """
 
@@ -231,7 +231,7 @@ class PretrainedTiny(Stored):
 
 @dataclass(frozen=True)
 class PretrainedVq(Stored):
-    """The `VQModel` in a folder or on the hub: codes of its codebook (LDM, arXiv:2112.10752)."""
+    """Codes of a `VQModel` in a folder or on the hub (LDM, arXiv:2112.10752)."""
 
     path: str
 
@@ -245,7 +245,7 @@ class PretrainedVq(Stored):
 
 
 def _noise(image: Tensor, shape: torch.Size) -> Tensor:
-    """Normal numbers that follow from an image uint8 [C,H,W']."""
+    """Normal numbers derived from an image uint8 [C,H,W']."""
     content = hashlib.blake2b(image.cpu().contiguous().numpy().tobytes(), digest_size=8).digest()
     return torch.randn(shape, generator=Generator().manual_seed(int.from_bytes(content) >> 1))
 

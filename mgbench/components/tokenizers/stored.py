@@ -1,4 +1,4 @@
-"""Autoencoders as `diffusers` saves them: a folder, or a name on the hub whose files are in its cache. Nothing is fetched."""
+"""Load autoencoders of `diffusers` from a folder, or by name from the hub's cache, without downloads."""
 
 import json
 import re
@@ -13,10 +13,10 @@ CONFIG, WEIGHTS = "config.json", "diffusion_pytorch_model"
 
 
 def read_autoencoder(kind: type[Any], path: str) -> Any:
-    """An autoencoder of a class of `diffusers`, in evaluation mode and without gradients.
+    """Load an autoencoder of a `diffusers` class, in evaluation mode and without gradients.
 
     Raises:
-        UserError: if there is none, or its weights are not exactly those of the network that its configuration describes.
+        UserError: if there is none, or its weights do not fit its configuration.
     """
     what = f"a folder with {CONFIG} and the weights of an {kind.__name__}, as its save_pretrained writes them"
     folder = folder_of(path, what)
@@ -34,22 +34,22 @@ def read_autoencoder(kind: type[Any], path: str) -> Any:
 
 
 def stated(path: str) -> Mapping[str, Any]:
-    """The settings that a configuration gives, without the defaults of its class."""
+    """The settings in a configuration file, without the defaults of the class."""
     settings: Mapping[str, Any] = json.loads((_found(path) / CONFIG).read_text(encoding="utf-8"))
     return settings
 
 
 def content_of(path: str) -> tuple[Path, ...]:
-    """The configuration and the weights of an autoencoder; none where there is no folder."""
+    """The paths of configuration and weights; empty if there is no folder."""
     found = [file for file in _found(path).glob("*") if file.name == CONFIG or file.name.startswith(WEIGHTS)]
     return tuple(sorted(file for file in found if file.is_file()))
 
 
 def folder_of(path: str, what: str) -> Path:
-    """The folder of an autoencoder, which `what` describes.
+    """The folder of an autoencoder; `what` describes it in messages.
 
     Raises:
-        UserError: if there is none, saying which file is missing and where to put it.
+        UserError: if there is none, with the missing file and where to put it.
     """
     folder = _found(path)
     if (folder / CONFIG).is_file():
@@ -71,7 +71,7 @@ def _found(path: str) -> Path:
 
 
 def _is_on_hub(path: str) -> bool:
-    """Whether a path may be the name of a model: an owner and a title."""
+    """Whether a path may be a model name on the hub, `owner/name`."""
     return re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", path) is not None
 
 
@@ -83,12 +83,12 @@ def _cached(name: str) -> Path | None:
 
 
 def _loaded(kind: type[Any], folder: Path) -> tuple[Any, Mapping[str, Any]]:
-    """An autoencoder, and which of its weights the folder did not have: diffusers itself only logs that."""
+    """An autoencoder, and the names of weights that the folder lacks, which diffusers only logs."""
     from diffusers.utils import logging
 
     logger = logging.get_logger("diffusers.models.modeling_utils")
     level = logger.level
-    # What it logs becomes one sentence; it also says to train the model.
+    # The log is suppressed, because missing weights become an error message.
     logger.setLevel(logging.ERROR)
     try:
         found: tuple[Any, Mapping[str, Any]] = kind.from_pretrained(

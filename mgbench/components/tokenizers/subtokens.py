@@ -1,4 +1,4 @@
-"""Codes written as digits, each digit a token masked by itself (MDM-Prime, arXiv:2505.18495; MaskBit, arXiv:2409.16211)."""
+"""Codes split into digits, each of which is a token (MDM-Prime, arXiv:2505.18495; MaskBit, arXiv:2409.16211)."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -19,7 +19,7 @@ Base = Annotated[int, Ge(2)]
 
 
 class SubtokensModule(nn.Module):
-    """The tokens of another tokenizer, each as `digits` digits of a base, the highest first."""
+    """The codes of another tokenizer, each as `digits` digits in a base, most significant first."""
 
     def __init__(self, inner: TokenizerModule, base: int) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class SubtokensModule(nn.Module):
         self.digits = 1
         while base**self.digits <= self.highest:
             self.digits += 1
-        # Digits of one code share its place, so that there is no grid of tokens.
+        # No grid, because the digits of a code share its position.
         self.space = TokenSpace(inner.space.length * self.digits, 1, base)
 
     def fit(self, images: Images, seed: int) -> Fitting:
@@ -40,7 +40,7 @@ class SubtokensModule(nn.Module):
         return (codes[..., None] // self._places(codes.device) % self.base).flatten(1)
 
     def decode(self, tokens: Tensor) -> Tensor:
-        """Images of digits int64 [B,N]; digits that make no code are taken for the highest one."""
+        """Decode digits int64 [B,N] to images uint8 [B,C,H,W']; digits that are not a code count as the last code."""
         places = self._places(tokens.device)
         codes = (tokens.reshape(len(tokens), -1, self.digits) * places).sum(-1)
         return self.inner.decode(codes.clamp_max(self.highest))
@@ -51,9 +51,10 @@ class SubtokensModule(nn.Module):
 
 @dataclass(frozen=True)
 class Subtokens:
-    """The codes of another tokenizer as numbers in a `base`: a code may be known in part.
+    """The codes of another tokenizer as digits in a `base`, which are masked separately (MDM-Prime, arXiv:2505.18495).
 
-    With base 2 every bit is a token (MDM-Prime); a base of the root of the number of codes splits each in two (MaskBit).
+    With base 2, every bit is a token; with the square root of the number of codes as base, each code has two digits
+    (MaskBit).
     """
 
     of: Annotated[Tokenizer, Part("tokenizer")]
