@@ -1,1 +1,1 @@
-"""One paper, one file: the methods of the field as plugins."""
+"""Methods as plugins, one file per paper."""

@@ -1,9 +1,9 @@
-"""A third opinion on FID: clean-fid's ways to resize and its arithmetic, through whichever extractor the recipe names.
+"""FID and KID by clean-fid, with its resizing and arithmetic, and the extractor of the recipe.
 
 clean-fid 0.1.35 (Parmar, Zhang and Zhu, "On Aliased Resizing and Surprising Subtleties in GAN Evaluation",
-arXiv:2104.11222): a resize without antialiasing can move FID by more than the models that are compared. Its own networks are
-not used, so nothing is fetched; it is handed the numbers that the extractor sees. Worked around are an argument of SciPy's
-matrix root that is gone since 1.18, subsets of KID from NumPy's global random numbers, and warnings switched off for good.
+arXiv:2104.11222): resizing without antialiasing can change FID by more than the differences between models. Its own
+networks are not used, so nothing is downloaded. Workarounds: an argument of SciPy's matrix root removed in 1.18, KID
+subsets from NumPy's global random state, and warnings that it disables globally.
 """
 
 import warnings
@@ -32,12 +32,11 @@ _BATCH = 64
 
 @dataclass(frozen=True)
 class CleanFid:
-    """FID as clean-fid has it, and with `kid` its KID; lower is better.
+    """FID, and with `kid` also KID, by clean-fid; lower is better.
 
-    `mode` is who resizes images to the size that the extractor sees: "clean", Pillow, bicubic and antialiased, without
-    rounding; "legacy_pytorch", torch, bilinear, not antialiased; "legacy_tensorflow", the extractor itself. Where images have
-    that size already the three agree. pytorch-fid also scales pixels in its own way: for that, ask for
-    inception(pixels=pytorch).
+    `mode` is the resizing to the input size of the extractor: "clean" by Pillow, bicubic and antialiased, without
+    rounding; "legacy_pytorch" by torch, bilinear, not antialiased; "legacy_tensorflow" by the extractor. For images of
+    that size all three agree. For the pixel scaling of pytorch-fid, use inception(pixels=pytorch).
     """
 
     scores: ClassVar[Mapping[str, ScoreInfo]] = {
@@ -59,7 +58,7 @@ class CleanFid:
         """`clean_fid` (with the mode, if it is a legacy one) of images uint8 [M,3,H,W] and [L,3,H,W].
 
         Raises:
-            Unfit: if clean-fid is missing or broken, the images are not at hand, or the extractor names no size.
+            Unfit: if clean-fid is missing or fails, only statistics are known, or the extractor has no `side`.
         """
         if generated.images is None or reference.images is None or generated.extractor is None:
             raise Unfit("clean_fid resizes images itself, and the reference has none at hand; give its images")
@@ -76,7 +75,7 @@ class CleanFid:
         return found
 
     def check_counts(self, generated: int, reference: int) -> None:
-        """Raise `Unfit` with fewer than 2 images in a set."""
+        """Raises `Unfit` with fewer than 2 images in a set."""
         if min(generated, reference) < 2:
             raise Unfit(f"clean_fid needs at least 2 images in each set, and one has {min(generated, reference)}")
 
@@ -93,7 +92,7 @@ def _library() -> Any:
 
 
 def _resizer(library: ModuleType, mode: str, extractor: ExtractorModule) -> Callable[[Any], Any] | None:
-    """From pixels uint8 [H,W,3] to numbers float [side,side,3]; None where the extractor resizes."""
+    """A function from pixels uint8 [H,W,3] to float [side,side,3]; None if the extractor resizes."""
     how = {"clean": ("PIL", False, "bicubic"), "legacy_pytorch": ("PyTorch", False, "bilinear")}.get(mode)
     if how is None:
         return None
@@ -124,7 +123,7 @@ def _resized(images: Tensor, resize: Callable[[Any], Any] | None) -> Tensor:
     return torch.from_numpy(np.stack(shown)).permute(0, 3, 1, 2)
 
 
-# Any here and below: clean-fid has no types, and an attribute of the module is replaced.
+# Any here and below: clean-fid is untyped, and an attribute of the module is replaced.
 def _fid(module: Any, fake: np.ndarray, real: np.ndarray) -> float:
     moments = [number for part in (fake, real) for number in (part.mean(0), np.cov(part, rowvar=False))]
     try:
@@ -139,7 +138,7 @@ def _fid(module: Any, fake: np.ndarray, real: np.ndarray) -> float:
 # Any: as above.
 @contextmanager
 def _matrix_root(module: Any) -> Iterator[None]:
-    """Inside the block its matrix root answers as SciPy's did before 1.18."""
+    """Context in which its matrix root accepts the arguments of SciPy before 1.18."""
     from scipy.linalg import sqrtm
 
     def root(matrix: np.ndarray, disp: bool = True) -> Any:

@@ -1,7 +1,7 @@
-"""Discrete flow matching (Gat et al., arXiv:2407.15595), on the path from all masked to data.
+"""Discrete flow matching (Gat et al., arXiv:2407.15595), on the path from masked tokens to data.
 
-Tokens jump in continuous time, at the rates of a flow that keeps a share κ = 1 − γ of them visible: a masked token is revealed
-at the rate (1 + c)·κ′/(1 − κ), and, with a corrector c > 0, a visible one is masked again at the rate c·κ′/κ.
+Tokens change in a continuous-time Markov chain with a share κ = 1 − γ of visible tokens: a masked token is revealed at
+the rate (1 + c)·κ′/(1 − κ), and with a corrector c > 0, a visible one is masked again at the rate c·κ′/κ.
 """
 
 from collections.abc import Iterable
@@ -24,12 +24,12 @@ from mgbench.recipes.spec import NotNegative
 
 @dataclass(frozen=True)
 class Euler:
-    """One jump a step at most: a masked token jumps with probability 1 − exp(−∫rate) = 1 − (γ(s)/γ(t))^(1 + c), a visible one
-    with 1 − (κ(t)/κ(s))^c; the last step reveals all that are left.
+    """At most one change per token and step: a masked token is revealed with probability 1 − (γ(s)/γ(t))^(1 + c), and a
+    visible one masked with 1 − (κ(t)/κ(s))^c; the last step reveals all (arXiv:2407.15595).
 
-    The corrector c = `corrector`·(1 − t)^`rise`·t^`fall` is that of the time before the step. The rates are integrated over
-    the step, so that only c, and what the network sees, stand still in it: without a corrector this is `ancestral` at any
-    number of steps. (The paper freezes the rates too, and so keeps to κ only in small steps.)
+    The corrector c = `corrector`·(1 − t)^`rise`·t^`fall` is evaluated at the start of the step. The rates are
+    integrated over the step, so that without a corrector this equals `ancestral` for any number of steps. (The paper
+    also freezes the rates, which follows κ only with small steps.)
     """
 
     corrector: NotNegative = 0.0
@@ -44,12 +44,12 @@ class Euler:
         c = self.corrector * (1 - step.t) ** self.rise * step.t**self.fall
         reveal = 1 - (1 - share_revealed(step)) ** (1 + c)
         now, then = 1 - step.share_now, 1 - step.share_then
-        # After the last step nothing may be masked; before the first nothing is visible.
+        # Nothing may be masked after the last step, and nothing is visible before the first.
         again = 1 - (now / then) ** c if 0 < now <= then < 1 else 0.0
         return jump(view, step, rng, reveal, again)
 
 
-# The training of MaskGIT, and so one trained model with it; the corrector is the one that measured best on the digits.
+# Training as MaskGIT, so that both share a model; the corrector measured best on the digits.
 DFM = MASKGIT.change(sampler="dfm(corrector=1)")
 
 BIBTEX = r"""

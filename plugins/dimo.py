@@ -1,20 +1,20 @@
-"""Di[M]O: images in one evaluation, distilled from a masked model (Zhu et al., arXiv:2503.15457).
+"""Di[M]O: one-step generation, distilled from a masked model (Zhu et al., arXiv:2503.15457).
 
-A masked model that draws all tokens at once draws them independently. The student is given something to agree on: it starts
-from an image of which a share `masked` of the tokens is masked and the others are random codes, and draws all tokens of it at
-once, so that what it draws is a mixture over starts.
+A masked model that draws all tokens at once draws them independently. The student therefore starts from an image in
+which a share `masked` of the tokens is masked and the others are random codes, and draws all tokens at once, so that
+its distribution is a mixture over starts.
 
-It learns from its own images, whose tokens are masked again at random times: there an auxiliary model learns the law of the
-student's images, and a divergence compares it with the teacher's. The gradient of that divergence in the logits of the
-auxiliary model stands for the one in the logits of the student (arXiv:2503.15457, Eq. 9). Both begin with the weights of the
-teacher, so that student, auxiliary model and teacher have one network and one head.
+It is trained on its own images, masked again at random times: an auxiliary model learns the distribution of the
+student's images, and a divergence compares it with the teacher's. The gradient of this divergence with respect to the
+logits of the auxiliary model replaces that of the student (arXiv:2503.15457, Eq. 9). Student and auxiliary model start
+from the weights of the teacher, so all three have the same network and head.
 
-The gradient is right only while the auxiliary model keeps up with the student. On a law of three tokens, the distance to the
-truth fell from 0.35 (tokens drawn independently) to 0.14 with 20 times the student's learning rate for the auxiliary model,
-and did not fall at all with an equal one; hence `auxiliary_rate`.
+The gradient is accurate only while the auxiliary model follows the student. On a distribution of three tokens, the
+error fell from 0.35 (independent tokens) to 0.14 with 20 times the student's learning rate for the auxiliary model, and
+did not fall with an equal rate; hence `auxiliary_rate`.
 
-Left out: the Gaussian noise on the embeddings of the start, for which a network has no input here. Student and auxiliary
-model take their steps together, not in turns.
+Differences from the paper: no Gaussian noise on the initial embeddings, for which networks have no input here; student
+and auxiliary model are updated together, not alternately.
 """
 
 import copy
@@ -37,12 +37,12 @@ from mgbench.interfaces.sampling import Request, State, guided
 from mgbench.recipes.recipe import Recipe
 from mgbench.recipes.spec import Positive, Share
 
-# Instead of −∞, which times 0 is no number.
+# Instead of −∞, because 0·∞ is NaN.
 IMPOSSIBLE = -1e4
 
 
 class LogitsOf(nn.Module):
-    """Logits float64 [B,N,K] of a network and a head of codes."""
+    """A network and a head of codes, with logits float64 [B,N,K] as output."""
 
     def __init__(self, network: NetworkModule, head: HeadModule) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class LogitsOf(nn.Module):
 
 
 class OneStepModel(LogitsOf):
-    """The student and, used in training only, the auxiliary model; for images of so many codes."""
+    """The student and the auxiliary model, which is used only in training; `codes` is the number of codes."""
 
     def __init__(self, network: NetworkModule, head: HeadModule, codes: int) -> None:
         super().__init__(network, head)
@@ -63,11 +63,12 @@ class OneStepModel(LogitsOf):
 
 @dataclass(frozen=True)
 class OneStep:
-    """Draw all tokens at once from a start of mask tokens, a share `masked`, and random codes; distilled from a teacher.
+    """One-step generation from mask tokens (a share `masked`) and random codes, distilled from a teacher
+    (arXiv:2503.15457).
 
-    `reverse` is the share β of the reverse divergence in (1 − β)·KL(teacher‖student) + β·KL(student‖teacher). `guidance` is
-    the scale at which the teacher is guided, which costs nothing in sampling. The learning rate of the auxiliary model is
-    `auxiliary_rate` times the student's.
+    `reverse` is the share β of the reverse divergence in (1 − β)·KL(teacher‖student) + β·KL(student‖teacher).
+    `guidance` is the scale at which the teacher is guided, which costs nothing in sampling. The learning rate of the
+    auxiliary model is `auxiliary_rate` times the student's.
     """
 
     masked: Share = 0.6
@@ -100,16 +101,17 @@ class OneStep:
         return OneStepModel(network, parts.head.build(space, network.width), space.codes or 0)
 
     def begin(self, model: OneStepModel, parts: Parts) -> None:
-        """Give student and auxiliary model the weights of the teacher."""
+        """Copy the weights of the teacher to the student and the auxiliary model."""
         for name in ("network", "head"):
             weights = getattr(parts.teacher.model, name).state_dict()
             getattr(model, name).load_state_dict(weights)
             getattr(model.auxiliary, name).load_state_dict(weights)
 
     def loss(self, model: OneStepModel, parts: Parts, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
-        """A scalar whose gradient is Di[M]O's in the student, plus the cross-entropy in nats of the auxiliary model.
+        """A scalar whose gradient is that of Di[M]O for the student, plus the cross-entropy in nats of the auxiliary
+        model.
 
-        Of the training images only the labels int64 [B] and the shape of the tokens int64 [B,N] are used.
+        Only the labels int64 [B] and the shape of the tokens int64 [B,N] are used.
         """
         uniform = torch.rand(2, *tokens.shape, generator=generator, device=tokens.device)
         logits = model(*_start(uniform, model.codes, self.masked), labels)
@@ -120,12 +122,14 @@ class OneStep:
         known: Tensor = model.auxiliary(drawn, hidden, labels).log_softmax(-1)
         cross_entropy = -known.gather(-1, drawn[..., None]).squeeze(-1)[hidden].mean()
         slope = self.slope(wanted, known.detach())[hidden]
-        # The value of the first term means nothing: its gradient in the student's logits is the slope.
+        # Only the gradient of the first term matters: with respect to the student's logits it is the slope.
         moved: Tensor = (slope * logits[hidden]).sum(-1).mean() + cross_entropy
         return moved.float()
 
     def slope(self, wanted: Tensor, known: Tensor) -> Tensor:
-        """The gradient [B,N,K] of the divergence in the auxiliary model's logits, of the teacher's log p and its own [B,N,K]."""
+        """The gradient [B,N,K] of the divergence in the auxiliary logits, from log p of teacher and auxiliary model,
+        [B,N,K] each.
+        """
         p, q = wanted.exp(), known.exp()
         excess = known - wanted
         backward = q * (excess - (q * excess).sum(-1, keepdim=True))
@@ -148,7 +152,7 @@ class OneStep:
 
 
 def _start(uniform: Tensor, codes: int, masked: float) -> tuple[Tensor, Tensor]:
-    """Random codes int64 [B,N] and which of them are masked [B,N], from two uniform numbers a token [2,B,N]."""
+    """Random codes int64 [B,N] and a mask bool [B,N], from two uniform numbers per token [2,B,N]."""
     return (uniform[0] * codes).long(), uniform[1] < masked
 
 
@@ -162,7 +166,7 @@ def _drawn(logits: Tensor, generator: Generator) -> Tensor:
     return (logits - (-uniform.clamp_min(1e-300).log()).log()).argmax(-1)
 
 
-# Codes, network, head and masks of its teacher; the student's rate is what a start from trained weights allows.
+# Codes, network, head and masks of its teacher; a low learning rate, because training starts from trained weights.
 DIMO = Recipe.of(
     process="one_step",
     teacher="maskgit",

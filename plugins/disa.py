@@ -1,7 +1,7 @@
 """DiSA: diffusion step annealing (Zhao et al., arXiv:2505.20297).
 
-Early tokens may be anything, and the head needs many evaluations to draw them; late tokens are all but decided by those already
-known. So the evaluations of the head fall from mask step to mask step. Nothing is trained for it.
+Early tokens have broad distributions, for which the head needs many evaluations; late tokens are nearly determined by
+known ones. The number of evaluations therefore decreases over the sampling steps. It needs no training.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -24,7 +24,9 @@ from mgbench.recipes.spec import Count, Part
 
 @dataclass(frozen=True)
 class Annealed:
-    """Another solver whose `steps` fall in a straight line from its own, in the first mask step, to `last` in the last one."""
+    """A solver with a number of steps that decreases linearly from its own to `last` over the sampling steps
+    (arXiv:2505.20297).
+    """
 
     of: Annotated[Solver, Part("solver")]
     last: Count = 5
@@ -52,7 +54,7 @@ class Annealed:
     def check(self, parts: Parts, space: TokenSpace) -> None:
         if not hasattr(parts, "sampler"):
             raise Unfit(
-                "annealed goes from mask step to mask step, and this process masks nothing; take the solver in it"
+                "annealed needs a masked process, because it depends on its sampling steps; take the solver inside it"
             )
 
     def at(self, step: Step) -> Solver:
@@ -64,7 +66,7 @@ class Annealed:
         return self.of.solve(predict, betas, dim, rng)
 
 
-# The training of MAR, and so one trained model with it; the paper starts with half of MAR's 100 evaluations.
+# Training as MAR, so that both share a model; the paper starts with half of MAR's 100 evaluations.
 DISA = MAR.change(solver="annealed(of=ddpm(steps=50), last=5)")
 
 BIBTEX = r"""

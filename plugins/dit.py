@@ -1,12 +1,13 @@
-"""DiT and SiT: take the noise from all tokens of an image at once, with a transformer that is told the time.
+"""DiT and SiT: diffusion and flow over all tokens of an image, with a time-conditional transformer.
 
-DiT (Peebles and Xie, arXiv:2212.09748) is trained to predict the noise ε of x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε; SiT (Ma et al.,
-arXiv:2401.08740), by flow matching (Lipman et al., arXiv:2210.02747), the velocity ε − x_0 of x_t = (1 − t) x_0 + t ε.
+DiT (Peebles and Xie, arXiv:2212.09748) is trained to predict the noise ε of x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε; SiT (Ma et
+al., arXiv:2401.08740), by flow matching (Lipman et al., arXiv:2210.02747), the velocity ε − x_0 of x_t = (1 − t) x_0 +
+t ε.
 
-What differs from masked generation: no token is hidden and none is final before the end, so there is no mask, no schedule
-of masks, no sampler and no head; every evaluation of the solver is one of the whole network, at a noise level that it is
-told. Differences from the papers' code: the variance is not learned; the noise table is the cosine one (arXiv:2102.09672,
-as in the head of MAR and eMIGM) instead of the linear one; positions are learned; the tokens are those of the tokenizer.
+Unlike masked generation, they have no mask, mask schedule, sampler or head; every evaluation of the solver is one of
+the whole network. Differences from the papers' code: the variance is not learned; the noise table is the cosine table
+(arXiv:2102.09672, as in the head of MAR and eMIGM) instead of the linear one; position embeddings are learned; tokens
+are those of the tokenizer.
 """
 
 from abc import ABC, abstractmethod
@@ -33,7 +34,7 @@ from mgbench.recipes.spec import Count, Share
 
 
 class DenoisingModel(nn.Module):
-    """All there is to train is the network."""
+    """A model that consists of the network."""
 
     def __init__(self, network: TimedTransformer) -> None:
         super().__init__()
@@ -42,11 +43,11 @@ class DenoisingModel(nn.Module):
 
 @dataclass(frozen=True)
 class Denoising(ABC):
-    """What the two paths from noise to images share.
+    """The common part of `diffusion` and `flow`.
 
-    `sampling_steps` takes the place of the `steps` of the solver; a solver of higher order may look several times a step. The
-    guidance schedule is asked at each of these looks, with the time of the noise as t and s. A share `label_drop` of the
-    training images is shown without its label.
+    `sampling_steps` replaces the `steps` of the solver; solvers of higher order may have several evaluations per step.
+    The guidance schedule is evaluated at each of these, with the time of the noise as t and s. A share `label_drop` of
+    the training images has no label.
     """
 
     width: Count = 64
@@ -55,7 +56,7 @@ class Denoising(ABC):
     label_drop: Share = 0.1
     asks: ClassVar[tuple[str, ...]] = ("guidance_schedule", "solver")
     path: ClassVar[Path]
-    # The time at which the solver begins, where t = 1.
+    # The initial time of the solver, where t = 1.
     span: ClassVar[float]
 
     def __post_init__(self) -> None:
@@ -63,11 +64,11 @@ class Denoising(ABC):
 
     @abstractmethod
     def betas(self) -> Tensor:
-        """The table of noise that the solver goes along; empty on the straight line."""
+        """The noise table float64 [T] of the solver; empty for the straight path."""
 
     @abstractmethod
     def disturb(self, x_0: Tensor, noise: Tensor, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """x_t [B,N,D] at times drawn here, those times [B] in [0, 1], and what is to be predicted [B,N,D]."""
+        """x_t [B,N,D] at random times, those times [B] in [0, 1], and the target [B,N,D], from x_0 and noise [B,N,D]."""
 
     def check(self, parts: Parts, space: TokenSpace) -> None:
         if space.codes:
@@ -78,8 +79,8 @@ class Denoising(ABC):
         own = {item.name: item.default for item in fields(parts.solver)}  # type: ignore[arg-type]
         if own.get("steps", MISSING) not in (MISSING, parts.solver.steps):
             raise Unfit(
-                f"{parts.solver.steps} steps are set in the solver, and this process takes as many as sampling_steps says: "
-                "set those, and leave `steps` out of the solver"
+                f"the solver has {parts.solver.steps} steps, but this process uses sampling_steps: set that, and leave "
+                f"`steps` out of the solver"
             )
 
     def advise(self, parts: Parts, space: TokenSpace) -> tuple[str, ...]:
@@ -97,7 +98,7 @@ class Denoising(ABC):
         return loss
 
     def sample(self, model: DenoisingModel, parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
-        """Yield x_t after every step and x_0 at the end. No token is ever masked."""
+        """Yield x_t float [B,N,D] after every step and x_0 at the end; no token is masked."""
         solver: Any = replace(parts.solver, steps=request.steps)  # type: ignore[type-var]
         shape = (len(request.labels), space.length, space.dim)
         looks = _Looks(model.network, parts, request, shape, self.span)
@@ -109,7 +110,7 @@ class Denoising(ABC):
 
 
 class _Looks:
-    """The guided prediction as solvers take it, for images as rows; `passed` are the x_t it was asked about, one a time."""
+    """The guided prediction for solvers, with images as rows; `passed` collects x_t at each time."""
 
     def __init__(
         self, network: TimedTransformer, parts: Parts, request: Request, shape: tuple[int, int, int], span: float
@@ -119,7 +120,7 @@ class _Looks:
         self._last: float | None = None
 
     def __call__(self, x: Tensor, time: float) -> tuple[Tensor, None]:
-        # A step looks first where the one before it ended, often a second time.
+        # The first evaluation of a step is often at the time of the last one before.
         if time != self._last:
             self.passed.append(x)
             self._last = time
@@ -170,7 +171,7 @@ class Flow(Denoising):
         return torch.lerp(x_0, noise, t[:, None, None]), t, noise - x_0
 
 
-# As many parameters and training images as eMIGM's recipe has; the guidance is what measured best on the embedded digits.
+# As many parameters and training images as eMIGM's recipe; the guidance measured best on the bundled digits.
 DIT = Recipe.of(
     process="diffusion",
     tokenizer="patch(size=2)",

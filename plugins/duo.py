@@ -1,13 +1,13 @@
-"""Duo: uniform-state diffusion (Sahoo et al., arXiv:2506.10892), beside the masked kind on the same codes.
+"""Duo: uniform-state discrete diffusion (Sahoo et al., arXiv:2506.10892).
 
-Noise does not hide a token but puts any code in its place: q(x_t | x_0) = α_t [x_t = x_0] + (1 − α_t)/K, α = 1 − γ. No
-token is ever final, so that later steps mend earlier ones. The reverse of a step needs only x_θ, the law of a token's true
-code given the other noisy tokens: p(x_s | x_t) ∝ q(x_t | x_s)·(α_s x_θ + (1 − α_s)/K), exact where one token changes at a
-time.
+Noise replaces tokens by random codes: q(x_t | x_0) = α_t [x_t = x_0] + (1 − α_t)/K, α = 1 − γ. Tokens can change in
+every step, so later steps can correct earlier ones. The reverse step needs only x_θ, the distribution of a token's
+clean code given the other noisy tokens: p(x_s | x_t) ∝ q(x_t | x_s)·(α_s x_θ + (1 − α_s)/K), which is exact if one
+token changes at a time.
 
-Trained is the continuous-time bound on −log p (as in UDLM, Schiff et al., arXiv:2412.10193): with σ = γ′/(1 − γ), and with
-a and b the ratios q(j)/q(x_t) and p(j)/p(x_t) of true and modelled probabilities of each code j at t, it is σ/K·Σ_j (b − a
-+ a·log(a/b)). Left out are the paper's curriculum, which begins with relaxed codes, and its distillation.
+The loss is the continuous-time bound on −log p (as in UDLM, Schiff et al., arXiv:2412.10193): with σ = γ′/(1 − γ), and
+with a and b the ratios q(j)/q(x_t) and p(j)/p(x_t) of true and modelled probabilities of each code j at t, it is
+σ/K·Σ_j (b − a + a·log(a/b)). The curriculum of the paper, with relaxed codes, and its distillation are not implemented.
 """
 
 import math
@@ -32,28 +32,28 @@ from mgbench.interfaces.sampling import Request, State, Step, guided
 from mgbench.recipes.recipe import Recipe
 from mgbench.recipes.spec import Count, Share
 
-# The integral of the bound starts here; what is left out is below 0.001 nats a token.
+# Lower end of the integral of the bound; the rest is below 0.001 nats per token.
 EARLIEST, EARLIEST_TRAINED = 1e-5, 1e-3
-# It may end a little before t = 1, where sampling starts: there the integrand is 0 over 0.
+# Upper end, just below t = 1, where the integrand is 0/0.
 LATEST = 1 - 1e-6
 
 
 def noised(x_0: Tensor, gamma: Tensor, codes: int, generator: Generator) -> Tensor:
-    """x_t int64 [B,N]: each token of x_0 a random code with probability γ [B]."""
+    """x_t int64 [B,N]: each token of x_0 int64 [B,N] is replaced by a random code with probability γ [B]."""
     replaced = torch.rand(x_0.shape, generator=generator, device=x_0.device) < gamma[:, None]
     anything = torch.randint(codes, x_0.shape, generator=generator, device=x_0.device)
     return torch.where(replaced, anything, x_0)
 
 
 def marginal(law: Tensor, gamma: Tensor) -> Tensor:
-    """α·law + (1 − α)/K [B,N,K]: what is left at γ [B] of a law of codes."""
+    """α·law + (1 − α)/K [B,N,K]: the distribution of noisy codes at γ [B], given that of clean codes [B,N,K]."""
     share = gamma[:, None, None]
     return (1 - share) * law + share / law.shape[-1]
 
 
 def excess_rate(x_t: Tensor, x_0: Tensor, law: Tensor, gamma: Tensor) -> Tensor:
-    """1/K·Σ_j (b − a + a·log(a/b)) [B,N], never below 0: how far the reverse jumps of a modelled law [B,N,K] of x_0 lie
-    from the true ones, at a jump rate of 1.
+    """1/K·Σ_j (b − a + a·log(a/b)) [B,N], at least 0: the divergence between true and modelled reverse rates at unit
+    rate, with x_t and x_0 int64 [B,N], and the predicted distribution `law` [B,N,K] of x_0.
     """
     codes = law.shape[-1]
     true = marginal(nn.functional.one_hot(x_0, codes).to(law.dtype), gamma)
@@ -63,7 +63,7 @@ def excess_rate(x_t: Tensor, x_0: Tensor, law: Tensor, gamma: Tensor) -> Tensor:
 
 
 def slope(schedule: MaskSchedule, t: Tensor) -> tuple[Tensor, Tensor]:
-    """γ and γ′ at times [B]."""
+    """γ and γ′, float64 [B] each, at times [B]."""
     with torch.enable_grad():
         at = t.detach().requires_grad_()
         gamma = schedule(at)
@@ -72,12 +72,12 @@ def slope(schedule: MaskSchedule, t: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _levels(tokens: Tensor, generator: Generator) -> Tensor:
-    """Numbers in [0, 1], float64 [B], spread evenly over a batch."""
+    """Stratified uniform numbers in [0, 1], float64 [B]."""
     return draw_levels(len(tokens), "antithetic", generator).double()
 
 
 def reverse(x_t: Tensor, logits: Tensor, step: Step) -> Tensor:
-    """Log p(x_s | x_t) up to a constant, float64 [B,N,K], from logits of x_θ."""
+    """Log p(x_s | x_t) up to a constant, float64 [B,N,K], from x_t int64 [B,N] and logits of x_θ [B,N,K]."""
     codes, alpha_t, alpha_s = logits.shape[-1], 1 - step.share_now, 1 - step.share_then
     kept = alpha_t / alpha_s if alpha_s else 0.0
     arrives = kept * nn.functional.one_hot(x_t, codes).double() + (1 - kept) / codes
@@ -85,7 +85,7 @@ def reverse(x_t: Tensor, logits: Tensor, step: Step) -> Tensor:
 
 
 class UniformModel(nn.Module):
-    """All there is to train is the network, which gives logits of so many codes."""
+    """A model that consists of the network, with logits of `codes` codes."""
 
     def __init__(self, network: nn.Module, codes: int) -> None:
         super().__init__()
@@ -94,11 +94,12 @@ class UniformModel(nn.Module):
 
 @dataclass(frozen=True)
 class UniformState:
-    """Codes that are replaced by any other in training, and all drawn anew a little in every step of sampling.
+    """Uniform-state diffusion: training replaces codes by random ones, and sampling resamples all codes in every step
+    (arXiv:2506.10892).
 
-    The mask schedules say which share is replaced, and the network is told that share. A share `label_drop` of the training
-    images is shown without its label. The `weighting` of times is that of the bound, or the one that makes a mean over
-    masked tokens of the bound of masked diffusion, γ/γ′ times as much.
+    The mask schedules give the share of replaced codes, which is an input of the network. A share `label_drop` of the
+    training images has no label. The `weighting` of times is that of the bound, or γ/γ′ times it, which for masked
+    diffusion would be a mean over masked tokens.
     """
 
     width: Count = 64
@@ -139,16 +140,17 @@ class UniformState:
     def bound(
         self, model: UniformModel, parts: Parts, space: TokenSpace, tokens: Tensor, labels: Tensor, generator: Generator
     ) -> Tensor:
-        """An estimate [B] of an upper bound on −log p(x) in nats, at one time an image.
+        """An estimate [B] of an upper bound on −log p(x) in nats, at one time per image; tokens int64 [B,N], labels
+        int64 [B].
 
-        The times of a batch are spread evenly on a logarithmic scale: near t = 0 a replaced token is as rare as its share of
-        the bound is large, and with equal times the variance of the estimate would have no end.
+        Times are stratified on a logarithmic scale, because near t = 0 replaced tokens are rare and contribute much, so
+        that uniform times would give an unbounded variance.
         """
         t = (LATEST / EARLIEST) ** (_levels(tokens, generator) - 1)
         nats, _, _ = self._nats(model, parts, tokens, labels, t, generator)
         spread = t * math.log(LATEST / EARLIEST)
         last = parts.mask_schedule(torch.ones(1, dtype=torch.float64, device=tokens.device))
-        # What is left of x_0 at t = 1, where sampling starts from nothing.
+        # The term at t = 1, where sampling starts from uniform noise.
         left = marginal(nn.functional.one_hot(tokens, model.codes).double(), last)
         prior: Tensor = (left * (left * model.codes).log()).sum((1, 2))
         return spread * nats.sum(1) + prior
@@ -156,7 +158,7 @@ class UniformState:
     def _nats(
         self, model: UniformModel, parts: Parts, tokens: Tensor, labels: Tensor, t: Tensor, generator: Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The integrand of the bound [B,N] at times [B], and γ and γ′ [B] there; all float64."""
+        """The integrand of the bound [B,N] at times [B], and γ and γ′ [B]; all float64."""
         gamma, rise = slope(parts.mask_schedule, t)
         x_t = noised(tokens, gamma, model.codes, generator)
         law = model.network(x_t, gamma.float(), labels).double().softmax(-1)
@@ -164,7 +166,7 @@ class UniformState:
         return rate[:, None] * excess_rate(x_t, tokens, law, gamma), gamma, rise
 
     def sample(self, model: UniformModel, parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
-        """Yield x_s after every step. No token is ever masked."""
+        """Yield x_s int64 [B,N] after every step; no token is masked."""
         start = request.images.fold(1).fold(0).uniform(space.length)
         x = (start * model.codes).long()
         nothing = torch.zeros_like(x, dtype=torch.bool)
@@ -184,7 +186,7 @@ class UniformState:
         return guided(with_label, without, scale)
 
 
-# The codes and the budget of MaskGIT, with the schedule of the paper.
+# Codes and training budget of MaskGIT, with the schedule of the paper.
 DUO = Recipe.of(
     process="uniform_state",
     tokenizer="kmeans(codes=128, size=2)",

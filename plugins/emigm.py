@@ -1,8 +1,9 @@
 """eMIGM: effective and efficient masked image generation models (You et al., arXiv:2503.07197).
 
-The choices the paper ends with: the mask schedule exp(rate=5), weight 1, an encoder of the visible tokens only, times below 0.2
-left out of training, guidance inside an interval with the mask token as "no label", and a DPM-Solver++ for the head.
-The official code (github.com/ML-GSAI/eMIGM) differs from the paper in places; options named `clamp` and `shared` are its way.
+The final choices of the paper: the mask schedule exp(rate=5), weight 1, an encoder of visible tokens only, training
+times of at least 0.2, guidance in an interval with the mask token as "no label", and DPM-Solver++ for the head. The
+official code (github.com/ML-GSAI/eMIGM) differs from the paper in places; the options `clamp` and `shared` follow the
+code.
 """
 
 from collections.abc import Callable, Iterable
@@ -29,10 +30,11 @@ from mgbench.recipes.spec import Count, Share
 
 @dataclass(frozen=True)
 class Shared:
-    """One time and one count for the whole batch, at positions of each image's own: the official code's draw.
+    """One time and one number of masked tokens per batch, at random positions in each image: the official code
+    (arXiv:2503.07197).
 
-    The count is how many of N tokens were masked independently with probability γ((1 − ε)·t + ε), ε = 0.001, drawn again
-    until it is at least 2. A time below `t_min` becomes t_min (`clamp`, the code) or is drawn again (`truncate`, the paper).
+    The number is binomial, of N tokens with probability γ((1 − ε)·t + ε), ε = 0.001, and redrawn until it is at least
+    2. A time below `t_min` is raised to it (`clamp`, the code) or drawn again (`truncate`, the paper).
     """
 
     t_min: Share = 0.2
@@ -51,10 +53,12 @@ class Shared:
 
 @dataclass(frozen=True)
 class AncestralShared:
-    """Masked diffusion's reverse process with one count for all images: each step reveals Binomial(masked, 1 − γ(s)/γ(t)) tokens.
+    """The reverse process of masked diffusion with equal counts in all images: Binomial(masked, 1 − γ(s)/γ(t)) tokens
+    per step.
 
-    At least one a step, and in the last step all that are left, as the official `sample_tokens` does. The counts are drawn
-    once for a whole run (the official code: once a batch), so that an image does not depend on its batch.
+    As in the official `sample_tokens` (arXiv:2503.07197), it reveals at least one token per step, and all in the last.
+    The counts are drawn once per run (in the official code, once per batch), so that an image does not depend on its
+    batch.
     """
 
     requires: ClassVar[Requires] = "mask"
@@ -87,7 +91,7 @@ class NoiseCurve:
 
     @classmethod
     def of(cls, betas: Tensor, dtype: torch.dtype) -> "NoiseCurve":
-        """The curve of a table float64 [T] without its end, where λ < −5.1."""
+        """The curve of a table float64 [T] without times where λ < −5.1."""
         log_alpha = 0.5 * torch.log1p(-betas.cpu()).cumsum(0)
         in_range = log_alpha - 0.5 * torch.log(-torch.expm1(2 * log_alpha)) >= LEAST_LOG_RATIO
         return cls(log_alpha[in_range].to(dtype))
@@ -99,18 +103,18 @@ class NoiseCurve:
 
     @property
     def times(self) -> Tensor:
-        """Where log α is known [N]."""
+        """The times float [N] of the values of log α."""
         return torch.linspace(0, 1, len(self.log_alpha) + 1, dtype=self.log_alpha.dtype)[1:]
 
     def at(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """α, σ and λ at times [M]."""
         log_alpha = interpolated(t, self.times, self.log_alpha)
-        # Not by expm1: what float32 loses here is a part of the official solver's path.
+        # Without expm1, because the rounding in float32 is part of the official solver's path.
         noise = 1 - torch.exp(2 * log_alpha)
         return log_alpha.exp(), noise.sqrt(), log_alpha - 0.5 * noise.log()
 
     def grid(self, start: float, end: float, parts: int) -> Tensor:
-        """Times [parts + 1] from start to end, uniform in λ."""
+        """Times [M], M = `parts` + 1, from start to end, uniform in λ."""
         ends = self.at(self.log_alpha.new_tensor([start, end]))[2]
         ratios = torch.linspace(ends[0].item(), ends[1].item(), parts + 1, dtype=ends.dtype)
         log_alpha = -0.5 * torch.logaddexp(torch.zeros_like(ratios), -2 * ratios)
@@ -119,12 +123,12 @@ class NoiseCurve:
 
 @dataclass(frozen=True)
 class DPMSolver3S:
-    """DPM-Solver++ of order 3, singlestep, uniform in λ = log(α/σ), in `steps` evaluations: the official code's solver.
+    """Singlestep DPM-Solver++ of order 3 with `steps` evaluations, uniform in λ = log(α/σ): the solver of eMIGM's code.
 
-    The form without Taylor expansions (arXiv:2211.01095, and Algorithm 2 of arXiv:2206.00927 for predictions of x_0), over a
-    table whose end below λ = −5.1 is cut off and whose times are then stretched: N of them lie at i/N, and the head is asked
-    at (t − 1/N)·T, which is no whole number. It ends at 1/N, without a step to x_0. In float32, as in the official code, its
-    path lies up to 3e-4 away from that in float64.
+    It has the form without Taylor expansions (arXiv:2211.01095, and Algorithm 2 of arXiv:2206.00927 for predictions of
+    x_0). Times of the table with λ < −5.1 are dropped, and the N others rescaled to i/N; the head is evaluated at (t −
+    1/N)·T, which is fractional. It ends at 1/N, without a step to x_0. In float32, as in the official code, results
+    differ from float64 by up to 3e-4.
     """
 
     path: ClassVar[Literal["noise"]] = "noise"
@@ -146,30 +150,30 @@ class DPMSolver3S:
 
 
 def path_along(betas: Tensor, evaluations: int, dtype: torch.dtype) -> tuple[NoiseCurve, list[Tensor]]:
-    """The curve of a table float64 [T], and the times [order + 1] of every update that the evaluations are spent on."""
+    """The curve of a table float64 [T], and the times float [order + 1] of every update."""
     curve, each = NoiseCurve.of(betas, dtype), orders(evaluations)
     outer = curve.grid(1.0, curve.first, len(each)).tolist()
     return curve, [curve.grid(*ends, order) for order, ends in zip(each, pairwise(outer), strict=True)]
 
 
 def orders(evaluations: int) -> list[int]:
-    """The orders of the updates, which sum to the evaluations: threes, and one or two lower ones in the end."""
+    """The orders of the updates, whose sum is the number of evaluations: 3, with one or two lower orders at the end."""
     threes, rest = divmod(evaluations, 3)
     return [3] * threes + [rest] if rest else [3] * (threes - 1) + [2, 1]
 
 
 def update(curve: NoiseCurve, noise: Callable[[Tensor, Tensor], Tensor], x: Tensor, times: Tensor) -> Tensor:
-    """From x at the first of the times to x at the last, with an evaluation at each but the last."""
+    """Integrate x [R,D] from the first to the last of the times [M], with an evaluation at each but the last."""
     alpha, sigma, ratio = curve.at(times)
     steps = ratio - ratio[0]
     shares = steps / steps[-1]
 
     def straight(index: int) -> Tensor:
-        """To a time as if the prediction of x_0 did not change on the way."""
+        """The first-order update of x [R,D] to time number `index`."""
         return sigma[index] / sigma[0] * x - alpha[index] * torch.expm1(-steps[index]) * known[0]
 
     def bend(index: int) -> Tensor:
-        """How far a steady change of the prediction by 1 on the whole way leads aside up to a time, by its place there."""
+        """The coefficient (a scalar) of the second-order term at time number `index`."""
         return alpha[index] * (torch.expm1(-steps[index]) / steps[index] + 1)
 
     known: list[Tensor] = []
@@ -186,8 +190,9 @@ def update(curve: NoiseCurve, noise: Callable[[Tensor, Tensor], Tensor], x: Tens
     return end
 
 
-# The paper's choices; width, budget and guidance interval are those that measured best on the embedded digits, whose 16
-# tokens are far from the 256 of ImageNet (there: scale 4 in (0.1, 0.3], 16 steps).
+# The choices of the paper; width, budget and guidance interval measured best on the bundled digits, with 16 tokens
+# instead of
+# the 256 of ImageNet (there: scale 4 in (0.1, 0.3], 16 steps).
 # The official solver measured better there than dpmpp_multistep at 8 evaluations (FID 2.28 and 2.52 against 2.50 and 3.15 on
 # two seeds, 1,200 training steps, 16 sampling steps), and a little worse at 14 (2.02 and 2.25 against 1.93 and 2.23).
 EMIGM = Recipe.of(

@@ -1,8 +1,8 @@
-"""A second opinion on every score: torch-fidelity's own loop and arithmetic, through whichever extractor the recipe names.
+"""Inception score, FID, KID, precision and recall by torch-fidelity, with the extractor of the recipe.
 
-torch-fidelity 0.4 (Obukhov et al., doi:10.5281/zenodo.3786539). It is told of the extractor through its registry. It is asked
-for nothing from its cache, which knows images by a name only; it works on float64 features, where by itself it would take
-the mean of float32 ones; and no option is handed to it that it does not know, because it would say nothing.
+torch-fidelity 0.4 (Obukhov et al., doi:10.5281/zenodo.3786539). The extractor is passed through its registry. Its cache
+is disabled, because it identifies images only by name; features are float64, while by default it averages float32
+features; and unknown options, which it ignores silently, are refused.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from mgbench.interfaces.scores import ScoreInfo
 from mgbench.recipes.spec import Count
 
 Measure = Literal["isc", "fid", "kid", "prc"]
-# What it calls a number, and what we call it.
+# Its names of numbers, and ours.
 _NAMES = {
     "inception_score_mean": "torch_fidelity_inception_score",
     "frechet_inception_distance": "torch_fidelity_fid",
@@ -37,8 +37,8 @@ class TorchFidelity:
     """Inception score, FID, KID, precision and recall as torch-fidelity computes them from the images
     (arXiv:1606.03498, 1706.08500, 1801.01401, 1904.06991).
 
-    The images go through the extractor once more, in its loop. The Inception score is left out where there are no logits, a
-    number where there are too few images for it, and a subset of KID has at most as many images as the smaller set.
+    The images are passed through the extractor again, in its own loop. The Inception score is left out without logits,
+    and other numbers with too few images; a subset of KID has at most as many images as the smaller set.
     """
 
     scores: ClassVar[Mapping[str, ScoreInfo]] = {
@@ -60,8 +60,8 @@ class TorchFidelity:
         """`torch_fidelity_fid` and the like, of images uint8 [M,3,H,W] and [L,3,H,W].
 
         Raises:
-            Unfit: if torch-fidelity is missing or broken, or the images are not at hand or too few for any number.
-            Partly: if they are too few for some of the numbers; it carries the others.
+            Unfit: if torch-fidelity is missing or fails, or the images are unknown or too few for any number.
+            Partly: if they are too few for some of the numbers; the exception has the others.
         """
         if generated.images is None or reference.images is None or generated.extractor is None:
             raise Unfit("torch_fidelity looks at images itself, and the reference has none at hand; give its images")
@@ -77,15 +77,15 @@ class TorchFidelity:
         return found
 
     def check_counts(self, generated: int, reference: int) -> None:
-        """Raise `Unfit` with too few images for any of the numbers, `Partly` with too few for some."""
+        """Raises `Unfit` with too few images for any of the numbers, and `Partly` with too few for some."""
         fitting, reasons = self._fitting(generated, reference)
         if reasons:
             raise (Partly if fitting else Unfit)("; ".join(reasons))
 
     def _fitting(self, generated: int, reference: int) -> tuple[list[Measure], list[str]]:
-        """The measures that so many images are enough for, and why the others are left out.
+        """The measures that can be computed for these numbers of images, and the reasons for the others.
 
-        With fewer, torch-fidelity ends in an IndexError, gives NaN, or an Inception score that is 1 whatever the images.
+        With too few images, torch-fidelity raises IndexError, or returns NaN or an Inception score of 1.
         """
         both = min(generated, reference)
         least: dict[Measure, tuple[int, int]] = {
@@ -100,7 +100,7 @@ class TorchFidelity:
         ]
         return [name for name in self.metrics if name not in few], reasons
 
-    # Any: features whose images and extractor are known to be at hand, which their type does not say.
+    # Any: features with images and an extractor, which their type does not guarantee.
     def _asked(self, asked: list[Measure], generated: Any, reference: Any) -> dict[str, float]:
         library = _library()
         options: dict[str, Any] = {
@@ -113,7 +113,8 @@ class TorchFidelity:
             "kid_subset_size": min(self.kid_subset_size, len(generated.images), len(reference.images)),
             "prc_neighborhood": self.neighbours,
             "batch_size": self.batch,
-            # The extractor knows its device; the cache knows too little; and one process reads faster than several start.
+            # The extractor has its own device, the cache is unreliable, and one process is faster than starting
+            # several.
             "cuda": False,
             "cache": False,
             "save_cpu_ram": True,
@@ -122,14 +123,14 @@ class TorchFidelity:
         unknown = options.keys() - library.defaults.DEFAULTS.keys()
         if unknown:
             raise Unfit(f"this torch-fidelity does not know {', '.join(sorted(unknown))}; install version 0.4")
-        # Its DataLoader draws a seed from the global state, even though it shuffles nothing.
+        # Its DataLoader draws a seed from the global random state, although it does not shuffle.
         with torch.random.fork_rng(devices=[]):
             said = library.calculate_metrics(**options)
         return {ours: float(said[theirs]) for theirs, ours in _NAMES.items() if theirs in said}
 
 
 class _Images(torch.utils.data.Dataset[Tensor]):
-    """Images alone: a tuple of one is refused."""
+    """Images without labels, because torch-fidelity refuses tuples."""
 
     def __init__(self, images: Images) -> None:
         self._images = images
@@ -156,11 +157,11 @@ def _library() -> Any:
 
 
 def _registered(library: ModuleType, extractor: ExtractorModule) -> str:
-    """The name under which torch-fidelity knows an extractor, told now if it does not yet."""
+    """The name of an extractor in torch-fidelity's registry, where it is registered if needed."""
     name, known = f"mgbench-{extractor.id}", library.registry.FEATURE_EXTRACTORS_REGISTRY
     if name not in known:
         library.register_feature_extractor(name, _adapter(library))
-    # Weights of one id are the same, but may have moved to another device.
+    # Networks with one id have equal weights, but may be on different devices.
     known[name].seen_through = extractor
     return name
 

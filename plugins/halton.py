@@ -1,7 +1,7 @@
 """Halton scheduler for masked generative image transformers (Besnier et al., arXiv:2503.17076).
 
-MaskGIT's confidence clusters what it reveals, and tokens that are near each other depend on each other; a low-discrepancy order
-spreads the tokens of a step over the image. It looks at no probabilities, so that it serves vectors as well as codes.
+MaskGIT's confidence reveals clusters of nearby tokens, which depend on each other; a low-discrepancy order spreads the
+tokens of a step over the image. It does not use probabilities, so it works for vectors as well as codes.
 """
 
 import math
@@ -28,7 +28,7 @@ BASES = (2, 3)
 
 
 def radical_inverse(index: int, base: int) -> float:
-    """The digits of a whole number in a base, mirrored at the point: 6 = 110₂ becomes 0.011₂."""
+    """The radical inverse: the digits of an integer in a base, mirrored at the point, so that 6 = 110₂ gives 0.011₂."""
     value, digit = 0.0, 1.0
     while index:
         digit /= base
@@ -39,12 +39,12 @@ def radical_inverse(index: int, base: int) -> float:
 
 @cache
 def halton_ranks(height: int, width: int) -> Tensor:
-    """The place int64 [height·width] of every cell of a grid in the order in which the Halton sequence of bases 2 (down) and 3
-    (across) first meets it.
+    """The rank int64 [N] of each of the N = `height`·`width` cells of a grid in the Halton sequence of bases 2 (down)
+    and 3 (across).
     """
     ranks: dict[int, int] = {}
     index = 0
-    # It ends, because the sequence comes to every box of any size.
+    # It terminates, because the sequence visits every cell.
     while len(ranks) < height * width:
         index += 1
         down, across = (radical_inverse(index, base) for base in BASES)
@@ -54,9 +54,10 @@ def halton_ranks(height: int, width: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Halton:
-    """The order of the Halton sequence over the grid, the same for all images, or with `roll` begun anywhere in it.
+    """Reveal tokens in the order of a Halton sequence on the grid, with `roll` from a random start for each image
+    (arXiv:2503.17076).
 
-    As in the official sampler floor(N·(1 − γ(s))) tokens are revealed by time s, and at least one a step.
+    As in the official sampler, floor(N·(1 − γ(s))) tokens are revealed by time s, and at least one per step.
     """
 
     roll: bool = False
@@ -82,7 +83,7 @@ class Halton:
         return view.mask & ~lowest(ranks.double(), view.mask, step.reveal or 0)
 
 
-# The training of MaskGIT, and so one trained model with it.
+# Training as MaskGIT, so that both share a model.
 HALTON = MASKGIT.change(sampler="halton")
 
 BIBTEX = r"""

@@ -1,8 +1,8 @@
-"""Locality-aware parallel decoding (Zhang et al., arXiv:2507.01957): its order of tokens, for masked models.
+"""The generation order of locality-aware parallel decoding (Zhang et al., arXiv:2507.01957), for masked models.
 
-Tokens depend most on their neighbours. So those that are drawn next should lie near what is known, which tells most about them,
-and far from each other, because what is drawn together is drawn independently. The paper trains a network of its own, with
-queries at any position; here only the order is taken, beside `halton`, which spreads tokens without a look at what is known.
+Tokens depend most on their neighbours. The tokens of a step should therefore be close to known ones, and far from each
+other, because they are drawn independently. The paper trains its own network with position queries; here only the order
+is used. In contrast, `halton` ignores the known tokens.
 """
 
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ from mgbench.recipes.spec import NotNegative
 
 @cache
 def squared_distances(height: int, width: int) -> Tensor:
-    """Between all cells of a grid, float32 [height·width, height·width], in cells."""
+    """Squared distances between all N cells of a grid, float32 [N,N], in units of cells."""
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     places = torch.stack([rows.flatten(), columns.flatten()], 1).float()
     return (places[:, None] - places).square().sum(-1)
@@ -36,11 +36,11 @@ def squared_distances(height: int, width: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Locality:
-    """The tokens of a step one by one: of those at least `apart` cells from the others of the step the one nearest to a known
-    token; where there is none, the one farthest from the others.
+    """Choose the tokens of a step greedily: the token closest to a known one among those at least `apart` cells from
+    the others of the step, or else the one farthest from these (arXiv:2507.01957).
 
-    Ties are broken by an order that is drawn once for each image; counts as in `random_order`. The default keeps neighbours,
-    diagonal ones too, out of one step.
+    Ties are broken by a random order drawn once for each image; counts are as in `random_order`. The default excludes
+    neighbours, including diagonal ones, from the same step.
     """
 
     apart: NotNegative = 2.0
@@ -57,8 +57,8 @@ class Locality:
         if view.space.grid is None:
             raise ValueError("locality needs the grid of the tokens")
         squares = squared_distances(*view.space.grid).to(view.mask.device)
-        near = _nearest(squares, ~view.mask).nan_to_num(posinf=0.0)  # nothing is known at first
-        # Squared distances are whole numbers, so that what is below 1 only breaks ties.
+        near = _nearest(squares, ~view.mask).nan_to_num(posinf=0.0)  # nothing is known at the start
+        # Squared distances are integers, so values below 1 only break ties.
         ties, hidden = rng.uniform(view.mask.shape[1]), view.mask
         others = torch.full_like(ties, torch.inf)
         for _ in range(step.reveal or 0):
@@ -68,18 +68,20 @@ class Locality:
         return hidden
 
     def _next(self, near: Tensor, others: Tensor, ties: Tensor, hidden: Tensor) -> Tensor:
-        """The token [B] to reveal next, from squared distances [B,N] to what is known and to the others of the step."""
+        """The token int64 [B] to reveal next, from squared distances [B,N] to known tokens and to the others of the
+        step.
+        """
         crowded = others < self.apart**2
         scores = torch.where(crowded, 1e9 - others, near) + ties
         return scores.masked_fill(~hidden, torch.inf).argmin(1)
 
 
 def _nearest(squares: Tensor, known: Tensor) -> Tensor:
-    """The squared distance [B,N] to the nearest known [B,N] cell, infinite where none is known."""
+    """The squared distance [B,N] to the nearest cell in `known` bool [B,N]; infinite if there is none."""
     return torch.where(known[:, None], squares, torch.inf).amin(-1).double()
 
 
-# The training of MaskGIT, and so one trained model with it.
+# Training as MaskGIT, so that both share a model.
 LPD = MASKGIT.change(sampler="locality")
 
 BIBTEX = r"""

@@ -1,8 +1,9 @@
 """MAGE: masked generative encoder to unify representation learning and image synthesis (Li et al., arXiv:2211.09117).
 
-Codes, and an encoder of the visible ones only, as in MAE; the share masked is drawn in every step, from a normal law about 0.55
-cut off below 0.5; images are generated without labels, by the parallel decoding of MaskGIT. Here each image has a share of its
-own (the official code has one a batch), and the encoder sees no masked token at all (the official one drops at most half).
+Codes, and an MAE-style encoder of visible tokens; the masked share is drawn from a normal distribution with mean 0.55,
+truncated below 0.5; images are generated without labels, with MaskGIT's parallel decoding. Here each image has its own
+share (in the official code, each batch), and the encoder has no masked tokens (the official one drops at most half of
+the tokens).
 """
 
 from mgbench_plugins.maskgit import MASKGIT
@@ -11,7 +12,8 @@ from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.bibtex import by_key
 from mgbench.recipes.recipe import Recipe
 
-# The paper's choices; codes, budget and choice temperature (6.0 there, for 256 tokens) are those of MaskGIT on the digits.
+# The choices of the paper; codes, budget and choice temperature (6.0 there, for 256 tokens) are those of MaskGIT on the
+# digits.
 MAGE = MASKGIT.change(network="mae", masking="truncnorm(mean=0.55, std=0.25, low=0.5, high=1)", labels=False)
 
 BIBTEX = r"""

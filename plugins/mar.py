@@ -1,15 +1,17 @@
 """MAR: autoregressive image generation without vector quantization (Li et al., arXiv:2406.11838).
 
-Continuous tokens, each drawn by a small diffusion model given what the network sees. In training one share of the tokens is
-masked in a whole batch, drawn from a normal law about 1 cut off below 0.7; in sampling the cosine schedule reveals tokens in a
-random order, the head takes 100 ancestral steps, and guidance grows with the share revealed, away from a learned class token.
+Continuous tokens, each drawn by a small diffusion model given the network output. In training, one masked share per
+batch is drawn from a normal distribution with mean 1, truncated below 0.7; in sampling, the cosine schedule reveals
+tokens in a random order, the head uses 100 ancestral steps, and guidance grows with the revealed share, with a learned
+"no label" embedding.
 """
 
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.bibtex import by_key
 from mgbench.recipes.recipe import Recipe
 
-# The paper's choices; width and budget are eMIGM's on the digits, and so is the scale (there 2.9 and more, for 256 tokens).
+# The choices of the paper; width, budget and scale are eMIGM's on the digits (scale in the paper: at least 2.9, for 256
+# tokens).
 MAR = Recipe.of(
     tokenizer="patch(size=2)",
     network="mae(unconditional=class_token)",

@@ -1,7 +1,7 @@
 """The released models of MAR for ImageNet (Li et al., arXiv:2406.11838): sizes and settings of the official README.
 
-`mar-b-256`, `mar-l-256` and `mar-h-256` take 256 steps with linear guidance of 2.9, 3.0 and 3.2. Data, autoencoder and
-training are set and differ as those of `emigm_imagenet`.
+`mar-b-256`, `mar-l-256` and `mar-h-256` use 256 steps with linear guidance of 2.9, 3.0 and 3.2. For the paths of data
+and autoencoder, and for differences in training, see `emigm_imagenet`.
 """
 
 from mgbench.components.checkpoints.released import released_mar

@@ -1,6 +1,7 @@
 """MaskGIT: masked generative image transformer (Chang et al., arXiv:2202.04200).
 
-Codes of a tokenizer, a single transformer, the cosine schedule, and parallel decoding that keeps the most confident tokens.
+Codes of a tokenizer, a bidirectional transformer, the cosine schedule, and parallel decoding that keeps confident
+tokens.
 """
 
 from collections.abc import Iterable
@@ -22,9 +23,11 @@ from mgbench.recipes.spec import NotNegative
 
 @dataclass(frozen=True)
 class MaskGIT:
-    """Keep the tokens of highest log-probability plus Gumbel noise, whose strength falls from `temperature` to 0.
+    """Keep the tokens of highest log-probability plus Gumbel noise, with noise decreasing from `temperature` to 0
+    (arXiv:2202.04200).
 
-    Counts as in the official `parallel_decode`: floor(N·γ) stay masked, at least one and at least one fewer than before.
+    Counts are as in the official `parallel_decode`: floor(N·γ) stay masked, at least one and at least one fewer than
+    before.
     """
 
     temperature: NotNegative = 4.5
@@ -44,8 +47,9 @@ class MaskGIT:
         return view.mask & ~lowest(-(view.log_p + annealed * noise), view.mask, step.reveal or 0)
 
 
-# The paper's choices; codes, budget and choice temperature (4.5 in the official configuration, for 256 tokens) are those that
-# measured best on the embedded digits.
+# The choices of the paper; codes, budget and choice temperature (4.5 in the official configuration, for 256 tokens)
+# measured
+# best on the bundled digits.
 MASKGIT = Recipe.of(
     tokenizer="kmeans(codes=128, size=2)",
     network="transformer",

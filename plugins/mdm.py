@@ -1,15 +1,17 @@
-"""Masked diffusion models: MDLM (Sahoo et al., arXiv:2406.07524), MD4 (Shi et al., 2406.04329), RADD (Ou et al., 2406.03736).
+"""Masked diffusion models: MDLM (Sahoo et al., arXiv:2406.07524), MD4 (Shi et al., 2406.04329), RADD (Ou et al.,
+2406.03736).
 
-Three papers, one model: every token of an image is masked independently with probability γ(t) = t, the loss is weighted by
-γ′/γ = 1/t, which makes it a bound on the likelihood, the times of a batch are spread evenly, and sampling runs the reverse
-process, in which a masked token is revealed with probability 1 − γ(s)/γ(t). The network is not told the time (RADD).
+All three have the same model: every token is masked independently with probability γ(t) = t, the loss is weighted by
+γ′/γ = 1/t, which makes it a likelihood bound, the times of a batch are stratified, and sampling runs the reverse
+process, which reveals a masked token with probability 1 − γ(s)/γ(t). The network does not depend on time (RADD).
 """
 
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.bibtex import by_key
 from mgbench.recipes.recipe import Recipe
 
-# The papers' choices; codes and budget are those of the sibling methods on the digits. A row in which nothing is masked stays so.
+# The choices of the papers; codes and budget are those of similar methods on the digits. Images may have no masked
+# token.
 MDM = Recipe.of(
     tokenizer="kmeans(codes=128, size=2)",
     network="transformer",
@@ -53,7 +55,7 @@ BIBTEX = r"""
 
 @hookimpl
 def mgbench_recipes() -> dict[str, Recipe]:
-    # MD4 samples images on a cosine grid of times; the model is the same.
+    # MD4 samples with a cosine time grid and the same model.
     return {"mdm": MDM, "mdm-cosine": MDM.change(time_grid="cosine")}
 
 

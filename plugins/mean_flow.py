@@ -1,18 +1,16 @@
-"""MeanFlow: images in one evaluation, by learning the mean velocity between two times (Geng et al., arXiv:2505.13447).
+"""MeanFlow: one-step generation with the average velocity between two times (Geng et al., arXiv:2505.13447).
 
-With x_t = (1 − t) x_0 + t ε, the velocity v of `flow` leads along a curved way, so that solvers take many small steps. The
-mean velocity u(x_t, s, t) = 1/(t − s)·∫ v dτ from s to t leads from t to s in one: x_s = x_t − (t − s)·u. It obeys v = u +
-(t − s)·du/dt, du/dt along the flow, which is what is trained: du/dt is a Jacobian-vector product, by forward-mode
-derivatives, and no gradient goes through it.
+With x_t = (1 − t) x_0 + t ε, trajectories of the velocity v of `flow` are curved, so that solvers need many small
+steps. The average velocity u(x_t, s, t) = 1/(t − s)·∫ v dτ from s to t takes one step: x_s = x_t − (t − s)·u. It
+satisfies v = u + (t − s)·du/dt along the flow, which is the training target; du/dt is a Jacobian-vector product by
+forward-mode differentiation, without gradients.
 
-MeanFlow takes the tangent of that product from the data, ε − x_0; improved MeanFlow (Geng et al., arXiv:2512.02012) from
-the network itself, v ≈ u(x_t, t, t), so that what is regressed depends on x_t alone: the default. Guidance may be trained
-in (`guidance`), which costs no evaluation in sampling; a guidance schedule is asked all the same, and doubles them where it
-is not 1.
+MeanFlow uses the tangent ε − x_0 of the data; improved MeanFlow (Geng et al., arXiv:2512.02012), the default, uses that
+of the network, v ≈ u(x_t, t, t), so that the target depends only on x_t. Guidance can be trained in (`guidance`), which
+needs no extra evaluations in sampling; a guidance schedule can be used too, and doubles them where it is not 1.
 
-On several devices a product of the bare network, taken beside the forward of DistributedDataParallel, has gradients that
-are never synchronised, and no error says so. Here the whole loss is the forward that is wrapped, so that they are; a test
-holds it.
+With DistributedDataParallel, gradients of calls that bypass its forward, as in a Jacobian-vector product of the bare
+network, are silently not synchronised. Here the whole loss is the wrapped forward; a test checks the gradients.
 """
 
 from collections.abc import Iterator
@@ -42,7 +40,7 @@ Tangent = Literal["predicted", "data"]
 
 
 class MeanFlowModel(nn.Module):
-    """All there is to train is the network."""
+    """A model that consists of the network."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -51,10 +49,10 @@ class MeanFlowModel(nn.Module):
 
 @dataclass(frozen=True)
 class MeanFlow:
-    """Take the noise from all tokens of an image at once, in `sampling_steps` evaluations: 1 to 4 are what it is for.
+    """Generate all tokens of an image in `sampling_steps` evaluations, usually 1 to 4 (arXiv:2505.13447).
 
-    A share `apart` of the training images has two different times; for the others this is `flow`. `guidance` is the scale
-    that is trained in. Errors are divided by their own size to the `power` (arXiv:2505.13447).
+    A share `apart` of the training images has two different times; for the others training is that of `flow`.
+    `guidance` is the trained-in scale. Errors are divided by their magnitude to the `power`.
     """
 
     width: Count = 64
@@ -97,7 +95,7 @@ class MeanFlow:
 
     @torch.no_grad()
     def _target(self, model: MeanFlowModel, x_t: Tensor, t: Tensor, labels: Tensor, velocity: Tensor) -> Tensor:
-        """The velocity of the data, or with guidance moved away from that of no label (arXiv:2505.13447)."""
+        """The target velocity [B,N,D], with guidance relative to the prediction without a label (arXiv:2505.13447)."""
         if self.guidance == 1:
             return velocity
         without = model.network(x_t, t, torch.full_like(labels, UNLABELLED), torch.zeros_like(t))
@@ -108,7 +106,7 @@ class MeanFlow:
         return target if self.tangent == "data" else mean(x_t, t, torch.zeros_like(t)).to(x_t.dtype)
 
     def sample(self, model: MeanFlowModel, parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
-        """Yield x_s after every step, from t = 1 to 0 in equal ones. No token is ever masked."""
+        """Yield x_s float [B,N,D] after each of equal steps from t = 1 to 0; no token is masked."""
         labels, total = request.labels, request.steps
         x = request.images.fold(1).fold(0).normal(space.length * space.dim).float()
         x = x.reshape(len(labels), space.length, space.dim)
@@ -137,7 +135,7 @@ def _need_vectors(what: str, space: TokenSpace) -> None:
 
 
 class MeanFlowMLP(TokenMLP):
-    """The mean velocity [R,D] at noisy tokens x [R,D] and times t [R], over spans [R], given z [R,W]."""
+    """Predicts the average velocity [R,D] at noisy tokens x [R,D] and times t [R], over spans [R], given z [R,W]."""
 
     def __init__(self, options: "MeanFlowHead", dim: int, condition: int) -> None:
         super().__init__(dim, dim, condition, options.width, options.depth, options.noise_samples)
@@ -155,7 +153,7 @@ class MeanFlowMLP(TokenMLP):
         return torch.stack(draw_times(rows, self.options.apart, generator), 1)
 
     def loss_terms(self, z: Tensor, values: Tensor, t: Tensor, noise: Tensor) -> tuple[Tensor]:
-        """Squared velocity error [R] at given times and spans [R,2] and noise [R,D]."""
+        """Squared velocity error [R] of values [R,D] at times and spans [R,2] with noise [R,D]."""
         time, span = t.unbind(1)
 
         def mean(x: Tensor, t: Tensor, span: Tensor) -> Tensor:
@@ -170,7 +168,9 @@ class MeanFlowMLP(TokenMLP):
     def sample(
         self, z: Tensor, z_uncond: Tensor | None, scale: float, rng: Streams, parts: Parts, temperature: float = 1.0
     ) -> Drawn:
-        """Values [R,D] in one evaluation, x_0 = ε − u(ε, 0, 1); two with guidance, as one batch."""
+        """Sample values [R,D] given z [R,W] with one evaluation, x_0 = ε − u(ε, 0, 1), or two with guidance, in one
+        batch.
+        """
         noise, one = rng.fold(0).normal(self.dim).float(), torch.ones(1, device=z.device)
         if z_uncond is None:
             return Drawn(noise - self(noise, one, z, one)[0])
@@ -181,10 +181,10 @@ class MeanFlowMLP(TokenMLP):
 
 @dataclass(frozen=True)
 class MeanFlowHead:
-    """A masked token's value in one evaluation of the head: `mean_flow` of one token, given z, with the tangent of improved
-    MeanFlow.
+    """A head with one evaluation per token: MeanFlow of one token given z, with the tangent of improved MeanFlow
+    (arXiv:2512.02012).
 
-    Each token is trained `noise_samples` times a step.
+    Each token is used with `noise_samples` noise levels per training step.
     """
 
     width: Count = 64
@@ -201,7 +201,7 @@ class MeanFlowHead:
         return MeanFlowMLP(self, space.dim, width)
 
 
-# As many parameters and training images as eMIGM's recipe has, with guidance trained in: one evaluation an image.
+# As many parameters and training images as eMIGM's recipe, with trained-in guidance: one evaluation per image.
 MEAN_FLOW = Recipe.of(
     process="mean_flow(guidance=1.5)",
     tokenizer="patch(size=2)",
@@ -210,7 +210,7 @@ MEAN_FLOW = Recipe.of(
     ema=0.998,
 )
 
-# eMIGM with a head of one evaluation a token.
+# eMIGM with a head of one evaluation per token.
 MEAN_HEAD = EMIGM.change(head="mean_flow(noise_samples=2)", solver=None)
 
 BIBTEX = r"""

@@ -1,7 +1,7 @@
-"""Loss curves and scores for MLflow: `--track mlflow`, into the server that `MLFLOW_TRACKING_URI` names.
+"""Loss curves and scores for MLflow: `--track mlflow`, with the server in `MLFLOW_TRACKING_URI`.
 
-Without one they go to files: `MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri results/trackers/mlflow`. A study is
-an experiment, a trial is a run.
+Without a server, files are written; view them with `MLFLOW_ALLOW_FILE_STORE=true mlflow ui --backend-store-uri
+results/trackers/mlflow`. A study is an experiment, and a trial is a run.
 """
 
 import os
@@ -13,7 +13,7 @@ from mgbench import hookimpl
 from mgbench.interfaces.tracking import Accelerated, TrackedRun, outcomes, scores, settings
 from mgbench.results.record import Record
 
-# What its names may not hold.
+# Characters that its names may not have.
 _FORBIDDEN = re.compile(r"[^\w\-. :/]")
 _LONGEST_TAG = 5000
 _trackers = Accelerated("mlflow")
@@ -30,9 +30,10 @@ def _tracker(run: TrackedRun) -> Any:
     from accelerate.tracking import MLflowTracker
 
     if not os.environ.get("MLFLOW_TRACKING_URI"):
-        # A database needs what the small distribution of MLflow does not bring, and files it wants to be asked for.
+        # The small distribution of MLflow lacks the database back end, and the file back end has to be allowed
+        # explicitly.
         os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
-        # One store for all trials, each of which would make it anew at the same time.
+        # A common store, because trials that start at the same time would each create one.
         store = run.folder.parent.resolve()
         store.mkdir(parents=True, exist_ok=True)
         mlflow.set_tracking_uri(store.as_uri())

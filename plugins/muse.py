@@ -1,6 +1,6 @@
 """Muse: masked generative transformers (Chang et al., arXiv:2301.00704), without its text.
 
-MaskGIT with another parallel decoding: the codes themselves are drawn at the falling temperature, and ranked by their logits.
+MaskGIT with a different parallel decoding: codes are drawn at a decreasing temperature, and ranked by their logits.
 """
 
 from collections.abc import Iterable
@@ -23,9 +23,10 @@ from mgbench.recipes.spec import NotNegative
 
 @dataclass(frozen=True)
 class Muse:
-    """Codes drawn at τ = `temperature`·(1 − (k + 1)/T), of which those of highest logit + τ·Gumbel are kept; greedy at the end.
+    """Draw codes at τ = `temperature`·(1 − (k + 1)/T), and keep those of highest logit + τ·Gumbel; the last step is
+    greedy (arXiv:2301.00704).
 
-    The logit is that of the network and no log-probability: it is compared between tokens without being normalised.
+    Logits of different tokens are compared without normalisation to log-probabilities.
     """
 
     temperature: NotNegative = 4.5
@@ -35,7 +36,7 @@ class Muse:
         need_codes("muse", space)
 
     def value_temperature(self, step: Step) -> float:
-        # With more steps than tokens the last one comes before k = T - 1.
+        # With more steps than tokens, the last step has k < T − 1.
         return self.temperature * (1 - (step.index + 1) / step.total) if step.share_then else 0.0
 
     def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
@@ -49,8 +50,9 @@ class Muse:
         return view.mask & ~lowest(-(logit + self.value_temperature(step) * noise), view.mask, step.reveal or 0)
 
 
-# The training of MaskGIT, and so one trained model with it; with the temperature that measured best on the embedded digits, whose
-# 128 codes need less of it than the thousands of a large tokenizer.
+# Training as MaskGIT, so that both share a model. The temperature measured best on the bundled digits; 128 codes need a
+# lower one
+# than the thousands of a large tokenizer.
 MUSE = MASKGIT.change(sampler="muse(temperature=2.0)")
 
 BIBTEX = r"""

@@ -1,10 +1,10 @@
-"""Ψ-samplers: predictor and corrector in one step (Deschenaux et al., arXiv:2602.21185), for masked models.
+"""Ψ-samplers: predictor-corrector sampling in single steps (Deschenaux et al., arXiv:2602.21185), for masked models.
 
-A step from t to s takes, for each token, the posterior q(x_s | x_t, x_0) with probability κ, and with probability 1 − κ the
-forward process q(x_s | x_0), which hides the token anew whatever it was; x_0 is drawn by the model. With α = 1 − γ a masked
-token is revealed with probability κ·(α_s − α_t)/(1 − α_t) + (1 − κ)·α_s, and a visible one masked with (1 − κ)·(1 − α_s).
-Both keep the share that is masked at every time. κ = 1 is `ancestral`; any ReMDM (arXiv:2503.00307) with σ ≤ γ(s) is
-κ = 1 − σ/γ(s). The order is chosen without the values, so that vectors are drawn as well as codes.
+A step from t to s draws each token from the posterior q(x_s | x_t, x_0) with probability κ, and otherwise from the
+forward process q(x_s | x_0), with x_0 drawn by the model. With α = 1 − γ, a masked token is revealed with probability
+κ·(α_s − α_t)/(1 − α_t) + (1 − κ)·α_s, and a visible one masked with (1 − κ)·(1 − α_s), which preserves the share of
+masked tokens at every time. κ = 1 is `ancestral`; ReMDM (arXiv:2503.00307) with σ ≤ γ(s) has κ = 1 − σ/γ(s). Positions
+are chosen without values, so vectors can be drawn as well as codes.
 """
 
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ from mgbench.recipes.spec import Share
 
 @dataclass(frozen=True)
 class Psi:
-    """κ by thirds of time: `high` while t > 2/3, `middle` down to 1/3, and `low` after that."""
+    """Ψ-sampling with κ = `high` for t > 2/3, `middle` for t > 1/3, and `low` after that (arXiv:2602.21185)."""
 
     high: Share = 1.0
     middle: Share = 0.9
@@ -35,20 +35,20 @@ class Psi:
     requires: ClassVar[Requires] = "mask"
 
     def kappa(self, t: float) -> float:
-        """The probability of the posterior in a step that begins at t."""
+        """κ, the probability of the posterior, in a step that starts at t."""
         return self.high if t > 2 / 3 else self.middle if t > 1 / 3 else self.low
 
     def plan(self, schedule: MaskSchedule, space: TokenSpace, times: Tensor, shared: Streams) -> Iterable[Step]:
         return expected(schedule, times)
 
     def choose(self, view: SamplerInput, step: Step, rng: Streams) -> Tensor:
-        # In this form κ = 1 is the posterior, and the last step reveals all, to the last bit.
+        # In this form κ = 1 is exactly the posterior, and the last step reveals everything.
         anew, posterior = 1 - self.kappa(step.t), share_revealed(step)
         reveal = posterior + anew * (1 - step.share_then - posterior)
         return jump(view, step, rng, reveal, anew * step.share_then)
 
 
-# The training of MaskGIT, and so one trained model with it.
+# Training as MaskGIT, so that both share a model.
 PSI = MASKGIT.change(sampler="psi")
 
 BIBTEX = r"""

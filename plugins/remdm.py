@@ -1,9 +1,9 @@
 """ReMDM: remasking discrete diffusion models with inference-time scaling (Wang et al., arXiv:2503.00307).
 
-A model of masked diffusion is sampled by a process that masks tokens again, so that more steps mend earlier mistakes. With
-probability σ a visible token is masked again, and a masked one is revealed with probability (α_s − (1 − σ)·α_t)/(1 − α_t),
-α = 1 − γ, which keeps the share that is masked at every time. σ = 0 is `ancestral`; σ is at most min(1, (1 − α_s)/α_t) = σ_max.
-The order is chosen without the values, so that all but `remdm_conf` also mask again what a diffusion head drew.
+Sampling of a masked diffusion model masks tokens again, so that further steps can correct earlier mistakes. A visible
+token is masked again with probability σ, and a masked one is revealed with probability (α_s − (1 − σ)·α_t)/(1 − α_t), α
+= 1 − γ, which preserves the share of masked tokens. σ = 0 is `ancestral`; σ is at most σ_max = min(1, (1 − α_s)/α_t).
+Except for `remdm_conf`, positions are chosen without values, so these samplers also work with vectors.
 """
 
 import math
@@ -27,21 +27,21 @@ from mgbench.recipes.spec import Share
 
 
 def sigma_max(step: Step) -> float:
-    """min(1, (1 − α_s)/α_t): above it too many tokens would be masked again to keep to the schedule."""
+    """σ_max = min(1, (1 − α_s)/α_t), the largest σ that is consistent with the schedule."""
     visible = 1 - step.share_now
     return step.share_then / visible if step.share_then < visible else 1.0
 
 
 def posterior(view: SamplerInput, step: Step, rng: Streams, sigma: float) -> Tensor:
-    """The mask [B,N] after a step that masks visible tokens again with probability σ ≤ σ_max."""
-    # Where nothing is masked, none of what is masked again is to be made up for.
+    """The mask bool [B,N] after a step that masks visible tokens again with probability σ ≤ σ_max."""
+    # If nothing is masked, no revealed tokens have to compensate for those masked again.
     balance = sigma * (1 - step.share_now) / step.share_now if step.share_now else 0.0
     return jump(view, step, rng, share_revealed(step) + balance, sigma)
 
 
 @dataclass(frozen=True)
 class Cap:
-    """σ = min(η, σ_max)."""
+    """ReMDM with σ = min(η, σ_max) (arXiv:2503.00307)."""
 
     eta: Share = 0.05
     requires: ClassVar[Requires] = "mask"
@@ -55,7 +55,7 @@ class Cap:
 
 @dataclass(frozen=True)
 class Rescale:
-    """σ = η·σ_max."""
+    """ReMDM with σ = η·σ_max (arXiv:2503.00307)."""
 
     eta: Share = 0.05
     requires: ClassVar[Requires] = "mask"
@@ -69,10 +69,11 @@ class Rescale:
 
 @dataclass(frozen=True)
 class Conf:
-    """σ_i = η·σ_max·softmax(−ψ)_i over the visible tokens, ψ_i the probability with which token i was drawn: the doubtful first.
+    """ReMDM with σ_i = η·σ_max·softmax(−ψ)_i over visible tokens, ψ_i the probability with which token i was drawn
+    (arXiv:2503.00307).
 
-    About one token an image is masked again in a step. Masked tokens have σ = 0, so that slightly more are masked than the
-    schedule says.
+    About one uncertain token per image is masked again in a step. Masked tokens have σ = 0, so that slightly more
+    tokens are masked than in the schedule.
     """
 
     eta: Share = 1.0
@@ -85,7 +86,7 @@ class Conf:
         return expected(schedule, times)
 
     def choose(self, view: SamplerInput, step: Step, rng: Streams) -> Tensor:
-        # Before the first token is revealed there is no probability to remember.
+        # Before the first token is revealed, there are no probabilities.
         log_p = torch.zeros_like(view.mask, dtype=torch.float64) if view.log_p is None else view.log_p
         doubt = (-log_p.exp()).masked_fill(view.mask, -math.inf).softmax(-1).nan_to_num(0.0)
         return jump(view, step, rng, share_revealed(step), self.eta * sigma_max(step) * doubt)
@@ -93,10 +94,11 @@ class Conf:
 
 @dataclass(frozen=True)
 class Loop:
-    """First reveal a share `alpha_on` of the tokens, then, from t_on to t_off, go on masking some again and drawing them anew at
-    that share with σ = min(η, σ_max), then reveal the rest.
+    """ReMDM-loop: reveal a share `alpha_on` of the tokens, then from t_on to t_off mask and redraw tokens at that share
+    with σ = min(η, σ_max), then reveal the rest (arXiv:2503.00307).
 
-    The sampling schedule is run through twice, before t_on and after t_off; with γ = t these are the straight lines of the paper.
+    The sampling schedule is used before t_on and after t_off; with γ = t this is the piecewise linear schedule of the
+    paper.
     """
 
     eta: Share = 0.05
@@ -110,7 +112,7 @@ class Loop:
             raise ValueError(f"t_off ({self.t_off}) must be below t_on ({self.t_on}), and that below 1")
 
     def _share(self, schedule: MaskSchedule, t: Tensor) -> Tensor:
-        """The share masked at t: down to 1 − alpha_on, level, then down to 0."""
+        """The masked share at times t [M]: decreasing to 1 − alpha_on, constant, then decreasing to 0."""
         before = schedule(((t - self.t_on) / (1 - self.t_on)).clamp_min(0))
         after = schedule((t / max(self.t_off, 1e-9)).clamp_max(1))
         return torch.where(t > self.t_on, 1 - self.alpha_on * (1 - before), (1 - self.alpha_on) * after)
@@ -123,7 +125,7 @@ class Loop:
         return posterior(view, step, rng, min(self.eta, sigma_max(step)) if looping else 0.0)
 
 
-# The training of MaskGIT, as in the paper's experiment on images, and so one trained model with it.
+# Training as MaskGIT, as in the image experiment of the paper, so that both share a model.
 REMDM = MASKGIT.change(sampler="remdm_cap")
 
 BIBTEX = r"""

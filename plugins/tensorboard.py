@@ -1,6 +1,7 @@
-"""Loss curves and scores for TensorBoard: `--track tensorboard`, then `tensorboard --logdir results/trackers/tensorboard`.
+"""Loss curves and scores for TensorBoard: `--track tensorboard`, then `tensorboard --logdir
+results/trackers/tensorboard`.
 
-A trial is a run there; the table of hyperparameters sets its recipe beside its scores.
+A trial is a run; its recipe and scores are shown in the table of hyperparameters.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,6 @@ def mgbench_step_logged(run: TrackedRun, stage: str, step: int, values: Mapping[
 def mgbench_run_finished(run: TrackedRun, records: Sequence[Record]) -> None:
     tracker = _trackers.of(run)
     tracker.log(outcomes(records))
-    # Accelerate would put the settings into a run of their own, without scores.
+    # Accelerate would write the settings to a separate run, without scores.
     tracker.tracker.add_hparams(settings(run), scores(records), run_name=".")
     tracker.finish()

@@ -1,11 +1,10 @@
-"""VAR: predict the next scale, all of its tokens at once (Tian et al., arXiv:2404.02905).
+"""VAR: autoregression over scales, with all tokens of a scale at once (Tian et al., arXiv:2404.02905).
 
-What differs from masked generation: the order is fixed by the tokenizer, coarse to fine, so there is no mask, no schedule of
-masks and no sampler, and sampling takes as many steps as there are scales, whatever `sampling_steps` says. A token is seen
-by its own scale and the finer ones (block-causal attention), so that one pass trains all scales at once. Differences from
-the paper's code: the transformer sees the codes by a learned embedding, not by the entries of the codebook; queries and
-keys are not normalised; and the tokenizer is the quantiser alone, on patches of pixels
-(`mgbench.components.tokenizers.multiscale`).
+Unlike masked generation, the order is fixed by the tokenizer, coarse to fine, so there is no mask, mask schedule or
+sampler, and sampling takes as many steps as there are scales, whatever `sampling_steps` is. Attention is block-causal:
+a token attends to its own and coarser scales, so one pass trains all scales. Differences from the paper's code: code
+embeddings are learned instead of taken from the codebook; queries and keys are not normalised; and the tokenizer is the
+quantiser alone, on patches of pixels (`mgbench.components.tokenizers.multiscale`).
 """
 
 from collections.abc import Iterator
@@ -41,18 +40,18 @@ from mgbench.recipes.spec import Count, Share
 
 
 def ends(scales: tuple[int, ...]) -> list[int]:
-    """How many tokens there are up to the end of each scale."""
+    """The cumulative number of tokens at the end of each scale."""
     return torch.tensor([side**2 for side in scales]).cumsum(0).tolist()
 
 
 def block_causal(scales: tuple[int, ...]) -> Tensor:
-    """Who sees whom, bool [N,N]: a token sees those of its own scale and of the coarser ones."""
+    """The attention mask bool [N,N]: a token attends to its own and coarser scales."""
     level = torch.repeat_interleave(torch.arange(len(scales)), torch.tensor([side**2 for side in scales]))
     return level[:, None] >= level
 
 
 def carried(scales: tuple[int, ...]) -> Tensor:
-    """How much of every token is in the picture so far that a place of a finer scale starts from: [N,N], D_k U_j in blocks."""
+    """The matrix float [N,N] of blocks D_k U_j, which resizes the sum of coarser scales to the input of each scale."""
     last, rows = scales[-1], []
     for side in scales:
         row = [_resized(before, last, side) if before < side else torch.zeros(side**2, before**2) for before in scales]
@@ -61,13 +60,13 @@ def carried(scales: tuple[int, ...]) -> Tensor:
 
 
 def _resized(before: int, last: int, side: int) -> Tensor:
-    """The matrix [side²,before²] that grows a grid to the last scale and shrinks it again."""
+    """The matrix [side²,before²] that upsamples a grid to the last scale and downsamples it again."""
     each = torch.eye(before**2).reshape(-1, 1, before, before)
     return shrink(grow(each, last), side).flatten(1).T
 
 
 class VAR(nn.Module):
-    """A transformer of scales. What a place starts from is the sum of all coarser scales, resized to the scale it is in."""
+    """A transformer over scales; the input at a position is the sum of all coarser scales, resized to its scale."""
 
     carried: Tensor
     seen: Tensor
@@ -80,7 +79,7 @@ class VAR(nn.Module):
         self.label = LabelEmbedding(classes, width)
         self.unlabelled = nn.Parameter(0.02 * torch.randn(width))
         self.drop = nn.Dropout(options.dropout)
-        # One for each place of each scale, so none for each scale.
+        # A position embedding for each position of each scale, so that no scale embedding is needed.
         self.positions = positions(self.ends[-1], width)
         self.blocks = nn.ModuleList(AdaptiveBlock(width, options.heads, options.dropout) for _ in range(options.depth))
         self.exit = AdaptiveExit(width, codes)
@@ -89,16 +88,16 @@ class VAR(nn.Module):
         self.apply(initialise).apply(close)
 
     def forward(self, codes: Tensor, labels: Tensor, cache: Cache | None = None) -> Tensor:
-        """Logits [B,N',K] of the scales known, by their codes int64 [B,M], and of the next one; labels int64 [B].
+        """Logits [B,N',K] of the known scales, with codes int64 [B,M], and of the next scale; labels int64 [B].
 
-        With a `cache` only of those scales that have not gone through with it before.
+        With a `cache`, only of scales that it does not have yet.
         """
         known, first = codes.shape[1], 0 if cache is None else cache.length
         end = next(end for end in self.ends if end > known)
         label = self.label(labels, self.unlabelled)
         x = self.carried[first:end, :known] @ self.drop(self.embed(codes)) + self.positions[:, first:end]
         if not first:
-            # The first scale has nothing to start from but the label.
+            # The input of the first scale is the label embedding.
             x = torch.cat([x[:, :1] + label[:, None], x[:, 1:]], 1)
         condition = functional.silu(label)
         for block in self.blocks:
@@ -108,7 +107,7 @@ class VAR(nn.Module):
 
 
 class NextScaleModel(nn.Module):
-    """All there is to train is the network."""
+    """A model that consists of the network."""
 
     def __init__(self, network: VAR) -> None:
         super().__init__()
@@ -117,10 +116,10 @@ class NextScaleModel(nn.Module):
 
 @dataclass(frozen=True)
 class NextScale:
-    """The codes of each scale given the coarser ones, drawn together; a share `label_drop` is trained without its label.
+    """Next-scale prediction (arXiv:2404.02905); a share `label_drop` of the training images has no label.
 
-    Time falls by 1 / scales in each step of sampling. VAR's guidance, t = cfg·k/(S − 1) in (1 + t)·c − t·u, is a scale that
-    rises evenly from 1 to 1 + cfg.
+    Time decreases by 1/S in each of the S sampling steps. VAR's guidance, t = cfg·k/(S − 1) in (1 + t)·c − t·u, is a
+    scale that rises linearly from 1 to 1 + cfg.
     """
 
     width: Count = 64
@@ -147,7 +146,7 @@ class NextScale:
         return NextScaleModel(VAR(self, scales(parts.tokenizer), space.codes, classes))
 
     def loss(self, model: NextScaleModel, parts: Parts, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
-        """The mean cross-entropy in nats over the tokens of all scales."""
+        """The mean cross-entropy in nats, a scalar, over tokens int64 [B,N] of all scales, with labels int64 [B]."""
         dropped = torch.rand(labels.shape, generator=generator, device=labels.device) < self.label_drop
         return _surprise(model, parts, tokens, labels.masked_fill(dropped, UNLABELLED)).mean()
 
@@ -160,7 +159,9 @@ class NextScale:
         labels: Tensor,
         generator: Generator,
     ) -> Tensor:
-        """−log p of every image's tokens, [B] in nats: exact, as one token follows the other."""
+        """−log p [B] in nats of the tokens int64 [B,N] of every image with labels int64 [B], exact for an
+        autoregressive model.
+        """
         return _surprise(model, parts, tokens, labels).double().sum(1)
 
     def sample(self, model: NextScaleModel, parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
@@ -188,13 +189,13 @@ def _surprise(model: NextScaleModel, parts: Parts, tokens: Tensor, labels: Tenso
 
 
 class _Half:
-    """The network for these labels, which looks at every scale once: a half that was left out for a while catches up."""
+    """The network with a cache for these labels (with or without guidance); skipped scales are processed later."""
 
     def __init__(self, network: VAR, labels: Tensor) -> None:
         self.network, self.labels, self.cache = network, labels, Cache()
 
     def __call__(self, codes: Tensor, places: int) -> Tensor:
-        """Logits [B,places,K] of the scale that follows the codes."""
+        """Logits [B,M,K], M = `places`, of the scale that follows the codes."""
         logits: Tensor = self.network(codes, self.labels, self.cache)
         return logits[:, -places:]
 
@@ -204,7 +205,9 @@ def _without(labels: Tensor) -> Tensor:
 
 
 def _draw(logits: Tensor, parts: Parts, images: Streams) -> tuple[Tensor, Tensor]:
-    """Codes [B,M] for logits [B,M,K] and their log-probabilities, one stream a place; in float64, as its tail counts."""
+    """Sample codes int64 [B,M] from logits [B,M,K] in float64, with their log-probabilities and one random stream per
+    position.
+    """
     drawable = parts.code_draw(logits.flatten(0, 1).double()).reshape(logits.shape)
     log_p = torch.log_softmax(drawable, -1)
     streams = images[:, None].fold(torch.arange(logits.shape[1], device=logits.device))
@@ -213,7 +216,7 @@ def _draw(logits: Tensor, parts: Parts, images: Streams) -> tuple[Tensor, Tensor
 
 
 def _plan(upto: list[int]) -> Iterator[Step]:
-    """A step for each scale."""
+    """A sampling step for each scale."""
     total, length, known = len(upto), upto[-1], 0
     for index, end in enumerate(upto):
         t, s = 1 - index / total, 1 - (index + 1) / total
@@ -221,9 +224,12 @@ def _plan(upto: list[int]) -> Iterator[Step]:
         known = end
 
 
-# As many parameters and training images as eMIGM's recipe has: a narrower network makes room for the codes. Dropout, the ramp
-# (in the paper up to 2.5) and top-p (0.96, with the 900 likeliest codes of 4,096) are those that measured best on the embedded
-# digits: without dropout the network learns the 1,297 images by heart, and held-out tokens cost it more bits than chance.
+# As many parameters and training images as eMIGM's recipe, with a narrower network because of the code embeddings.
+# Dropout, the
+# guidance ramp (in the paper up to 2.5) and top-p (there 0.96, with the top 900 of 4,096 codes) measured best on the
+# bundled
+# digits: without dropout the network memorises the 1,297 images, and its likelihood of held-out tokens is worse than
+# chance.
 VAR_RECIPE = Recipe.of(
     process="next_scale(width=60, dropout=0.2)",
     tokenizer="multiscale(codes=256)",

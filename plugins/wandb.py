@@ -1,6 +1,6 @@
 """Loss curves and scores for Weights & Biases: `--track wandb`, logged in or with `WANDB_MODE=offline`.
 
-A study is a project, unless `WANDB_PROJECT` names one, and a trial is a run; scores are in its summary.
+A study is a project, unless `WANDB_PROJECT` is set, and a trial is a run; scores are in its summary.
 """
 
 import os

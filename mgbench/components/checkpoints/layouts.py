@@ -30,7 +30,7 @@ class CheckpointLayout(Protocol):
         """
 
     def write(self, tensors: State, beside: State) -> dict[str, Tensor]:
-        """The state dict of a model, equal to the one that `read` accepts.
+        """The state dict of a model, tensors of any shape, equal to the one that `read` accepts.
 
         Raises:
             UserError: if this layout cannot store the model.

@@ -20,7 +20,8 @@ from mgbench.recipes.spec import Count, NotNegative, Positive
 @dataclass(frozen=True)
 class Margin:
     """Reveal the tokens with the largest margin p₁ − p₂ between the two most likely codes (Kim et al.,
-    arXiv:2502.06768)."""
+    arXiv:2502.06768).
+    """
 
     requires: ClassVar[Requires] = "logits"
 

@@ -17,7 +17,8 @@ def _evenly(steps: int) -> Tensor:
 @dataclass(frozen=True)
 class Uniform:
     """Equal steps from 1 to `end`; eMIGM's code (arXiv:2503.07197) ends at 1e-5, which matters at the bounds of
-    intervals."""
+    intervals.
+    """
 
     end: Share = 0.0
 

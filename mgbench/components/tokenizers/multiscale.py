@@ -155,8 +155,8 @@ def _side(shape: tuple[int, int, int], options: "Multiscale") -> int:
 @dataclass(frozen=True)
 class Multiscale:
     """Multi-scale codes (VAR, arXiv:2404.02905): `codes` codes on square grids with side lengths `scales`; the last
-    grid has all
-    patches of `size` pixels."""
+    grid has all patches of `size` pixels.
+    """
 
     codes: Count = 128
     scales: tuple[Count, ...] = (1, 2, 3, 4)
