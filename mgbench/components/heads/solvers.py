@@ -50,14 +50,12 @@ def _normal(rng: Streams, number: int, dim: int) -> Tensor:
 
 @dataclass(frozen=True)
 class DDPM:
-    """Ancestral sampling (DDPM, arXiv:2006.11239) with `steps` times of the table and learned variance
-    (arXiv:2102.09672).
+    """Ancestral sampling (DDPM, arXiv:2006.11239) in `steps` steps, with learned variance (arXiv:2102.09672).
 
-    `temperature` multiplies the noise.
-
-    MAR uses it with 100 steps (arXiv:2406.11838) and without `drop_near_noise`, which leaves out times of almost pure
-    noise, where a step amplifies errors of the head by about 300. The scheduler of diffusers is not used, because it
-    draws its own noise, which would make an image depend on its batch, and has no temperature; a test compares with it.
+    `temperature` multiplies the noise. MAR uses it with 100 steps (arXiv:2406.11838) and without `drop_near_noise`,
+    which leaves out times of almost pure noise, where a step amplifies errors of the head by about 300. The scheduler
+    of diffusers is not used, because it draws its own noise, which would make an image depend on its batch, and has no
+    temperature; a test compares with it.
     """
 
     path: ClassVar[Path] = "noise"
