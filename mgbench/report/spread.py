@@ -38,11 +38,14 @@ def _of_metric(rows: pd.DataFrame, metric: str) -> list[dict[str, object]]:
     scores = pd.to_numeric(rows[metric], errors="coerce")
     keys = [rows["series"], rows[POINT], rows["protocol"], rows[REPEAT], rows["training_key"]]
     models = scores.groupby(keys, sort=False, dropna=False).agg(["mean", "var", "count"])
+    again = models["count"] > 1
+    if not again.any():
+        return []
+    points = [0, 1, 2]
+    sampled_again = models[again.groupby(level=points, sort=False, dropna=False).transform("any")]
     found = []
-    for (series, steps, _), part in models.groupby(level=[0, 1, 2], sort=False, dropna=False):
+    for (series, steps, _), part in sampled_again.groupby(level=points, sort=False, dropna=False):
         several = part[part["count"] > 1]
-        if several.empty:
-            continue
         freedom = several["count"] - 1
         within = np.sqrt((several["var"] * freedom).sum() / freedom.sum())
         between = part["mean"].std(ddof=1) if len(part) > 1 else np.nan

@@ -1,6 +1,5 @@
 """A run tells how far it is, and whether it is alive can be told from outside."""
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,5 +97,5 @@ def test_one_that_died_is_told_so(layout: Layout, board: StatusWriter, changes: 
 
 def test_what_is_no_status_is_passed_over(layout: Layout, board: StatusWriter) -> None:
     (layout.runs_at_work / "cut.json").write_text("{")
-    (layout.runs_at_work / "other.json").write_text(json.dumps(json.loads(seal({"study": "x"}))))
+    (layout.runs_at_work / "other.json").write_text(seal({"study": "x"}))
     assert len(runs(layout)) == 1

@@ -198,8 +198,10 @@ def test_a_record_of_schema_6_says_by_a_word_how_labels_were_drawn(
     tmp_path: Path, about: About, was: bool | None, now: str
 ) -> None:
     old = replace(RECORD, about=about, recipe={"seed": 0, "balanced_labels": was})
-    text = seal(as_content(old)).replace(f'"schema": {SCHEMA}', '"schema": 6')
-    assert load_record(write(tmp_path / "r.json", text)).recipe == {"seed": 0, "label_distribution": now}
+    assert load_record(write(tmp_path / "r.json", sealed_as(6, as_content(old)))).recipe == {
+        "seed": 0,
+        "label_distribution": now,
+    }
 
 
 @pytest.mark.parametrize("path", sorted(STORED.glob("study-*.json")), ids=lambda path: path.stem)
