@@ -30,7 +30,7 @@ class Assembly:
 
     `unfit` is the reason why the components cannot work together, if so; `unasked` means that a kind is set but not in
     use, and `refused` that a component raised an error. `left_out` are the reasons for metrics that will be left out of
-    the row. `teacher` is the assembly of the recipe that it learns from.
+    the row, `advised` warnings of the components. `teacher` is the assembly of the recipe that it learns from.
     """
 
     recipe: Recipe
@@ -42,6 +42,7 @@ class Assembly:
     unasked: bool = False
     refused: bool = False
     left_out: tuple[str, ...] = ()
+    advised: tuple[str, ...] = ()
     teacher: "Assembly | None" = None
 
     @property
@@ -105,6 +106,7 @@ def assemble(registry: Registry, recipe: Recipe, given: Collection[str] = FIELDS
         judged.reason,
         refused=judged.refused,
         left_out=missing,
+        advised=found.advised,
         teacher=teacher,
     )
 
@@ -125,6 +127,7 @@ class _Found:
     images: ImageData | None = None
     reason: str = ""
     refused: bool = False
+    advised: tuple[str, ...] = ()
     chosen: dict[str, str] = field(default_factory=dict)
     spelled: dict[str, Any] = field(default_factory=dict)
     stamps: Stamps = ()
@@ -196,6 +199,9 @@ def _look_up(registry: Registry, recipe: Recipe) -> _Found:
     if not found.reason:
         found.attempt(lambda: token_space(found.parts, found.data), "tokenizer")
     found.attempt(lambda: _check(recipe, found))
+    if not found.reason:
+        space = token_space(found.parts, found.data)
+        found.advised = found.attempt(lambda: optional.advice(found.parts.process, found.parts, space), "process") or ()
     for kind in REHEARSED:
         if kind in found.bounds and not found.reason:
             found.attempt(partial(_rehearse, registry, found, kind), kind)

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from mgbench.interfaces.engine import Note
-from mgbench.interfaces.optional import advice
 from mgbench.interfaces.progress import Progress
 from mgbench.interfaces.ranks import Team
 from mgbench.results.environment import device_name, together
@@ -24,7 +23,7 @@ from mgbench.trials.plan import Row
 class Drawn:
     """Images uint8 [M,C,H,W'] of a row, the costs of one image, the devices used, and the film of the first images.
 
-    `warnings` name operations that the costs leave out, and settings that the parts advise against.
+    `warnings` name operations that the costs leave out.
     """
 
     images: Tensor
@@ -84,16 +83,12 @@ def _draw(row: Row, model: Model, progress: Progress, batch: int, team: Team) ->
     costs = sampling_costs(meter, model.space.length, len(images), timed)
     peak, devices = max(rank.peak for rank in spent), together([rank.device for rank in spent])
     film = Film.join([part.film for part in batches if part.film])
-    return Drawn(images, {**costs, "peak_memory_bytes": float(peak)}, devices, film, _warnings(meter, model))
+    return Drawn(images, {**costs, "peak_memory_bytes": float(peak)}, devices, film, _uncounted(meter))
 
 
-def _warnings(meter: Meter, model: Model) -> tuple[str, ...]:
-    """Operations that the costs leave out, and settings that the parts advise against."""
-    advised = advice(model.parts.process, model.parts, model.space)
-    if not meter.uncounted:
-        return advised
+def _uncounted(meter: Meter) -> tuple[str, ...]:
     left_out = ", ".join(meter.uncounted)
-    return (*advised, f"FLOPs per image leave out {left_out}, whose operations nothing here can count")
+    return (f"FLOPs per image leave out {left_out}, whose operations nothing here can count",) if left_out else ()
 
 
 def _take_turns(row: Row, model: Model, progress: Progress, batch: int, team: Team) -> tuple[list[Batch], list[_Spent]]:

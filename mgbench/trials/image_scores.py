@@ -8,7 +8,8 @@ from torch import Tensor
 
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.progress import UNREPORTED, Advance
-from mgbench.stages.evaluate import Extracted, MetricScores, compute_scores, extract_for_metrics, small_sample_warning
+from mgbench.stages.evaluate import Extracted, MetricScores, compute_scores, extract_for_metrics
+from mgbench.trials.foreseen import on_numbers
 from mgbench.trials.real_features import Reference
 
 
@@ -89,9 +90,5 @@ def score_against(
 def _warnings(count: int, reference: Reference) -> list[str]:
     features = reference.real.features
     dim, statistics = features.features.shape[1], features.statistics
-    held = reference.held_out.count if reference.held_out else count
-    few = small_sample_warning(count, dim) if count else None
     real = reference.real.count if statistics is None else statistics.count
-    scarce = small_sample_warning(real, dim) if real else None
-    fewer = f"the floor is of {held} held-out images, the scores of {count}" if held < count else None
-    return [warning for warning in (few, scarce and f"the reference: {scarce}", fewer) if warning]
+    return list(on_numbers(count, dim, real, reference.held_out.count if reference.held_out else count))

@@ -14,7 +14,7 @@ from mgbench.results.former import FORMER, former_rows
 from mgbench.results.imported import with_weights
 from mgbench.results.record import FAILED, About, Record, Status
 from mgbench.results.store import Store
-from mgbench.stages.labels import unequal_classes
+from mgbench.trials.foreseen import foreseen
 
 # The fields of a recipe that decide a row about its tokenizer: as many images as in rows about models, with the same labels.
 _OF_TOKENIZER = ("dataset", "tokenizer", "extractor", "metrics", "samples", "label_distribution")
@@ -130,7 +130,8 @@ def plan_rows(registry: Registry, study: Study, store: Store, retry: bool = Fals
             assembly = replace(assembly, unfit=_misfit(store, assembly))
         standing = None if assembly.unfit else _standing(store, assembly.keys.run, retry)
         rows.setdefault(assembly.keys.run, Row(method, assembly, standing))
-    store.notes += [*_left_out(rows.values()), *_unequal(rows.values()), *_former(rows, store)]
+    waiting = [row.assembly for row in rows.values() if not row.standing and not row.assembly.unfit]
+    store.notes += [*_left_out(rows.values()), *foreseen(waiting), *_former(rows, store)]
     if rows and all(row.assembly.unasked or row.assembly.refused for row in rows.values()):
         raise UserError(next(iter(rows.values())).assembly.unfit)
     return list(rows.values())
@@ -143,13 +144,6 @@ def _left_out(rows: Iterable[Row]) -> list[str]:
         for reason in () if row.standing else row.assembly.left_out:
             found[reason] = found.get(reason, 0) + 1
     return [f"a metric will be left out of {count} row{'s' * (count > 1)}: {why}" for why, count in found.items()]
-
-
-def _unequal(rows: Iterable[Row]) -> Iterable[str]:
-    """Sentences on classes of unequal size, of rows that are to be computed."""
-    waiting = [row.assembly for row in rows if not row.standing and not row.assembly.unfit]
-    said = (unequal_classes(assembly.class_counts, assembly.recipe.label_distribution) for assembly in waiting)
-    return dict.fromkeys(filter(None, said))
 
 
 def _former(rows: Mapping[str, Row], store: Store) -> list[str]:

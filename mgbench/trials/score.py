@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,8 @@ from mgbench.results.files import Writer, is_whole_archive, write
 from mgbench.results.record import ARRAYS
 from mgbench.results.store import Store
 from mgbench.stages.evaluate import BATCH
-from mgbench.stages.labels import held_out_rows, too_few_held_out, unequal_classes
+from mgbench.stages.labels import held_out_rows
+from mgbench.trials.foreseen import on_labels
 from mgbench.trials.image_scores import extract_and_score
 from mgbench.trials.plan import Row
 from mgbench.trials.real_features import Reference, reference_of
@@ -52,18 +53,11 @@ def score(
     progress("score", 0, math.ceil(len(images) / BATCH), row.key)
     metrics, extracted, scored = assembly.parts.metrics, batches("score", row.key), batches("metrics", row.key)
     seen, found = extract_and_score(metrics, reference, images, labels, device, drawn, extracted, scored)
-    warnings = [*assembly.data.notes, *_on_labels(row, len(images)), *found.warnings]
+    generated = row.about == "images"
+    advised = assembly.advised if generated else ()
+    warnings = [*assembly.data.notes, *on_labels(assembly, len(images), generated), *advised, *found.warnings]
     said = {**vars(found), "warnings": warnings, "keys": {**row.keys, **reference.keys}}
     return Scored(said, seen.opening, reference)
-
-
-def _on_labels(row: Row, count: int) -> Iterator[str]:
-    """Sentences on classes of unequal size, where so many images were scored."""
-    data, recipe = row.assembly.data, row.assembly.recipe
-    if row.about == "images":
-        yield from filter(None, [unequal_classes(row.assembly.class_counts, recipe.label_distribution)])
-    if recipe.labels:
-        yield from filter(None, [too_few_held_out(data, count, recipe.label_distribution)])
 
 
 def save_real(store: Store, data: ImageData) -> None:

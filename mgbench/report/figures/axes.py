@@ -103,6 +103,12 @@ def limit_height(axes: Axes, shown: pd.DataFrame, floors: Sequence[float] = ()) 
     axes.set_ylim(max(bottom, 0.0) if positive else bottom, float(back(high + margin)))
 
 
+def on_paper(axes: Axes, points: np.ndarray) -> np.ndarray:
+    """Positions of points [n,2] of the data on the page, in typographic points."""
+    placed: np.ndarray = axes.transData.transform(points) * 72 / axes.figure.dpi
+    return placed
+
+
 def draw_level(axes: Axes, level: float, said: str, *, right: bool = False, dots: bool = False) -> None:
     """A dashed or dotted line at a level, with what it is; at the edge, with an arrow, where it lies outside the axis."""
     low, high = axes.get_ylim()

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.text import Annotation, Text
 from matplotlib.transforms import ScaledTranslation, Transform
 
-from mgbench.report.figures.axes import LINE, halo, separate_levels
+from mgbench.report.figures.axes import LINE, halo, on_paper, separate_levels
+from mgbench.report.figures.levels import LEADER, name_levels
 from mgbench.report.figures.placement import Room, Wanted
 from mgbench.report.names import short_names
 from mgbench.report.style import LIGHT, Look, legend_label, lines, medium, readable
@@ -22,12 +22,6 @@ MOST_NUMBERED = 6
 EARLY = 0.5
 # The width of a letter, in sizes of the text.
 LETTER = 0.62
-
-
-def on_paper(axes: Axes, points: np.ndarray) -> np.ndarray:
-    """Positions of points [n,2] of the data on the page, in typographic points."""
-    placed: np.ndarray = axes.transData.transform(points) * 72 / axes.figure.dpi
-    return placed
 
 
 def area_of(axes: Axes, inset: float = 0.0) -> tuple[float, float, float, float]:
@@ -43,6 +37,12 @@ def lay_out(figure: Figure) -> None:
         engine.execute(figure)
 
 
+def fix_legend(axes: Axes) -> None:
+    """Keep the legend of an axes where it is, so that names may be written around it."""
+    if legend := axes.get_legend():
+        legend.set_loc(tuple(axes.transAxes.inverted().transform(legend.get_window_extent().min)))
+
+
 def fits_beside(names: list[str]) -> bool:
     """Whether names, shortened, can stand at the ends of their lines."""
     return all(len(name) <= NAME_WIDTH for name in short_names(names).values())
@@ -50,10 +50,10 @@ def fits_beside(names: list[str]) -> bool:
 
 def label_lines(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], front: pd.DataFrame, names: bool) -> None:
     """Write names at the ends of lines (if wanted) and sampling steps beside points; call again once the layout is final."""
-    for text in [text for text in axes.texts if text.get_gid() in ("steps", "name")]:
+    for text in [text for text in axes.texts if text.get_gid() in ("steps", "name", LEADER)]:
         text.remove()
-    separate_levels(axes)
     if shown.empty:
+        separate_levels(axes)
         return
     room = Room(area_of(axes), mark=medium().marker / 2, gap=0.0)
     for _, line in shown.groupby("series", sort=False):
@@ -61,51 +61,11 @@ def label_lines(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], fro
         if len(line) == 1 and line["low"].notna().all():
             ends = np.array([(line["cost"].iloc[0], line[end].iloc[0]) for end in ("low", "high")])
             room.add_line(on_paper(axes, ends), marked=False)
-    for text in (text for text in axes.texts if text.get_gid() == "floor" and isinstance(text, Annotation)):
-        _clear(text, axes, room)
-    _take_levels(axes, room)
+    name_levels(axes, room)
     if names:
         _name(axes, shown, styles, room)
     numbered = shown if shown["series"].nunique() <= MOST_NUMBERED else front
     _number(axes, numbered, room)
-
-
-def _clear(text: Annotation, axes: Axes, room: Room) -> None:
-    """Move the name of a level along it, or to its other side, to where it covers no line and no other name."""
-    (start, level), up = text.xy, text.xyann[1]
-    for place in (float(start), 1.0 - start, 0.5, 0.25, 0.75):
-        for shift in (up, -up):
-            _stand(text, (place, level), shift)
-            box = _box(text, axes)
-            if room.free(box[None]).all():
-                room.take(box)
-                return
-    _stand(text, (start, level), up)
-    text.set(path_effects=halo(axes))
-
-
-def _stand(text: Annotation, place: tuple[float, float], shift: float) -> None:
-    """Put the name of a level at a share of the width, above or below the level by a shift in points."""
-    edge = "left" if place[0] == 0 else "right" if place[0] == 1 else "center"
-    text.xy = place
-    text.set(ha=edge, va="bottom" if shift > 0 else "top")
-    text.xyann = ({"left": 4.0, "right": -4.0}.get(edge, 0.0), shift)
-
-
-def _box(text: Text, axes: Axes) -> np.ndarray:
-    """The box [4] of a text without its arrow, in typographic points of the page."""
-    box: np.ndarray = np.asarray(Text.get_window_extent(text).extents) * 72 / axes.figure.dpi
-    return box
-
-
-def _take_levels(axes: Axes, room: Room) -> None:
-    for line in axes.lines:
-        if line.get_gid() == "floor":
-            level = float(np.asarray(line.get_ydata(), float)[0])
-            room.add_line(on_paper(axes, np.array([(edge, level) for edge in axes.get_xlim()], float)), marked=False)
-    for text in axes.texts:
-        if text.get_gid() == "floor":
-            room.take(np.asarray(text.get_window_extent().extents) * 72 / axes.figure.dpi)
 
 
 def _name(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], room: Room) -> None:

@@ -64,6 +64,10 @@ class Room:
         """Mark a box [4] as occupied."""
         self.boxes = np.concatenate([self.boxes, box[None]])
 
+    def fits(self, boxes: np.ndarray) -> np.ndarray:
+        """Whether boxes [n,4] lie inside the area and clear of other boxes, bool [n]."""
+        return ~self._barred(boxes)
+
     def free(self, boxes: np.ndarray) -> np.ndarray:
         """Whether boxes [n,4] lie inside the area and clear of everything, bool [n]."""
         return np.asarray(~self._barred(boxes) & (self._costs(boxes) == 0))

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from mgbench.report.figures.axes import draw_level, draw_note, limit_height, lines_share, scale_height, scale_width
 from mgbench.report.figures.hover import set_hover_texts
-from mgbench.report.figures.labels import below, fits_beside, label_lines, lay_out
+from mgbench.report.figures.labels import below, fits_beside, fix_legend, label_lines, lay_out
 from mgbench.report.figures.points import FIRST, Lines, Tradeoff, panels
 from mgbench.report.frame import ABOUT, TOKENIZER
 from mgbench.report.measures import cost_axis, cost_short, number, score_axis, score_name, with_interval
@@ -80,10 +80,13 @@ def metric_versus(
     with theme(bare=ax is not None):
         axes = ax if ax is not None else Figure(figsize=panel(), layout="constrained").subplots()
         draw_lines(axes, found, asked, styles, frame)
-        label_lines(axes, shown, styles, found.front, names=False)
         if len(shown):
             short = short_names(shown["series"].unique())
             axes.legend([styles[name].handle() for name in short], [legend_label(name) for name in short.values()])
+        if ax is None:
+            lay_out(axes.figure)  # type: ignore[arg-type]
+        fix_legend(axes)
+        label_lines(axes, shown, styles, found.front, names=False)
     return axes
 
 

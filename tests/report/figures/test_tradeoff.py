@@ -166,6 +166,46 @@ def test_names_of_floors_cover_neither_each_other_nor_a_floor_nor_the_settings(t
     assert not any(box.y0 < level < box.y1 for box in named for level in levels)
 
 
+# Scores by number of steps of methods that come near to the floors of real images and of a tokenizer, from above and below.
+CROWDED = {
+    "accuracy": ((0.994, 0.988), {"a": (0.99, 1, 0.996, 1), "b": (0.99, 0.98, 1, 0.99), "c": (0.87, 0.92, 0.96, 0.98)}),
+    "kid": (
+        (-0.0123, -0.0011),
+        {"a": (0.19, 0.05, 0.02, 0.01), "b": (0.13, 0.1, 0.08, 0.05), "c": (0.1, 0.02, 0.01, 0.01)},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CROWDED)
+def test_names_of_floors_cover_no_line_where_everything_lies_near_the_floor(tmp_path, name):
+    metric = f"{name}[digits_cnn]"
+    (real, rebuilt), methods = CROWDED[name]
+    recipe = {"tokenizer": "kmeans(codes=128, size=2)", "dataset": "digits"}
+    rows = [
+        record(method, steps, recipe=recipe, scores={metric: value}, floors={metric: real})
+        for method, values in methods.items()
+        for steps, value in zip((1, 2, 8, 16), values, strict=True)
+    ]
+    rows.append(tokenizer("kmeans(codes=128, size=2)", **{metric: rebuilt}))
+    figure = metric_panels(read_results(store(tmp_path, *rows)), metric)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    names = [text for text in axes.texts if text.get_gid() == "floor"]
+    assert sorted(text.xy[1] for text in names) == pytest.approx(sorted((real, rebuilt)))
+    arrows = {text.xy[1] for text in axes.texts if text.get_gid() == "leader"}
+    for text in names:
+        box = Text.get_window_extent(text)
+        for line in curves_of(axes):
+            corners = axes.transData.transform(np.stack(line.get_data(), axis=1))
+            at = np.linspace(0, len(corners) - 1, 500)
+            x, y = (np.interp(at, np.arange(len(corners)), corners[:, axis]) for axis in (0, 1))
+            assert not ((box.x0 < x) & (x < box.x1) & (box.y0 < y) & (y < box.y1)).any(), text.get_text()
+        levels = [axes.transData.transform((1, other.xy[1]))[1] for other in names]
+        own = axes.transData.transform((1, text.xy[1]))[1]
+        between = [level for level in levels if level != own and min(own, box.y0) < level < max(own, box.y1)]
+        assert text.xy[1] in arrows or not between, "a name beside a level is of that level"
+
+
 def test_of_very_many_tokenizers_the_best_and_the_worst_are_drawn(tmp_path):
     specs = {f"kmeans(codes={codes})": 1000.0 / codes for codes in (50, 100, 200, 400)}
     rows = [record("emigm", 8, recipe={"tokenizer": spec, "dataset": "digits"}, scores={FID: 30.0}) for spec in specs]

@@ -1,0 +1,58 @@
+"""Sentences of a record that are known before anything is computed: on data, classes, settings and numbers of images."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import cache
+
+import torch
+
+from mgbench.interfaces.components import Extractor
+from mgbench.registry.resolve import Assembly
+from mgbench.stages.evaluate import small_sample_warning
+from mgbench.stages.labels import too_few_held_out, unequal_classes
+
+
+def foreseen(assemblies: Iterable[Assembly]) -> list[str]:
+    """Every sentence that the records of recipes will have for sure, once."""
+    different = {_decides(assembly): assembly for assembly in assemblies}
+    return list(dict.fromkeys(said for assembly in different.values() for said in _foreseen(assembly)))
+
+
+def _decides(assembly: Assembly) -> tuple[object, ...]:
+    recipe, data = assembly.recipe, assembly.data
+    numbers = (assembly.samples, recipe.labels, recipe.label_distribution)
+    return data.fingerprint, assembly.spelled["extractor"], *numbers, assembly.advised
+
+
+def _foreseen(assembly: Assembly) -> Iterator[str]:
+    data, count = assembly.data, assembly.samples
+    yield from data.notes
+    yield from on_labels(assembly, count)
+    yield from assembly.advised
+    if assembly.parts.extractor is not None and any(data.shape):
+        yield from on_numbers(count, _features(assembly.parts.extractor, data.shape), len(data.train), len(data.test))
+
+
+def on_labels(assembly: Assembly, count: int, drawn: bool = True) -> Iterator[str]:
+    """Sentences on classes of unequal size, where so many images are scored; they were `drawn` or are real."""
+    data, recipe = assembly.data, assembly.recipe
+    found = [unequal_classes(assembly.class_counts, recipe.label_distribution)] if drawn else []
+    if recipe.labels:
+        found.append(too_few_held_out(data, count, recipe.label_distribution))
+    return filter(None, found)
+
+
+def on_numbers(count: int, features: int, real: int, held_out: int) -> Iterator[str]:
+    """Sentences on numbers of images that are small for so many features, or differ; of a number that is 0 nothing is said."""
+    few = small_sample_warning(count, features) if count and features else None
+    scarce = small_sample_warning(real, features) if real and features else None
+    fewer = f"the floor is of {held_out} held-out images, the scores of {count}" if 0 < held_out < count else None
+    return filter(None, [few, scarce and f"the reference: {scarce}", fewer])
+
+
+@cache
+def _features(extractor: Extractor, shape: tuple[int, int, int]) -> int:
+    """How many features an extractor gives of an image; 0 where it gives none, which is said when it is asked for them."""
+    with suppress(Exception), torch.no_grad():
+        return extractor.build()(torch.zeros(1, 3, *shape[1:], dtype=torch.uint8)).features.shape[1]
+    return 0
