@@ -18,7 +18,8 @@ from mgbench.stages.pictures import EXTENSIONS, Change, Shown, Unreadable, show
 
 # Names of files that a note spells out.
 _NAMED = 3
-_UNSEEN = ("__MACOSX",)
+# Folders that archives, network drives and file systems put beside those of people.
+_UNSEEN = ("__MACOSX", "@eaDir", "#recycle", "lost+found", "$RECYCLE.BIN", "System Volume Information")
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,18 @@ def read_folder(folder: Path, change: Change = as_it_is, way: str = "") -> Pictu
     labels, names, empty = _classes(folder, list(shown))
     notes = [
         *_left_out(folder, broken),
-        *_noted(folder, found.links, "are left out, as the links lead nowhere"),
-        *_noted(folder, found.hidden, "are left out, as hidden folders and those of archives are no classes"),
+        *_noted(folder, found.links, "are left out, as the links lead nowhere or back to where they lie"),
+        *_noted(
+            folder, found.hidden, "are left out, as hidden folders and those of systems and archives are no classes"
+        ),
         *_noted(folder, found.others, "are left out, as they are no pictures that mgbench reads"),
         *_noted(folder, strays, "are left out, as they lie beside the folders of the classes"),
-        *_noted(folder, [folder / name for name in empty], "are no classes, as they hold no picture"),
+        *_noted(
+            folder,
+            [path for name in empty if (path := folder / name) not in found.links],
+            "are no classes, as they hold no picture",
+        ),
+        *_noted(folder, _deeper(folder, list(shown)), "lie deeper in the folder of a class, to which they belong"),
         *_changes(folder, shown),
     ]
     return Pictures(images_of(looked, shows), labels, names, tuple(notes))
@@ -98,8 +106,8 @@ class _Found:
 
 def _walk(folder: Path) -> _Found:
     """Every file of a folder and below, by what it is; links to folders are followed, and circles of them are not."""
-    found = _Found()
-    for path in _below(folder, {os.path.realpath(folder)}, found):
+    found, real = _Found(), Path(os.path.realpath(folder))
+    for path in _below(folder, {str(real), *map(str, real.parents)}, found):
         if path.suffix.lower() in EXTENSIONS or (not path.suffix and _opens(path)):
             found.pictures.append(path)
         else:
@@ -118,7 +126,9 @@ def _below(folder: Path, above: set[str], found: _Found) -> Iterator[Path]:
             found.hidden += [path] * path.is_dir()
         elif path.is_dir():
             real = os.path.realpath(path)
-            if real not in above:
+            if real in above:
+                found.links.append(path)
+            else:
                 yield from _below(path, above | {real}, found)
         elif path.exists():
             yield path
@@ -163,6 +173,10 @@ def _classes(folder: Path, files: list[Path]) -> tuple[Tensor | None, tuple[str,
     empty = [name for name in beside if composed(name) not in names]
     number = {name: label for label, name in enumerate(names)}
     return torch.tensor([number[name] for name in found]), names, empty
+
+
+def _deeper(folder: Path, files: list[Path]) -> list[Path]:
+    return [file for file in files if len(file.relative_to(folder).parts) > 2]
 
 
 def _is_hidden(path: Path) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 # By the format that Pillow finds in the file, whatever its name says. The others that are read lose nothing.
 LOSSY = {"JPEG", "MPO", "WEBP", "JPEG2000", "AVIF"}
@@ -57,6 +57,9 @@ def show(file: Path | io.BytesIO, change: Change = lambda picture: picture) -> S
                 shown.pixels = np.asarray(change(_viewed(picture, shown.changes)))
     except Unreadable:
         raise
+    except UnidentifiedImageError:
+        empty = isinstance(file, Path) and not file.stat().st_size
+        raise Unreadable("it is empty" if empty else "its content is in no format of pictures") from None
     except Exception as error:
         raise Unreadable(" ".join(str(error).split()) or type(error).__name__) from None
     return shown

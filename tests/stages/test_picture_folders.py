@@ -236,10 +236,15 @@ def test_what_cannot_be_read_is_left_out_and_named_at_once(tmp_path: Path) -> No
     (note,) = found.notes
     assert note.startswith(f"5 in {tmp_path} are left out, as they cannot be read: 1.png (")
     assert note.endswith("and 2 more")
+    (tmp_path / "0.png").write_bytes(b"no picture")
+    for index in (1, 3, 4):
+        (tmp_path / f"{index}.png").unlink()
+    (note,) = read_images(tmp_path).notes
+    assert "0.png (its content is in no format of pictures), 5.png (it is empty), 6.tif (its pixels are floats" in note
 
 
 def test_hidden_folders_are_no_classes(tmp_path: Path) -> None:
-    for name in (".ipynb_checkpoints", "__MACOSX", "cat", "dog"):
+    for name in (".ipynb_checkpoints", "@eaDir", "__MACOSX", "cat", "dog"):
         picture(tmp_path / name / "a.png", COLOUR[0])
     picture(tmp_path / "cat" / "._a.png", COLOUR[0])
     (tmp_path / "cat" / "Thumbs.db").write_bytes(b"0")
@@ -248,7 +253,7 @@ def test_hidden_folders_are_no_classes(tmp_path: Path) -> None:
     assert found.class_names == ("cat", "dog")
     assert len(found.images) == 2
     assert [note.partition(":")[2].strip() for note in found.notes] == [
-        ".ipynb_checkpoints, __MACOSX",
+        ".ipynb_checkpoints, @eaDir, __MACOSX",
         "cat/Thumbs.db",
         "bird",
     ]
@@ -260,11 +265,23 @@ def test_links_to_class_folders_are_followed_and_circles_are_not(tmp_path: Path)
     picture(root / "cat" / "a.png", COLOUR[1])
     (root / "dog").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     (root / "cat" / "loop").symlink_to(root, target_is_directory=True)
+    (root / "around").symlink_to(tmp_path, target_is_directory=True)
     (root / "cat" / "b.png").symlink_to(tmp_path / "gone.png")
     found = read_images(root)
     assert found.class_names == ("cat", "dog")
     assert torch.equal(found.images, first_axes(COLOUR[[1, 0]]))
-    assert found.notes == (f"1 in {root} are left out, as the links lead nowhere: cat/b.png",)
+    lost = "are left out, as the links lead nowhere or back to where they lie: around, cat/b.png, cat/loop"
+    assert found.notes == (f"3 in {root} {lost}",)
+
+
+def test_pictures_deeper_in_the_folder_of_a_class_are_of_that_class_and_said(tmp_path: Path) -> None:
+    for name in ("cat/a.png", "cat/small/b.png", "dog/a.png"):
+        picture(tmp_path / name, COLOUR[0])
+    found = read_images(tmp_path)
+    assert found.class_names == ("cat", "dog")
+    assert found.notes == (
+        f"1 in {tmp_path} lie deeper in the folder of a class, to which they belong: cat/small/b.png",
+    )
 
 
 def test_a_grid_beside_class_folders_is_no_sample(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Pictures in class folders, in the layout of ImageNet."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,10 +30,10 @@ class ImageFolder:
     """Pictures in class folders, `path/train/cat/1.png` and `path/val/cat/2.png` (or `test`), read on access if they do
     not fit in memory.
 
-    Without a folder `train`, `path` has the class folders (or unlabelled pictures), and a tenth of each class is held
-    out. Pictures are decoded as a viewer shows them. With a `size` the shorter side is resized to it (bicubic,
-    antialiased) and the centre is cropped; `resize=adm` first halves larger pictures repeatedly, as ADM's code does for
-    published FIDs of ImageNet.
+    Without a folder `train`, `path` has the class folders (or unlabelled pictures). A tenth of each class is held out if no
+    folder has the held-out pictures. Pictures are decoded as a viewer shows them. With a `size` the shorter side is resized
+    to it (bicubic, antialiased) and the centre is cropped; `resize=adm` first halves larger pictures repeatedly, as ADM's
+    code does for published FIDs of ImageNet.
     """
 
     path: str
@@ -58,18 +58,35 @@ class ImageFolder:
         folders = {path.name.lower(): path for path in sorted(root.iterdir(), reverse=True) if path.is_dir()}
         train = next((folders[name] for name in _TRAINED_ON if name in folders), None)
         if train is None:
+            _refuse_halves_below(root, folders.values())
             return split(read(root))
         halves = [folders[name] for name in _HELD_OUT if name in folders]
         if not halves:
-            raise UserError(
-                f"image_folder: {root} has a folder {train.name} and none called {', '.join(_HELD_OUT)}; add one"
-            )
+            alone = split(read(train))
+            held = f"{root} has a folder {train.name} and none called {', '.join(_HELD_OUT)}"
+            return replace(alone, notes=(*alone.notes, f"{held}, so that a tenth of each class is held out of it"))
         data = _together(read(train), read(halves[0]), root)
         others = [path.name for path in folders.values() if path not in (train, halves[0])]
         if not others:
             return data
         note = f"of {root}, {train.name} and {halves[0].name} are read, and {', '.join(sorted(others))} is left out"
         return replace(data, notes=(*data.notes, note))
+
+
+def _refuse_halves_below(root: Path, folders: Iterable[Path]) -> None:
+    """Refuse a folder whose subfolder has the halves, since all pictures would be one class.
+
+    Raises:
+        UserError: if so.
+    """
+    for folder in folders:
+        inside = {path.name.lower(): path.name for path in folder.iterdir() if path.is_dir()}
+        halves = [next((inside[name] for name in names if name in inside), "") for names in (_TRAINED_ON, _HELD_OUT)]
+        if all(halves):
+            raise UserError(
+                f"image_folder: {root} has neither class folders nor pictures, but the folder {folder.name} with "
+                f"{' and '.join(halves)} in it; give path={folder}"
+            )
 
 
 @dataclass(frozen=True)
@@ -125,8 +142,12 @@ def _of_classes(names: tuple[str, ...], test: Pictures, root: Path) -> tuple[Pic
         f"{root} holds out {int((to < 0).sum())} pictures of classes that are not trained on, which are left out: "
         f"{', '.join(lost[:3])}"
     ] * bool(lost)
-    said += [f"{root} holds out no picture of {len(absent)} classes: {', '.join(absent[:3])}"] * bool(absent)
+    said += [f"{root} holds out no picture of {_classes(len(absent))}: {', '.join(absent[:3])}"] * bool(absent)
     return replace(test, images=taken(test.images, to >= 0), labels=to[to >= 0], class_names=names), said
+
+
+def _classes(count: int) -> str:
+    return "1 class" if count == 1 else f"{count} classes"
 
 
 def _in_both(train: Images, test: Images, root: Path) -> list[str]:
@@ -154,7 +175,7 @@ def split(found: Pictures, name: str = "image_folder", licence: str = OWNERS) ->
             held_out[members[order[members].argsort()][: max(1, len(members) // 10)]] = True
     if not held_out.any():
         raise UserError(f"{name}: one picture a class is too few to hold any out; add more")
-    notes = [f"{len(single)} classes have one picture, and none is held out of them: {', '.join(single[:3])}"]
+    notes = [f"of {_classes(len(single))} with one picture none is held out: {', '.join(single[:3])}"]
     parts = (None, None) if found.labels is None else (labels[~held_out], labels[held_out])
     said = (*found.notes, *notes * bool(single))
     images = taken(found.images, ~held_out), taken(found.images, held_out)

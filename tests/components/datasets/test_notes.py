@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from mgbench.components.datasets.files import ImageFolder
+from mgbench.errors import UserError
 from mgbench.interfaces.data import ImageData
 
 
@@ -41,7 +43,7 @@ def test_classes_of_one_half_are_named_and_the_others_keep_their_labels(tmp_path
         note.endswith("holds out 2 pictures of classes that are not trained on, which are left out: 0")
         for note in data.notes
     )
-    assert any(note.endswith("holds out no picture of 1 classes: b") for note in data.notes)
+    assert any(note.endswith("holds out no picture of 1 class: b") for note in data.notes)
 
 
 def test_a_class_of_a_single_picture_keeps_it_for_training(tmp_path: Path) -> None:
@@ -50,4 +52,22 @@ def test_a_class_of_a_single_picture_keeps_it_for_training(tmp_path: Path) -> No
     assert data.class_counts[1] == 1
     assert data.test_labels is not None
     assert data.test_labels.unique().tolist() == [0]
-    assert "1 classes have one picture, and none is held out of them: b" in data.notes
+    assert "of 1 class with one picture none is held out: b" in data.notes
+
+
+def test_where_no_folder_says_what_is_held_out_a_tenth_of_each_class_is(tmp_path: Path) -> None:
+    folder(tmp_path, train_a=20, train_b=10)
+    data = load(tmp_path)
+    assert data.class_counts == (18, 9)
+    (note,) = data.notes
+    assert note.endswith("so that a tenth of each class is held out of it")
+
+
+def test_a_folder_around_the_halves_is_no_class(tmp_path: Path) -> None:
+    folder(tmp_path / "archive" / "data", train_a=2, Val_a=2)
+    with pytest.raises(UserError) as refused:
+        load(tmp_path / "archive")
+    assert str(refused.value).endswith(f"with train and Val in it; give path={tmp_path / 'archive' / 'data'}")
+    # A class may have a folder of that name.
+    folder(tmp_path / "vehicles", rail_train=4, road_car=4)
+    assert load(tmp_path / "vehicles").class_names == ("rail", "road")
