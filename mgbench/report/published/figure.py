@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from mgbench.report.figures.labels import area_of, on_paper
+from mgbench.report.figures.axes import on_paper
+from mgbench.report.figures.labels import area_of
 from mgbench.report.figures.placement import Placed, Room, Wanted, place
 from mgbench.report.published.data import GROUPS, Published
 from mgbench.report.style import COLOURS, LIGHT, MARKERS, legend_label, theme
