@@ -52,7 +52,7 @@ def on_numbers(count: int, features: int, real: int, held_out: int) -> Iterator[
 
 @cache
 def _features(extractor: Extractor, shape: tuple[int, int, int]) -> int:
-    """How many features an extractor gives of an image; 0 where it gives none, which is said when it is asked for them."""
+    """The number of features of an image by an extractor; 0 where it fails, which is reported when it is used."""
     with suppress(Exception), torch.no_grad():
         return extractor.build()(torch.zeros(1, 3, *shape[1:], dtype=torch.uint8)).features.shape[1]
     return 0
