@@ -41,6 +41,8 @@ MODULES = {
         ("mgbench.components.samplers.plans", "mgbench.components.networks.blocks"),
     ),
 }
+# Its fields fill a screen as a signature, and the reference explains each of them.
+OPTIONS = {"Recipe": "\n    options: {show_signature: false}"}
 
 
 def pages() -> dict[str, str]:
@@ -54,7 +56,8 @@ def _door() -> str:
     names = "\n\n".join(_shown(mgbench, name) for name in mgbench.__all__ if name != "hookimpl")
     return (
         "# mgbench\n\nThe names that `import mgbench` gives. They are imported on first use, so that the import is instant "
-        "and free of torch. `mgbench.hookimpl` marks the functions of a plugin that are [hooks](hooks.md); "
+        "and free of torch. `mgbench.hookimpl` marks the functions of a plugin that are [hooks](hooks.md), the "
+        "[reference](../reference.md#what-a-recipe-sets) has the fields of a recipe, and "
         "[a notebook](../tutorials/library.md) uses the others.\n\n" + names + "\n"
     )
 
@@ -70,7 +73,7 @@ def _report() -> str:
 def _shown(module: ModuleType, name: str) -> str:
     """The directive for one name, where it is defined."""
     found = getattr(module, name)
-    return f"::: {found.__module__}.{found.__qualname__}"
+    return f"::: {found.__module__}.{found.__qualname__}{OPTIONS.get(name, '')}"
 
 
 def _modules(title: str, about: str, modules: tuple[str, ...]) -> str:

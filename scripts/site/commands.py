@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from mgbench.cli.app import app
-from scripts.site.text import table
+from scripts.site.text import code, table
 
 _TAKES = {Path: "PATH", str: "TEXT", int: "NUMBER", float: "NUMBER"}
 _MARK = re.compile(r"<!-- options of ([\w-]+) -->")
@@ -36,7 +36,7 @@ def _rows(command: Any) -> Iterator[tuple[str, str, str, str]]:
         argument = param.param_type_name == "argument"
         names = ", ".join(f"`{name}`" for name in (*param.opts, *param.secondary_opts))
         shown = f"`{param.metavar or param.name.upper()}`" if argument else names
-        takes = "" if argument or param.is_flag else f"`{param.metavar or _taken(param)}`".replace("|", "\\|")
+        takes = "" if argument or param.is_flag else code(param.metavar or _taken(param))
         yield shown.replace("|", "\\|"), takes, _default(param), _escaped(param.help or "")
 
 

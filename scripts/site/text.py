@@ -1,5 +1,6 @@
 """Markdown from docstrings, BibTeX and pages."""
 
+import html
 import inspect
 import re
 import textwrap
@@ -52,7 +53,8 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 def code(value: Any) -> str:
     """A value as code that may stand in a table."""
-    return f"`{value}`".replace("|", "\\|")
+    text = str(value)
+    return f"<code>{html.escape(text).replace('|', '&#124;')}</code>" if "|" in text else f"`{text}`"
 
 
 def paper(entry: str) -> str:
