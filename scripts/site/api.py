@@ -42,7 +42,7 @@ MODULES = {
     ),
 }
 # Its fields fill a screen as a signature, and the reference explains each of them.
-OPTIONS = {"Recipe": "\n    options: {show_signature: false}"}
+OPTIONS = {"Recipe": "\n    options: {merge_init_into_class: false}"}
 
 
 def pages() -> dict[str, str]:

@@ -28,7 +28,8 @@ def filled(markdown: str) -> str:
 
 def options(name: str) -> str:
     """The arguments and options of a command as a table."""
-    return table(("option", "takes", "default", ""), list(_rows(group()[name])))
+    made = table(("option", "takes", "default", ""), list(_rows(group()[name])))
+    return f'<div class="options" markdown>\n\n{made}\n</div>\n'
 
 
 def _rows(command: Any) -> Iterator[tuple[str, str, str, str]]:

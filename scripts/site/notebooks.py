@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+# pandas brings styles of its own; the site's are better to read.
+_FRAME = re.compile(r'<table border="1" class="dataframe">')
 _STYLE = re.compile(r"<style scoped>.*?</style>\s*", re.DOTALL)
 
 
@@ -31,6 +33,6 @@ def _output(output: dict[str, Any], picture: str) -> tuple[Iterator[str], bytes]
     if "image/png" in data:
         return iter([f"![Output of the cell above]({picture})"]), base64.b64decode(data["image/png"])
     if "text/html" in data:
-        return iter([_STYLE.sub("", data["text/html"])]), b""
+        return iter([_FRAME.sub("<table>", _STYLE.sub("", data["text/html"]))]), b""
     text = "".join(output.get("text", "")) or data.get("text/plain", "")
     return iter([f"```text\n{text.rstrip()}\n```"] if text else []), b""
