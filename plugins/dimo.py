@@ -50,7 +50,8 @@ class LogitsOf(nn.Module):
 
     def forward(self, tokens: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
         logits: Tensor = self.head(self.network(tokens, mask, labels).flatten(0, 1))
-        return logits.reshape(*tokens.shape, -1).double().clamp_min(IMPOSSIBLE)
+        precise = torch.promote_types(logits.dtype, torch.float32)
+        return logits.reshape(*tokens.shape, -1).to(precise).clamp_min(IMPOSSIBLE)
 
 
 class OneStepModel(LogitsOf):
@@ -145,7 +146,7 @@ class OneStep:
     def sample(self, model: OneStepModel, parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
         """Yield the finished images, tokens int64 [B,N], after one evaluation."""
         uniform = _streams(request, space, 0).uniform(2).movedim(-1, 0)
-        logits = model(*_start(uniform, model.codes, self.masked), request.labels)
+        logits = model(*_start(uniform, model.codes, self.masked), request.labels).double()
         noise = _streams(request, space, 1).gumbel(model.codes)
         tokens = (logits.log_softmax(-1) + noise).argmax(-1)
         yield State(tokens, torch.zeros_like(tokens, dtype=torch.bool))
@@ -162,8 +163,8 @@ def _streams(request: Request, space: TokenSpace, purpose: int) -> Streams:
 
 
 def _drawn(logits: Tensor, generator: Generator) -> Tensor:
-    uniform = torch.rand(logits.shape, generator=generator, device=logits.device, dtype=torch.float64)
-    return (logits - (-uniform.clamp_min(1e-300).log()).log()).argmax(-1)
+    uniform = torch.rand(logits.shape, generator=generator, device=logits.device, dtype=logits.dtype)
+    return (logits - (-uniform.clamp_min(torch.finfo(logits.dtype).tiny).log()).log()).argmax(-1)
 
 
 # Codes, network, head and masks of its teacher; a low learning rate, because training starts from trained weights.

@@ -1,5 +1,6 @@
 """Strict loading of external weights: exactly the tensors of a module, by name and shape."""
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -35,10 +36,24 @@ def load_exactly(module: nn.Module, state: object, source: str, optional: Iterab
 def _load(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> tuple[list[str], list[str]]:
     """The missing and the unexpected names; missing batch counters of old files are ignored."""
     try:
-        missing, left_over = module.load_state_dict(tensors, strict=False)
+        missing, left_over = module.load_state_dict(_versioned(module, tensors), strict=False)
     except (RuntimeError, ValueError) as error:
         raise UserError(f"{source} does not fit: {' '.join(str(error).split())}; give other weights") from None
     return missing, left_over
+
+
+def _versioned(module: nn.Module, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The tensors with the versions of the module's parts, where their file kept none, as safetensors does not.
+
+    A part whose counter of batches is missing is older than such counters, and stays without a version.
+    """
+    if hasattr(tensors, "_metadata"):
+        return tensors
+    wanted = module.state_dict()
+    old = {name.removesuffix(".num_batches_tracked") for name in wanted if name not in tensors}
+    versioned = OrderedDict(tensors)
+    versioned._metadata = {part: known for part, known in wanted._metadata.items() if part not in old}  # type: ignore[attr-defined]
+    return versioned
 
 
 def refuse_differences(
