@@ -153,6 +153,8 @@ class Work:
             chosen.study.name,
             _command(),
             chosen.trackers,
+            tuple(row.key for row in trial.rows),
+            tuple(source.code() for source in chosen.sources),
         )
 
 

@@ -19,8 +19,12 @@ def supervise(
     reported: set[str] = set()
     for event in engine.run([as_job(trial) for trial in trials]):
         match event.message:
-            case RowEnded(row):
+            case RowEnded(row, status, reason):
                 reported.add(row)
+                # Where what was planned changed meanwhile, its own process has no such row to record.
+                if status == "interrupted" and store.record(row) is None:
+                    planned = next(each for each in by_key[event.job.key].rows if each.key == row)
+                    store.save_record(planned.record(status, reason))
             case End() as end:
                 event = Event(event.job, _recorded(store, by_key[event.job.key], reported, end))
         show(event)

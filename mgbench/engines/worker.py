@@ -15,7 +15,8 @@ import torch
 from mgbench.engines.distributed import Other
 from mgbench.engines.locks import Holder, locked
 from mgbench.engines.watchdog import watch_parent
-from mgbench.interfaces.engine import Job, Message, Note
+from mgbench.errors import UserError
+from mgbench.interfaces.engine import Job, Message, Note, RowEnded
 from mgbench.interfaces.progress import INTERRUPTED, Interrupted, Progress, StopRequest
 from mgbench.interfaces.ranks import Task, Team
 from mgbench.recipes.recipe import Recipe
@@ -35,8 +36,8 @@ def work(job: Job, device: str, parent: Connection, team: Team) -> None:
     try:
         on = _begin(job, device, parent, request)
         with request.anywhere():
-            registry, store = load(job.sources), Store(job.root)
-            trial = _trial(registry, job)
+            registry, trial = _as_planned(job)
+        store = Store(job.root)
         progress = Progress(_emitter(parent, request), lambda: request.asked, request.anywhere)
         with (
             locked(store.layout.lock(job.key), _waiting(job, progress)),
@@ -45,8 +46,36 @@ def work(job: Job, device: str, parent: Connection, team: Team) -> None:
             run_trial(store, trial, on, replace(progress, emit=emit), job.options, team)
     except Interrupted:
         sys.exit(INTERRUPTED)
+    except Changed as error:
+        for key in job.planned:
+            parent.send(RowEnded(key, "interrupted", str(error)))
     finally:
         parent.close()
+
+
+class Changed(Exception):
+    """The code or the data of a job is not what it was when the job was planned; the message says which."""
+
+
+def _as_planned(job: Job) -> tuple[Registry, Trial]:
+    """The plugins of a job, and its trial.
+
+    Raises:
+        Changed: if that would not be what was planned.
+    """
+    again = "run the same command again, which plans it anew and keeps what is done"
+    try:
+        registry = load(job.sources)
+    except UserError as error:
+        if not job.planned:
+            raise
+        raise Changed(f"{error}; it did load when this run began, so it was changed meanwhile; {again}") from None
+    trial = _trial(registry, job)
+    if job.planned and job.planned != tuple(row.key for row in trial.rows):
+        changed = [source.target for source, code in zip(job.sources, job.code, strict=True) if source.code() != code]
+        what = " and ".join(changed) or "code or data that it rests on"
+        raise Changed(f"{what} was changed while the run went on, so that nothing of this was computed; {again}")
+    return registry, trial
 
 
 def _waiting(job: Job, progress: Progress) -> Callable[[Holder], None]:
@@ -72,7 +101,7 @@ def assist(job: Job, device: str, team: Other) -> None:
         # Loaded on the first task only: rank 0 may find that everything is done already.
         if not found:
             progress = Progress(stop=lambda: request.asked)
-            found.append(Helper(Store(job.root), _trial(load(job.sources), job), on, progress, team))
+            found.append(Helper(Store(job.root), _as_planned(job)[1], on, progress, team))
         task.run(found[0])
 
     team.serve(do)

@@ -32,7 +32,8 @@ class Job:
     """One trial as plain values that can be sent to another process or machine.
 
     It starts after the jobs of the run whose keys are in `needs` have ended. `study` and `command` name the study and
-    the command line that it belongs to; the plugins in `trackers` are notified of its progress.
+    the command line that it belongs to; the plugins in `trackers` are notified of its progress. `planned` has the keys of its
+    rows, and `code` the hash of the code of each source, as they were planned; nothing is compared where they are empty.
     """
 
     name: str
@@ -46,6 +47,8 @@ class Job:
     study: str = ""
     command: str = ""
     trackers: tuple[str, ...] = ()
+    planned: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
 
     @property
     def log(self) -> Path:

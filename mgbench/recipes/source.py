@@ -22,4 +22,8 @@ class Source:
 
     def version(self) -> str:
         """A readable version: the plugin's name, the hash of its code, and its distribution or file."""
-        return f"{self.name} {fingerprint_of(self.module)} ({self.distribution or self.target})"
+        return f"{self.name} {self.code()} ({self.distribution or self.target})"
+
+    def code(self) -> str:
+        """The hash of the plugin's code."""
+        return fingerprint_of(self.module)

@@ -75,3 +75,11 @@ def test_every_method_and_every_plugin_has_its_place() -> None:
     assert {path.stem for path in (ROOT / "plugins").glob("*.py")} - {"__init__"} == {
         name.removeprefix("methods/").removesuffix(".md") for name in pages
     } - {"index"}
+
+
+@pytest.mark.parametrize("kind", registry_kinds())
+def test_the_table_of_the_readme_names_every_component(kind: str) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    row = re.search(rf"^\| `{kind}` \|[^|]*\|(.*)\|$", text, re.MULTILINE)
+    assert row
+    assert set(re.findall(r"`(\w+)`", row[1])) == set(kinds.registry().names(kind))

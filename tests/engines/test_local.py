@@ -10,13 +10,14 @@ import pytest
 from mgbench.engines import local as engine
 from mgbench.engines.local import LocalRun
 from mgbench.engines.resources import why_it_died
+from mgbench.engines.supervise import supervise
 from mgbench.interfaces.engine import End, Event, Job, Leases
 from mgbench.interfaces.progress import STOPPED_BY_USER
 from mgbench.recipes.recipe import Recipe
 from mgbench.recipes.study import Study
 from mgbench.registry.loading import find, load
 from mgbench.results.store import CHECKPOINT, Store
-from mgbench.trials.plan import plan_rows, plan_trials
+from mgbench.trials.plan import Trial, plan_rows, plan_trials
 from tests import doubles
 from tests.doubles import TINY
 from tests.messages import at, notes, rows, stages
@@ -231,3 +232,54 @@ def test_nothing_to_do_is_nothing_done() -> None:
 )
 def test_an_exit_code_is_told_in_words(code: int, said: str) -> None:
     assert said in why_it_died(code)
+
+
+PLUGIN = """
+from dataclasses import dataclass
+from mgbench.hookspecs import hookimpl
+
+@dataclass(frozen=True)
+class Slow:
+    \"\"\"Shares that fall as t does.\"\"\"
+    def __call__(self, t):
+        return t ** 1
+
+@hookimpl
+def mgbench_mask_schedules():
+    return {"slow": Slow}
+"""
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda text: text.replace("t ** 1", "t ** 2"), "was changed while the run went on, so that nothing of this"),
+        (lambda text: text + "def broken(:", "it did load when this run began, so it was changed meanwhile"),
+    ],
+)
+def test_a_plugin_that_is_edited_while_a_run_goes_on_is_named(
+    tmp_path: Path, edit: Callable[[str], str], said: str
+) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(PLUGIN)
+    sources, store = (find(str(file)),), Store(tmp_path / "results")
+    trial = plan_trials(plan_rows(load(sources), Study("s", {"m": TINY.change(mask_schedule="slow")}), store))[0]
+    file.write_text(edit(PLUGIN))
+    recipes = tuple((row.method, row.assembly.recipe) for row in trial.rows)
+    planned = tuple(row.key for row in trial.rows)
+
+    def as_job(trial: Trial) -> Job:
+        return Job(
+            trial.name, trial.key, "images", (), recipes, sources, store.root, planned=planned, code=("as planned",)
+        )
+
+    shown: list[Event] = []
+    supervise(local(1), store, [trial], as_job, shown.append)
+    record = store.record(trial.rows[0].key)
+    assert record is not None
+    assert record.status == "interrupted", "the same command computes it"
+    assert str(file) in record.reason
+    assert said in record.reason
+    assert "run the same command again" in record.reason
+    assert [row.reason for row in rows(shown)] == [record.reason]
+    assert len(list((store.root / "runs").iterdir())) == 1, "nothing of the edited plugin was computed"
