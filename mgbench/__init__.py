@@ -1,8 +1,9 @@
 """Compare masked image generation models: every design choice is a component that can be exchanged, every result is a
 row.
 
-The names below are imported on first use, so that `import mgbench` is fast and does not import torch. The protocols of
-the kinds are in `mgbench.interfaces.components`.
+The names below are imported on first use, so that `import mgbench` is fast and does not import torch. Those with
+capital letters, besides Recipe, Spec, Study and the errors, are the protocols of the kinds: types of what a plugin
+offers.
 """
 
 from importlib import import_module
@@ -14,6 +15,25 @@ if TYPE_CHECKING:
     from mgbench.cli.library import load_model, plan, run, sample
     from mgbench.errors import Unfit, UserError
     from mgbench.hookspecs import hookimpl
+    from mgbench.interfaces.components import (
+        CodeDraw,
+        Dataset,
+        Extractor,
+        GuidanceSchedule,
+        Head,
+        LossWeighting,
+        Masking,
+        MaskSchedule,
+        Metric,
+        Network,
+        Process,
+        Reuse,
+        Sampler,
+        Solver,
+        TimeGrid,
+        Tokenizer,
+    )
+    from mgbench.interfaces.engine import Engine
     from mgbench.recipes.recipe import Recipe
     from mgbench.recipes.spec import Spec
     from mgbench.recipes.study import Study
@@ -23,9 +43,26 @@ install_moved_paths()
 
 __version__ = "0.1.0"
 __all__ = [
+    "CodeDraw",
+    "Dataset",
+    "Engine",
+    "Extractor",
+    "GuidanceSchedule",
+    "Head",
+    "LossWeighting",
+    "MaskSchedule",
+    "Masking",
+    "Metric",
+    "Network",
+    "Process",
     "Recipe",
+    "Reuse",
+    "Sampler",
+    "Solver",
     "Spec",
     "Study",
+    "TimeGrid",
+    "Tokenizer",
     "Unfit",
     "UserError",
     "hookimpl",
@@ -36,7 +73,27 @@ __all__ = [
     "sample",
 ]
 
+_PROTOCOLS = (
+    "CodeDraw",
+    "Dataset",
+    "Extractor",
+    "GuidanceSchedule",
+    "Head",
+    "LossWeighting",
+    "MaskSchedule",
+    "Masking",
+    "Metric",
+    "Network",
+    "Process",
+    "Reuse",
+    "Sampler",
+    "Solver",
+    "TimeGrid",
+    "Tokenizer",
+)
 _HOMES = {
+    **dict.fromkeys(_PROTOCOLS, "mgbench.interfaces.components"),
+    "Engine": "mgbench.interfaces.engine",
     **dict.fromkeys(("load_model", "plan", "run", "sample"), "mgbench.cli.library"),
     "Recipe": "mgbench.recipes.recipe",
     "Spec": "mgbench.recipes.spec",

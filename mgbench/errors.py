@@ -38,14 +38,20 @@ def _plain(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "")
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The name that is most like another; nothing where none is. Case, dashes and underscores do not count as differences."""
+    by_plain = {_plain(candidate): candidate for candidate in sorted(known)}
+    found = get_close_matches(_plain(name), by_plain, n=1, cutoff=0.6)
+    return by_plain[found[0]] if found else ""
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """The part of an error message that suggests names near an unknown `name`, or lists all of `known`.
 
     Case, dashes and underscores are ignored.
     """
     names = sorted(known)
-    by_plain = {_plain(candidate): candidate for candidate in names}
-    near = get_close_matches(_plain(name), by_plain, n=1, cutoff=0.6)
+    near = nearest(name, names)
     if near:
-        return f"did you mean {by_plain[near[0]]!r}?"
+        return f"did you mean {near!r}?"
     return f"there are {', '.join(names)}" if names else "there are none"

@@ -40,11 +40,11 @@ class CleanFid:
     """
 
     scores: ClassVar[Mapping[str, ScoreInfo]] = {
-        "clean_fid": ScoreInfo("FID by clean-fid", "lower"),
+        "clean_fid": ScoreInfo("FID by clean-fid", "lower", checks="fid"),
         "clean_kid": ScoreInfo("KID by clean-fid", "lower"),
         "clean_fid_legacy_pytorch": ScoreInfo("FID by clean-fid, resized by PyTorch", "lower"),
         "clean_kid_legacy_pytorch": ScoreInfo("KID by clean-fid, resized by PyTorch", "lower"),
-        "clean_fid_legacy_tensorflow": ScoreInfo("FID by clean-fid, resized by the extractor", "lower"),
+        "clean_fid_legacy_tensorflow": ScoreInfo("FID by clean-fid, resized by the extractor", "lower", checks="fid"),
         "clean_kid_legacy_tensorflow": ScoreInfo("KID by clean-fid, resized by the extractor", "lower"),
     }
 

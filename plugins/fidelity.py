@@ -43,7 +43,7 @@ class TorchFidelity:
 
     scores: ClassVar[Mapping[str, ScoreInfo]] = {
         "torch_fidelity_inception_score": ScoreInfo("Inception score by torch-fidelity", "higher"),
-        "torch_fidelity_fid": ScoreInfo("FID by torch-fidelity", "lower"),
+        "torch_fidelity_fid": ScoreInfo("FID by torch-fidelity", "lower", checks="fid"),
         "torch_fidelity_kid": ScoreInfo("KID by torch-fidelity", "lower"),
         "torch_fidelity_precision": ScoreInfo("Precision by torch-fidelity", "higher"),
         "torch_fidelity_recall": ScoreInfo("Recall by torch-fidelity", "higher"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperCommand, TyperGroup
 
-from mgbench.errors import UserError, suggestion
+from mgbench.errors import UserError, nearest, suggestion
 
 # Newer versions of typer bundle their own click; the exceptions must come from the same one as the commands.
 _CLICK = import_module(TyperCommand.__mro__[1].__module__.rpartition(".")[0] + ".exceptions")
@@ -33,7 +33,7 @@ class Command(TyperCommand):
                 self._check_once(ctx, args)
             return super().parse_args(ctx, args)
         except _CLICK.NoSuchOption as error:
-            raise UserError(self._unknown(error.option_name)) from None
+            raise UserError(self._unknown(error.option_name, args)) from None
 
     def _check_once(self, ctx: "Context", args: list[str]) -> None:
         order = self.make_parser(ctx).parse_args(args=list(args))[2]
@@ -44,7 +44,7 @@ class Command(TyperCommand):
                     f"{max(param.opts, key=len)} is given {times} times but takes one value; keep one of them"
                 )
 
-    def _unknown(self, option: str) -> str:
+    def _unknown(self, option: str, given: list[str]) -> str:
         """Error text for an unknown option, with a suggestion."""
         from mgbench.recipes.recipe import FIELDS
 
@@ -52,8 +52,24 @@ class Command(TyperCommand):
         said = f"mgbench {self.name} has no option {option}"
         field = option.lstrip("-").replace("-", "_")
         if field in FIELDS and "--set" in known:
-            return f"{said}; {field} is a recipe field: set it with --set {field}=VALUE, or vary it with --vary {field}=VALUE,…"
+            value = _meant(field, option, given)
+            return f"{said}; {field} is a recipe field: set it with --set {field}={value}, or vary it with --vary {field}=VALUE,…"
         return f"{said}; {suggestion(option, known)}"
+
+
+def _meant(field: str, option: str, given: list[str]) -> str:
+    """The value that was typed behind an option which is a field, as the nearest component where it is none."""
+    from mgbench.recipes.kinds import KINDS
+    from mgbench.registry.names import components
+
+    joined = next((word.partition("=")[2] for word in given if word.startswith(f"{option}=")), "")
+    place = given.index(option) + 1 if option in given else len(given)
+    typed = joined or (given[place] if place < len(given) and not given[place].startswith("-") else "VALUE")
+    name = typed.partition("(")[0]
+    if typed == "VALUE" or field not in KINDS:
+        return typed
+    near = nearest(name, [named.name for named in components(field)])
+    return typed.replace(name, near, 1) if near else typed
 
 
 class Group(TyperGroup):

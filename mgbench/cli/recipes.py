@@ -51,6 +51,7 @@ def show_recipe(name: str, results: Path, as_json: bool = False, plugins: Sequen
         _print_method(registry, name, *methods[name])
     for kind, offer in offers.items():
         _print_component(kind, name, offer)
+        _print_curve(registry, kind, name)
 
 
 def diff_recipes(before: str, after: str, results: Path, as_json: bool = False, plugins: Sequence[str] = ()) -> None:
@@ -148,6 +149,22 @@ def _print_component(kind: str, name: str, offer: "Offer") -> None:
     ]
     if rows:
         _table("", ("option", "takes", "default"), rows)
+
+
+def _print_curve(registry: "Registry", kind: str, name: str) -> None:
+    """Print the picture of a schedule with its default options; nothing where an option has no default."""
+    import typer
+
+    from mgbench.cli.curves import curve
+    from mgbench.recipes.spec import Spec
+
+    try:
+        component = registry.build(kind, Spec(name))
+    except UserError:
+        return
+    drawn = curve(kind, component)
+    if drawn:
+        typer.echo(drawn)
 
 
 def _print_json(

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
     from mgbench.stages.sample import Batch
 
-ARCHIVE = ".npz"
+ARCHIVE, GRID = ".npz", ".png"
+# Pixels between the images of a grid.
+GAP = 1
 
 
 def sample(
@@ -21,7 +23,7 @@ def sample(
         str, typer.Argument(help="A method with finished rows, or the key of a row.", autocompletion=completion.method)
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="A folder for PNG files, or a file that ends in .npz.")
+        Path, typer.Option("--output", "-o", help="A folder for PNG files, one .png for a grid of all, or an .npz.")
     ],
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="Number of images.")] = 64,
     steps: Annotated[
@@ -33,7 +35,7 @@ def sample(
     device: Annotated[str, typer.Option(help="auto, cpu, or one device such as cuda:1.")] = "auto",
     batch: Annotated[int, typer.Option(min=1, help="Images per sampling batch; does not change the images.")] = 250,
 ) -> None:
-    """Draw images from a model that 'mgbench run' trained, and write them as PNG files or as one .npz."""
+    """Draw images from a model that 'mgbench run' trained, and write them as PNG files, as one grid, or as one .npz."""
     import torch
 
     from mgbench.engines.devices import slots
@@ -49,6 +51,8 @@ def sample(
     batches = _shown(found.images(count, batch), count)
     if output.suffix == ARCHIVE:
         _write_archive(output, batches)
+    elif output.suffix == GRID:
+        _write_grid(output, batches)
     else:
         _write_pictures(output, batches, found.class_names)
     taken = found.row.spelled["sampling_steps"]
@@ -87,6 +91,23 @@ def _write_pictures(folder: Path, batches: "Iterable[Batch]", classes: tuple[str
             place = folder / classes[label] if classes and label >= 0 else folder
             _write_picture(place / f"{number:05}.png", image)
             number += 1
+
+
+def _write_grid(path: Path, batches: "Iterable[Batch]") -> None:
+    """Write all images as one picture, about as wide as high, in order along its rows."""
+    import math
+
+    import torch
+
+    images = torch.cat([batch.images for batch in batches])
+    columns = math.ceil(math.sqrt(len(images)))
+    rows = math.ceil(len(images) / columns)
+    channels, height, width = images.shape[1:]
+    board = torch.full((channels, rows * (height + GAP) - GAP, columns * (width + GAP) - GAP), 255, dtype=torch.uint8)
+    for number, image in enumerate(images):
+        top, left = (place * (side + GAP) for place, side in zip(divmod(number, columns), (height, width), strict=True))
+        board[:, top : top + height, left : left + width] = image
+    _write_picture(path, board)
 
 
 def _write_picture(path: Path, image: "Tensor") -> None:

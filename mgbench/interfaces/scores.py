@@ -14,18 +14,20 @@ class ScoreInfo:
 
     `label` is its name in text ("FID"), `better` the better direction, `unit` is empty for a dimensionless number. `of`
     is its source: "features" of an extractor, whose name the score has in brackets (`fid[digits_cnn]`); "images" alone,
-    such as a pixel distance; or the "tokens" of a tokenizer, whose name the score has in brackets.
+    such as a pixel distance; or the "tokens" of a tokenizer, whose name the score has in brackets. `checks` names the number
+    that it is a second implementation of: a report says how far the two differ on the same images.
     """
 
     label: str
     better: Better
     unit: str = ""
     of: Source = "features"
+    checks: str = ""
 
     def plain(self) -> dict[str, str]:
         """The declaration as plain values for a record; defaults are left out."""
-        optional = {"unit": self.unit, "of": self.of}
-        defaults = {"unit": "", "of": "features"}
+        optional = {"unit": self.unit, "of": self.of, "checks": self.checks}
+        defaults = {"unit": "", "of": "features", "checks": ""}
         return {
             "label": self.label,
             "better": self.better,

@@ -1,5 +1,7 @@
 """A trade-off as a small plot of letters, for a terminal."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -45,6 +47,22 @@ def text_plot(
     return "\n".join(
         [score_axis(frame, metric), *_framed(board, across, down), cost_axis(cost), *_legend(names, marks, rest)]
     )
+
+
+def text_curve(
+    across: Sequence[float], down: Sequence[float], names: tuple[str, str], size: tuple[int, int] = (60, 10)
+) -> str:
+    """Values against others, finite both, in a frame of letters; `names` are those of the axes, of the horizontal one first."""
+    width, height = size
+    scales = [_Scale.of(pd.Series(values, dtype=float), cells) for values, cells in ((across, width), (down, height))]
+    for scale in scales:
+        scale.logarithmic = False
+    board = np.full((height, width), " ")
+    columns, rows = (
+        scale.places(pd.Series(values, dtype=float)) for scale, values in zip(scales, (across, down), strict=True)
+    )
+    board[height - 1 - rows, columns] = "•"
+    return "\n".join([names[1], *_framed(board, *scales), names[0]])
 
 
 class _Scale:

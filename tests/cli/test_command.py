@@ -17,8 +17,10 @@ from tests.cli.conftest import Command
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
 NEAR = [
     (["rnu"], "there is no command 'rnu'; did you mean 'run'?"),
-    (["plan", "--dataset", "digits"], "set it with --set dataset=VALUE, or vary it with --vary dataset=VALUE,…"),
-    (["run", "--train-steps", "5"], "train_steps is a recipe field: set it with --set train_steps=VALUE"),
+    (["plan", "--dataset", "digit"], "set it with --set dataset=digits, or vary it with --vary dataset=VALUE,…"),
+    (["run", "--mask-schedule=epx(rate=3)"], "set it with --set mask_schedule=exp(rate=3)"),
+    (["plan", "--labels"], "set it with --set labels=VALUE"),
+    (["run", "--train-steps", "5"], "train_steps is a recipe field: set it with --set train_steps=5"),
     (["show", "--dataset", "digits"], "mgbench show has no option --dataset"),
     (["plan", "--name", "a", "--name", "b"], "--name is given 2 times but takes one value; keep one of them"),
     (["plan", "--results", "a", "--results", "b"], "--results is given 2 times"),

@@ -10,6 +10,7 @@ import torch
 
 import mgbench
 from mgbench import report
+from mgbench.recipes.kinds import EVERY_KIND
 from tests.cli.conftest import Command
 
 NOTEBOOK = Path(__file__).parents[2] / "docs" / "tutorials" / "library.ipynb"
@@ -74,3 +75,10 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
                 exec(compile("".join(cell["source"]), str(NOTEBOOK), "exec"), names)
     assert (names["frame"]["status"] == "done").all()  # type: ignore[index]
     assert len(names["images"]) == 16  # type: ignore[arg-type]
+
+
+def test_the_package_gives_the_protocol_of_every_kind_with_its_description() -> None:
+    protocols = {kind.protocol for kind in EVERY_KIND.values()}
+    assert protocols <= set(mgbench.__all__)
+    assert all(getattr(mgbench, name).__doc__ for name in protocols)
+    assert set(mgbench.__all__) <= set(dir(mgbench))

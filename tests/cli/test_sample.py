@@ -54,6 +54,17 @@ def test_an_archive_holds_the_images_that_were_scored(mgbench: Command, study: P
     assert np.abs(drawn["images"].astype(int) - scored["images"]).max() <= 1
 
 
+def test_a_grid_has_every_image_in_order(mgbench: Command, study: Path, at: tuple[str, ...]) -> None:
+    assert mgbench("sample", "tiny", "-n", "7", "-o", "grid.png", *at).code == 0
+    assert mgbench("sample", "tiny", "-n", "7", "-o", "same.npz", *at).code == 0
+    grid, images = np.asarray(Image.open("grid.png")), np.load("same.npz")["images"]
+    assert grid.shape == (3 * 9 - 1, 3 * 9 - 1)
+    for number, image in enumerate(images):
+        top, left = 9 * (number // 3), 9 * (number % 3)
+        assert (grid[top : top + 8, left : left + 8] == image[0]).all()
+    assert (grid[18:, 9:] == 255).all()
+
+
 def test_pictures_lie_by_class_and_are_scored_as_they_are(mgbench: Command, study: Path, at: tuple[str, ...]) -> None:
     assert mgbench("sample", row(study).name, "-n", "20", "-o", "pictures", *at).code == 0
     files = sorted(Path("pictures").rglob("*.png"))

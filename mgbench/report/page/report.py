@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from mgbench.report.agreement import agreement_said
 from mgbench.report.figures import gallery
 from mgbench.report.findings import findings, headline
 from mgbench.report.frame import ABOUT, REPEAT, TOKENIZER, of_images
@@ -52,6 +53,7 @@ def write_report(stored: Stored, output: Path) -> Path:
         counts=_counts(frame, images),
         main=main,
         spread=_spread(images),
+        agreement=agreement_said(images) if len(images) else [],
         sections=sections(drawn[len(main) :]),
         facts=_facts(images),
         same=frame.attrs.get("same", 0),
