@@ -13,6 +13,7 @@ from mgbench.cli import (
     doctor,
     evaluate,
     export,
+    guide,
     import_,
     listing,
     merge,
@@ -59,6 +60,7 @@ for command in (
     plugins.plugins,
     new_plugin.new_plugin,
     check.check,
+    guide.guide,
 ):
     app.command(command.__name__.strip("_").replace("_", "-"), cls=Command)(command)
 

@@ -74,9 +74,15 @@ class LawCheck:
             found = assemble(self.registry, recipe)
         except UserError as error:
             return Broken("the recipe of a method must be one that can be built", str(self.spec), str(error))
+        if found.images is None and not self._brings_data(found.spelled["dataset"]):
+            raise Unfit(f"its data are not here: {found.unfit}")
         if found.unfit:
             return Broken("the parts of a method must work together", str(self.spec), f"mend this: {found.unfit}")
         return None
+
+    def _brings_data(self, dataset: str) -> bool:
+        """Whether the data set of a method is of the same plugin."""
+        return self.registry.offer("dataset", Spec.parse(dataset)).plugin == self.plugin
 
     def _component(self) -> Broken | None:
         from mgbench.testing import LAWS

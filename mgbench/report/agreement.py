@@ -11,7 +11,7 @@ COLUMNS = ["score", "by", "rows", "difference"]
 
 
 def agreement(frame: pd.DataFrame) -> pd.DataFrame:
-    """How far each score is from those that declare to check it, over the finished rows that have both.
+    """The distance of each score from those that declare to check it, over the finished rows that have both.
 
     Columns: score, by (the second implementation), rows, and difference, the largest |by - score| / |score| of a row.
     """

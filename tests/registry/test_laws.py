@@ -8,6 +8,7 @@ import pytest
 from mgbench.cli.new_plugin import project
 from mgbench.errors import Unfit, UserError
 from mgbench.registry.laws import LawBroken, LawCheck, law_checks
+from mgbench.registry.loading import installed
 from mgbench.testing import laws
 from mgbench.testing.remedies import REMEDIES, remedy
 
@@ -299,3 +300,28 @@ def test_our_own_plugins_are_held_to_the_laws_too() -> None:
     assert {"masking shared", "method emigm", "mask_schedule exp(rate=5)"} <= set(found)
     for name in ("masking shared", "method emigm", "mask_schedule exp(rate=5)"):
         assert found[name].broken() is None
+
+
+def test_a_method_whose_data_are_not_here_is_not_checked(tmp_path: Path) -> None:
+    path = tmp_path / "far.py"
+    path.write_text(
+        "from mgbench import Recipe, hookimpl\n\n\n@hookimpl\ndef mgbench_recipes():\n"
+        "    return {'far': Recipe(dataset='image_folder(path=/nowhere/at/all)')}\n"
+    )
+    (one,) = law_checks([str(path)])
+    with pytest.raises(Unfit, match=r"its data are not here: .*there is no folder '/nowhere/at/all'"):
+        one.broken()
+
+
+def test_the_parts_of_every_bundled_method_work_together() -> None:
+    checks = [one for one in law_checks(installed()) if one.kind == "method"]
+    assert len(checks) >= 20
+    found = {str(one): _broken(one) for one in checks}
+    assert not {name: said for name, said in found.items() if said}
+
+
+def _broken(one: LawCheck) -> object:
+    try:
+        return one.broken()
+    except Unfit:
+        return None

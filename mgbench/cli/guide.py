@@ -1,0 +1,10 @@
+"""`mgbench guide`: notes for scripts and coding agents, those of the installed version."""
+
+import typer
+
+
+def guide() -> None:
+    """Print notes for scripts and coding agents that use this version of mgbench."""
+    from importlib.resources import files
+
+    typer.echo(files("mgbench").joinpath("AGENTS.md").read_text(encoding="utf-8"), nl=False)
