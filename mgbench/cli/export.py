@@ -1,4 +1,4 @@
-"""`mgbench export`: a model as the code that it is from stores it."""
+"""`mgbench export`: write a model in the format of its original code."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,14 +12,16 @@ def export(
     method: Annotated[
         str,
         typer.Argument(
-            help="What was imported, a method with one trained model, or the key of a row.",
+            help="An imported model, a method with one trained model, or the key of a row.",
             autocompletion=completion.method,
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write, such as checkpoint.pth.")],
     results: choices.Results = Path("results"),
 ) -> None:
-    """Write weights as the published code of MAR and eMIGM reads them; what was imported comes out exactly as it came in."""
+    """Write weights in the format of the official code of MAR and eMIGM; an imported model is written exactly as it was
+    read.
+    """
     from mgbench.components.checkpoints.exchange import export_model
     from mgbench.results.store import Store
 

@@ -1,4 +1,4 @@
-"""`mgbench import`: weights of published code become a method."""
+"""`mgbench import`: make a method of weights from other code."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 def import_(
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint (.pth, .pt, .safetensors).")],
     name: Annotated[
-        str, typer.Option("--as", help="What the method is to be called (default: as the file).", show_default=False)
+        str, typer.Option("--as", help="Name of the method (default: that of the file).", show_default=False)
     ] = "",
     weights: Annotated[
         str,
         typer.Option(
             metavar="model_ema|model",
-            help="Which weights to take (default: the average, model_ema).",
+            help="Weights to read (default: the averaged ones, model_ema).",
             show_default=False,
         ),
     ] = "",
@@ -30,16 +30,17 @@ def import_(
         str,
         typer.Option(
             metavar="METHOD",
-            help="A method whose sampling, tokenizer and data it has (sizes are read).",
+            help="A method with the sampling, tokenizer and data to use (sizes come from the file).",
             show_default=False,
         ),
     ] = "",
     set_: choices.Set = None,
     results: choices.Results = Path("results"),
 ) -> None:
-    """Read a checkpoint of MAR or eMIGM, or an autoencoder such as kl16.ckpt, without running anything in it.
+    """Read a checkpoint of MAR or eMIGM, or an autoencoder such as kl16.ckpt, without running code in it.
 
-    'mgbench run --methods NAME' then samples a model; an autoencoder becomes a folder for tokenizer=pretrained_kl(path=…).
+    Then 'mgbench run --methods NAME' samples a model; an autoencoder is stored as a folder for
+    tokenizer=pretrained_kl(path=…).
     """
     from mgbench.components.checkpoints.exchange import Request, import_checkpoint
     from mgbench.recipes.recipe import Recipe
@@ -51,7 +52,7 @@ def import_(
     methods = {method: recipe for recipes in load().recipes.values() for method, recipe in recipes.items()}
     name = name or checkpoint.name.partition(".")[0]
     if name in methods:
-        raise UserError(f"there is a method {name!r} already; call the weights otherwise with --as NAME")
+        raise UserError(f"there is a method {name!r} already; choose another name with --as NAME")
     base = _named(like, methods) if like else Recipe()
     for line in import_checkpoint(store, Request(checkpoint, name, weights, base, choices.changes(set_))):
         typer.echo(line)

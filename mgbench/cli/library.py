@@ -21,8 +21,8 @@ Folder = Path | str
 
 
 def plan(study: "Study", plugins: Iterable[str] = (), results: Folder = "results") -> "pd.DataFrame":
-    """What a study would compute: one row a recipe with its method, key, the reason why it is skipped, whether it is
-    reused, and every field of its recipe spelled out. Nothing is trained.
+    """Preview a study: one row per recipe with its method, key, reason to be skipped, whether it is reused, and all
+    fields of its recipe. Nothing is trained.
 
     `plugins` are files or modules, beside the installed plugins.
 
@@ -48,12 +48,12 @@ def plan(study: "Study", plugins: Iterable[str] = (), results: Folder = "results
 def run(
     study: "Study", plugins: Iterable[str] = (), results: Folder = "results", devices: str = "auto"
 ) -> "pd.DataFrame":
-    """Compute what a study still lacks, trials side by side on the devices, and return the frame of its rows.
+    """Compute the missing rows of a study, with trials in parallel on the devices, and return the frame of its rows.
 
-    What fails becomes a row with its status and reason. The figures of `mgbench.report` draw from the frame.
+    A failure becomes a row with its status and reason. The figures of `mgbench.report` take this frame.
 
     Raises:
-        UserError: as `plan`, if there is no such device, or the results cannot be written.
+        UserError: as `plan`; also if there is no such device, or the results cannot be written.
     """
     from mgbench.cli.failures import FailureLimit
     from mgbench.cli.run import Work, save_view
@@ -93,12 +93,13 @@ def load_model(
 
 
 def sample(model: "StoredModel", count: int = 64, batch: int = 250) -> "tuple[Tensor, Tensor]":
-    """`count` images uint8 [M,C,H,W'] of a model and the labels int64 [M] asked for (−1: none), both on the CPU.
+    """Draw `count` images uint8 [M,C,H,W'] from a model, with the requested labels int64 [M] (−1: none), both on the
+    CPU.
 
-    Image i is the same whatever the batch and the count.
+    Image i does not depend on `batch` and `count`.
 
     Raises:
-        UserError: if fewer than one image is asked for.
+        UserError: if `count` is less than 1.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""`mgbench merge`: the results of another folder or archive, taken into this one."""
+"""`mgbench merge`: copy the results of other folders or archives into a results folder."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +10,7 @@ from mgbench.cli import choices
 if TYPE_CHECKING:
     from mgbench.results.maintenance.merge import Merged
 
-# Rooms of a results folder with the noun for one thing in each, in the order in which they are told.
+# Subfolders of a results folder, with a noun for their items, in the order of output.
 NOUNS = {
     "runs": "row",
     "models": "model",
@@ -35,12 +35,12 @@ def merge(
     ],
     results: choices.Results = Path("results"),
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON: for each source what was taken, kept, differs or is damaged.")
+        bool, typer.Option("--json", help="Print JSON: for each source what was copied, exists, differs or is damaged.")
     ] = False,
 ) -> None:
-    """Take others' results into a results folder; every file is checked, and nothing here is replaced.
+    """Copy other results into a results folder; every file is verified, and nothing is replaced.
 
-    Exits with 1 if something differs from what is here, or is damaged.
+    Exits with 1 if something differs from an existing file, or is damaged.
     """
     from mgbench.results.maintenance.archive import opened
     from mgbench.results.maintenance.merge import merge as merge_results

@@ -1,4 +1,4 @@
-"""`mgbench new-plugin`: an installable project around one component that works, to be changed into another."""
+"""`mgbench new-plugin`: create an installable project with a working component as a starting point."""
 
 from pathlib import Path
 from string import Template
@@ -15,16 +15,16 @@ _KINDS = sorted(path.stem for path in (_TEMPLATES / "kinds").glob("*.txt"))
 
 
 def new_plugin(
-    name: Annotated[str, typer.Argument(help="The component and its plugin, such as ramp.")],
+    name: Annotated[str, typer.Argument(help="Name of the component and of its plugin, such as ramp.")],
     kind: Annotated[
         str, typer.Option(help=f"One of {', '.join(_KINDS)}.", show_default=False, autocompletion=completion.kind)
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The folder (default: mgbench-NAME in this one).", show_default=False),
+        typer.Option("--output", "-o", help="Output folder (default: mgbench-NAME).", show_default=False),
     ] = None,
 ) -> None:
-    """Write a project with one component of a kind: it works, keeps the laws, and can be installed as it is."""
+    """Create a project with one component of a kind, which works, passes the laws, and can be installed unchanged."""
     from mgbench.recipes.kinds import EVERY_KIND
 
     known = EVERY_KIND.get(kind.replace("-", "_"))
@@ -47,8 +47,8 @@ def new_plugin(
 
 def _next(name: str) -> tuple[tuple[str, str], ...]:
     return (
-        (f"mgbench check mgbench_{name}.py", "does it keep the laws of its kind?"),
-        ("pip install -e .", "announce it; mgbench plugins lists it then"),
+        (f"mgbench check mgbench_{name}.py", "checks the laws of its kind"),
+        ("pip install -e .", "installs it; then mgbench plugins lists it"),
         ("pytest", "run its tests"),
     )
 
@@ -65,7 +65,7 @@ def _check_name(name: str, kind: str) -> None:
 
 
 def project(name: str, kind: str) -> dict[str, str]:
-    """The files of a project by their paths in it, filled in."""
+    """The files of a project, by path."""
     from mgbench import __version__
     from mgbench.recipes.kinds import EVERY_KIND
 
@@ -83,7 +83,7 @@ def project(name: str, kind: str) -> dict[str, str]:
 
 
 def _templates(kind: str) -> list[tuple[str, str]]:
-    """Paths and texts, as they lie in the package."""
+    """Paths and texts of the templates in the package."""
     shared = {
         "pyproject.toml": "pyproject.txt",
         "README.md": "readme.txt",

@@ -83,7 +83,7 @@ def registry_kinds() -> tuple[str, ...]:
 
 
 def _loaded(plugins: Sequence[str], results: Path) -> "Registry":
-    """The registry of all plugins, and of what was imported into a results folder."""
+    """The registry of all plugins, and of imported weights in a results folder."""
     from mgbench.registry.imported import add_imported
     from mgbench.registry.loading import find, load
     from mgbench.results.layout import Layout

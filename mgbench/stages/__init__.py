@@ -1,1 +1,1 @@
-"""Work on data: tokenize, train, sample, evaluate. Stages know kinds, never components or plugins."""
+"""Stages of a trial: tokenize, train, sample, evaluate. Stages depend on kinds, never on components or plugins."""

@@ -1,4 +1,4 @@
-"""Costs, counted where they happen: passes, tokens, seconds and memory; arithmetic in `mgbench.stages.flops`."""
+"""Measured costs: forward passes, tokens, seconds and memory; floating-point operations are in `mgbench.stages.flops`."""
 
 import resource
 import statistics
@@ -14,7 +14,7 @@ from torch import nn
 
 from mgbench.interfaces.optional import takes_sequences
 
-# Dense bfloat16 operations a second, as the makers state them; utilisation is against these.
+# Dense bfloat16 operations per second from data sheets, for utilisation.
 PEAK_FLOPS = {
     "H100": 989.4e12,
     "H200": 989.4e12,
@@ -27,12 +27,12 @@ PEAK_FLOPS = {
 
 
 class Meter:
-    """Counts of the work that a model did while it was watched.
+    """Counters of the work of a model while it is watched.
 
-    `rows` counts the rows that each child of the model was given, by the name of the child. `tokens` counts the tokens that went
-    through its transformer blocks (modules that say `takes_sequences`), as a mean over the blocks: an encoder of visible
-    tokens only is cheaper than one of all. `flops` is the arithmetic of one image, where it was counted. `steps` are those that
-    the images were seen to take, summed over images.
+    `rows` counts the input rows of each child of the model, by name. `tokens` counts the tokens through its transformer
+    blocks (modules with `takes_sequences`), averaged over blocks, so that an encoder of visible tokens is cheaper than
+    one of all. `flops` is the number of operations per image, if counted. `steps` is the number of sampling steps,
+    summed over images.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Meter:
         self.steps = 0
 
     def add(self, other: "Meter") -> None:
-        """Count what another one saw of further images."""
+        """Add the counts of another meter."""
         self.rows += other.rows
         self.tokens += other.tokens
         self.steps += other.steps
@@ -74,20 +74,20 @@ class Meter:
 
 
 def clock(device: torch.device) -> float:
-    """Seconds, when the device has finished all that it was asked."""
+    """The time in seconds after the device has finished all pending work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 def forget_peak(device: torch.device) -> None:
-    """Let the next peak be of what follows."""
+    """Reset the peak memory statistics."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
 
 
 def peak_memory(device: torch.device) -> int:
-    """The most bytes in use since `forget_peak` on a GPU; on a CPU the most this process has held since it began."""
+    """Peak memory in bytes since `forget_peak` on a GPU; on a CPU, since the start of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     # Linux counts in KiB, macOS in bytes.
@@ -96,11 +96,10 @@ def peak_memory(device: torch.device) -> int:
 
 
 def sampling_costs(meter: Meter, tokens: int, count: int, timed: Sequence[tuple[int, float]]) -> Mapping[str, float]:
-    """The costs of one of `count` images of so many tokens, and of batches that were timed: the size and seconds of each.
+    """The costs per image of `count` images with `tokens` tokens; `timed` are sizes and seconds of batches.
 
-    `steps_taken` may be fewer than were asked for, or what the process decides; `nfe` are forward passes of the network, both
-    halves of a guided one; `head_evaluations` are per token; seconds are the median over the batches, of the one device that
-    drew it.
+    `steps_taken` may be fewer than requested; `nfe` counts forward passes of the network, two for a guided one;
+    `head_evaluations` are per token; seconds are the median over batches, on one device.
     """
     return {
         "steps_taken": meter.steps / count,
@@ -116,9 +115,7 @@ def sampling_costs(meter: Meter, tokens: int, count: int, timed: Sequence[tuple[
 def training_costs(
     flops: float, seconds: float, images: int, device: torch.device, devices: int = 1
 ) -> Mapping[str, float]:
-    """The costs of a training on so many devices, and of GPUs that are known how much of their peak it used (model FLOPs
-    utilisation).
-    """
+    """The costs of a training on `devices` devices, with model FLOPs utilisation for known GPUs."""
     costs = {
         "train_seconds": seconds,
         "train_images_per_second": images / max(seconds, 1e-9),
@@ -129,6 +126,6 @@ def training_costs(
 
 
 def _peak_flops(gpu: str) -> float | None:
-    # The longest name first: "L40S" is no "L4".
+    # The longest name first, because "L40S" contains "L4".
     known = sorted(PEAK_FLOPS, key=len, reverse=True)
     return next((PEAK_FLOPS[name] for name in known if name in gpu), None)

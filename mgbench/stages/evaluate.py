@@ -1,4 +1,4 @@
-"""Judge images: one pass through the extractor, then every metric on what it said."""
+"""Evaluate images: one pass through the extractor, then every metric on its features."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -23,7 +23,7 @@ BATCH = 256
 
 @contextmanager
 def exact_arithmetic() -> Iterator[None]:
-    """Full float32 products (no TF32), so that features do not depend on the kind of GPU."""
+    """Context with full float32 products (no TF32), so that features do not depend on the type of GPU."""
     before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
@@ -44,7 +44,7 @@ def extract(
 ) -> Features:
     """Features, logits and spatial features float64 on the CPU of images uint8 [M,C,H,W'] with labels int64 [M].
 
-    Grey images are shown in three equal channels; `advance` is called after every batch.
+    Grey images are repeated in three channels; `advance` is called after every batch.
     """
     parts = list(_batches(extractor, images, labels, device, batch, advance))
     return _together(parts, images, labels, extractor)
@@ -85,19 +85,19 @@ def _together(parts: list[Features], images: Images, labels: Tensor | None, extr
 
 
 class Extracted:
-    """A set of images as metrics see it: the features of all of them, or only states of metrics that merge."""
+    """A set of images for metrics: the features of all images, or only the states of mergeable metrics."""
 
     def __init__(self, count: int, features: Features | None, opening: Tensor) -> None:
         self.count = count
-        # The features [B,F] of the first images, which are kept in any case.
+        # The features [B,F] of the first images, which are always kept.
         self.opening = opening
         self._features = features
-        # Metrics of plugins need not be hashable; those that are equal share a state.
+        # A list, because metrics of plugins need not be hashable; equal metrics share a state.
         self._states: list[tuple[MergeableMetric, MetricState | Unfit]] = []
 
     @classmethod
     def of(cls, features: Features) -> "Extracted":
-        """Images whose features are all at hand; 0 of them where there are only statistics."""
+        """Images with all their features; 0 images if there are only statistics."""
         return cls(len(features.features), features, features.features[:BATCH])
 
     @property
@@ -177,7 +177,7 @@ def extract_for_metrics(
 
 
 class _Growing:
-    """The state of a metric while batches arrive."""
+    """The state of a metric during a pass over batches."""
 
     def __init__(self, metric: MergeableMetric) -> None:
         self.metric = metric
@@ -257,12 +257,12 @@ def _compared(metric: Metric, generated: Extracted, reference: Extracted) -> Any
 
 
 def small_sample_warning(count: int, dim: int) -> str | None:
-    """The warning beside a Fréchet distance of `count` images by `dim` features; None if there are enough of them."""
+    """The warning about a Fréchet distance of `count` images with `dim` features; None if there are enough images."""
     enough = IMAGES_PER_FEATURE * dim
     if count <= dim:
         return (
-            f"{count} images for {dim} features: the covariance is singular, and the Fréchet distance says more about "
-            f"the number of images than about the images; use at least {enough}, or read kid instead"
+            f"{count} images for {dim} features: the covariance is singular, so the Fréchet distance mostly reflects the "
+            f"number of images; use at least {enough}, or read kid instead"
         )
     if count < enough:
         return (

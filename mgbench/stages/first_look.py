@@ -1,4 +1,4 @@
-"""The first look at many pictures: what each is, kept for the next time where they are too many for memory."""
+"""The first pass over pictures: their sizes and hashes, cached if the pictures do not fit in memory."""
 
 import contextlib
 import hashlib
@@ -18,15 +18,15 @@ from mgbench.interfaces.images import DIGEST_BYTES, Images, LazyImages, as_diges
 from mgbench.results.files import write
 from mgbench.stages.pictures import Shown, Unreadable
 
-# Raised where reading a picture changes, so that looks of before are no longer taken.
+# Version of the decoding; cached entries of other versions are ignored.
 _VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One picture: height and width, channels (1 or 3), what was done to show it, and the hash of its pixels.
+    """One picture: height and width, channels (1 or 3), conversions, and the hash of its pixels.
 
-    Of one that cannot be read, `broken` says why.
+    `broken` is the reason if it cannot be read.
     """
 
     size: tuple[int, int] = (0, 0)
@@ -39,17 +39,19 @@ class Look:
 
 @dataclass(frozen=True)
 class Looked:
-    """The looks at many pictures, and the pixels uint8 [H,W] or [H,W,3] of those that can be read; None if they do not fit."""
+    """The entries of pictures, and the pixels uint8 [H,W] or [H,W,3] of readable ones (None if they do not fit in
+    memory).
+    """
 
     looks: list[Look]
     pixels: list[np.ndarray] | None
 
 
 def look_at(show: Callable[[int], Shown], count: int, what: str, files: Sequence[Path]) -> Looked:
-    """The looks at `count` pictures that `show` opens, whose pixels are held as long as all of them fit.
+    """Read `count` pictures with `show`; their pixels are kept if all fit in memory.
 
-    Looks at pictures that do not fit are kept under `what` in the user's cache and read again until one of the `files` changes
-    its length or time. `show` raises `Unreadable`.
+    If they do not fit, the entries are cached for the user under `what`, until the size or modification time of one of
+    `files` changes. `show` raises `Unreadable`.
     """
     known = _recall(what, files)
     if known is not None:
@@ -79,7 +81,7 @@ def _one(show: Callable[[int], Shown], place: int) -> tuple[Look, np.ndarray | N
 
 
 def as_image(pixels: np.ndarray) -> Tensor:
-    """An image uint8 [C,H,W'] of pixels uint8 [H,W'] or [H,W',3]."""
+    """Convert pixels uint8 [H,W'] or [H,W',3] to an image uint8 [C,H,W']."""
     image = torch.from_numpy(np.array(pixels))
     return image[None] if image.ndim == 2 else image.permute(2, 0, 1)
 
@@ -96,7 +98,7 @@ class _Shown:
 
 
 def images_of(looked: Looked, show: Callable[[int], Shown]) -> Images:
-    """The pictures that can be read, all of one size: with three channels if one of them is in colour."""
+    """The readable pictures, all of one size, with three channels if any of them is in colour."""
     places = [place for place, look in enumerate(looked.looks) if not look.broken]
     channels = max(looked.looks[place].channels for place in places)
     if looked.pixels is None:
@@ -111,7 +113,7 @@ def images_of(looked: Looked, show: Callable[[int], Shown]) -> Images:
 
 
 def cache_folder() -> Path:
-    """The folder of what is kept between runs on this machine: `MGBENCH_CACHE`, or `mgbench` in the user's cache."""
+    """The cache folder on this machine: `MGBENCH_CACHE`, or `mgbench` in the user's cache folder."""
     given = os.environ.get("MGBENCH_CACHE")
     usual = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(given) if given else Path(usual) / "mgbench"
@@ -123,7 +125,7 @@ def _file(what: str, files: Sequence[Path]) -> Path:
 
 
 def _stamps(files: Sequence[Path]) -> np.ndarray:
-    """Of each file a hash of its name, its length and when it was written last, int64 [M,3]."""
+    """A hash of the name, the size and the modification time of each file, int64 [M,3]."""
 
     def stamp(file: Path) -> tuple[int, int, int]:
         found = file.stat()
@@ -143,7 +145,7 @@ def _recall(what: str, files: Sequence[Path]) -> list[Look] | None:
         same = np.array_equal(kept["stamps"], _stamps(files))
         return _looks(kept) if same else None
     except Exception:
-        # A damaged file is made again.
+        # A damaged cache is written again.
         return None
 
 
@@ -173,6 +175,6 @@ def _remember(what: str, files: Sequence[Path], looks: Sequence[Look]) -> None:
         with path.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
 
-    # Where nothing can be kept, the next run looks again.
+    # Without a writable cache, the next run reads the pictures again.
     with contextlib.suppress(Unwritable):
         write(_file(what, files), put)

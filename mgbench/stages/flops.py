@@ -1,8 +1,8 @@
-"""Floating-point operations of matrix products, convolutions and attention, counted where they run.
+"""Counting of floating-point operations of matrix products, convolutions and attention.
 
-PyTorch's own counter, with formulas for kernels that it does not know: attention on CPUs, the fused transformer layers that run
-in evaluation mode, recurrent layers, bilinear layers and products with vectors. Kernels that look like arithmetic and have no
-formula are named, so that a record can say what its number leaves out.
+This is PyTorch's counter with formulas for more kernels: attention on CPUs, fused transformer layers in evaluation
+mode, recurrent and bilinear layers, and products with vectors. Arithmetic kernels without a formula are listed, so that
+a record can state what its number leaves out.
 """
 
 import math
@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
-# Pieces of the names of kernels that do more than a few operations a number.
+# Parts of the names of kernels with more than a few operations per element.
 _ARITHMETIC = re.compile(
     r"(^|_)(\w*mm|mv|addmv|v?dot|conv(olution|\dd)?|rnn|lstm|gru|attention|linalg|fft|cdist|linear|trilinear|transformer"
     r"|cholesky|solve|inverse|svd|qr)(_|$)"
 )
-# Those that are called so and do only that: a norm, a check, the pointwise end of a recurrent cell.
+# Kernels with such names but few operations: a norm, a check, the pointwise part of a recurrent cell.
 _CHEAP = re.compile(r"vector_norm|check_errors|cell|upsample")
 # Where PyTorch keeps its own kernels; c10d moves numbers between processes.
 _OWN = ("aten", "prim", "prims", "c10d", "_c10d_functional", "profiler")
@@ -35,13 +35,13 @@ def _attention_backward(slope: Shape, query: Shape, key: Shape, value: Shape, *_
 
 
 def _raw(formula: Callable[..., int]) -> Callable[..., int]:
-    """Mark a formula as one that is given tensors instead of their shapes."""
+    """Mark a formula as one that takes tensors instead of their shapes."""
     formula._get_raw = True  # type: ignore[attr-defined]
     return formula
 
 
 def _lengths(sequences: Tensor) -> list[int]:
-    """The length of every sequence of a batch [B,M,W], which may be nested."""
+    """The lengths of the sequences of a batch [B,M,W], which may be nested."""
     if sequences.is_nested:
         return [int(size[0]) for size in sequences._nested_tensor_size().tolist()]
     return [sequences.shape[1]] * len(sequences)
@@ -50,7 +50,7 @@ def _lengths(sequences: Tensor) -> list[int]:
 # Any here and below: whatever else the kernel was given.
 @_raw
 def _encoder_layer(src: Tensor, width: int, heads: int, *rest: Any, **_: object) -> int:
-    """Two products of attention, and every weight matrix of the layer once a token."""
+    """Two attention products, and every weight matrix of the layer once per token."""
     weights = sum(one.numel() for one in rest if isinstance(one, Tensor) and one.is_floating_point() and one.ndim == 2)
     return sum(2 * length * weights + 4 * length**2 * width for length in _lengths(src))
 
@@ -58,13 +58,13 @@ def _encoder_layer(src: Tensor, width: int, heads: int, *rest: Any, **_: object)
 # Any: as above.
 @_raw
 def _self_attention(query: Tensor, key: Tensor, value: Tensor, width: int, *_: Any, **__: object) -> int:
-    """Four projections and two products of attention."""
+    """Four projections and two attention products."""
     lengths = zip(_lengths(query), _lengths(key), strict=True)
     return sum(4 * asking * width**2 + 4 * asked * width**2 + 4 * asking * asked * width for asking, asked in lengths)
 
 
 def _rnn(inputs: Shape, of_input: Shape, of_state: Shape, *_: object, **__: object) -> int:
-    """One direction of one layer: both weight matrices once a step."""
+    """One direction of one layer: both weight matrices once per step."""
     return 2 * math.prod(inputs[:-1]) * (math.prod(of_input) + math.prod(of_state))
 
 
@@ -92,7 +92,7 @@ def _trilinear(
     *_: object,
     **__: object,
 ) -> int:
-    """Σ of a product of three, contracted over one dimension after the other."""
+    """A sum over products of three factors, contracted one dimension at a time."""
     shapes = [_with_ones(*pair) for pair in ((first, new1), (second, new2), (third, new3))]
     full = [max(sizes) for sizes in zip(*shapes, strict=True)]
     left, total = math.prod(full), 0

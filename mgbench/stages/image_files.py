@@ -1,4 +1,4 @@
-"""Images made elsewhere: folders of pictures, NumPy arrays, and the statistics that others publish of theirs."""
+"""Readers of external images: folders of pictures, NumPy arrays, and published statistics."""
 
 import zipfile
 from collections.abc import Mapping
@@ -15,18 +15,19 @@ from mgbench.interfaces.data import Statistics
 from mgbench.interfaces.images import Images, batches
 from mgbench.stages.picture_folders import Pictures, read_folder
 
-# How floats become uint8: to the nearest level; to the nearest, halves up; or cut down to a whole number.
+# Conversions of floats to uint8: round; round with halves up; truncate.
 Floats = Literal["round", "half_up", "cut"]
-_ROUND = "round them to 0 … 255 and write them as uint8, or say how they become so with --floats"
-# Beyond what rounding to float32 does to the statistics of fewer images than features.
+_ROUND = "round them to 0 … 255 and write them as uint8, or choose a conversion with --floats"
+# Larger than rounding errors in float32 statistics of fewer images than features.
 _ASYMMETRY, _NEGATIVE = 1e-4, 1e-3
 
 
 def read_images(path: Path, floats: Floats | None = None) -> Pictures:
     """The images of a folder, an `.npz` or an `.npy`.
 
-    Of a folder, all pictures in it and below (`read_folder`). Of an `.npz`, `arr_0` [M,H,W,C] and perhaps `arr_1`, as ADM
-    writes them, or `images` [M,C,H,W] and `labels`, as we do. Floats in [0, 1] or [-1, 1] become uint8 as `floats` says.
+    Of a folder, all pictures in it and below (`read_folder`). Of an `.npz`, `arr_0` [M,H,W,C] and perhaps `arr_1`, as
+    ADM writes them, or `images` [M,C,H,W] and `labels`, as we do. Floats in [0, 1] or [-1, 1] become uint8 as `floats`
+    says.
 
     Raises:
         UserError: if there are none, or they are not uint8, of different sizes, wrongly cast or cannot be read.
@@ -49,11 +50,11 @@ def read_images(path: Path, floats: Floats | None = None) -> Pictures:
 def to_uint8(values: np.ndarray, how: Floats, path: Path) -> np.ndarray:
     """An array of floats in [0, 1], or in [-1, 1] where one is negative, as uint8.
 
-    Published evaluations differ: MAR and eMIGM round; DiT adds a half and cuts (127.5 x + 128); RAE, DeTok, MaskBit and
-    Halton cut, which makes images half a grey level darker.
+    Published evaluations differ: MAR and eMIGM round; DiT rounds halves up (127.5 x + 128, truncated); RAE, DeTok,
+    MaskBit and Halton truncate, which makes images half a grey level darker.
 
     Raises:
-        UserError: if values lie elsewhere or are not finite.
+        UserError: if values are outside these ranges or not finite.
     """
     low, high = float(values.min()), float(values.max())
     if not (low >= -1 and high <= 1):
@@ -69,7 +70,7 @@ def to_uint8(values: np.ndarray, how: Floats, path: Path) -> np.ndarray:
 class Published:
     """Published statistics of a data set: of features, and perhaps of spatial ones, and some of its images.
 
-    `protocol` says how they were taken, where the file says it.
+    `protocol` describes how they were computed, if the file has that.
     """
 
     features: Statistics
@@ -104,7 +105,7 @@ def _statistics(arrays: Mapping[str, Any], mean: str, covariance: str, count: in
         raise UserError(
             f"{path}: {mean} of shape {mu.shape} and {covariance} of shape {sigma.shape} are no mean and covariance"
         )
-    # Files of either precision are found; sums are taken in the larger one.
+    # Files have either precision; computations use float64.
     found = torch.from_numpy(sigma.astype(np.float64))
     _refuse_no_covariance(found, f"{path}: {covariance}")
     return Statistics(torch.from_numpy(mu.astype(np.float64)), (found + found.T) / 2, count)
@@ -135,7 +136,7 @@ def _arrays(path: Path) -> Mapping[str, Any]:
 
 
 def _pixels(arrays: Mapping[str, Any], path: Path) -> tuple[Any, bool]:
-    """The array of images, and whether its channels come last."""
+    """The array of images, and whether its channels are last."""
     if "images" in arrays:
         return arrays["images"], False
     if "arr_0" in arrays:
@@ -165,7 +166,7 @@ def _as_images(pixels: np.ndarray, channels_last: bool, path: Path) -> Tensor:
 
 
 def _refuse_wrong_casts(images: Images, path: Path) -> None:
-    """Refuse what a cast makes of floats that were not scaled: 0 and 1 of [0, 1], and 255, which is -1, of [-1, 1].
+    """Refuse images that come from casting unscaled floats: only levels 0 and 1, or 255, which is a cast -1.
 
     Raises:
         UserError: if no other level occurs, and 1 does.

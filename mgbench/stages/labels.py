@@ -1,4 +1,4 @@
-"""Labels that images are asked for, and held-out images in an order whose labels follow the same distribution."""
+"""Requested labels of generated images, and held-out images ordered by the same label distribution."""
 
 from collections.abc import Sequence
 
@@ -9,21 +9,21 @@ from mgbench.interfaces.data import UNLABELLED, ImageData
 from mgbench.interfaces.randomness import Streams
 from mgbench.recipes.recipe import LabelDistribution
 
-# Shares of classes that differ from equal ones by more (in total variation) move distances between images.
+# Total variation from equal class shares above which distances between images are affected.
 FAR_FROM_EQUAL = 0.1
-# Multiples of the golden ratio, cut to what follows the point, fill [0, 1) as evenly as any numbers.
+# Fractional parts of multiples of the golden ratio are a low-discrepancy sequence in [0, 1).
 _GOLDEN = 0.5 * (5**0.5 - 1)
-# Held-out images are looked for among so many labels for each of them.
+# Number of labels per held-out image that are searched for a match.
 _LOOKED_AHEAD = 4
 
 
 def labels_for(indices: Tensor, counts: Sequence[int], distribution: LabelDistribution, seed: int) -> Tensor:
     """The labels int64 [B] of images with these indices int64 [B]; -1 without classes.
 
-    `counts` has the number of training images of each of K classes. `balanced`: image i has label i mod K. `data`: label k
-    covers a share counts[k] / Σ counts of [0, 1), and image i has the label at the fractional part of i times the golden ratio,
-    so that the first images of any number are in these shares up to a few of each class. `uniform`: every label is drawn
-    evenly from the stream of the seed.
+    `counts` has the number of training images of each of K classes. `balanced`: image i has label i mod K. `data`:
+    label k covers a share counts[k] / Σ counts of [0, 1), and image i has the label at the fractional part of i times
+    the golden ratio, so that any number of first images has these shares up to a few images per class. `uniform`:
+    labels are independent and uniform.
     """
     if not len(counts):
         return torch.full_like(indices, UNLABELLED)
@@ -38,16 +38,16 @@ def labels_for(indices: Tensor, counts: Sequence[int], distribution: LabelDistri
 
 
 def _evenly(indices: Tensor) -> Tensor:
-    """Numbers float64 [B] in [0, 1), of which the first of any number are evenly spread."""
+    """A low-discrepancy sequence float64 [B] in [0, 1) at these indices int64 [B]."""
     return indices.double() * _GOLDEN % 1
 
 
 def by_turns(labels: Tensor | None, count: int, wanted: Tensor | None = None) -> Tensor:
-    """The rows int64 [M] of `count` images with labels int64 [M], in an order that follows the labels `wanted` int64 [T].
+    """The rows int64 [M] of `count` images with labels int64 [M], in an order that follows the labels `wanted` int64
+    [T].
 
-    Without `wanted`, the classes come round in turn: 0, 1, …, K − 1, 0, … An image that is wanted and not there is left out, and
-    those that are never wanted come last. Without labels, rows are evenly spread over the set, which may lie in the order of
-    something.
+    Without `wanted`, classes alternate: 0, 1, …, K − 1, 0, … Wanted images that do not exist are left out, and those
+    that are not wanted come last. Without labels, rows are spread evenly over the set, which may be sorted.
     """
     rows = torch.arange(count)
     if labels is None:
@@ -65,7 +65,7 @@ def by_turns(labels: Tensor | None, count: int, wanted: Tensor | None = None) ->
 
 
 def _occurrence(labels: Tensor) -> Tensor:
-    """For each of M labels int64 [M], how many equal ones come before it."""
+    """The number of earlier equal labels for each of labels int64 [M], int64 [M]."""
     before = torch.empty_like(labels)
     for label in torch.unique(labels):
         members = labels == label
@@ -74,9 +74,9 @@ def _occurrence(labels: Tensor) -> Tensor:
 
 
 def held_out_rows(data: ImageData, count: int, distribution: LabelDistribution = "balanced") -> Tensor:
-    """The rows int64 [B] of `count` held-out images (of all, if there are fewer) whose labels generated images have too.
+    """The rows int64 [B] of `count` held-out images (or all) with the same label distribution as generated images.
 
-    Labels that are drawn evenly are equally many on average, so that these classes come by turns as well.
+    Uniform labels are balanced on average, so classes alternate for them too.
     """
     labels, every = data.test_labels, len(data.test)
     if labels is None or distribution != "data" or not data.class_counts:
@@ -86,7 +86,7 @@ def held_out_rows(data: ImageData, count: int, distribution: LabelDistribution =
 
 
 def too_few_held_out(data: ImageData, count: int, distribution: LabelDistribution) -> str:
-    """The sentence on held-out images whose classes are far from those of `count` generated ones; empty if they are not."""
+    """A sentence if the class shares of held-out images are far from those of `count` generated ones; empty otherwise."""
     if data.test_labels is None or not len(data.test) or not data.class_counts:
         return ""
     classes = len(data.class_counts)
@@ -95,30 +95,30 @@ def too_few_held_out(data: ImageData, count: int, distribution: LabelDistributio
     if distance(there, asked) <= FAR_FROM_EQUAL + classes / (2 * sum(there)):
         return ""
     return (
-        f"the floor's held-out images are {min(there):,} to {max(there):,} of a class, because some classes have no more, "
-        f"and their shares are not those of the labels that were asked (label_distribution={distribution})"
+        f"the held-out images of the floor are {min(there):,} to {max(there):,} per class, because some classes have no "
+        f"more, so their shares differ from those of the requested labels (label_distribution={distribution})"
     )
 
 
 def distance(counts: Sequence[int], others: Sequence[int]) -> float:
-    """The total variation between two distributions over classes, given as counts: 0 (alike) to 1."""
+    """The total variation, from 0 (equal) to 1, between two class distributions given as counts."""
     one, two = (torch.tensor(part, dtype=torch.float64) for part in (counts, others))
     return float((one / one.sum() - two / two.sum()).abs().sum() / 2)
 
 
 def in_shares(labels: Sequence[int], counts: Sequence[int]) -> bool:
-    """Whether so many labels of each class are as many as shares given by `counts` ask for, up to one of each."""
+    """Whether the numbers of labels per class match the shares of `counts`, up to one per class."""
     total = sum(labels)
     asked = labels_for(torch.arange(total), counts, "data", 0).bincount(minlength=len(counts)).tolist()
     return all(abs(label - wanted) <= 1 for label, wanted in zip(labels, asked, strict=True))
 
 
 def unequal_classes(counts: Sequence[int], distribution: LabelDistribution) -> str:
-    """The sentence on labels in equal numbers where the training images of the classes are far from it; empty if not."""
+    """A sentence if balanced labels are requested for unbalanced training images; empty otherwise."""
     if distribution == "data" or not len(counts) or distance(counts, [1] * len(counts)) <= FAR_FROM_EQUAL:
         return ""
     return (
-        f"the classes have {min(counts):,} to {max(counts):,} training images each, and labels are asked in equal numbers "
-        f"(label_distribution={distribution}), so that distances to the training images count the difference; "
-        "label_distribution=data asks in the shares of the training images"
+        f"the classes have {min(counts):,} to {max(counts):,} training images each, but labels are requested in equal numbers "
+        f"(label_distribution={distribution}), which increases distances to the training images; "
+        "label_distribution=data requests the shares of the training images"
     )

@@ -1,4 +1,4 @@
-"""Bits per dimension: an upper bound on what a model needs for the tokens of held-out images."""
+"""Bits per dimension: an upper bound on the code length of the tokens of held-out images."""
 
 import math
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ DECLARED = {"bits_per_dim": ScoreInfo("Bits per dimension", "lower", of="tokens"
 
 @dataclass(frozen=True)
 class Bound:
-    """`bits_per_dim` among the scores and its Monte-Carlo standard error among the costs; nothing where there is no bound."""
+    """`bits_per_dim` in `scores` and its Monte-Carlo standard error in `costs`; both empty if there is no bound."""
 
     scores: Mapping[str, float] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
@@ -40,9 +40,9 @@ def held_out_bound(
 ) -> Bound:
     """The bound of a trained model on the held-out images, in bits per number of an image (C·H·W').
 
-    It is about tokens: what a tokenizer loses costs nothing, so that it compares models of one tokenizer. It is the mean of
-    `ROUNDS` passes with masks of their own; the standard error is that of such a mean, for these images. `advance` is called
-    after every pass.
+    It is a bound for tokens and ignores the loss of the tokenizer, so it compares models with the same tokenizer. It is
+    the mean of `ROUNDS` passes with different masks; the standard error is that of this mean. `advance` is called after
+    every pass.
     """
     bound = optional.likelihood_bound(parts.process)
     if bound is None:
@@ -70,7 +70,7 @@ def _one_round(
     labels: Tensor,
     generator: Generator,
 ) -> Tensor | None:
-    """The bound [M] of every image, in nats; None where the model cannot give one."""
+    """The bound [M] of every image in nats; None if the model has none."""
     drawn = []
     for rows in torch.split(torch.arange(len(tokens), device=tokens.device), BATCH):
         nats = bound(module, parts, space, tokens[rows], labels[rows], generator)

@@ -1,4 +1,4 @@
-"""Out-of-memory errors, however a library reports them, and retries with a smaller batch."""
+"""Detection of out-of-memory errors, and retries with smaller batches."""
 
 import gc
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import torch
 
 T = TypeVar("T")
 
-# How allocators that raise a plain RuntimeError say it: PyTorch's for the CPU, cuDNN's and cuBLAS's for their workspaces.
+# Messages of allocators that raise a plain RuntimeError: PyTorch's on the CPU, cuDNN's and cuBLAS's for workspaces.
 _SAYINGS = (
     "can't allocate memory",
     "cannot allocate memory",
@@ -19,17 +19,17 @@ _SAYINGS = (
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether an error says that there is no more memory."""
+    """Whether an error means that memory ran out."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(saying in str(error).lower() for saying in _SAYINGS)
 
 
 def with_less(batch: int, work: Callable[[int], T], tell: Callable[[int], None]) -> T:
-    """Do something with a batch of this size, and with half of it as often as memory runs out; `tell` hears the new size.
+    """Call `work` with a batch size, halving it whenever memory runs out; `tell` is called with the new size.
 
     Raises:
-        Exception: what `work` raises; that memory ran out only where there is nothing left to halve.
+        Exception: what `work` raises; out-of-memory errors only at batch size 1.
     """
     while True:
         try:
@@ -37,7 +37,7 @@ def with_less(batch: int, work: Callable[[int], T], tell: Callable[[int], None])
         except Exception as error:
             if batch == 1 or not ran_out(error):
                 raise
-        # Out here nothing holds the frames, and the tensors, of what failed.
+        # Outside the `except`, nothing references the frames and tensors of the failed call.
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

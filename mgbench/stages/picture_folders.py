@@ -1,4 +1,4 @@
-"""Folders of pictures as people have them: what is read, what is left out, and why."""
+"""Read folders of pictures, and report files that are left out."""
 
 import os
 import unicodedata
@@ -16,7 +16,7 @@ from mgbench.interfaces.images import Images
 from mgbench.stages.first_look import Look, images_of, look_at
 from mgbench.stages.pictures import EXTENSIONS, Change, Shown, Unreadable, show
 
-# Names of files that a note spells out.
+# Number of file names in a note.
 _NAMED = 3
 # Folders that archives, network drives and file systems put beside those of people.
 _UNSEEN = ("__MACOSX", "@eaDir", "#recycle", "lost+found", "$RECYCLE.BIN", "System Volume Information")
@@ -24,9 +24,9 @@ _UNSEEN = ("__MACOSX", "@eaDir", "#recycle", "lost+found", "$RECYCLE.BIN", "Syst
 
 @dataclass(frozen=True)
 class Pictures:
-    """Images uint8 [M,C,H,W'] with C 1 or 3, held or not, their labels int64 [M] if any, and by which names; what to note.
+    """Images uint8 [M,C,H,W'] with C 1 or 3, in memory or not, optional labels int64 [M], class names, and notes.
 
-    `pixels` says how they became uint8, as protocols write it.
+    `pixels` is the conversion to uint8, as written in protocols.
     """
 
     images: Images
@@ -42,21 +42,21 @@ def as_it_is(picture: Image.Image) -> Image.Image:
 
 
 def read_folder(folder: Path, change: Change = as_it_is, way: str = "") -> Pictures:
-    """The pictures of a folder and below in the order of their names, each as a viewer shows it and then changed.
+    """Read the pictures in a folder and its subfolders, sorted by name, decoded as in a viewer and then changed by
+    `change`.
 
-    Those that do not fit into memory are read again whenever they are asked for; `way` names the change in the cache of what
-    was seen of them.
+    Pictures that do not fit in memory are read on access; `way` names the change in the cache.
 
-    Where they lie in folders of their own, the names of these are the classes: in the order of numbers if all are numbers,
-    of letters otherwise. Hidden files are passed over. What cannot be read is left out, and the notes say which and why.
+    If pictures are in subfolders, the names of these are the classes, sorted as numbers if all are numbers. Hidden
+    files are ignored. Unreadable files are left out, and notes list them with reasons.
 
     Raises:
-        UserError: if no picture is left, or they differ in size.
+        UserError: if no picture can be read, or they differ in size.
     """
     found = _walk(folder)
     files, strays = _without_strays(folder, found.pictures)
     if not files:
-        raise UserError(f"there is no picture in {folder}; {', '.join(sorted(EXTENSIONS))} are looked for")
+        raise UserError(f"there is no picture in {folder}; supported are {', '.join(sorted(EXTENSIONS))}")
     shows = _Files(files, change)
     looked = look_at(shows, len(files), f"{folder.resolve()} {way}", files)
     shown = {file: look for file, look in zip(files, looked.looks, strict=True) if not look.broken}
@@ -86,10 +86,10 @@ def read_folder(folder: Path, change: Change = as_it_is, way: str = "") -> Pictu
 
 
 class _Files:
-    """Shows the pictures of some files, by number."""
+    """Reads pictures from files by index."""
 
     def __init__(self, files: Sequence[Path], change: Change) -> None:
-        # Texts take half the memory of paths.
+        # Strings need half the memory of paths.
         self._files, self._change = [os.fspath(file) for file in files], change
 
     def __call__(self, place: int) -> Shown:
@@ -105,7 +105,7 @@ class _Found:
 
 
 def _walk(folder: Path) -> _Found:
-    """Every file of a folder and below, by what it is; links to folders are followed, and circles of them are not."""
+    """All files in a folder and its subfolders, by category; links to folders are followed, except cycles."""
     found, real = _Found(), Path(os.path.realpath(folder))
     for path in _below(folder, {str(real), *map(str, real.parents)}, found):
         if path.suffix.lower() in EXTENSIONS or (not path.suffix and _opens(path)):
@@ -137,7 +137,7 @@ def _below(folder: Path, above: set[str], found: _Found) -> Iterator[Path]:
 
 
 def _opens(file: Path) -> bool:
-    """Whether a file whose name says nothing is a picture."""
+    """Whether a file without a known suffix is a picture."""
     try:
         show(file)
     except Unreadable:
@@ -146,7 +146,7 @@ def _opens(file: Path) -> bool:
 
 
 def _without_strays(folder: Path, files: list[Path]) -> tuple[list[Path], list[Path]]:
-    """The pictures, and those apart that lie beside folders which hold more of them, such as a grid of samples."""
+    """The pictures, and separately those next to folders with more pictures, such as a grid of samples."""
     above = [file for file in files if file.parent == folder]
     return (files, []) if 2 * len(above) >= len(files) else ([file for file in files if file.parent != folder], above)
 
@@ -163,7 +163,7 @@ def _refuse_sizes(folder: Path, shown: dict[Path, Look]) -> None:
 
 
 def _classes(folder: Path, files: list[Path]) -> tuple[Tensor | None, tuple[str, ...], list[str]]:
-    """Labels of the pictures, the names of the classes, and the folders beside them that hold no picture."""
+    """Labels int64 [M] of the pictures, the class names, and folders without pictures."""
     above = [file.relative_to(folder).parts[:-1] for file in files]
     if not all(above):
         return None, (), []
@@ -184,12 +184,12 @@ def _is_hidden(path: Path) -> bool:
 
 
 def composed(name: str) -> str:
-    """A name in the one spelling of its letters: file systems differ in whether an accent is a letter of its own."""
+    """The name in composed Unicode form (NFC), because file systems differ in the form of accented letters."""
     return unicodedata.normalize("NFC", name)
 
 
 def class_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Class names in the order of their labels: by number where all are numbers, so that 10 follows 9, else by letter."""
+    """Class names in the order of their labels: numerically if all are numbers, otherwise alphabetically."""
     listed = list(names)
     by_number = all(name.isascii() and name.isdigit() for name in listed)
     return tuple(sorted(listed, key=lambda name: (int(name), name) if by_number else (0, name)))
@@ -201,7 +201,7 @@ def _left_out(folder: Path, broken: dict[Path, str]) -> list[str]:
 
 
 def _noted(folder: Path, files: Sequence[Path], what: str, reasons: dict[Path, str] | None = None) -> list[str]:
-    """A note that counts some files and names the first of them; nothing where there are none."""
+    """A note with the number of files and the names of the first; empty if there are none."""
     if not files:
         return []
     said = [f"{file.relative_to(folder)}{(reasons or {}).get(file, '')}" for file in files[:_NAMED]]

@@ -1,4 +1,4 @@
-"""One picture file as a viewer shows it: turned upright, in sRGB, on white, with eight bits a channel."""
+"""Decode a picture file as a viewer does: upright, in sRGB, on white, with 8 bits per channel."""
 
 import io
 import warnings
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-# By the format that Pillow finds in the file, whatever its name says. The others that are read lose nothing.
+# Formats as detected by Pillow from the content; all other supported formats are lossless.
 LOSSY = {"JPEG", "MPO", "WEBP", "JPEG2000", "AVIF"}
 EXTENSIONS = frozenset(
     f".{name}"
@@ -26,12 +26,12 @@ Change = Callable[[Image.Image], Image.Image]
 
 
 class Unreadable(Exception):
-    """A file that is no picture, or one that has no agreed look; the message says why."""
+    """A file that is not a picture, or has no defined appearance; the message has the reason."""
 
 
 @dataclass
 class Shown:
-    """Pixels uint8 [H,W] or [H,W,3] of a picture, and what was done to show them, in words that fit after "were"."""
+    """Pixels uint8 [H,W] or [H,W,3] of a picture, and descriptions of conversions that complete "were …"."""
 
     pixels: np.ndarray
     lossy: bool
@@ -39,17 +39,17 @@ class Shown:
 
 
 def show(file: Path | io.BytesIO, change: Change = lambda picture: picture) -> Shown:
-    """The picture of a file, or of its content, as a viewer shows it, then changed.
+    """Decode the picture in a file, or in its content, as a viewer does, and apply `change`.
 
-    Turned as EXIF says; the first of several pages; a colour profile other than sRGB and CMYK brought to sRGB; a palette
-    looked up; 16 bits a channel rounded to 8; what is transparent laid on white.
+    It applies the EXIF orientation, takes the first of several pages, converts colour profiles and CMYK to sRGB,
+    expands palettes, rounds 16 bits to 8, and composes transparent pixels on white.
 
     Raises:
-        Unreadable: if it cannot be decoded whole, or its pixels are floats.
+        Unreadable: if it cannot be decoded completely, or its pixels are floats.
     """
     try:
         with warnings.catch_warnings():
-            # Pictures of more than 90 million pixels are pictures all the same; at twice as many Pillow refuses.
+            # Pillow warns above 90 million pixels, which is allowed here, and refuses twice as many.
             warnings.simplefilter("ignore")
             with Image.open(file) as picture:
                 picture.load()
@@ -80,7 +80,7 @@ def _coloured(picture: Image.Image, profile: bytes | None, changes: list[str]) -
         changes.append("rounded from 16 bits to 8")
         return Image.fromarray(_to_eight_bits(np.asarray(picture)))
     if picture.mode == "F":
-        raise Unreadable("its pixels are floats, of which nothing says what is white")
+        raise Unreadable("its pixels are floats with an unknown white level")
     if picture.mode in _ALPHA or "transparency" in picture.info:
         return _on_white(picture, changes)
     if picture.mode in ("1", "L"):
@@ -93,7 +93,7 @@ def _coloured(picture: Image.Image, profile: bytes | None, changes: list[str]) -
 def _to_eight_bits(deep: np.ndarray) -> np.ndarray:
     if deep.min() < 0 or deep.max() > 65535:
         raise Unreadable("its pixels are whole numbers beyond 16 bits")
-    # 65,535 is white as 255 is.
+    # White is 65,535 in 16 bits, and 255 in 8.
     return ((deep.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
@@ -106,7 +106,7 @@ def _on_white(picture: Image.Image, changes: list[str]) -> Image.Image:
 
 
 def _without_colour(picture: Image.Image) -> Image.Image:
-    """A picture in colour as a grey one if all of it is grey."""
+    """Convert a colour picture to grey if all of its pixels are grey."""
     pixels = np.asarray(picture)
     grey = bool((pixels == pixels[..., :1]).all())
     return Image.fromarray(pixels[..., 0].copy()) if grey else picture
@@ -125,7 +125,7 @@ def _in_srgb(picture: Image.Image, profile: bytes | None, changes: list[str]) ->
         given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         return ImageCms.profileToProfile(picture, given, ImageCms.createProfile("sRGB"), outputMode="RGB")  # type: ignore[return-value]
     except (ImageCms.PyCMSError, OSError):
-        # A broken profile is one that viewers ignore.
+        # Viewers ignore invalid profiles.
         return picture.convert("RGB")
 
 
@@ -134,5 +134,5 @@ def _is_srgb(profile: bytes) -> bool:
         said = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
     except (ImageCms.PyCMSError, OSError):
         return True
-    # Of those whose name says nothing, "c2" and "uRGB" are the small copies of sRGB that large sites write.
+    # "c2" and "uRGB" are compact copies of sRGB used by large websites.
     return "srgb" in said.lower() or said.strip().lower() in ("c2", "urgb", "c2ci")

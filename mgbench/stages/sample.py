@@ -1,4 +1,4 @@
-"""Draw images from a trained model, with a meter of what they cost."""
+"""Draw images from a trained model, and measure their costs."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -22,15 +22,15 @@ from mgbench.stages.labels import labels_for
 from mgbench.stages.likelihood import Bound
 from mgbench.stages.tokenize import decode
 
-# Batches at least: the first warms the device up, and the median of the others is the time of an image.
+# Minimum number of batches: the first is a warm-up, and the time per image is the median of the others.
 BATCHES = 3
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Finished images uint8 [B,C,H,W'], the labels asked for int64 [B], and the seconds they took.
+    """Finished images uint8 [B,C,H,W'], the requested labels int64 [B], and the sampling time in seconds.
 
-    `warm` says whether the rank had drawn a batch before, so that the seconds are a measurement. `film` holds the states of
+    `warm` tells whether the rank had drawn a batch before, so that the time is representative. `film` has the states of
     images that are among the first of the row.
     """
 
@@ -43,9 +43,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class Model:
-    """A finished training with all that sampling needs of it.
+    """A trained model with everything that sampling needs.
 
-    `class_counts` has the number of training images of each class; without it, they count as equally many.
+    `class_counts` has the number of training images of each class; without it, classes count as balanced.
     """
 
     parts: Parts
@@ -59,19 +59,19 @@ class Model:
 
 
 def sampling_seed(recipe: Recipe) -> int:
-    """The seed of labels and noise: the recipe's own for sampling, or that of its training."""
+    """The seed of labels and noise: `sample_seed` of the recipe, or its `seed`."""
     return recipe.seed if recipe.sample_seed is None else recipe.sample_seed
 
 
 def asked_labels(recipe: Recipe, model: Model, indices: Tensor) -> Tensor:
-    """The labels int64 [B] that a recipe asks a model for, of images with these indices int64 [B]."""
+    """The requested labels int64 [B] of images with these indices int64 [B]."""
     counts = model.class_counts or (1,) * model.classes
     return labels_for(indices, counts, recipe.label_distribution, sampling_seed(recipe))
 
 
 @torch.no_grad()
 def sample_tokens(model: Model, recipe: Recipe, indices: Tensor) -> Iterator[State]:
-    """Yield the state after every step for the images of these indices int64 [B]."""
+    """Yield the state after every step for the images with these indices int64 [B]."""
     indices = indices.to(model.device)
     seed = sampling_seed(recipe)
     images = Streams.root(seed, "images", model.device).fold(indices)
@@ -81,7 +81,7 @@ def sample_tokens(model: Model, recipe: Recipe, indices: Tensor) -> Iterator[Sta
 
 
 def batches_of(count: int, batch: int) -> Sequence[Tensor]:
-    """The indices int64 [B] of `count` images in at least three batches of at most `batch`."""
+    """The indices int64 [B] of `count` images, split into at least three batches of at most `batch`."""
     return torch.split(torch.arange(count), min(batch, math.ceil(count / BATCHES)))
 
 
@@ -94,10 +94,11 @@ def sample_images(
     team: Team = ALONE,
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[Batch]:
-    """Draw images 0 … count − 1 in at least three batches of at most `batch`; the images do not depend on the size of the batch.
+    """Draw images 0 … count − 1 in at least three batches of at most `batch`; the images do not depend on the size of
+    the batch.
 
-    The arithmetic is counted in the first batch, which rank 0 draws. The ranks of a team take turns: rank r draws batches r,
-    r + W, …, so that the batches are the same whatever their number. `check` is called after every step.
+    Operations are counted in the first batch, which rank 0 draws. Rank r draws batches r, r + W, …, so that batches do
+    not depend on the number of ranks. `check` is called after every step.
     """
     model.module.eval()
     for turn, indices in enumerate(batches_of(count, batch)[team.rank :: team.size]):
@@ -115,7 +116,7 @@ def sample_images(
 
 @contextmanager
 def _counted(meter: Meter, images: int, counts: bool) -> Iterator[None]:
-    """Count the arithmetic of an image inside the `with`, where so many are drawn, if it `counts`."""
+    """Context that counts the operations per image, with `images` images drawn inside, if `counts`."""
     if not counts:
         yield
         return

@@ -1,4 +1,4 @@
-"""A training with a teacher: the trained model of another recipe, frozen."""
+"""Training with a teacher, the frozen trained model of another recipe."""
 
 from torch import nn
 
@@ -7,7 +7,7 @@ from mgbench.interfaces.components import Parts, Teacher
 
 
 def taught(parts: Parts, model: nn.Module, teacher: Teacher) -> Parts:
-    """The parts of a training with its teacher among them; the model begins from it where the process says how."""
+    """The components of a training with its teacher; the model is initialised from it if the process has `begin`."""
     with_teacher = Parts(**{**vars(parts), "teacher": teacher})
     optional.begin(parts.process, model, with_teacher)
     return with_teacher

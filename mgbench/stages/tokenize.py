@@ -1,4 +1,4 @@
-"""Images to tokens and back, in batches that fit."""
+"""Fit tokenizers, and encode and decode images in batches."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from mgbench.interfaces.modules import Fitting, TokenizerModule
 from mgbench.interfaces.progress import UNREPORTED, Advance
 
 BATCH = 256
-# One for all recipes, so that models of different seeds share a tokenizer.
+# The same for all recipes, so that models with different seeds share a tokenizer.
 FIT_SEED = 0
 
 
@@ -27,7 +27,7 @@ def encode(
 ) -> Tensor:
     """All images uint8 [M,C,H,W'], or their mirror images, as tokens, int64 [M,N] or float [M,N,D], on the device.
 
-    `advance` is called first, and after every batch.
+    `advance` is called at the start and after every batch.
     """
     parts, total = list[Tensor](), -(-len(images) // BATCH)
     advance(0, total)
@@ -39,7 +39,7 @@ def encode(
 
 @torch.no_grad()
 def decode(tokenizer: TokenizerModule, tokens: Tensor) -> Tensor:
-    """Tokens as images uint8 [B,C,H,W'] on the CPU."""
+    """Decode tokens, int64 [B,N] or float [B,N,D], to images uint8 [B,C,H,W'] on the CPU."""
     images: Tensor = tokenizer.decode(tokens)
     return images.cpu()
 
@@ -51,9 +51,9 @@ def reconstruct(
     batch: int = BATCH,
     advance: Advance = UNREPORTED,
 ) -> tuple[Tensor, Tensor]:
-    """Images uint8 [M,C,H,W'] as they come back from their tokens, on the CPU; and the tokens, on the device.
+    """Encode and decode images uint8 [M,C,H,W']: reconstructions on the CPU, and tokens on the device.
 
-    `advance` is called first, and after every batch that is back.
+    `advance` is called at the start and after every batch.
     """
     tokens = encode(tokenizer, images, device)
     found, parts = list[Tensor](), torch.split(tokens, batch)

@@ -1,4 +1,4 @@
-"""Train a model: one loop, a generator; the caller decides what to do with each step.
+"""The training loop, a generator of steps.
 
 All that is random in step k is derived from (seed, k), so that a training that was stopped and goes on from a
 checkpoint is the training that was never stopped. On several devices each rank takes an equal share of the rows of
@@ -32,9 +32,9 @@ from mgbench.stages.shards import Tokens
 from mgbench.stages.tokenize import encode
 
 REPORT_EVERY = 20
-# Counting the arithmetic of a step takes a few times its time, and steps differ little.
+# Counting operations makes a step a few times slower, and steps differ little.
 COUNT_EVERY = 200
-# A loss this many times as large as at the start does not come back.
+# Ratio to the initial loss above which training counts as diverged.
 EXPLODED = 1000.0
 
 
@@ -43,7 +43,7 @@ class TrainStep:
     """Steps done, the mean loss since the last report, the learning rate, and seconds and operations of training so
     far.
 
-    The operations are those of all `devices` on which it went on last.
+    Operations are summed over all `devices` of the last run.
     """
 
     step: int
@@ -55,7 +55,7 @@ class TrainStep:
 
 
 def initial_model(parts: Parts, space: TokenSpace, classes: int, seed: int) -> nn.Module:
-    """The model before training, its weights drawn with the seed."""
+    """The model before training, with weights initialised from the seed."""
     torch.manual_seed(seed)
     model: nn.Module = parts.process.build(parts, space, classes)
     return model
@@ -75,7 +75,8 @@ def training_data(
 ) -> tuple[Tensor, Tensor]:
     """The tokens [M,N] or [M,N,D] of all training images and their labels int64 [M] (-1: none), on the device.
 
-    Mirror images follow them, if the recipe takes these too. `advance` is called first, and after every batch of images.
+    Mirror images follow them, if the recipe takes these too. `advance` is called at the start and after every batch of
+    images.
     """
     labels = data.train_labels if recipe.labels else None
     known = torch.full((len(data.train),), UNLABELLED) if labels is None else labels
@@ -87,7 +88,7 @@ def training_data(
 
 
 class LossModule(nn.Module):
-    """The loss as the forward of a module, which is what accelerate wraps for several devices and mixed precision."""
+    """The loss as the forward of a module, so that accelerate can wrap it for several devices and mixed precision."""
 
     def __init__(self, parts: Parts, model: nn.Module) -> None:
         super().__init__()
@@ -101,7 +102,7 @@ class Training:
     """A model in training: online weights, their moving average, optimizer, and how far it got; `first` is the first
     loss.
 
-    Of a team, every rank has one, inside `team.group`.
+    Every rank of a team has one, inside `team.group`.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class Training:
         from accelerate import Accelerator, DistributedDataParallelKwargs
 
         self.recipe, self.device, self.team = recipe, device, team
-        # A batch need not use every parameter; and buckets that stay as they are sum in the same order after a resume.
+        # Some batches do not use every parameter; and static buckets keep the order of summation after a resume.
         options = [DistributedDataParallelKwargs(find_unused_parameters=True)]
         precision, on_cpu = _precision(recipe, device), device.type == "cpu"
         self.accelerator = Accelerator(mixed_precision=precision, cpu=on_cpu, kwargs_handlers=options)
@@ -123,11 +124,11 @@ class Training:
         self.step, self.seconds, self.flops = 0, 0.0, 0.0
         self.first = math.nan
         self.counted: list[float] = []
-        # The sum of the losses since the last report, and how many they are.
+        # The sum and number of losses since the last report.
         self.total, self.count = torch.zeros((), device=device), 0
 
     def state(self) -> dict[str, Any]:
-        """All that going on needs, as `torch.save` takes it."""
+        """Everything needed to resume training, for `torch.save`."""
         return {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
@@ -143,11 +144,11 @@ class Training:
         }
 
     def weights(self) -> dict[str, Tensor]:
-        """The weights of a finished training by name, of any shape: their moving average."""
+        """The averaged weights of a finished training by name, of any shape."""
         return {name: value.contiguous() for name, value in self.average.module.state_dict().items()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Resume from a state."""
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -158,7 +159,8 @@ class Training:
         self.total, self.count = state["total"].to(self.device), state["count"]
 
     def run(self, tokens: Tokens, labels: Tensor, check: Callable[[], None] = lambda: None) -> Iterator[TrainStep]:
-        """Train on tokens [M,N] or [M,N,D] and labels int64 [M] until the recipe's last step; `check` is called after each.
+        """Train on tokens [M,N] or [M,N,D] and labels int64 [M] until the recipe's last step; `check` is called after
+        each.
 
         Raises:
             Diverged: if the loss is no longer a number, or explodes.
@@ -180,7 +182,7 @@ class Training:
             check()
 
     def _mean_loss(self) -> float:
-        """The mean loss of all ranks since this was asked last.
+        """The mean loss of all ranks since the last call.
 
         Raises:
             Diverged: if it is no longer a number, or explodes.
@@ -196,12 +198,12 @@ class Training:
             raise Diverged(f"the loss became {loss} by step {self.step}")
         if math.isnan(self.first):
             self.first = loss
-        # Losses that are likelihoods of densities may be near 0 or below it at the start.
+        # Losses from densities may be near 0 or negative at the start.
         if loss > EXPLODED * max(1.0, abs(self.first)):
             raise Diverged(f"the loss exploded from {self.first:.4g} to {loss:.4g} by step {self.step}")
 
     def _counted(self, tokens: Tokens, labels: Tensor, generator: Generator) -> Tensor:
-        """One step; every so often its arithmetic, forward and backward, is counted, and taken for that of the steps between."""
+        """One training step; its operations are counted at intervals, and used for the steps in between."""
         if self.step % COUNT_EVERY:
             loss = self._advance(tokens, labels, generator)
         else:
@@ -216,7 +218,7 @@ class Training:
         rows = batch_rows(recipe.seed, self.step, recipe.batch_size, len(tokens))[self._share].to(self.device)
         seed = derive(recipe.seed, _purpose(self.step, self.team.rank))
         generator.manual_seed(seed)
-        torch.manual_seed(seed)  # dropout draws from the global generator
+        torch.manual_seed(seed)  # dropout uses the global generator
         with self.accelerator.autocast():
             loss: Tensor = self.loss(tokens[rows], labels[rows], generator)
         self.accelerator.backward(loss)
@@ -229,13 +231,15 @@ class Training:
         return loss.detach().float()
 
     def _average(self, averaged: Iterable[Tensor], current: Iterable[Tensor], _: object) -> None:
-        # A young average forgets its start faster: short trainings would otherwise keep their random weights in it.
+        # The decay is smaller at the start, because otherwise short trainings would keep their random initial weights.
         decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(list(averaged), list(current), 1 - decay)
 
 
 def batch_rows(seed: int, step: int, batch: int, count: int) -> Tensor:
-    """Rows int64 [B] of a step of `batch` images: all `count` rows in a new order every epoch, batches running across epochs."""
+    """Rows int64 [B], B = `batch`, of a training step: all `count` rows in a new order each epoch; batches may span
+    epochs.
+    """
     first, last = step * batch, (step + 1) * batch
     epochs = range(first // count, (last - 1) // count + 1)
     rows = torch.cat([_permutation(seed, epoch, count) for epoch in epochs])
@@ -248,7 +252,7 @@ def _permutation(seed: int, epoch: int, count: int) -> Tensor:
 
 
 def _purpose(step: int, rank: int) -> str:
-    """Uses of random numbers: rank 0 draws those of a training on one device."""
+    """The purpose of random numbers; those of rank 0 are those of training on one device."""
     return f"train/{step}/{rank}" if rank else f"train/{step}"
 
 
@@ -258,9 +262,9 @@ def _precision(recipe: Recipe, device: torch.device) -> str:
 
 
 def _groups(model: nn.Module, recipe: Recipe, process: Process[Any]) -> list[dict[str, Any]]:
-    """Weight decay for matrices only: biases, norms and single vectors go without, as in MAR and eMIGM.
+    """Parameter groups: weight decay applies only to matrices, not to biases, norms and vectors, as in MAR and eMIGM.
 
-    The parameters of a child whose learning rate is another are groups of their own, after those of the others.
+    Parameters of children with their own learning rate form separate groups at the end.
     """
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {(1.0, True): [], (1.0, False): []}
     for name, parameter in model.named_parameters():
@@ -273,7 +277,7 @@ def _groups(model: nn.Module, recipe: Recipe, process: Process[Any]) -> list[dic
 
 
 def _rate(step: int, recipe: Recipe) -> float:
-    """The share of the learning rate at a step: a linear warm-up, then constant or half a cosine down to 0."""
+    """The factor of the learning rate at a step: linear warm-up, then constant or a cosine decay to 0."""
     if step < recipe.warmup_steps:
         return (step + 1) / recipe.warmup_steps
     if recipe.lr_decay == "constant":

@@ -1,7 +1,7 @@
-"""The laws of each kind: for our own tests, and for those who write plugins.
+"""Property tests ("laws") of each kind, for the tests of mgbench and of plugins.
 
-A law is a function of `mgbench.testing.laws` that is called like its kind. It takes a component and raises `AssertionError`
-with a sentence that says what is broken. See also `mgbench.testing.toys`.
+A law is a function in `mgbench.testing.laws` with the name of its kind. It takes a component and raises
+`AssertionError` with a sentence about the violated property. See also `mgbench.testing.toys`.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What the laws are made of: sentences that must hold, and inputs to hold them on."""
+"""Building blocks of laws: assertions with a sentence, and inputs."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -21,26 +21,30 @@ from mgbench.testing.toys import Joint, Scales, toy_parts
 
 M = TypeVar("M", bound=Module)
 SPACES = (TokenSpace(6, 3, grid=(2, 3)), TokenSpace(6, 3, codes=5, grid=(2, 3)))
-# The sides of square grids, and tokens that lie in them.
+# Side lengths of square grids, and a token space with these grids.
 SIDES = (1, 2, 3)
 NESTED = TokenSpace(14, 3, codes=5)
 
 
 def need(holds: bool | Tensor, sentence: str) -> None:
-    """Raise `AssertionError` with the sentence unless it holds."""
+    """Check a condition, a bool or a tensor bool of any shape that must be True everywhere.
+
+    Raises:
+        AssertionError: with the sentence, if it does not hold.
+    """
     if not bool(holds):
         raise AssertionError(sentence)
 
 
 def same(first: Tensor | None, second: Tensor | None, tolerance: float = 0.0) -> bool:
-    """Whether two tensors of any shape (or None) have one shape and differ nowhere by more than the tolerance."""
+    """Whether two tensors of any shape (or None) have the same shape and differ by at most the tolerance."""
     if first is None or second is None:
         return first is second
     return bool((first.shape == second.shape) and ((first.double() - second.double()).abs() <= tolerance).all())
 
 
 def accepted(component: object) -> list[tuple[TokenSpace, Parts]]:
-    """Those of `SPACES`, and the toys to go with each, that a component can work with."""
+    """The token spaces in `SPACES`, with toys for each, that a component accepts."""
     kept = []
     for space in SPACES:
         for solver in (Euler(), Straight()):
@@ -53,7 +57,9 @@ def accepted(component: object) -> list[tuple[TokenSpace, Parts]]:
 
 
 def world_of(process: Process[Any]) -> tuple[TokenSpace, Parts]:
-    """A space, and toys to go with it, that a process can work with: the first of a joint law, `SPACES`, and codes in scales."""
+    """The first token space, with toys, that a process accepts: codes of a joint distribution, `SPACES`, or multi-scale
+    codes.
+    """
     joint = Joint.example()
     in_scales = Scales(SIDES)
     worlds = [(joint.space, toy_parts(joint)), (NESTED, toy_parts(joint, tokenizer=in_scales))]
@@ -64,7 +70,7 @@ def world_of(process: Process[Any]) -> tuple[TokenSpace, Parts]:
 
 
 def fits(component: object, space: TokenSpace, parts: Parts) -> bool:
-    """Whether a component says that it can work with these tokens and parts."""
+    """Whether the `check` of a component accepts these tokens and components."""
     try:
         check(component, parts, space)
     except Unfit:
@@ -78,7 +84,7 @@ def seeded(seed: int = 0) -> Generator:
 
 
 def each(purpose: str, count: int) -> Streams:
-    """A stream for each of `count` images or rows."""
+    """One random stream for each of `count` images or rows."""
     return Streams.root(0, purpose).fold(torch.arange(count))
 
 
@@ -90,7 +96,7 @@ def tokens_of(space: TokenSpace, batch: int) -> Tensor:
 
 
 def stirred(module: M) -> M:
-    """The module, every parameter moved a little: many layers start at zero, where nothing depends on anything."""
+    """Perturb every parameter of a module, because many layers are initialised to zero."""
     generator = seeded(3)
     with torch.no_grad():
         for parameter in module.parameters():
@@ -100,10 +106,10 @@ def stirred(module: M) -> M:
 
 @contextmanager
 def unchanged(*given: Tensor) -> Iterator[None]:
-    """Hold a component to leaving tensors of any shape as they are.
+    """Check that the tensors, of any shape, are unchanged after the context.
 
     Raises:
-        AssertionError: if one of them has other values afterwards.
+        AssertionError: if one of them has changed.
     """
     before = [tensor.detach().clone() for tensor in given]
     yield
@@ -112,7 +118,7 @@ def unchanged(*given: Tensor) -> Iterator[None]:
 
 
 def leaves_random_state(law: Callable[..., None]) -> Callable[..., None]:
-    """A law, which holds its component also to leaving the global random state of torch, numpy and Python as it is."""
+    """Decorator of a law, which also checks that the global random states of torch, numpy and Python are unchanged."""
 
     @wraps(law)
     def held(*given: object, **options: object) -> None:
@@ -133,17 +139,17 @@ def _random_state() -> dict[str, Any]:
 
 
 def on_its_device(call: Callable[[], Tensor]) -> None:
-    """Hold a component to the device of what it is given; `call` returns a tensor of any shape, computed on
-    the device "meta", which holds no values.
+    """Check that a component computes on the device of its inputs; `call` returns a tensor of any shape, computed on
+    the device "meta", which has no values.
 
     Raises:
-        AssertionError: if a tensor of another device comes in between, or out.
+        AssertionError: if a tensor on another device is used or returned.
     """
     sentence = "a component must compute on the device of what it is given"
     try:
         found = call()
     except RuntimeError as error:
-        # Other errors are of the device that holds no values.
+        # Other errors come from the device without values.
         need("expected" not in str(error).lower() or "device" not in str(error), sentence)
     else:
         need(found.device.type == "meta", sentence)

@@ -1,4 +1,4 @@
-"""Small exact models of noise: a Gaussian whose noise and velocity are known, and the plainest ways from noise to values."""
+"""Exact models for solvers: a Gaussian with known noise and velocity predictions, and two simple solvers."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from mgbench.interfaces.randomness import Streams
 
 @dataclass(frozen=True)
 class Euler:
-    """From noise to values in a few deterministic steps, every 100th time of the table (DDIM)."""
+    """A deterministic DDIM solver with every 100th time of the table."""
 
     path: ClassVar[Literal["noise"]] = "noise"
     steps: int = 10
@@ -31,7 +31,7 @@ class Euler:
 
 @dataclass(frozen=True)
 class Straight:
-    """From noise to values along the straight line, in ten steps."""
+    """Euler's method on the straight path in ten steps."""
 
     path: ClassVar[Literal["velocity"]] = "velocity"
     steps: int = 10
@@ -45,7 +45,7 @@ class Straight:
 
 
 class Gaussian:
-    """Tokens of two independent normal numbers: the exact prediction of their noise and of their velocity, at any time."""
+    """Exact predictions for tokens of two independent normal numbers."""
 
     def __init__(self) -> None:
         self.mean, self.deviation = torch.tensor([0.7, -0.4]), torch.tensor([0.5, 0.9])
@@ -53,7 +53,7 @@ class Gaussian:
         self._log_kept = (1 - self.betas).cumprod(0).log()
 
     def denoise(self, x: Tensor, time: float) -> tuple[Tensor, Tensor]:
-        """The expected noise in x [R,2] at a time, and a variance halfway between its bounds."""
+        """The expected noise [R,2] in x [R,2] at a time, and a variance value [R,2] halfway between its bounds."""
         low = int(time)
         high, share = min(low + 1, len(self.betas) - 1), time - low
         alpha_bar = float((self._log_kept[low] * (1 - share) + self._log_kept[high] * share).exp())
@@ -61,13 +61,17 @@ class Gaussian:
         return math.sqrt(1 - alpha_bar) * (x - math.sqrt(alpha_bar) * self.mean) / spread, torch.zeros_like(x)
 
     def velocity(self, x: Tensor, time: float) -> tuple[Tensor, None]:
-        """The expected ε − x_0 at x [R,2] on the straight line, where x_t is N((1 − t) m, (1 − t)² s² + t²)."""
+        """The expected velocity ε − x_0 [R,2] at x [R,2] on the straight path, where x_t is N((1 − t) m, (1 − t)² s² +
+        t²).
+        """
         spread = (1 - time) ** 2 * self.deviation**2 + time**2
         slope = (time - (1 - time) * self.deviation**2) / spread
         return slope * (x - (1 - time) * self.mean) - self.mean, None
 
     def prediction(self, path: Literal["noise", "velocity"]) -> tuple[Predict, Tensor]:
-        """What a solver of a path is given: the prediction, and the table of noise or an empty one."""
+        """The inputs of a solver for a path: the prediction, and the noise table float64 [T], which is empty for
+        "velocity".
+        """
         if path == "velocity":
             return self.velocity, torch.empty(0, dtype=torch.float64)
         return self.denoise, self.betas

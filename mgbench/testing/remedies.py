@@ -1,8 +1,8 @@
-"""Advice for each broken law: what to change in the component."""
+"""Advice on how to fix a component that breaks a law."""
 
 import re
 
-# The words of a law, and what to do about it; the first that fits counts.
+# Patterns of law sentences, and advice; the first match is used.
 REMEDIES: tuple[tuple[str, str], ...] = (
     (
         "same streams",
@@ -196,7 +196,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
 
 
 def remedy(law: str, kind: str) -> str:
-    """The advice for a law by its sentence; where there is none, the place where the kind is described."""
+    """The advice for the sentence of a law; without any, a reference to the protocol of the kind."""
     for words, advice in REMEDIES:
         if re.search(words, law):
             return advice

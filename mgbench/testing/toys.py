@@ -1,5 +1,5 @@
-"""Small exact models: every question of the masked process answered in a few lines, over a joint distribution so small
-that every probability is known. What is sampled with them can be held to the truth; see `mgbench.testing`.
+"""Small exact components for the masked process, over a joint distribution that is small enough to enumerate, so that
+samples can be compared with true probabilities; see `mgbench.testing`.
 """
 
 import itertools
@@ -20,41 +20,43 @@ from mgbench.testing.noisy_toys import Euler
 
 @dataclass(frozen=True, eq=False)
 class Joint:
-    """The law of images of a few codes, one for each class: probabilities float64 [classes, K, …, K], one axis a token."""
+    """Joint distributions of images of a few codes, one per class: probabilities float64 [classes,K,…,K], one axis per
+    token.
+    """
 
     probabilities: Tensor
 
     @classmethod
     def example(cls, classes: int = 2, length: int = 3, codes: int = 3) -> "Joint":
-        """Tokens that depend on each other and on the class."""
+        """An example in which tokens depend on each other and on the class."""
         generator = Generator().manual_seed(11)
         weights = torch.rand(classes, *[codes] * length, generator=generator, dtype=torch.float64) ** 3 + 0.02
         return cls(weights / weights.flatten(1).sum(1).reshape(-1, *[1] * length))
 
     @property
     def classes(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return len(self.probabilities)
 
     @property
     def space(self) -> TokenSpace:
-        """The tokens of its images."""
+        """The token space."""
         length = self.probabilities.ndim - 1
         return TokenSpace(length, 1, codes=self.probabilities.shape[-1], grid=(1, length))
 
     @property
     def outcomes(self) -> Tensor:
-        """All images int64 [O,N], in the order in which the probabilities lie."""
+        """All images int64 [O,N], in the order of the probabilities."""
         codes, length = self.probabilities.shape[-1], self.probabilities.ndim - 1
         return torch.tensor(list(itertools.product(range(codes), repeat=length)))
 
     def of(self, label: int) -> Tensor:
-        """The probability [O] of every image of a class; the mean over all classes for -1."""
+        """The probabilities [O] of all images of a class; the mean over classes for -1."""
         chosen = self.probabilities.mean(0) if label < 0 else self.probabilities[label]
         return chosen.flatten()
 
     def conditional(self, tokens: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
-        """Log p of every code of every token, given the visible ones: float64 [B,N,K]."""
+        """Log p of every code of every token given the visible tokens, float64 [B,N,K]."""
         outcomes, codes = self.outcomes, self.probabilities.shape[-1]
         weights = torch.stack([self.of(label) for label in range(-1, self.classes)])[labels + 1]
         weights = weights * ((tokens[:, None] == outcomes) | mask[:, None]).all(-1)
@@ -62,17 +64,17 @@ class Joint:
         return (shares / weights.sum(1)[:, None, None]).log()
 
     def product(self, label: int) -> Tensor:
-        """The probability [O] of every image if its tokens were independent: the product of their margins."""
+        """The probabilities [O] of all images if tokens were independent: the product of marginals."""
         outcomes = self.outcomes
         hidden = torch.zeros(1, outcomes.shape[1], dtype=torch.int64)
         margins = self.conditional(hidden, torch.ones_like(hidden, dtype=torch.bool), torch.tensor([label]))
         return margins[0].gather(1, outcomes.T).sum(0).exp()
 
     def excess(self, tokens: Tensor, law: int | Tensor) -> float:
-        """How far images [M,N] lie from a law [O], or that of a class: Pearson's chi-square, in its standard deviations above
-        its mean.
+        """Pearson's chi-square statistic of images [M,N] for probabilities [O], or those of a class, minus its mean, in
+        standard deviations.
 
-        About standard normal for true samples; above 6 they are not of this law.
+        It is about standard normal for true samples; above 6, samples have a different distribution.
         """
         codes, length = self.probabilities.shape[-1], self.probabilities.ndim - 1
         places = codes ** torch.arange(length - 1, -1, -1)
@@ -84,7 +86,7 @@ class Joint:
 
 
 class _Oracle(nn.Module):
-    """z is the logarithm of the true conditional probabilities: K numbers a token."""
+    """A network whose z are the logarithms of the true conditional probabilities: K numbers per token."""
 
     def __init__(self, joint: Joint) -> None:
         super().__init__()
@@ -96,7 +98,7 @@ class _Oracle(nn.Module):
 
 @dataclass(frozen=True)
 class OracleNetwork:
-    """A network that knows the joint law."""
+    """A network that knows the joint distribution."""
 
     joint: Joint
 
@@ -105,7 +107,7 @@ class OracleNetwork:
 
 
 class _OracleHead(nn.Module):
-    """Reads log-probabilities from z; `shift`, which is 0, is there to be trained."""
+    """A head that reads log-probabilities from z; `shift` is 0, and only exists as a parameter."""
 
     def __init__(self, codes: int) -> None:
         super().__init__()
@@ -116,7 +118,7 @@ class _OracleHead(nn.Module):
 
     def loss(self, z: Tensor, values: Tensor, generator: Generator) -> Tensor:
         log_p: Tensor = self(z)
-        # A code that cannot be is no lesson, and its infinity would spread.
+        # Impossible codes are left out, because their infinite loss would spread.
         return -log_p.clamp_min(-30).gather(-1, values[:, None]).squeeze(-1)
 
     def log_likelihood(self, z: Tensor, values: Tensor) -> Tensor:
@@ -142,7 +144,7 @@ class _OracleHead(nn.Module):
 
 @dataclass(frozen=True)
 class OracleHead:
-    """The head that goes with `OracleNetwork`."""
+    """The head for `OracleNetwork`."""
 
     asks: ClassVar[tuple[str, ...]] = ()
 
@@ -160,7 +162,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Independent:
-    """Each token masked with probability γ(t); one more where there would be none."""
+    """Mask each token with probability γ(t), and at least one."""
 
     def draw(self, schedule: MaskSchedule, batch: int, tokens: int, generator: Generator) -> tuple[Tensor, Tensor]:
         t = torch.rand(batch, generator=generator)
@@ -186,7 +188,7 @@ class Evenly:
 
 @dataclass(frozen=True)
 class OneByOne:
-    """One token a step, at random; in the last step all that are left."""
+    """One random token per step, and all remaining tokens in the last."""
 
     requires: ClassVar[Requires] = "mask"
 
@@ -206,7 +208,7 @@ class OneByOne:
 
 @dataclass(frozen=True)
 class AlwaysAsked:
-    """Nothing is kept from one step to the next."""
+    """No reuse of predictions."""
 
     def __call__(self, step: Step) -> Asked:
         return "all"
@@ -214,7 +216,7 @@ class AlwaysAsked:
 
 @dataclass(frozen=True)
 class Unpushed:
-    """Scale 1."""
+    """No guidance: scale 1."""
 
     def __call__(self, step: Step) -> float:
         return 1.0
@@ -222,21 +224,21 @@ class Unpushed:
 
 @dataclass(frozen=True)
 class Scales:
-    """Says of the tokens in which square grids, one after the other, they lie; in none if there are no sides."""
+    """A tokenizer stand-in with the side lengths of square grids of tokens, or none."""
 
     scales: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class AsTheyAre:
-    """The logits of the head."""
+    """The logits of the head, unchanged."""
 
     def __call__(self, logits: Tensor) -> Tensor:
         return logits
 
 
 class _Taught(nn.Module):
-    """A trained masked model: a network and a head that know the joint law."""
+    """A masked model whose network and head know the joint distribution."""
 
     def __init__(self, parts: Parts, space: TokenSpace, classes: int) -> None:
         super().__init__()
@@ -245,12 +247,12 @@ class _Taught(nn.Module):
 
 
 def toy_teacher(parts: Parts, space: TokenSpace, classes: int) -> Teacher:
-    """A trained masked model of these parts, frozen; of toys, one that knows the joint law."""
+    """A frozen masked model of these components; for toys, one that knows the joint distribution."""
     return Teacher(_Taught(parts, space, classes).eval().requires_grad_(False), parts)
 
 
 def toy_parts(joint: Joint, **others: object) -> Parts:
-    """All that a process may ask, over a joint law; `others` take the place of toys, by kind."""
+    """A toy for every kind that a process may ask for, over a joint distribution; `others` replace toys by kind."""
     toys = {
         "network": OracleNetwork(joint),
         "head": OracleHead(),

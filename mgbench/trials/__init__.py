@@ -1,1 +1,1 @@
-"""From a planned recipe to a stored record: fit, sample, score."""
+"""Trials: plan a study, fit and train, sample, score, and store records."""

@@ -1,4 +1,4 @@
-"""Tables of numbers by step, as a training or a fitting leaves them."""
+"""Tables of numbers by step, written by training and fitting."""
 
 import csv
 from collections.abc import Iterable, Sequence

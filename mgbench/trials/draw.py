@@ -61,7 +61,7 @@ def draw(row: Row, model: Model, progress: Progress, batch: int, team: Team) -> 
 
     Raises:
         Interrupted: if the user asks to stop.
-        RankFailed: if another rank of the team could not do its share.
+        RankFailed: if another rank of the team failed.
     """
     return with_less(
         min(batch, row.assembly.samples),
@@ -88,13 +88,13 @@ def _draw(row: Row, model: Model, progress: Progress, batch: int, team: Team) ->
 
 def _uncounted(meter: Meter) -> tuple[str, ...]:
     left_out = ", ".join(meter.uncounted)
-    return (f"FLOPs per image leave out {left_out}, whose operations nothing here can count",) if left_out else ()
+    return (f"FLOPs per image leave out {left_out}, whose operations cannot be counted",) if left_out else ()
 
 
 def _take_turns(row: Row, model: Model, progress: Progress, batch: int, team: Team) -> tuple[list[Batch], list[_Spent]]:
     """Draw batches, one on each rank in every turn; rank 0 gathers them all in order.
 
-    All ranks stop together after a turn, and rank 0, of which the others hear that, after a step.
+    All ranks stop together, after a turn or, on rank 0, after a step.
     """
     recipe, total, meter = row.assembly.recipe, row.assembly.samples, Meter()
     steps = row.assembly.spelled["sampling_steps"]

@@ -154,8 +154,7 @@ def _same_extractor(path: Path, published: Published, extractor: ExtractorModule
     said = published.protocol.rpartition("/")[2]
     if said and said != extractor.id:
         raise UserError(
-            f"{path} says that its statistics are of {said}, and what looks here is {extractor.id}; "
-            "name the same extractor"
+            f"{path} says that its statistics are of {said}, and the extractor here is {extractor.id}; choose the same extractor"
         )
 
 
@@ -171,8 +170,8 @@ def _brightness(pictures: Pictures, data: ImageData | None) -> list[str]:
     if min(ours, theirs) >= _DARKER * max(ours, theirs):
         return []
     return [
-        f"the images are {ours:.0f} grey levels bright on average and the real ones {theirs:.0f}; if that is not meant, "
-        "look at how floats became uint8"
+        f"the images are {ours:.0f} grey levels bright on average and the real ones {theirs:.0f}; if that is "
+        "not intended, check the conversion of floats to uint8"
     ]
 
 
@@ -213,7 +212,7 @@ def _extractor(registry: Registry, question: Question, usual: str) -> Extractor:
     try:
         extractor.build()
     except UserError as error:
-        raise UserError(f"{error}; or name what else should look at the images, --extractor …") from None
+        raise UserError(f"{error}; or choose another extractor with --extractor …") from None
     return extractor
 
 

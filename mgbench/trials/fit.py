@@ -50,7 +50,7 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Helper:
-    """The store, trial and device of a rank beside the first; it reads stored models and writes nothing."""
+    """The store, trial and device of a rank other than 0, which reads stored models and writes nothing."""
 
     store: Store
     trial: Trial
@@ -77,7 +77,7 @@ class Helper:
 
 @dataclass(frozen=True)
 class Train:
-    """Training on all ranks of a team: every rank runs the same loop on its share of each batch, and rank 0 writes."""
+    """Training on all ranks of a team: every rank runs the same loop on its shard of each batch, and rank 0 writes."""
 
     def run(self, helper: Helper) -> None:
         """Train beside rank 0, until the end or until all stop; raises as `_train`."""
@@ -91,10 +91,10 @@ def fitted_model(
     """The trained model of a recipe, ready to sample on the device, and the last step of its training.
 
     Raises:
-        Diverged: if its loss stops being a number.
-        Unprepared: if its tokenizer or its teacher came to nothing when that was tried before.
+        Diverged: if its loss is NaN, infinite, or explodes.
+        Unprepared: if its tokenizer or its teacher failed before.
         Interrupted: if the user asks to stop; a checkpoint is left.
-        RankFailed: if another rank of the team could not do its share.
+        RankFailed: if another rank of the team failed.
     """
     _check_tokenizer(store, assembly)
     tokenizer = fitted_tokenizer(store, assembly, device, progress).tokenizer
@@ -116,10 +116,10 @@ def fitted_model(
 def _need_teacher(
     store: Store, assembly: Assembly, tokenizer: TokenizerModule, device: torch.device, progress: Progress
 ) -> None:
-    """Train the teacher of a model, if it has one whose own trial left no model that is still there.
+    """Train the teacher of a model, if it has one that is not stored.
 
     Raises:
-        Unprepared: if the teacher could not be trained when that was tried before.
+        Unprepared: if training the teacher failed before.
     """
     teacher = assembly.teacher
     if teacher is None or store.complete(store.layout.model(teacher.keys.training)):
@@ -134,7 +134,9 @@ def _need_teacher(
 def _with_teacher(
     store: Store, assembly: Assembly, module: nn.Module, tokenizer: TokenizerModule, device: torch.device
 ) -> Parts:
-    """The parts with which a model is trained: those of its recipe, and the teacher, from which the model may begin."""
+    """The components for training a model: those of its recipe and the teacher; the process may initialise the model
+    from it.
+    """
     if assembly.teacher is None:
         return assembly.parts
     teacher = _read_model(store, assembly.teacher, tokenizer, device)

@@ -1,4 +1,4 @@
-"""Weights as those of a model: written, or taken from what was imported, so that nothing is trained."""
+"""Write weights of a model, or use imported weights instead of training."""
 
 import math
 import shutil
@@ -24,10 +24,10 @@ UNTRAINED = TrainStep(0, math.nan, 0.0, 0.0, 0.0)
 def imported_model(store: Store, weights: str, model: str, curve: str) -> Mapping[str, Writer]:
     """Writers of the imported weights with this SHA-256, under the name `model`, and of an empty `curve`.
 
-    There is no second copy of the weights where the file system can share one file.
+    The file is shared by a hard link if the file system supports that.
 
     Raises:
-        UserError: if nothing that is whole has this SHA-256.
+        UserError: if there is no undamaged import with this SHA-256.
     """
     found = with_weights(store.layout, weights)
     if found is None or not store.complete(found.folder):
@@ -37,8 +37,8 @@ def imported_model(store: Store, weights: str, model: str, curve: str) -> Mappin
 
 
 def put_weights(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Write tensors of any shape by their names."""
-    # `save_file` tells of a full disk by an error of its own, which is no OSError.
+    """Write named tensors of any shape."""
+    # `save_file` raises its own error for a full disk, which is not an OSError.
     path.write_bytes(save(dict(state)))
 
 

@@ -68,7 +68,7 @@ class _Notifier:
             except (Exception, SystemExit) as error:
                 traceback.print_exc()
                 del self._hooks[name]
-                reason = f"tracker {name!r} hears no more of this trial: {_sentence(error)} (log: {self._log})"
+                reason = f"tracker {name!r} is not called again in this trial: {_sentence(error)} (log: {self._log})"
                 self._emit(Note(reason))
 
 

@@ -16,7 +16,7 @@ from mgbench.results.record import FAILED, About, Record, Status
 from mgbench.results.store import Store
 from mgbench.trials.foreseen import foreseen
 
-# The fields of a recipe that decide a row about its tokenizer: as many images as in rows about models, with the same labels.
+# The fields of a recipe that affect a row about its tokenizer, which scores as many images as rows about models.
 _OF_TOKENIZER = ("dataset", "tokenizer", "extractor", "metrics", "samples", "label_distribution")
 TOKENIZER = "tokenizer"
 
@@ -106,7 +106,7 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """A readable name: its methods (of more than two the first) and seed, or its tokenizer."""
+        """A readable name: its methods (only the first of more than two) and seed, or its tokenizer."""
         assembly = self.rows[0].assembly
         if self.about != "images":
             return f"tokenizer {assembly.recipe.tokenizer or assembly.spelled[TOKENIZER]}"
@@ -138,7 +138,7 @@ def plan_rows(registry: Registry, study: Study, store: Store, retry: bool = Fals
 
 
 def _left_out(rows: Iterable[Row]) -> list[str]:
-    """Sentences on metrics that will be left out of rows that are to be computed."""
+    """Sentences about metrics that will be left out of rows to compute."""
     found: dict[str, int] = {}
     for row in rows:
         for reason in () if row.standing else row.assembly.left_out:
@@ -155,7 +155,7 @@ def _former(rows: Mapping[str, Row], store: Store) -> list[str]:
 
 
 def _misfit(store: Store, assembly: Assembly) -> str:
-    """The reason that imported weights cannot be those of a recipe; nothing where they can, or are a model already."""
+    """The reason why imported weights do not fit a recipe; empty if they do, or are stored as a model already."""
     found = with_weights(store.layout, assembly.recipe.weights)
     if found is None:
         there = store.complete(store.layout.model(assembly.keys.training))
@@ -196,9 +196,9 @@ def plan_tokenizers(rows: Iterable[Row], store: Store, retry: bool = False) -> l
 
 
 def plan_teachers(rows: Iterable[Row], store: Store, retry: bool = False) -> list[Row]:
-    """A row of every teacher of these rows, and of its own teacher, before those that it teaches.
+    """A row for every teacher of these rows, including teachers of teachers, before their students.
 
-    Its recipe is the method's own, scored like the students, and is left out where it is one of the rows.
+    Its recipe is that of its method, scored like the students; it is left out if it is one of the rows.
     """
     rows = list(rows)
     known, found = {row.key for row in rows}, dict[str, Row]()

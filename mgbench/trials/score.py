@@ -41,7 +41,7 @@ class Scored:
 def score(
     store: Store, row: Row, images: Tensor, labels: Tensor | None, device: torch.device, progress: Progress
 ) -> Scored:
-    """Score images uint8 [M,C,H,W'] with the labels int64 [M] asked of them, counting batches.
+    """Score images uint8 [M,C,H,W'] with requested labels int64 [M], and report progress by batches.
 
     Raises:
         Interrupted: if the user asks to stop.

@@ -245,7 +245,7 @@ def test_what_was_seen_of_the_reference_is_kept(mgbench: Command) -> None:
         (["digits.npy", "--reference", "digit"], "neither a data set nor a file or folder; did you mean 'digits'?"),
         (["digits.npy", "--reference", "digits(seed=1)"], "has no option 'seed'"),
         (["digits.npy", "--reference", "digits.npy"], "weights of inception are not at"),
-        (["digits.npy", "--reference", "digits.npy"], "or name what else should look at the images, --extractor …"),
+        (["digits.npy", "--reference", "digits.npy"], "or choose another extractor with --extractor …"),
         (["digits.npy", "--reference", "digits", "--metrics", "fod"], "no metric is called 'fod'; did you mean 'fid'?"),
         (["digits.npy", "--reference", "digits", "--extractor", "eye"], "no extractor is called 'eye'"),
         (["digits.npy", "--reference", "digits", "--held-out", "digits.npy"], "digits has held-out images of its own"),

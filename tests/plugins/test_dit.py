@@ -266,7 +266,7 @@ def test_guidance_is_no_reason_to_train_again() -> None:
         ({"tokenizer": "kmeans"}, "noise is added to vectors, and this tokenizer makes codes"),
         ({"process": "flow", "solver": "ddim"}, "the model predicts a velocity, and this solver needs noise"),
         ({"labels": False}, "labels=False"),
-        ({"solver": "dpmpp_multistep(steps=4)"}, "4 steps are set in the solver"),
+        ({"solver": "dpmpp_multistep(steps=4)"}, "the solver has 4 steps"),
         ({"process": "flow", "solver": "heun(steps=9)"}, "leave `steps` out of the solver"),
     ],
 )

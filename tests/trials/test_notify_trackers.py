@@ -190,7 +190,7 @@ def test_one_that_raises_is_told_of_once_and_hears_no_more(
     bad, good = Heard(act), Heard()
     events = pretend(tmp_path, trial, {"bad": bad, "good": good}, *STEPS)
     (note,) = notes(events)
-    assert note.startswith("tracker 'bad' hears no more of this trial: ")
+    assert note.startswith("tracker 'bad' is not called again in this trial: ")
     assert (" ".join(str(error).split()) or "no message") in note
     assert note.endswith(f"(log: {tmp_path / 'logs' / f'{trial.key}.log'})")
     assert "\n" not in note

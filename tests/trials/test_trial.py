@@ -100,7 +100,7 @@ def test_guidance_away_from_what_was_never_trained_is_in_the_record(registry: Re
     guided = TINY.change(process="masked(label_drop=0)", guidance_schedule="constant(scale=5)")
     record = run(registry, tmp_path, guided=guided)["guided"]
     assert record.status == "done"
-    assert [warning for warning in record.warnings if "label_drop=0 never trained it without one" in warning]
+    assert [warning for warning in record.warnings if "with label_drop=0 the model is not trained on these" in warning]
 
 
 def test_costs_are_counted_where_they_happen(done: tuple[Path, dict[str, Record]]) -> None:

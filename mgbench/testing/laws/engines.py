@@ -1,6 +1,6 @@
-"""The laws of engines: all that is asked for is run and told, what fails takes nothing along, and who is asked to stop does.
+"""Laws of engines: all jobs run and are reported, failures do not affect other jobs, and requests to stop are followed.
 
-They run real trials of a second each, so that what is held to them is what a study meets.
+They run real trials of about a second each.
 """
 
 import tempfile
@@ -30,7 +30,7 @@ _TINY = Recipe().change(
 
 
 def engine(component: Engine) -> None:
-    """An engine runs every job to its end and tells of it, one that fails takes no other along, and it stops when asked to."""
+    """An engine runs every job and reports its end, isolates failures, and stops on request."""
     with tempfile.TemporaryDirectory() as folder:
         _runs_to_the_end(component, Path(folder).resolve() / "run")
         _stops(component, Path(folder).resolve() / "stopped")

@@ -1,4 +1,4 @@
-"""The laws of a process, which brings the parts of training and sampling together."""
+"""Laws of processes."""
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from mgbench.testing.toys import Joint, toy_teacher
 
 
 def process(component: Process[nn.Module], parts: Parts | None = None, space: TokenSpace | None = None) -> None:
-    """The laws of a process, with the parts it asks for; if they are not given, toys that its `check` accepts."""
+    """The laws of a process with the given components, by default toys that its `check` accepts."""
     joint = Joint.example()
     if parts is None:
         space, parts = world_of(component)
@@ -35,7 +35,7 @@ def process(component: Process[nn.Module], parts: Parts | None = None, space: To
 
 
 def _taught(component: Process[nn.Module], model: nn.Module, parts: Parts, space: TokenSpace, classes: int) -> Parts:
-    """The parts, among them the teacher that they name or else a masked model of the same parts."""
+    """The components with a teacher: the given one, or a masked model of the same components."""
     if "teacher" not in vars(parts):
         parts = Parts(**vars(parts), teacher=toy_teacher(parts, space, classes))
     check_teacher(component, parts, parts.teacher.parts)

@@ -1,4 +1,4 @@
-"""The laws of what sampling asks: times, steps, positions and values."""
+"""Laws of the kinds used in sampling: time grids, samplers, guidance schedules, reuse, code draws, heads and solvers."""
 
 import math
 from dataclasses import replace
@@ -119,7 +119,7 @@ def _drive(component: Sampler, plan: list[Step], space: TokenSpace, logits: Tens
 
 
 def _seen(component: Sampler, space: TokenSpace, mask: Tensor, log_p: Tensor, logits: Tensor) -> SamplerInput:
-    """As much as the process would show to the component."""
+    """The input that the process would give to the sampler."""
     everywhere = torch.ones_like(mask)
     shown = {"mask": ~mask, "values": everywhere, "logits": everywhere, "everything": everywhere}[component.requires]
     where = {"mask": None, "values": None, "logits": mask, "everything": everywhere}[component.requires]
@@ -191,7 +191,7 @@ def _draw_from(module: HeadModule, space: TokenSpace, parts: Parts, z: Tensor, w
 
 @leaves_random_state
 def solver(component: Solver, rows: int = 4096) -> None:
-    """The laws of a solver: values of N(m, s²) come out of the exact prediction of its path, up to its step size."""
+    """The laws of a solver: with exact predictions for N(m, s²), its values have this distribution up to its step size."""
     toy, rng = Gaussian(), each("rows", rows)
     exact, betas = toy.prediction(component.path)
     times: list[float] = []
@@ -209,7 +209,7 @@ def solver(component: Solver, rows: int = 4096) -> None:
     need(same(values, component.solve(exact, betas, 2, rng)), "the same streams must give the same values")
     few = component.solve(exact, betas, 2, rng[torch.arange(2, 4)])
     need(same(values[2:4], few, 1e-4), "the value of a token must not depend on its batch")
-    # Four standard errors of either estimate, and a tenth for steps that are not infinitely small.
+    # Four standard errors of each estimate, plus 0.1 for the discretisation.
     off = (values.mean(0) - toy.mean).abs() / toy.deviation
     need((off < 4 / math.sqrt(rows) + 0.1).all(), "the mean must be that of the data")
     spread = (values.std(0) / toy.deviation - 1).abs()
@@ -219,7 +219,7 @@ def solver(component: Solver, rows: int = 4096) -> None:
 
 
 def _ends(component: Solver, rows: int = 512) -> None:
-    """One step, two, and more than a table of noise has times: the mean is that of the data, and the spread no larger."""
+    """With one step, two, and more steps than a noise table has times: correct mean, and no larger standard deviation."""
     if "steps" not in getattr(component, "__dataclass_fields__", {}):
         return
     toy, path = Gaussian(), component.path

@@ -1,4 +1,4 @@
-"""The laws of what judges images: what an extractor sees, and what a metric makes of it."""
+"""Laws of extractors and metrics."""
 
 import math
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ def extractor(component: Extractor) -> None:
 
 
 class Pixels(nn.Module):
-    """An extractor for laws and tests: a few pixels of images of 4x4 are the features, others the logits."""
+    """An extractor for tests: some pixels of 4x4 images are the features, and others the logits."""
 
     id = "pixels@0000"
     side = 4
@@ -47,7 +47,7 @@ class Pixels(nn.Module):
 
 
 def seen(images: Tensor, labels: Tensor | None = None) -> Features:
-    """All that a metric can be given of images uint8 [M,3,4,4]."""
+    """The complete input of a metric for images uint8 [M,3,4,4]."""
     eye: Any = Pixels().eval()
     said: Features = eye(images)
     return replace(said, images=images, extractor=eye, labels=labels)
@@ -72,7 +72,7 @@ def metric(component: Metric) -> None:
 
 
 def _declared(component: Metric, one: Features, two: Features) -> None:
-    """Every number is declared, and one that is declared to be of images alone does not see through the extractor."""
+    """Every number is declared, and a number declared to depend only on images does not depend on the features."""
     said, declared = component(one, two), declared_scores(component)
     known = {name: declaration(declared, name) for name in said}
     missing = [name for name, info in known.items() if info is None]

@@ -1,4 +1,4 @@
-"""The laws of what training asks: data, tokens, masks, weights, and the network that looks at them."""
+"""Laws of the kinds used in training: data sets, tokenizers, mask schedules, maskings, loss weightings and networks."""
 
 import math
 
@@ -86,7 +86,7 @@ def mask_schedule(component: MaskSchedule) -> None:
         need((gamma.diff() >= -1e-6).all(), "γ must never fall")
         need(gamma[0] <= 0.05 and gamma[-1] >= 0.9, "γ(0) must be about 0, and γ(1) about 1")
         need(same(component(t.reshape(1, -1)[:, ::2])[0], gamma[::2], 1e-6), "γ must be computed elementwise")
-    # Between the round numbers, at which a table may have its corners; at the ends a slope may be infinite.
+    # Not at round numbers, where a table may have corners, nor at the ends, where slopes may be infinite.
     inside = (torch.linspace(0.01, 0.98, 98, dtype=torch.float64) + 0.00271828).requires_grad_()
     (slope,) = torch.autograd.grad(component(inside).sum(), inside)
     measured = (component(inside + 1e-6) - component(inside - 1e-6)).detach() / 2e-6
@@ -124,7 +124,7 @@ def loss_weighting(component: LossWeighting) -> None:
                 weight = component(schedule, t, mask)
             need(weight.shape == mask.shape and weight.dtype == dtype, "the weights must be [B,N], of the dtype of t")
             need(weight.isfinite().all(), "the weights must be finite, also at t = 0 and t = 1")
-            # At t = 1 the slope of a schedule may be 0, and in its last digit below.
+            # At t = 1 the slope of a schedule may be 0, or negative by rounding.
             sound = (weight[:-1] >= 0).all() and (weight[-1] > -1e-6).all()
             need(sound and (weight[:-1][mask[:-1]] > 0).all(), "the weights of masked tokens must be positive")
             need(not weight.requires_grad, "the weights must be constants to the gradient")
@@ -147,7 +147,7 @@ def network(component: Network) -> None:
 def _look_at(module: NetworkModule, space: TokenSpace) -> None:
     batch, length = 5, space.length
     tokens, labels = tokens_of(space, batch), torch.tensor([0, 1, 2, 3, UNLABELLED])
-    # All masked, one visible, one masked, and in between: all in one batch.
+    # All masked, one visible, one masked, and in between, in one batch.
     counts = torch.tensor([length, length - 1, 1, 2, 3])
     mask = torch.rand(batch, length, generator=seeded()).argsort(1) < counts[:, None]
     with unchanged(tokens, mask, labels):
