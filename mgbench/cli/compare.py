@@ -42,13 +42,13 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare B with A, paired by seed: difference, 95 % interval and p-value (Holm-corrected over all comparisons)."""
-    from mgbench.report.significance import Limit, contrast, gaps
+    from mgbench.report.significance import Limit, gaps, paired_test
 
     if before == after:
         raise UserError(f"{before} is given twice; name two different methods, series or studies")
     limits = [Limit.parse(text) for text in fail_on or ()]
     sides, by = _sides(before, after, study, where, results)
-    table, missing = contrast(*sides, by), gaps(*sides, by, (before, after))
+    table, missing = paired_test(*sides, by), gaps(*sides, by, (before, after))
     if table.empty:
         why = f" ({'; '.join(missing)})" if missing else ""
         raise UserError(f"{before} and {after} have no finished rows of the same steps and seed to compare{why}")

@@ -1,7 +1,6 @@
-"""From stored records to something to read: a pandas frame, figures, sample sheets, tables, and an offline page.
+"""Reports of stored records: a pandas frame, figures, sample sheets, tables, and an offline page.
 
-This room reads records only. It knows neither components nor plugins and imports no torch; its own heavy parts are
-imported on first use.
+This package only reads records, and imports neither components nor torch; heavy modules are imported on first use.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Changes from one study to another: recipes field by field, and scores by paired differences."""
+"""Differences between two studies: changed recipe fields, and paired differences of scores."""
 
 from dataclasses import dataclass
 
@@ -17,10 +17,11 @@ class Comparison:
 
     `fields` has a row per method and field whose values changed (method, field, before, after); `scores` one per method
     and score of which rows of both can be paired (method, metric, mean, low, high, seeds, pairs, alone): the mean over
-    seeds of after − before, and `alone`, the rows of either side that have no partner. `averaged` says, by method, in which
-    fields the pairs of one seed differ, over which the mean is taken. `unpaired` are methods of both studies whose rows
-    cannot be paired at all, with the reason; `gone` and `new` are methods of one study only; `unfinished` are the rows of
-    either that have no scores, by method, as "2 of 8 rows of A"; `same` counts the rows that both share.
+    seeds of after − before, and `alone`, the rows of either side that have no partner. `averaged` says, by method, in
+    which fields the pairs of one seed differ, over which the mean is taken. `unpaired` are methods of both studies
+    whose rows cannot be paired at all, with the reason; `gone` and `new` are methods of one study only; `unfinished`
+    are the rows of either that have no scores, by method, as "2 of 8 rows of A"; `same` counts the rows that both
+    share.
     """
 
     fields: pd.DataFrame
@@ -37,8 +38,8 @@ def compare(before: pd.DataFrame, after: pd.DataFrame) -> Comparison:
     """Compare two studies method by method.
 
     Two rows are a pair if method, protocol and all fields agree but those that changed from one value to another. Seeds
-    are the replicates: pairs of one seed are averaged first. A method is not compared where a field has several values on
-    one side and none of them on the other, because no row has one partner then.
+    are the replicates: pairs of one seed are averaged first. A method is not compared where a field has several values
+    on one side and none of them on the other, because no row has one partner then.
     """
     sides = [of_images(side) for side in (before, after)]
     names = [name for name in score_names(sides[0]) if name in score_names(sides[1])]
@@ -76,7 +77,7 @@ def compare(before: pd.DataFrame, after: pd.DataFrame) -> Comparison:
 
 
 def replace_tables(found: Comparison, fields: pd.DataFrame, scores: pd.DataFrame) -> Comparison:
-    """A comparison with other tables."""
+    """A copy of a comparison with other tables."""
     return Comparison(**{**vars(found), "fields": fields, "scores": scores})
 
 
@@ -102,13 +103,13 @@ def _changed(before: pd.DataFrame, after: pd.DataFrame) -> list[dict[str, object
 
 
 def _averaged(part: pd.DataFrame, keys: list[str]) -> list[str]:
-    """The fields besides the seed that vary among the rows of a method: what a mean over its pairs is taken over."""
+    """The fields besides the seed that vary among the rows of a method, over which the mean of its pairs is taken."""
     spelled = spelled_fields(part)
     return [name for name in keys if name != REPEAT and name in spelled and spelled[name].nunique() > 1]
 
 
 def _pairs(parts: list[pd.DataFrame], keys: list[str], metric: str) -> dict[str, object]:
-    """The mean difference of a score over seeds; empty where no rows can be paired."""
+    """The mean difference of a score over seeds; empty if no rows can be paired."""
     old, new = (_by_key(side, keys, metric) for side in parts)
     common = old.index.intersection(new.index)
     if not len(common):

@@ -1,4 +1,4 @@
-"""The results in a few sentences, computed from the summary; what is not certain is said."""
+"""Sentences about the main results, computed from the summary, including their uncertainty."""
 
 from collections.abc import Iterator
 
@@ -20,11 +20,11 @@ from mgbench.report.measures import (
 from mgbench.report.paired import Points
 from mgbench.report.summary import comparable, floor_of, sampled_scores
 
-NEAR = 0.1  # "nearly as good": within this share of the best
+NEAR = 0.1  # relative distance from the best that counts as nearly as good
 
 
 def headline(frame: pd.DataFrame) -> str:
-    """The report in one sentence."""
+    """The main result in one sentence."""
     for metric in ranked_scores(frame):
         best = ranked(frame, metric)
         if len(best):
@@ -47,12 +47,12 @@ def of_images_said(frame: pd.DataFrame, metric: str) -> str:
 
 
 def findings(frame: pd.DataFrame) -> list[str]:
-    """The best of each score, whether the next is really behind, and what nearly the best costs at least."""
+    """For each score: the best, whether the next is significantly worse, and the cheapest that is nearly as good."""
     said: list[str] = []
     sampled = sampled_scores(frame)
     for place, metric in enumerate(ranked_scores(frame)):
         rows = comparable(frame, metric, allow_mismatch=True)
-        # Series that share their models are one where it is about models.
+        # For scores of models, series with the same models count once.
         rows = rows if metric in sampled else rows.drop_duplicates("training_key")
         for title, part in panels(rows) if place == 0 else [("", rows)]:
             who = f"{title}: " if title else ""
@@ -86,7 +86,7 @@ def _best(part: pd.DataFrame, best: pd.Series, metric: str, sampled: bool) -> st
 
 
 def _rival(part: pd.DataFrame, metric: str, places: pd.DataFrame, sampled: bool) -> str:
-    """The best of another series, and whether the difference, paired by seed, leaves 0 out."""
+    """The best of another series, and whether the interval of the difference, paired by seed, excludes 0."""
     best = places.iloc[0]
     others = places[places["series"] != best["series"]]
     if others.empty:

@@ -1,4 +1,4 @@
-"""The stored records as one tidy frame: a row per record, a column per field, score and cost."""
+"""Stored records as one tidy frame: a row per record, and a column per field, score and cost."""
 
 import re
 import warnings
@@ -21,19 +21,19 @@ from mgbench.results.schema import Corrupt
 
 HEAD = ("key", "training_key", "about", "method", "series", "status", "reason")
 TAIL = ("protocol", "data", "warnings", "tail")
-# A series is a line of a figure: its points differ in the first, and the second is what its interval is taken over.
+# A series is a line of a figure: its points differ in the first field, and its intervals are over the second.
 POINT, REPEAT = "sampling_steps", "seed"
-# Of one model several samplings, whose mean is the model's: they are no replicates (`mgbench.report.spread` shows them).
+# Several samplings of one model are averaged, because they are not replicates (`mgbench.report.spread` shows them).
 SAMPLE_SEED = "sample_seed"
-# The cost that stands for the first where the process decides the number of steps itself.
+# The cost that replaces the first field if the process determines the number of steps.
 TAKEN = "steps_taken"
 FLOOR = "floor "
 METHOD = "method"
-# Columns of origin that say when and how, not where and with which versions.
+# Columns of origin about time and command, not about machine and versions.
 WHEN, COMMAND = ("started", "finished"), "command"
-# What a record is about: images that a method drew, or how well a tokenizer gives real ones back.
+# The subject of a record: images from a method, or reconstructions by a tokenizer.
 ABOUT, IMAGES, TOKENIZER = "about", "images", "tokenizer"
-# The number of images that a row was scored on, as its protocol says.
+# The number of scored images in a protocol.
 COUNT = "scored images"
 _COUNT = re.compile(r"/n(\d+)(?:/|$)")
 
@@ -48,19 +48,19 @@ class Names(tuple[str, ...]):
 def read_results(path: Path | str, study: str | None = None, where: str = "") -> pd.DataFrame:
     """One row per stored record; with a study, its rows only, under its method names and in its order.
 
-    Columns: key, training_key, about, method, series, status, reason; every field of a recipe; scores and costs by name;
-    the floor of a score as "floor <score>"; protocol, data, warnings, tail; "scored images", how many images the scores are
-    of; and where and with which versions it was made. A `series` is the method with the fields that vary within it besides
-    the seed and the sampling steps: "maskgit, sampler=halton". Where a process decides the number of steps itself,
-    `sampling_steps` are those it took (none for a row that did not finish). Of rows that asked for more steps than can be
-    taken and are the same sampling, the one that asked for fewest is kept.
+    Columns: key, training_key, about, method, series, status, reason; every field of a recipe; scores and costs by
+    name; the floor of a score as "floor <score>"; protocol, data, warnings, tail; "scored images", how many images the
+    scores are of; and where and with which versions it was made. A `series` is the method with the fields that vary
+    within it besides the seed and the sampling steps: "maskgit, sampler=halton". Where a process decides the number of
+    steps itself, `sampling_steps` are those it took (none for a row that did not finish). Of rows that asked for more
+    steps than can be taken and are the same sampling, the one that asked for fewest is kept.
 
     Rows of an earlier version's keys are left out where there are rows of this version (`mgbench.results.former`).
 
     `frame.attrs` lists the names of the `scores`, `costs` and `origin` columns, what metrics declare of the scores
-    (`declared`), how many rows were left out as the `same` sampling, the `corrupt` files, how many rows of the study have no
-    record yet (`missing`), a sentence about rows of `former` keys, the study's `command`, the `references` of what it uses in
-    BibTeX, and the `packages` installed where it was started.
+    (`declared`), how many rows were left out as the `same` sampling, the `corrupt` files, how many rows of the study
+    have no record yet (`missing`), a sentence about rows of `former` keys, the study's `command`, the `references` of
+    what it uses in BibTeX, and the `packages` installed where it was started.
 
     `where` keeps the rows for which a condition holds, such as "sampler=halton and nfe<=16".
 
@@ -96,9 +96,9 @@ def read_results(path: Path | str, study: str | None = None, where: str = "") ->
 def one_row_per_sampling(frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     """The frame without the rows that repeat another's sampling, and how many these are.
 
-    With more steps than tokens, some steps reveal nothing and are not taken: 32 steps on 16 tokens may be the 16-step row.
-    Rows are one sampling where series, seed, steps taken, forwards and all scores agree. They stay where another seed of the
-    same series and steps is a sampling of its own, so that every mean is over the same seeds.
+    With more steps than tokens, some steps reveal nothing and are not taken: 32 steps on 16 tokens may be the 16-step
+    row. Rows are one sampling where series, seed, steps taken, forwards and all scores agree. They stay where another
+    seed of the same series and steps is a sampling of its own, so that every mean is over the same seeds.
     """
     scores = [name for name in score_names(frame) if name in frame]
     if TAKEN not in frame or not scores:
@@ -122,7 +122,7 @@ def taken_steps(rows: pd.DataFrame) -> pd.Series:
 
 
 def of_images(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows about the images of models: those about tokenizers are left out, and the scores and costs only they have."""
+    """The rows about images of models, without rows about tokenizers and the scores and costs that only those have."""
     known = {names: Names(frame.attrs.get(names, ())) for names in ("scores", "costs")}
     alone = (frame[ABOUT] == IMAGES).all()
     rows = frame if alone else frame[frame[ABOUT] == IMAGES].infer_objects()
@@ -208,7 +208,7 @@ def _count(protocol: str) -> float:
 
 
 def _scores(record: Record) -> dict[str, float]:
-    """The scores by their whole names: what a score of tokens measures is only known with their tokenizer."""
+    """The scores by full names, which include the tokenizer for scores of tokens."""
     return {_whole_name(record, name): value for name, value in record.scores.items()}
 
 
@@ -219,7 +219,7 @@ def _whole_name(record: Record, name: str) -> str:
 
 
 def _declared(records: list[Record]) -> Declared:
-    """The declarations of all scores, without those in which records contradict each other."""
+    """The declarations of all scores, except contradictory ones."""
     said: dict[str, list[dict[str, str]]] = {}
     for record in records:
         for name, plain in record.declared.items():

@@ -1,7 +1,7 @@
-"""Labels of costs, and what the metrics declare of the scores.
+"""Labels of costs, and declarations of scores.
 
-Records hold costs by name only, so this is the one place where the report knows names of costs: a table of words, never a
-branch. What a score is called, and which way is better, its metric declares, and the record says it.
+Records have costs by name only, so this table is the only place in the report with names of costs. Labels and
+directions of scores are declared by their metrics, and stored in records.
 """
 
 from collections.abc import Mapping

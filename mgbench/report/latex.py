@@ -1,4 +1,4 @@
-"""Files for a paper: the table in four formats, the references, and a paragraph about how it was done."""
+"""Files for a paper: the table in four formats, BibTeX entries, and a paragraph for the methods section."""
 
 from pathlib import Path
 
@@ -17,9 +17,10 @@ _ESCAPES = {
 
 
 def paper_table(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Each series at its best number of steps by the first score: what its cells say, and which are best or tied.
+    """Each series at its best number of steps by the first score: the texts of cells, and marks for the best and tied
+    ones.
 
-    A series ties with the best of a column where the 95 % interval of their difference, paired by seed, holds 0.
+    A series ties with the best of a column if the 95 % interval of their difference, paired by seed, contains 0.
     """
     table = summary_table(frame, allow_mismatch=True)
     metrics = metrics_of(table)
@@ -75,7 +76,7 @@ def as_latex(shown: pd.DataFrame, signs: pd.DataFrame) -> str:
 
 
 def escape(text: str) -> str:
-    """Text as LaTeX prints it."""
+    """Escape text for LaTeX."""
     return "".join(_ESCAPES.get(letter, letter) for letter in text)
 
 
@@ -85,9 +86,11 @@ def _note(shown: pd.DataFrame, signs: pd.DataFrame) -> str:
     if certain:
         said.insert(0, "Mean ± half of the 95 % interval over seeds (Student's t).")
     if bool((signs == BEST).to_numpy().any()):
-        said.append("Bold: best." if certain else "Bold: best of one seed, which says nothing of chance.")
+        said.append("Bold: best." if certain else "Bold: best, with one seed, so differences may be due to chance.")
     if bool((signs == TIED).to_numpy().any()):
-        said.append("Marked: cannot be told from the best (95 % interval of the difference, paired by seed).")
+        said.append(
+            "Marked: no significant difference from the best (95 % interval of the difference, paired by seed)."
+        )
     return " ".join(said)
 
 
@@ -102,8 +105,8 @@ def methods_text(frame: pd.DataFrame) -> str:
         f"We compare {_names(rows['series'])} on {_names(rows['dataset'])} (data fingerprint {_names(rows['data'])}).",
         _training(rows),
         f"Images were drawn in {_list(rows[POINT])} steps.",
-        f"There {'is 1 seed' if seeds == 1 else f'are {seeds} seeds'} ({_list(rows[REPEAT])}); a seed decides initial "
-        "weights, training order, labels and noise, so that methods are compared on the same draws.",
+        f"There {'is 1 seed' if seeds == 1 else f'are {seeds} seeds'} ({_list(rows[REPEAT])}); "
+        "a seed determines initial weights, training order, labels and noise, so methods are compared on the same draws.",
         _samplings(rows),
         f"Scores ({_names(pd.Series([score_name(rows, name) for name in score_names(rows)]))}) follow the protocol "
         f"{_names(rows['protocol'])}: data, reference split, number of samples, balance of labels, pixel format, extractor.",
@@ -122,8 +125,8 @@ def _samplings(rows: pd.DataFrame) -> str:
     counts = sorted(set(spread["sampling seeds"]))
     said = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     return (
-        f"Models were sampled with {said} sampling seeds each, over which scores are averaged first; they are no replicates "
-        "of the training."
+        f"Models were sampled with {said} sampling seeds each, over which scores are averaged first, because they are not "
+        "replicates of training."
     )
 
 

@@ -1,4 +1,4 @@
-"""Names and numbers as they are written: of scores, of costs, and of values with their intervals."""
+"""Formatting of scores, costs, and values with intervals."""
 
 import math
 import re
@@ -13,7 +13,7 @@ from mgbench.report.summary import summarise
 
 
 def score_name(frame: pd.DataFrame, metric: str) -> str:
-    """A score as prose and table heads name it: "FID[digits_cnn]", as its metric declares it.
+    """The name of a score in text and table heads, from its declaration: "FID[digits_cnn]".
 
     A score of tokens names its tokenizer only where the frame has that score of several tokenizers.
     """
@@ -100,7 +100,7 @@ def slug(*names: str) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number as it is read: three significant digits, thousands as they are."""
+    """Format a number with three significant digits, and without an exponent in the thousands."""
     if value is None or pd.isna(value):
         return "–"
     if value != 0 and (abs(value) >= 1e7 or abs(value) < 1e-5):
@@ -111,7 +111,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def briefly(value: float) -> str:
-    """A number inside a sentence: as `number`, without zeros at its end."""
+    """Format a number for a sentence: as `number`, without trailing zeros."""
     text = number(value)
     return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
 

@@ -1,4 +1,4 @@
-"""Short names of series: the method and specs, without what all of them share."""
+"""Short names of series, without the parts that all of them share."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -15,9 +15,10 @@ _FIELD = re.compile(rf", (?=(?:{'|'.join(FIELDS)})=)")
 def short_names(names: Iterable[str]) -> dict[str, str]:
     """A short name for each of some series, by which they can still be told apart.
 
-    The method and fields are left out where all have the same, the field before a spec where the spec speaks for itself, and of a
-    spec the options that are the same wherever it occurs: of "emigm, guidance_schedule=interval(low=0.1, high=0.5,
-    inner=constant(scale=2.0))" and the same with scale 3.0 remain "interval(scale=2.0)" and "interval(scale=3.0)".
+    The method and fields are left out where all have the same, the field before a spec where the spec speaks for
+    itself, and of a spec the options that are the same wherever it occurs: of "emigm,
+    guidance_schedule=interval(low=0.1, high=0.5, inner=constant(scale=2.0))" and the same with scale 3.0 remain
+    "interval(scale=2.0)" and "interval(scale=3.0)".
     """
     split = {name: _split(name) for name in dict.fromkeys(map(str, names))}
     values: dict[str, list[str]] = {}

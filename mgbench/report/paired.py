@@ -1,7 +1,8 @@
-"""Paired differences: what each choice on an axis makes with everything else equal, and which points differ at all.
+"""Paired differences: the effect of each choice on an axis with everything else equal, and significant differences of
+points.
 
-Replicates are seeds. Whatever else pairs differ in (steps, other fields) is averaged within a seed first, because rows that
-share a trained model are no independent trials of it.
+Replicates are seeds. Pairs of one seed (with other steps or fields) are averaged first, because rows with the same
+trained model are not independent.
 """
 
 from collections.abc import Iterator
@@ -16,12 +17,12 @@ from mgbench.report.measures import number
 from mgbench.report.summary import comparable, half_width
 
 COLUMNS = ["axis", "choice", "reference", "mean", "low", "high", "seeds", "pairs"]
-# Of a point beside the best: the best itself, and one that cannot be told from it.
+# Marks of points: the best, and those without a significant difference from it.
 BEST, TIED = "best", "tied"
 
 
 def axes_of(frame: pd.DataFrame) -> list[str]:
-    """The fields of the recipe that vary among the rows, besides the seed and what only decides the scores."""
+    """The recipe fields that vary among the rows, except the seed and fields that only affect scores."""
     return axes_within(frame, pd.Series(0, frame.index))
 
 
@@ -33,13 +34,12 @@ def axes_within(frame: pd.DataFrame, groups: pd.Series) -> list[str]:
 
 
 def effects(frame: pd.DataFrame, metric: str, allow_mismatch: bool = False) -> pd.DataFrame:
-    """The paired difference of a metric that each choice makes against the most frequent one of its axis.
+    """The paired difference of a metric between each choice and the most frequent one of its axis.
 
-    A pair is two finished rows whose recipes agree in every field but the axis, the seed included, whatever their methods
-    are called; a field that nothing asks on one side does not count. The pairs of one
-    seed are averaged, and the interval is Student's t over the seeds. The number of sampling steps is no axis here: the
-    trade-offs show it. Columns: axis, choice, reference, mean, low, high, seeds, pairs; the axis with the largest
-    difference first.
+    A pair is two finished rows whose recipes agree in every field but the axis, the seed included, whatever their
+    methods are called; fields that one side does not use are ignored. Pairs of one seed are averaged, and the interval
+    is Student's t over seeds. The number of sampling steps is not an axis here, because trade-offs show it. Columns:
+    axis, choice, reference, mean, low, high, seeds, pairs; the axis with the largest difference first.
 
     Raises:
         UserError: if there is no such metric or the rows are not comparable.
@@ -61,7 +61,7 @@ class _Table:
     def __init__(self, spelled: pd.DataFrame, unasked: pd.DataFrame, scores: np.ndarray) -> None:
         self.spelled, self.scores = spelled, scores
         self.seeds = spelled[REPEAT].to_numpy(object) if REPEAT in spelled else np.zeros(len(spelled), object)
-        # With its name hashed in, lest two fields that swap their values have the same sum.
+        # The hash includes the name, so that two fields with swapped values have different sums.
         named = {str(name): (f"{name}=" + spelled[name]).to_numpy(object) for name in spelled}
         self.hashes = {name: pd.util.hash_array(values) for name, values in named.items()}
         self.whole = _sum(list(self.hashes.values()))
@@ -96,7 +96,7 @@ def _sum(hashes: list[np.ndarray]) -> np.ndarray:
 
 
 def interval(values: np.ndarray) -> tuple[float, float, float]:
-    """The mean of some values with its 95 % interval (Student's t); of one value there is no interval."""
+    """The mean of values with its 95 % interval (Student's t), which is NaN for one value."""
     mean = float(values.mean())
     deviation = float(values.std(ddof=1)) if len(values) > 1 else np.nan
     half = float(half_width(np.array([deviation]), np.array([len(values)]))[0])
@@ -118,8 +118,8 @@ class Points:
         return cls(scores.unstack().reindex(wanted).to_numpy(float))
 
     def apart(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """Whether points differ from others [n]: 1 if the 95 % interval of their difference, paired by seed, leaves 0 out,
-        0 if it holds 0, NaN where fewer than 2 seeds have both.
+        """Whether points differ from others, float [n]: 1 if the 95 % interval of the difference, paired by seed,
+        excludes 0, 0 if it contains 0, NaN if fewer than 2 seeds have both.
         """
         differences = self.values[one] - self.values[other]
         count = np.isfinite(differences).sum(axis=1)
@@ -134,10 +134,11 @@ class Points:
 def standing(
     frame: pd.DataFrame, table: pd.DataFrame, metric: str, higher: bool | None, by: str | None = None
 ) -> list[str]:
-    """For each row of a summary table whether its mean is the best of all (or of those that agree in `by`), or tied with it.
+    """For each row of a summary table whether its mean is the best of all (or of those that agree in `by`), or tied
+    with it.
 
-    A row is tied where the 95 % interval of its difference from the best, paired by seed, holds 0; where fewer than 2
-    seeds have both, where both means read the same. Nothing is best where no direction is the better one.
+    A row is tied if the 95 % interval of its difference from the best, paired by seed, contains 0 or, with fewer than 2
+    common seeds, if both means are displayed equally. Nothing is best if no better direction is declared.
     """
     means = table[metric].to_numpy(float) * (1 if higher else -1)
     groups = np.zeros(len(table), int) if by is None else pd.factorize(table[by])[0]

@@ -1,4 +1,4 @@
-"""Significance of the difference between two methods, or two studies: paired by seed, corrected for many looks."""
+"""Paired t-tests between two methods or studies, with Holm's correction for multiple comparisons."""
 
 import re
 from dataclasses import dataclass
@@ -14,26 +14,26 @@ from mgbench.report.paired import interval
 from mgbench.report.summary import comparable
 
 COLUMNS = ["metric", "seeds", "pairs", "before", "after", "difference", "low", "high", "p", "p_adjusted"]
-# Fields that decide only how rows are scored; what differs in them is another protocol, or the same number again.
+# Fields that only affect how rows are scored.
 UNPAIRED = ("metrics",)
 
 
-def contrast(before: pd.DataFrame, after: pd.DataFrame, by: tuple[str, ...] = (POINT,)) -> pd.DataFrame:
-    """The paired difference of every score that both have, at each value of `by` that both have; of a score that belongs to
-    the model, once for all numbers of steps (then missing).
+def paired_test(before: pd.DataFrame, after: pd.DataFrame, by: tuple[str, ...] = (POINT,)) -> pd.DataFrame:
+    """The paired difference of every common score, at each common value of `by`; once for a score that does not depend
+    on sampling.
 
-    A pair is a finished row of either side with the same values of `by`, the same seed, and the same value of every field
-    that varies within the sides; pairs of one seed are averaged, because seeds alone are replicates. Columns: `by`, then
-    metric, seeds, pairs, the two means, difference (after − before) with its 95 % interval (Student's t over the seeds), the
-    p-value of no difference, and the p-value corrected for the number of rows (Holm); the last four are missing where there
-    is one seed. `attrs["averaged"]` lists the fields over which pairs of one seed are averaged.
+    A pair is a finished row of either side with the same values of `by`, the same seed, and the same value of every
+    field that varies within the sides; pairs of one seed are averaged, because seeds alone are replicates. Columns:
+    `by`, then metric, seeds, pairs, the two means, difference (after − before) with its 95 % interval (Student's t over
+    the seeds), the p-value of no difference, and the p-value corrected for the number of rows (Holm); the last four are
+    missing where there is one seed. `attrs["averaged"]` lists the fields over which pairs of one seed are averaged.
 
     Raises:
         UserError: if the two sides are the same rows, were scored under different protocols, or cannot be paired.
     """
     sides = [of_images(side) for side in (before, after)]
     if len(sides[0]) and set(sides[0]["key"]) == set(sides[1]["key"]):
-        raise UserError("both sides are the same rows, which differ in nothing; name two methods or two studies")
+        raise UserError("both sides are the same rows; name two different methods or studies")
     fields = paired_fields(sides, by)
     common = [name for name in score_names(sides[0]) if name in score_names(sides[1])]
     found = [row for metric in common for row in _of_metric(sides, metric, by, fields)]
@@ -120,7 +120,7 @@ def _of_metric(
 
 
 def p_value(differences: np.ndarray) -> float:
-    """The chance of a mean at least as far from 0 if there were no difference (two-sided t-test); not a number for one."""
+    """The p-value of a two-sided t-test of zero mean difference; NaN for one difference."""
     count = len(differences)
     if count < 2:
         return np.nan
@@ -131,7 +131,7 @@ def p_value(differences: np.ndarray) -> float:
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
-    """p-values [n] corrected so that any false alarm among all of them is as rare as each claims (Holm, 1979)."""
+    """p-values [n] with Holm's correction for multiple tests (Holm, 1979)."""
     known = np.flatnonzero(~np.isnan(p_values))
     order = known[np.argsort(p_values[known], kind="stable")]
     adjusted = np.full(len(p_values), np.nan)
@@ -142,7 +142,9 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Limit:
-    """The move of a score from which on it is a failure: `fid:+5%` (up by more than 5 %), `accuracy:-0.01` (down by more)."""
+    """A limit on the change of a score: `fid:+5%` (an increase of more than 5 %), `accuracy:-0.01` (a decrease of
+    more).
+    """
 
     metric: str
     change: float
@@ -150,7 +152,7 @@ class Limit:
 
     @classmethod
     def parse(cls, text: str) -> "Limit":
-        """Read a limit.
+        """Parse a limit.
 
         Raises:
             UserError: if it is none.
@@ -162,10 +164,10 @@ class Limit:
         return cls(match[1], float(match[2]) / (100 if share else 1), share)
 
     def exceeded(self, table: pd.DataFrame) -> pd.DataFrame:
-        """The rows of a contrast in which the score moved further than that.
+        """The rows of a comparison in which the score moved further than that.
 
         Raises:
-            UserError: if the contrast has no such score.
+            UserError: if the comparison has no such score.
         """
         mine = table[[self.metric in (name, family(name)) for name in table["metric"]]]
         if mine.empty:

@@ -1,7 +1,7 @@
-"""The spread of scores over the sampling seeds of one model, beside that between models: the first is no replicate of the second.
+"""The spread of scores over sampling seeds of one model, and between models.
 
-A model that is sampled again with another seed shows how much of a difference in FID is noise of the drawing alone. It says
-nothing of another training, so intervals are over training seeds, and this spread has columns of its own.
+Sampling a model with several seeds shows the noise of sampling alone. It does not include the variation between
+trainings, so intervals are over training seeds, and this spread is shown separately.
 """
 
 import numpy as np
@@ -19,12 +19,12 @@ NOTE = (
 
 
 def sampling_spread(frame: pd.DataFrame) -> pd.DataFrame:
-    """Of every score, at each series and number of steps with a model that was sampled with several seeds: how it varies.
+    """The spread of every score, for each series and number of steps with a model that was sampled with several seeds.
 
-    Columns: series, sampling_steps, metric, mean (of the means of models); "within a model", the standard deviation over the
-    sampling seeds of one model (the root of the variances of models, weighted by their degrees of freedom); "between
-    models", that of the means of models (missing where there is one); models, those with several sampling seeds; and sampling
-    seeds, the fewest of these.
+    Columns: series, sampling_steps, metric, mean (of the means of models); "within a model", the standard deviation
+    over the sampling seeds of one model (the root of the variances of models, weighted by their degrees of freedom);
+    "between models", that of the means of models (missing where there is one); models, those with several sampling
+    seeds; and sampling seeds, the fewest of these.
     """
     rows = of_images(frame)
     rows = rows[rows["status"] == "done"]
@@ -55,7 +55,7 @@ def _of_metric(rows: pd.DataFrame, metric: str) -> list[dict[str, object]]:
 
 
 def printable_spread(frame: pd.DataFrame) -> pd.DataFrame:
-    """`sampling_spread` in words, for a terminal or a page; empty where no model was sampled twice."""
+    """`sampling_spread` as text for a terminal or a page; empty if no model was sampled several times."""
     table = sampling_spread(frame)
     shown = table.rename(columns={POINT: "steps", "metric": "score"}).astype(object)
     shown["score"] = [score_name(frame, name) for name in table["metric"]]

@@ -1,4 +1,4 @@
-"""Source of a report: the stored rows, where they lie, and the choices of the one who asks."""
+"""The input of a report: stored rows, their folder, and options."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,9 @@ from mgbench.results.layout import Layout
 class Choices:
     """Options of a report: the rows it shows and the form of its figures.
 
-    `where` keeps the rows for which a condition holds; `by` gives each value of a column a panel; `paper` draws the files for a
-    paper's column; `neighbours` puts the nearest training images into the sheets; `only` names the pictures to make (none:
-    all); `allow_mismatch` puts rows of different protocols together, marked; `published` are the numbers to lay the rows over.
+    `where` selects rows by a condition; `by` makes a panel for each value of a column; `paper` draws files for a column
+    of a paper; `neighbours` adds the nearest training images to sheets; `only` names the pictures to make (empty: all);
+    `allow_mismatch` combines rows of different protocols, marked; `published` names published results to add rows to.
     """
 
     where: str = ""
@@ -35,7 +35,7 @@ DEFAULT = Choices()
 
 @dataclass(frozen=True)
 class Stored:
-    """The rows of a report, those of every protocol but the first marked, the folder they came from, and what is wanted."""
+    """The rows of a report, with marks for protocols other than the first, their folder, and the options."""
 
     frame: pd.DataFrame
     layout: Layout
@@ -43,7 +43,7 @@ class Stored:
 
 
 def read_stored(results: Path, study: str | None = None, choices: Choices = DEFAULT) -> Stored:
-    """Read what a report is made from, once.
+    """Read the input of a report.
 
     Raises:
         UserError: if there is nothing to report, a name does not exist, or rows are not comparable and may not be mixed.

@@ -1,7 +1,7 @@
-"""Style of all figures, on screen and on paper; and for every series one colour, marker and dash.
+"""Style of all figures, for screen and paper, with a colour, marker and dash for every series.
 
-Figures are drawn for a light ground. Every colour has one that takes its place on a dark ground (`on_dark`), so that a page
-shows one drawing on both.
+Figures are drawn for a light background. Every colour has a replacement for dark backgrounds (`on_dark`), so that a
+page uses one drawing for both.
 """
 
 import textwrap
@@ -37,7 +37,7 @@ COLOURS = (
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", "h", ">", "*", "d")
 DASHES: tuple[Any, ...] = ("", (4, 1.5), (1, 1), (6, 1.5, 1.5, 1.5), (3, 1, 1, 1, 1, 1))
-# How many series a figure tells apart: named at their lines, or in a legend of long names.
+# Maximum number of series in colour: with names at lines, or in a legend.
 MOST_SERIES, MOST_LONG = 16, 8
 READABLE = 4.5
 DPI = 96  # a CSS pixel is a 96th of an inch
@@ -45,7 +45,7 @@ DPI = 96  # a CSS pixel is a 96th of an inch
 
 @dataclass(frozen=True)
 class Ground:
-    """The colours of everything that is not data."""
+    """The colours of everything but data."""
 
     paper: str
     ink: str
@@ -61,20 +61,20 @@ DARK = Ground(paper="#191d24", ink="#e8eaee", quiet="#a3abb8", grid="#2d333d")
 
 @cache
 def on_dark() -> dict[str, str]:
-    """The colour that takes the place of each on a dark ground; a colour that is not here stays as it is."""
+    """The replacement of each colour on dark backgrounds; other colours do not change."""
     of_data = {shade: dark for light, dark in COLOURS for shade in (light, readable(light))}
     return {**of_data, **dict(zip(astuple(LIGHT), astuple(DARK), strict=True))}
 
 
 def readable(colour: str) -> str:
-    """A colour mixed with as much ink as text of it needs to be read on a light ground (contrast 4.5 to 1)."""
+    """A colour darkened enough for text on a light background (contrast 4.5 to 1)."""
     shares = (share / 10 for share in range(11))
     mixed = (_mixed(colour, LIGHT.ink, share) for share in shares)
     return next((found for found in mixed if contrast(found, LIGHT.paper) >= READABLE), LIGHT.ink)
 
 
 def contrast(one: str, other: str) -> float:
-    """The ratio of two colours' luminances, as the web's guidelines for accessibility define it."""
+    """The contrast ratio of two colours, as defined by WCAG."""
     levels = sorted(_luminance(colour) + 0.05 for colour in (one, other))
     return levels[1] / levels[0]
 
@@ -109,13 +109,13 @@ _medium: ContextVar[Medium] = ContextVar("medium", default=SCREEN)
 
 
 def medium() -> Medium:
-    """The medium that figures are drawn for now."""
+    """The current medium."""
     return _medium.get()
 
 
 @contextmanager
 def on_paper(wanted: bool = True) -> Iterator[None]:
-    """Draw for a paper's column inside this block: small, with text that stays readable there."""
+    """Context for figures in a column of a paper: small, with readable text."""
     token = _medium.set(PAPER if wanted else medium())
     try:
         yield
@@ -124,18 +124,18 @@ def on_paper(wanted: bool = True) -> Iterator[None]:
 
 
 def panel(width: float = 1.0, height: float = 1.0) -> tuple[float, float]:
-    """The size in inches of so many panels."""
+    """The size in inches of a number of panels."""
     return medium().panel[0] * width, medium().panel[1] * height
 
 
 def lines(count: float) -> float:
-    """The height in inches of so many lines of text."""
+    """The height in inches of a number of lines of text."""
     return count * medium().text * 1.42 / 72
 
 
 @dataclass(frozen=True)
 class Look:
-    """The look of one series; a hollow marker has the ground inside."""
+    """The look of one series; a hollow marker is filled with the background."""
 
     colour: str
     marker: str
@@ -143,7 +143,7 @@ class Look:
     hollow: bool = False
 
     def handle(self, marker: bool = True) -> Line2D:
-        """The piece of line that stands for the series in a legend."""
+        """The legend handle of the series."""
         line = Line2D([], [], color=self.colour, linewidth=medium().line)
         if marker:
             line.set(**self.marks())
@@ -166,7 +166,8 @@ def looks(frame: pd.DataFrame) -> dict[str, Look]:
     """The look of each series of the frame, the same in every figure that is given these looks.
 
     A method has one colour. Where there are more methods than colours, those whose names begin alike ("maskgit",
-    "maskgit-unlabelled") share one and differ in dash and filling; where there is one method, its series get the colours.
+    "maskgit-unlabelled") share one and differ in dash and filling; where there is one method, its series get the
+    colours.
     """
     named = of_images(frame)[["series", "method"]].drop_duplicates("series").astype(str)
     families = named["method"].str.partition("-")[0]
@@ -184,7 +185,7 @@ def looks(frame: pd.DataFrame) -> dict[str, Look]:
 
 @contextmanager
 def theme(bare: bool = False) -> Iterator[None]:
-    """Draw in the house style inside this block and leave matplotlib's settings as they were.
+    """Context with the style of mgbench, which restores matplotlib's settings afterwards.
 
     `bare` keeps the caller's style (who brought their own axes) except that a dollar sign in a name is not mathematics.
     """
@@ -195,7 +196,7 @@ def theme(bare: bool = False) -> Iterator[None]:
 
 def _house(colours: Ground, size: Medium) -> dict[str, Any]:
     return {
-        # An image in a file is the pixels that were given, not what they come to on this canvas.
+        # Files embed the original pixels of images, not resampled ones.
         "figure.dpi": DPI, "image.composite_image": False,
         "figure.constrained_layout.h_pad": 0.08, "figure.autolayout": False,
         "figure.constrained_layout.use": False, "svg.hashsalt": "mgbench", "pdf.fonttype": 42,
@@ -214,7 +215,7 @@ def _house(colours: Ground, size: Medium) -> dict[str, Any]:
 
 
 def letters(inches: float) -> int:
-    """About how many letters of text fit into so many inches."""
+    """About how many letters fit into this width in inches."""
     return int(inches * 72 / (0.56 * medium().text))
 
 

@@ -13,7 +13,7 @@ MARK = "mark"
 
 
 def mark_protocols(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with the series of every protocol but the first marked "†1", "†2", …, lest one is taken for another."""
+    """The frame with series of all protocols but the first marked "†1", "†2", …."""
     if MARK in frame:
         return frame
     protocols = [name for name in frame.loc[frame[ABOUT] == IMAGES, "protocol"].unique() if name]
@@ -47,9 +47,10 @@ def comparable(frame: pd.DataFrame, metric: str, allow_mismatch: bool = False) -
 def summarise(frame: pd.DataFrame, metric: str, cost: str | None = None, allow_mismatch: bool = False) -> pd.DataFrame:
     """The mean of a metric over seeds per (series, sampling_steps), with its 95 % interval (Student's t).
 
-    Seeds alone are replicates: several rows of one seed are averaged first, those of sampling seeds among them. Columns:
-    series, sampling_steps, count (of seeds), mean, low, high (the last two missing where there is one seed), taken (the mean
-    of the steps that were taken), and `cost`, the mean of the cost, if one is named. Series stand in the order of the frame.
+    Only seeds are replicates: rows of one seed are averaged first, including those of several sampling seeds. Columns:
+    series, sampling_steps, count (of seeds), mean, low, high (the last two missing where there is one seed), taken (the
+    mean of the steps that were taken), and `cost`, the mean of the cost, if one is named. Series stand in the order of
+    the frame.
 
     Raises:
         UserError: if there is no such metric or cost, or the rows are not comparable.
@@ -79,7 +80,7 @@ def _by_seed(rows: pd.DataFrame, keys: list[str], values: list[str]) -> pd.DataF
 
 
 def sampled_scores(frame: pd.DataFrame) -> list[str]:
-    """The scores that depend on how a model is sampled: of tokens none does, nor what is one number of each of several models."""
+    """The scores that depend on sampling: not those of tokens, nor those with one number per model."""
     images = of_images(frame)
     return [name for name in score_names(images) if not of_tokens(frame, name) and not _one_per_model(images, name)]
 
@@ -90,7 +91,7 @@ def _one_per_model(frame: pd.DataFrame, metric: str) -> bool:
 
 
 def half_width(deviation: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """Half of the interval of a mean of `count` values; not a number where there is only one."""
+    """Half of the interval of a mean of `count` values; NaN for one value."""
     freedom = np.where(count > 1, count - 1, np.nan)
     half: np.ndarray = stdtrit(freedom, 0.5 + CONFIDENCE / 2) * deviation / np.sqrt(count)
     return half
@@ -104,7 +105,7 @@ def _in_order(result: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def floor_of(frame: pd.DataFrame, metric: str) -> float | None:
-    """The score of as many real images (the mean over the finished rows), or None where that was not measured."""
+    """The score of as many real images (the mean over finished rows), or None if it was not measured."""
     name = FLOOR + metric
     if name not in frame:
         return None
@@ -114,9 +115,9 @@ def floor_of(frame: pd.DataFrame, metric: str) -> float | None:
 
 
 def reconstruction_floors(frame: pd.DataFrame, metric: str, rows: pd.DataFrame) -> dict[str, float]:
-    """The score of real images once each tokenizer among the rows has encoded and decoded them, by tokenizer.
+    """The score of real images after encoding and decoding, by tokenizer.
 
-    A method whose tokens are that tokenizer's cannot be expected to do better.
+    A method with this tokenizer cannot be expected to be better.
     """
     if metric not in frame:
         return {}
@@ -127,9 +128,9 @@ def reconstruction_floors(frame: pd.DataFrame, metric: str, rows: pd.DataFrame) 
 
 
 def pareto(summary: pd.DataFrame, higher: bool | None) -> pd.DataFrame:
-    """The points of a summary with a cost that no other point beats in both, from the cheapest to the best.
+    """The Pareto front of a summary in cost and mean, from the cheapest to the best.
 
-    None where no direction is the better one.
+    It is empty if no better direction is declared.
     """
     if higher is None:
         return summary[:0]

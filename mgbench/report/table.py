@@ -1,4 +1,4 @@
-"""The numbers behind the figures: a row per series and step count, and why the other rows came to nothing."""
+"""Summary tables: a row per series and number of steps, and the reasons of rows that are not done."""
 
 from pathlib import Path
 
@@ -29,8 +29,8 @@ def summary_table(frame: pd.DataFrame, allow_mismatch: bool = False) -> pd.DataF
 
     Columns: series, sampling_steps (as asked for), taken (the mean of those taken), images (how many were scored; the
     fewest, where rows differ); nfe and seconds_per_image where known; for every score its mean, "<score> low" and
-    "<score> high" (the 95 % interval over seeds); seeds (of how many a row finished), sample seeds (of each model at most) and
-    status ("done", or "2 done, 1 failed").
+    "<score> high" (the 95 % interval over seeds); seeds (of how many a row finished), sample seeds (of each model at
+    most) and status ("done", or "2 done, 1 failed").
     """
     frame = of_images(frame)
     keys = ["series", POINT]
@@ -69,7 +69,7 @@ def _status(counts: pd.Series) -> str:
 
 
 def printable(table: pd.DataFrame) -> pd.DataFrame:
-    """A summary table in words for a terminal or a page: means with intervals, short heads, a dash where nothing is."""
+    """A summary table as text for a terminal or a page: means with intervals, short heads, dashes for missing values."""
     shown = pd.DataFrame({"series": table["series"], "steps": steps_said(table)})
     for cost in (name for name in TABLE_COSTS if name in table):
         shown[cost_short(cost)] = table[cost].map(number)
@@ -83,12 +83,12 @@ def printable(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def steps_said(table: pd.DataFrame) -> list[str]:
-    """The steps of each row of a summary: those taken, with those asked for where they are others."""
+    """The steps of each row of a summary: those taken, and the requested ones if they differ."""
     return [steps_of(asked, taken) for asked, taken in zip(table[POINT], table["taken"], strict=True)]
 
 
 def steps_of(asked: float, taken: float) -> str:
-    """Steps as a table writes them: "16", or "14 of 16" where fewer were taken than were asked for."""
+    """Steps in a table: "16", or "14 of 16" if fewer were taken than requested."""
     if pd.isna(taken) or pd.isna(asked) or round(taken) == round(asked):
         return number(asked if pd.isna(taken) else taken if pd.isna(asked) else asked)
     return f"{taken:.0f} of {asked:.0f}"
@@ -100,7 +100,9 @@ def metrics_of(table: pd.DataFrame) -> list[str]:
 
 
 def best_per_series(frame: pd.DataFrame, table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The row of each series whose mean is best, in the order of the table; none of a score without a better direction."""
+    """The row with the best mean of each series, in the order of the table; empty for a score without a better
+    direction.
+    """
     scored = table.dropna(subset=[metric])
     higher = higher_is_better(frame, metric)
     order = scored[:0] if higher is None else in_rank(scored, metric, higher)
@@ -108,7 +110,7 @@ def best_per_series(frame: pd.DataFrame, table: pd.DataFrame, metric: str) -> pd
 
 
 def problems(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows that are not done, gathered where status, series and reason agree."""
+    """Rows that are not done, grouped by status, series and reason."""
     rows = frame[frame["status"] != "done"]
     fitted = rows["about"] == TOKENIZER
     named = [f"tokenizer {spell(spec)}" for spec in rows.loc[fitted, "tokenizer"]]
@@ -133,7 +135,7 @@ def _list(values: pd.Series) -> str:
 
 
 def tokenizer_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """The costs of every tokenizer, and how near its reconstructions come to the images: the floor of the models on top of it."""
+    """The costs of every tokenizer, and the scores of its reconstructions, which are floors for its models."""
     rows = frame[(frame["about"] == TOKENIZER) & (frame["status"] == "done")]
     shown = pd.DataFrame({"tokenizer": rows["tokenizer"]})
     for cost in (name for name in TOKENIZER_COSTS if name in rows):

@@ -1,4 +1,4 @@
-"""A trade-off as a small plot of letters, for a terminal."""
+"""A trade-off as a text plot for a terminal."""
 
 from collections.abc import Sequence
 
@@ -66,7 +66,7 @@ def text_curve(
 
 
 class _Scale:
-    """Values to cells, along a logarithm where they span a big ratio."""
+    """A map from values to cells, logarithmic if the values span a large ratio."""
 
     def __init__(self, low: float, high: float, cells: int) -> None:
         self.logarithmic = low > 0 and high / low >= BIG_RATIO

@@ -12,12 +12,12 @@ import pandas as pd
 from mgbench.errors import UserError, suggestion
 from mgbench.recipes.spec import Spec, parse_value
 
-# The longer signs first, because "<" is also how "<=" begins.
+# Longer signs first, because "<=" starts with "<".
 SIGNS: dict[str, Callable[[Any, Any], Any]] = {
     "<=": operator.le, ">=": operator.ge, "!=": operator.ne, "==": operator.eq,
     "=": operator.eq, "<": operator.lt, ">": operator.gt,
 }  # fmt: skip
-# A column may name an extractor or a tokenizer in brackets, which holds signs of its own.
+# A column may have an extractor or a tokenizer in brackets, which may contain signs.
 _NAME, _SIGN = r"(?P<name>\w[\w ]*?(?:\[[^\]]*\])?)", "(?P<sign>" + "|".join(map(re.escape, SIGNS)) + ")"
 _TERM = re.compile(rf"\s*{_NAME}\s*{_SIGN}\s*(?P<value>.+?)\s*")
 
@@ -26,8 +26,8 @@ def select(frame: pd.DataFrame, condition: str) -> pd.DataFrame:
     """The rows for which all terms of a condition hold: `column sign value`, joined by `and`.
 
     Signs are = != < <= > >=. A name alone matches a component with any options (`sampler=halton`), one with options
-    (`constant(scale=2)`) a component that has these, whatever its others. A score may be named without its extractor where one
-    extractor has it.
+    (`constant(scale=2)`) a component that has these, whatever its others. A score may be named without its extractor
+    where one extractor has it.
 
     Raises:
         UserError: if a term cannot be read or names no column.
@@ -39,7 +39,7 @@ def select(frame: pd.DataFrame, condition: str) -> pd.DataFrame:
 
 
 def _terms(condition: str) -> list[str]:
-    """The terms that `and` joins; one inside brackets or quotation marks joins nothing."""
+    """The terms joined by `and`, except inside brackets or quotation marks."""
     terms: list[str] = []
     for part in re.split(r"(\s+and\s+)", condition.strip(), flags=re.IGNORECASE) if condition.strip() else []:
         if terms and not _complete(terms[-1]):
@@ -69,7 +69,7 @@ def _holds(frame: pd.DataFrame, term: str) -> Any:
 
 
 def _same(found: object, value: object) -> bool:
-    """Whether a stored value is the one asked for; of a component, whether it has the options that are given."""
+    """Whether a stored value equals the given one; for a component, whether it has the given options."""
     if isinstance(value, bool | None):
         return found is value
     text = str(found)
@@ -78,7 +78,7 @@ def _same(found: object, value: object) -> bool:
 
 @cache
 def _stored(text: str) -> object:
-    """A stored value as it reads; text that reads as no value is itself."""
+    """The parsed stored value; text that is not a value is returned unchanged."""
     try:
         return parse_value(text)
     except UserError:
@@ -86,7 +86,7 @@ def _stored(text: str) -> object:
 
 
 def _fits(found: object, asked: object) -> bool:
-    """Whether a value has all that is asked of it: 1 is 1.0, and an option that is not named may be anything."""
+    """Whether a value matches: 1 equals 1.0, and options that are not given may have any value."""
     if isinstance(asked, str):
         return asked == (found.name if isinstance(found, Spec) else found)
     if isinstance(asked, tuple) and isinstance(found, tuple):
@@ -95,7 +95,7 @@ def _fits(found: object, asked: object) -> bool:
         return isinstance(asked, bool) == isinstance(found, bool) and bool(found == asked)
     if not isinstance(found, Spec) or found.name != asked.name:
         return isinstance(found, str) and found == asked.name and not asked.args and not asked.options
-    # Stored spellings name every option, in the order in which they may be given without their names.
+    # Stored specs have all options, in the order of positional options.
     named, values = dict(found.options), [*found.args, *(value for _, value in found.options)]
     return (
         len(asked.args) <= len(values)

@@ -1,4 +1,4 @@
-"""Everything that a report writes: the page, every figure as PNG, SVG and PDF, sheets and films, and the tables of a paper."""
+"""Write a report: the page, figures as PNG, SVG and PDF, sheets and films, and tables for a paper."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from mgbench.report.stored import DEFAULT, Choices, read_stored
 
 
 def write_all(results: Path, output: Path, study: str | None = None, choices: Choices = DEFAULT) -> Path:
-    """Write all of a report from stored records, which are read once; the path of its page.
+    """Write a complete report from stored records; the path of its page.
 
     Raises:
         UserError: if there is nothing to report, a name does not exist, or rows are not comparable.

@@ -8,7 +8,7 @@ from scipy import stats
 from mgbench.errors import UserError
 from mgbench.report.frame import read_results
 from mgbench.report.paired import interval
-from mgbench.report.significance import Limit, contrast, holm, p_value
+from mgbench.report.significance import Limit, holm, p_value, paired_test
 from mgbench.report.summary import half_width
 from tests.report.synthetic import record, store
 
@@ -27,7 +27,7 @@ def both(tmp_path, before, after, **options):
         side(tmp_path, "emigm", list(enumerate(before)), **options),
         side(tmp_path, "maskgit", list(enumerate(after))),
     )
-    return contrast(*sides).set_index("metric")
+    return paired_test(*sides).set_index("metric")
 
 
 def test_it_is_the_paired_t_test_of_scipy(tmp_path):
@@ -41,7 +41,7 @@ def test_it_is_the_paired_t_test_of_scipy(tmp_path):
 
 def test_rows_are_paired_by_seed_and_what_has_no_partner_is_left_out(tmp_path):
     sides = side(tmp_path, "emigm", [(0, 1.0), (1, 2.0), (5, 99.0)]), side(tmp_path, "maskgit", [(1, 2.5), (0, 1.5)])
-    row = contrast(*sides).set_index("metric").loc[FID]
+    row = paired_test(*sides).set_index("metric").loc[FID]
     assert (row["difference"], row["pairs"]) == (0.5, 2)
 
 
@@ -59,7 +59,7 @@ def test_no_difference_at_all_is_no_news_and_the_same_one_every_time_is_sure():
 def test_every_number_of_steps_is_a_row_and_only_common_ones_count(tmp_path):
     first = side(tmp_path, "emigm", [(0, 1.0), (1, 2.0)], steps=(4, 8))
     second = side(tmp_path, "maskgit", [(0, 2.0), (1, 4.0)], steps=(8, 16))
-    table = contrast(first, second)
+    table = paired_test(first, second)
     assert table["sampling_steps"].unique().tolist() == [8]
     assert set(table["metric"]) == {FID, ACCURACY}
 
@@ -73,7 +73,7 @@ def test_a_score_of_the_model_is_compared_once_whatever_the_steps(tmp_path):
             for seed, value in enumerate(bits)
         ]
         sides.append(read_results(store(tmp_path / method, *rows)))
-    table = contrast(*sides)
+    table = paired_test(*sides)
     (bits,) = table[table["metric"].str.startswith("bits_per_dim")].to_dict("records")
     assert (bits["pairs"], bits["before"], bits["after"], bits["difference"]) == (2, 4.25, 3.875, -0.375)
     assert pd.isna(bits["sampling_steps"])
@@ -83,7 +83,7 @@ def test_a_score_of_the_model_is_compared_once_whatever_the_steps(tmp_path):
 def test_other_protocols_are_refused(tmp_path):
     first, second = side(tmp_path, "emigm", [(0, 1.0)]), side(tmp_path, "maskgit", [(0, 1.0)], protocol="another")
     with pytest.raises(UserError, match=r"under 'digits.* the other under 'another'"):
-        contrast(first, second)
+        paired_test(first, second)
 
 
 def test_holm_is_the_textbook_s_correction():

@@ -8,7 +8,7 @@ import pytest
 
 from mgbench.report import read_results, summarise
 from mgbench.report.latex import methods_text
-from mgbench.report.significance import contrast
+from mgbench.report.significance import paired_test
 from mgbench.report.spread import printable_spread, sampling_spread
 from tests.report.synthetic import FID, record, report_of, store
 
@@ -43,14 +43,14 @@ def test_sampling_seeds_are_no_replicates(frame: pd.DataFrame) -> None:
     half = 12.7062 * np.std([12.0, 23.0], ddof=1) / np.sqrt(2)
     assert one.high - one.mean == pytest.approx(half, rel=1e-4)
     sides = [frame[frame["method"] == name] for name in ("emigm", "maskgit")]
-    (row,) = contrast(*sides).itertuples()
+    (row,) = paired_test(*sides).itertuples()
     assert (row.seeds, row.difference) == (2, pytest.approx(5.0))
 
 
 def test_rows_of_several_sampling_seeds_pair_with_rows_of_one(tmp_path: Path) -> None:
     alone = [record("maskgit", 8, seed, scores={FID: 30.0}) for seed in VALUES]
     frame = read_results(store(tmp_path / "results", *rows(), *alone))
-    (row,) = contrast(*(frame[frame["method"] == name] for name in ("emigm", "maskgit"))).itertuples()
+    (row,) = paired_test(*(frame[frame["method"] == name] for name in ("emigm", "maskgit"))).itertuples()
     assert (row.seeds, row.before) == (2, 17.5)
 
 

@@ -1,7 +1,7 @@
-"""Every picture of a report, in the order in which a reader wants them; the page and the writer go through this one list.
+"""All pictures of a report, in order, for the page and the files.
 
-A maker yields the pictures of one question, each with title, caption, alternative text and how it is drawn, or none
-where the rows cannot answer it.
+Each maker yields the pictures of one topic, with title, caption, alternative text and a function that draws it, or none
+if the rows lack the data.
 """
 
 from mgbench.errors import UserError, suggestion
@@ -24,10 +24,10 @@ GALLERY: tuple[Maker, ...] = (
 
 
 def gallery(stored: Stored) -> list[Picture]:
-    """Every picture that the stored rows could give, or those asked for; `draw` of one may still find nothing to show.
+    """All pictures of the stored rows, or the requested ones; `draw` may still return None.
 
     Raises:
-        UserError: if a picture is asked for that there is not, with the nearest name.
+        UserError: if a requested picture does not exist, with the nearest name.
     """
     found = [picture for maker in GALLERY for picture in maker(stored)]
     wanted, known = stored.choices.only, {picture.stem for picture in found}

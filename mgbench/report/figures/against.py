@@ -1,4 +1,4 @@
-"""The trade-offs that a report shows, and their words: every score against the costs that tell its rows apart."""
+"""The trade-off figures of a report: scores against costs."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -17,7 +17,7 @@ from mgbench.report.style import MOST_SERIES, looks
 from mgbench.report.summary import comparable, floor_of, reconstruction_floors, sampled_scores
 
 SECTION = "Trade-offs"
-# What scores are drawn against, in this order, and how a file name says it.
+# Costs on the horizontal axis, in this order, with their names in file names.
 AGAINST = {
     "nfe": "nfe",
     "token_forwards": "token-forwards",
@@ -30,9 +30,9 @@ AGAINST = {
 
 
 def pictures(stored: Stored) -> Iterator[Picture]:
-    """The first score against every cost that tells rows apart, and the others against the network forwards.
+    """The first score against every cost that differs between rows, and the other scores against network forwards.
 
-    A score that does not depend on the sampling has no place here.
+    Scores that do not depend on sampling are left out.
     """
     frame = stored.frame
     for place, metric in enumerate(sampled_scores(frame)):
@@ -62,7 +62,7 @@ def _draw(drawn: Panels, by: str) -> Figure:
 
 
 def _caption(drawn: Panels) -> str:
-    """The marks that the figure has, each explained."""
+    """Explanations of the marks in the figure."""
     metric, found = drawn.asked.metric, [part for _, part in drawn.parts]
     said = ["Numbers at points: sampling steps taken."]
     if any(part.summary["low"].notna().any() for part in found):
@@ -71,7 +71,7 @@ def _caption(drawn: Panels) -> str:
     if any(len(part.front) > 1 for part in found):
         said.append("Pale step: the Pareto front.")
     if any(len(part.unsure) for part in found):
-        said.append("Dotted rings: points of which the seeds cannot say whether they are on it.")
+        said.append("Dotted rings: points that may or may not be on it, given the variation between seeds.")
     if floor_of(drawn.frame, metric) is not None:
         said.append("Dashed: as many held-out real images.")
     if reconstruction_floors(drawn.frame, metric, drawn.rows):
@@ -80,7 +80,7 @@ def _caption(drawn: Panels) -> str:
 
 
 def _which(stored: Stored, metric: str) -> str:
-    """The remark where a field has more values than there are panels."""
+    """A remark if a field has more values than there are panels."""
     by = stored.choices.by
     values = len(panels(comparable(stored.frame, metric, allow_mismatch=True), by)) if by else 0
     return f" Of {values:,} values of {by}, the first {MOST_PANELS}." if values > MOST_PANELS else ""

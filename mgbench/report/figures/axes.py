@@ -1,4 +1,4 @@
-"""Scales of the axes of a trade-off, and levels that nothing can beat."""
+"""Axis scales of trade-off figures, and horizontal reference levels."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -15,22 +15,22 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocat
 from mgbench.report.measures import briefly
 from mgbench.report.style import LIGHT, letters, medium, panel
 
-# From this ratio between its largest and smallest value on, an axis is logarithmic.
+# Ratio between largest and smallest value from which an axis is logarithmic.
 BIG_RATIO = 6.0
-# From this one on, one that also shows 0 or less is logarithmic beyond some distance from it.
+# The same ratio for an axis with values of 0 or less, which becomes symmetric-logarithmic.
 VERY_BIG_RATIO = 30.0
 MANY = 1e5
 # The height of a line in sizes of its text, the text of levels in that of the figure, and their distance in points.
 LINE, LEVEL_TEXT, GAP = 1.2, 0.86, 2.0
 LOGARITHMIC = "log"
-# The lines keep at least this share of the height; a floor that would leave them less is shown at the edge.
+# Minimum share of the height for the lines; floors that would leave less are shown at the edge.
 LINES_SHARE = 0.5
-# As much of it where there are many lines to tell apart.
+# The same share for many lines.
 MANY_LINES, MANY_SHARE = 6, 0.6
 
 
 def scale_width(axes: Axes, values: pd.Series) -> None:
-    """Log2, with a tick at each power of two where values are small counts and at 1, 2, 5, 10 … where they are not."""
+    """A log2 axis with ticks at powers of two for small counts, and at 1, 2, 5, 10 … otherwise."""
     values = values[np.isfinite(values)]
     if values.empty or values.min() <= 0:
         return
@@ -48,15 +48,14 @@ def scale_width(axes: Axes, values: pd.Series) -> None:
 
 
 def lines_share(shown: pd.DataFrame) -> float:
-    """The share of the height that the lines shown keep."""
+    """The minimum share of the height for these lines."""
     return MANY_SHARE if shown["series"].nunique() > MANY_LINES else LINES_SHARE
 
 
 def scale_height(axes: Axes, values: pd.Series, floors: Sequence[float] = (), share: float = LINES_SHARE) -> None:
-    """Logarithmic where the values, or they and a floor that is near, are positive and span a big ratio.
+    """A logarithmic axis if the values, with nearby floors, are positive and span a large ratio.
 
-    Where something is 0 or less, linear; or, where what is above 0 spans a very big ratio, linear about 0 and logarithmic
-    beyond.
+    With values of 0 or less it is linear or, if the positive values span a very large ratio, symmetric-logarithmic.
     """
     low, high = _span(values, floors, share)
     least = min([float(values.min()), *floors])
@@ -75,7 +74,7 @@ def scale_height(axes: Axes, values: pd.Series, floors: Sequence[float] = (), sh
 
 
 def limit_height(axes: Axes, shown: pd.DataFrame, floors: Sequence[float] = ()) -> None:
-    """Show every mean, as much of the bands as does not push the lines together, and the floors that are near."""
+    """Set limits that show every mean, the bands as far as lines stay readable, and nearby floors."""
     if shown.empty:
         return
     logarithmic, (to, back) = axes.get_yscale() == LOGARITHMIC, _along(axes)
@@ -98,7 +97,7 @@ def limit_height(axes: Axes, shown: pd.DataFrame, floors: Sequence[float] = ()) 
             low, high = wide_low, wide_high
     margin = max((high - low) * 0.07, 0.02 * abs(high), 1e-9)
     bottom = float(back(low - margin))
-    # Only an interval reaches below 0 there, and nothing is to be seen.
+    # Only intervals reach below 0 here.
     positive = shown["mean"].min() > 0 and not any(floor < 0 for floor in floors)
     axes.set_ylim(max(bottom, 0.0) if positive else bottom, float(back(high + margin)))
 
@@ -110,7 +109,7 @@ def on_paper(axes: Axes, points: np.ndarray) -> np.ndarray:
 
 
 def draw_level(axes: Axes, level: float, said: str, *, right: bool = False, dots: bool = False) -> None:
-    """A dashed or dotted line at a level, with what it is; at the edge, with an arrow, where it lies outside the axis."""
+    """Draw a labelled dashed or dotted line at a level; outside the axis, a label at the edge with an arrow."""
     low, high = axes.get_ylim()
     edge = min(max(level, low), high)
     arrow = " ↓" if level < low else " ↑" if level > high else ""
@@ -127,7 +126,7 @@ def draw_level(axes: Axes, level: float, said: str, *, right: bool = False, dots
 
 
 def separate_levels(axes: Axes) -> None:
-    """Stack the names of levels that lie near each other beyond all of their lines; call once the axes have their size."""
+    """Stack the labels of nearby levels above or below their lines; call after the layout."""
     names = [text for text in axes.texts if text.get_gid() == "floor" and isinstance(text, Annotation)]
     points, size = 72 / axes.figure.dpi, LINE * LEVEL_TEXT * medium().text
     middle = (axes.bbox.y0 + axes.bbox.y1) / 2 * points
@@ -165,7 +164,7 @@ def halo(axes: Axes) -> list[withStroke]:
 
 
 def draw_note(axes: Axes, text: str) -> None:
-    """A remark at the upper right corner, outside."""
+    """Draw a remark outside the upper right corner."""
     axes.annotate(
         text, (1, 1), xycoords="axes fraction", xytext=(0, 3), textcoords="offset points",
         ha="right", va="bottom", fontsize=0.82 * medium().text, color=LIGHT.quiet, gid="note",

@@ -24,7 +24,7 @@ NAME_WIDTH, NAME_LINES = 40, 3
 
 
 def pictures(stored: Stored) -> Iterator[Picture]:
-    """The effects on the first score, where any two rows differ in one choice only."""
+    """The effects on the first score, if any two rows differ in only one choice."""
     frame = stored.frame
     for metric in score_names(of_images(frame))[:1]:
         found = effects(frame, metric, allow_mismatch=True)
@@ -69,7 +69,7 @@ def _draw_all(axes: Axes, frame: pd.DataFrame, metric: str, found: pd.DataFrame)
 
 
 def effects_figure(frame: pd.DataFrame, metric: str) -> Figure | None:
-    """A whole figure of the effects; None where no two rows differ in one choice only."""
+    """A complete figure of the effects; None if no two rows differ in only one choice."""
     found = strongest(effects(frame, metric, allow_mismatch=True))
     return None if found.empty else _figure(frame, metric, found)
 
@@ -150,13 +150,13 @@ def _name(axes: Axes, found: pd.DataFrame, heights: np.ndarray) -> None:
 
 def _caption(found: pd.DataFrame) -> str:
     """The caption: the averages that were taken, and over what the bars are."""
-    said = ["Differences to the choice marked ◇, over rows that agree in everything else, seed and steps included."]
+    said = ["Differences from the choice marked ◇, over rows that agree in everything else, including seed and steps."]
     if (found["pairs"] > found["seeds"]).any():
-        said.append("What a seed has several of (steps, other fields) is averaged within it.")
+        said.append("Several pairs of one seed (other steps or fields) are averaged.")
     if (found["seeds"] > 1).any():
-        said.append("Bars: 95 % interval over seeds (Student's t); hollow where it holds 0 or there is one seed.")
+        said.append("Bars: 95 % interval over seeds (Student's t); hollow if it contains 0 or there is one seed.")
     else:
-        said.append("One seed: whether a difference is more than chance is not known.")
+        said.append("With one seed, differences may be due to chance.")
     return " ".join(said)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mgbench.report.figures.image_grid import Shown, as_cells, draw_board
+from mgbench.report.figures.image_grid import Shown, as_cells, draw_image_grid
 from mgbench.report.figures.picture import Picture, as_bytes
 from mgbench.report.figures.sheets import one_per_series, said_steps, sheet_steps
 from mgbench.report.names import short_names
@@ -22,7 +22,7 @@ from mgbench.results.layout import Layout
 FILE = "film.npz"
 COLUMNS, IMAGES = 9, 8
 MOST_FRAMES, MILLISECONDS, REST = 24, 180, 1600
-# Two greys in a checker, which no image shows: a token that is masked.
+# A checkerboard of two greys, which marks masked tokens.
 MASKED = (np.array((0xB4, 0xBD, 0xCC), np.uint8), np.array((0x96, 0xA1, 0xB4), np.uint8))
 CHECKER = 4
 
@@ -39,7 +39,7 @@ class Film:
     grid: tuple[int, int] | None
 
     def at(self, share: float) -> int:
-        """The state that is shown when this share of the film has passed."""
+        """The index of the state at this share of the duration."""
         return round(share * (len(self.images) - 1))
 
     def cells(self, state: int) -> np.ndarray:
@@ -103,7 +103,7 @@ def film_strip(frame: pd.DataFrame, layout: Layout, steps: int | None = None, im
     ]
     taken = {tuple(int(film.step[film.at(share)]) for share in shares) for film in films}
     heads = [str(step) for step in taken.pop()] if len(taken) == 1 else [f"{share:.0%}" for share in shares]
-    return draw_board(lines, heads, "step" if heads[-1].isdigit() else "of the steps")
+    return draw_image_grid(lines, heads, "step" if heads[-1].isdigit() else "of the steps")
 
 
 def film_animation(frame: pd.DataFrame, layout: Layout, steps: int | None = None) -> bytes | None:
@@ -125,7 +125,7 @@ def film_animation(frame: pd.DataFrame, layout: Layout, steps: int | None = None
 def _frame(films: list[Film], share: float) -> Image.Image:
     lines = [Shown(film.name, film.cells(film.at(share))[:IMAGES], film.labels[:IMAGES]) for film in films]
     labels = max((film.labels[:IMAGES] for film in films), key=lambda labels: len(np.unique(labels)))
-    figure = draw_board(lines, ["" if label < 0 else str(label) for label in labels], "class")
+    figure = draw_image_grid(lines, ["" if label < 0 else str(label) for label in labels], "class")
     return Image.open(io.BytesIO(as_bytes(figure, "png", pixels=1))).convert("RGB")
 
 

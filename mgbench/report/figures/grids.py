@@ -27,15 +27,17 @@ from mgbench.report.style import LIGHT, MOST_LONG, WHITE, Look, legend_label, li
 from mgbench.report.summary import comparable, sampled_scores, summarise
 
 MOST_MAPS, MOST_CELLS = 3, 24
-# A label of a cell is wrapped after so many letters.
+# Number of letters after which a cell label is wrapped.
 LABEL_WIDTH = 26
-# So many letters stand beside each other under a map.
+# Number of letters that fit next to each other below a map.
 FLAT_LETTERS = 56
 COLOURS = "cividis"
 
 
 def pictures(stored: Stored) -> Iterator[Picture]:
-    """Heat maps of the pairs of axes that matter most, then small multiples over the first axis of three or more."""
+    """Heat maps of the pairs of axes with the largest effects, and small multiples over the first axis of three or
+    more.
+    """
     frame = stored.frame
     for metric in sampled_scores(frame)[:1]:
         if higher_is_better(frame, metric) is None:
@@ -50,7 +52,7 @@ def pictures(stored: Stored) -> Iterator[Picture]:
 
 
 def _axes_by_effect(frame: pd.DataFrame, metric: str) -> list[str]:
-    """The axes that vary within a method and whose choices can be compared, the one that matters most first."""
+    """The axes that vary within a method and can be compared, by decreasing effect."""
     rows = comparable(frame, metric, allow_mismatch=True)
     varied = axes_within(rows, rows["method"])
     return [axis for axis in dict.fromkeys(effects(frame, metric, allow_mismatch=True)["axis"]) if axis in varied]
@@ -77,7 +79,7 @@ def grid_of(frame: pd.DataFrame, metric: str, one: str, other: str, allow_mismat
 
 
 def _in_order(choices: pd.Index) -> list[Any]:
-    """Numbers by size, everything else as it comes."""
+    """Sort numbers; keep the order of anything else."""
     numbers = pd.to_numeric(pd.Series(choices), errors="coerce")
     return list(choices) if numbers.isna().any() else list(choices[np.argsort(numbers, kind="stable")])
 
@@ -207,7 +209,7 @@ def _panel(axes: Axes, found: Lines, title: str, asked: Tradeoff, styles: dict[s
 
 
 def _same_scales(grid: np.ndarray) -> None:
-    """Every panel drew its own limits over the shared ones; all get those that hold everything."""
+    """Give all panels common limits that include everything, because each panel set its own."""
     drawn = [line for axes in grid for line in axes.lines]
     costs, means = (np.concatenate([np.asarray(line.get_data()[axis], float) for line in drawn]) for axis in (0, 1))
     low, high = float(means.min()), float(means.max())

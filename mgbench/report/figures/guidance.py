@@ -24,14 +24,14 @@ from mgbench.report.style import MOST_LONG, MOST_SERIES, Look, legend_label, let
 from mgbench.report.summary import comparable, half_width, sampled_scores
 
 FIELD, OPTION = "guidance_schedule", "scale"
-# Scores that guidance trades against the first one; at most so many panels.
+# Scores that guidance trades off against the first one, and the maximum number of panels.
 MOST_PANELS = 3
 UNGUIDED = 1.0
 COLUMNS = ["line", "series", POINT, "scale", "mean", "low", "high"]
 
 
 def pictures(stored: Stored) -> Iterator[Picture]:
-    """The sweep of the guidance scale, where some line has at least three scales, or two that are guided."""
+    """The sweep of the guidance scale, if a line has at least three scales, or two other than 1."""
     frame = stored.frame
     sweeps = {metric: found for metric in sampled_scores(frame) if len(found := sweep(frame, metric, True))}
     sweeps = dict(list(sweeps.items())[:MOST_PANELS])
@@ -84,7 +84,8 @@ def _without_scale(value: object) -> Any:
 
 
 def sweep(frame: pd.DataFrame, metric: str, allow_mismatch: bool = False) -> pd.DataFrame:
-    """The mean of a metric over seeds per line and scale, with its 95 % interval; empty where no line has several scales.
+    """The mean of a metric over seeds per line and scale, with its 95 % interval; empty where no line has several
+    scales.
 
     A line is a method with all its settings but scale and seed, at the number of steps with most scales (the largest of
     these). Unguided rows of the same settings are its point at scale 1. Columns: line, series (for its colour), scale,

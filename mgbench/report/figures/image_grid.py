@@ -1,4 +1,4 @@
-"""Images in a grid: rows with names at the left and heads on top, each pixel as it is."""
+"""Grids of images with row names and column heads, without interpolation of pixels."""
 
 import zipfile
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from matplotlib.figure import Figure
 
 from mgbench.report.style import DPI, LIGHT, legend_label, medium, theme
 
-CELL = 60  # pixels that a small image is enlarged to, at least
-LARGEST = 128  # pixels that a large image is reduced to, at most
+CELL = 60  # minimum displayed size of small images, in pixels
+LARGEST = 128  # maximum displayed size of large images, in pixels
 GAP, BREAK = 3, 10
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One row of a board: images uint8 [n,C,H,W], or cells [n,h,w,3], with the labels they were asked for (-1: none).
+    """One row of a grid: images uint8 [n,C,H,W], or cells [n,h,w,3], with their requested labels (-1: none).
 
     `apart` leaves a gap above.
     """
@@ -28,7 +28,7 @@ class Shown:
 
 
 def load_images(path: Path) -> tuple[np.ndarray, np.ndarray] | None:
-    """The images and labels of a file; None where it is not there or not whole."""
+    """The images and labels in a file; None if it is missing or damaged."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             images = arrays["images"]
@@ -46,12 +46,12 @@ def as_cells(images: np.ndarray) -> np.ndarray:
     return images[:, :, ::step, ::step].repeat(times, axis=2).repeat(times, axis=3).transpose(0, 2, 3, 1)
 
 
-def draw_board(lines: list[Shown], heads: list[str], corner: str = "") -> Figure:
-    """Rows of images under one head a column; `corner` says what the heads are."""
+def draw_image_grid(lines: list[Shown], heads: list[str], corner: str = "") -> Figure:
+    """Draw rows of images with one head per column; `corner` labels the heads."""
     cells = [line.images if line.images.shape[-1] == 3 else as_cells(line.images) for line in lines]
     height, width = (max(cell.shape[axis] for cell in cells) + GAP for axis in (1, 2))
     gaps = np.cumsum([BREAK * line.apart for line in lines])
-    # Nothing between the images, so that they stand on any ground.
+    # Transparent gaps, for any background.
     board = np.zeros((height * len(lines) + int(gaps[-1]), width * len(heads), 4), np.uint8)
     tops = np.arange(len(lines)) * height + gaps
     for top, cell in zip(tops, cells, strict=True):
@@ -69,7 +69,7 @@ def _frame(
     tops: np.ndarray,
     cell: tuple[int, int],
 ) -> Figure:
-    """The board with names at its left and heads on top: on screen every pixel of it is one pixel of the figure."""
+    """The grid with names at the left and heads on top; on screen, each of its pixels is one pixel of the figure."""
     names = ["\n".join(legend_label(line, 36, 4) for line in name.splitlines()) for name in names]
     text = medium().text * DPI / 72
     left = text * (1.2 + 0.57 * max(len(line) for name in names for line in name.splitlines()))

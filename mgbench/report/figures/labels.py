@@ -14,13 +14,13 @@ from mgbench.report.figures.placement import Room, Wanted
 from mgbench.report.names import short_names
 from mgbench.report.style import LIGHT, Look, legend_label, lines, medium, readable
 
-# A name longer than this many letters goes to a legend below instead of to the end of its line.
+# Maximum length of a name at the end of its line; longer names go to a legend below.
 NAME_WIDTH = 24
-# Above so many lines only the settings of the points that no other beats are written.
+# Number of lines above which only Pareto-optimal points have their settings written.
 MOST_NUMBERED = 6
-# A line that ends before this share of the width, or is one point, is named where it ends, if there is room.
+# A line that ends before this share of the width, or is a single point, is named at its end, if there is room.
 EARLY = 0.5
-# The width of a letter, in sizes of the text.
+# The width of a letter relative to the font size.
 LETTER = 0.62
 
 
@@ -31,7 +31,7 @@ def area_of(axes: Axes, inset: float = 0.0) -> tuple[float, float, float, float]
 
 
 def lay_out(figure: Figure) -> None:
-    """Find the places of everything, without drawing it."""
+    """Compute the layout without drawing."""
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
@@ -69,7 +69,7 @@ def label_lines(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], fro
 
 
 def _name(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], room: Room) -> None:
-    """Names at the right edge, spread so that none covers another; of lines that end early beside their ends."""
+    """Write names at the right edge without overlap, and those of lines that end early next to their ends."""
     short = short_names(shown["series"].unique())
     ends = shown.sort_values("cost", kind="stable").groupby("series", sort=False).last()
     spots = on_paper(axes, ends[["cost", "mean"]].to_numpy(float))
@@ -126,9 +126,10 @@ def _name_here(axes: Axes, name: str, spot: np.ndarray, colour: str, room: Room,
 
 
 def spread(wanted: np.ndarray, height: float, low: float, high: float) -> np.ndarray:
-    """Places at least `height` apart and inside [low, high] where they fit, as near to the wanted (rising) as can be.
+    """Positions at least `height` apart, inside [low, high] if they fit, as close as possible to the `wanted`
+    (increasing) ones.
 
-    The nearest in the sense of least squares: pools of neighbours that would overlap are moved as one.
+    They are optimal in least squares: overlapping neighbours are merged and moved together.
     """
     pools: list[tuple[float, int]] = []
     for value in wanted - height * np.arange(len(wanted)):
@@ -159,7 +160,7 @@ def _number(axes: Axes, points: pd.DataFrame, room: Room) -> None:
 
 
 def below(figure: Figure, names: list[str], styles: Mapping[str, Look], marker: bool = True) -> None:
-    """One legend for the whole figure, under it, in as many columns as fit; the figure grows by what it needs."""
+    """Add one legend below the figure, in as many columns as fit; the figure grows to make room."""
     if not names:
         return
     short = short_names(names)

@@ -1,4 +1,4 @@
-"""Scores of the models themselves, before anything is sampled: a point per trained model."""
+"""Scores of trained models that do not depend on sampling: a point per model."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -32,7 +32,7 @@ def pictures(stored: Stored) -> Iterator[Picture]:
                 "Training",
                 slug(metric),
                 f"{score_name(frame, metric)} of each model",
-                "A score of the model itself, the same however it is sampled; series that share their models share a point."
+                "This score does not depend on sampling; series with the same models share a point."
                 + (" Bars: 95 % interval over seeds." if found["low"].notna().any() else ""),
                 f"Dot plot of {score_name(frame, metric)}, a point per model. {'; '.join(said)}.",
                 partial(_figure, frame, metric),

@@ -1,4 +1,4 @@
-"""One picture of a report: a figure with the words that go with it, drawn when it is asked for."""
+"""A picture of a report: a figure with its texts, drawn on demand."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from mgbench.report.figures.labels import lay_out
 from mgbench.report.stored import Stored
 from mgbench.report.style import DPI, theme
 
-# Dates and names of programs would make the same figure another file every day.
+# Without dates and program names, so that equal figures give equal files.
 _UNSAID = {
     "png": ("Software",),
     "svg": ("Date", "Creator", "Format", "Type"),
@@ -22,9 +22,9 @@ _UNSAID = {
 class Picture:
     """One picture of a report under one of its `SECTIONS`.
 
-    Pictures with a `view` show one question from several sides, of which a page shows one at a time under this word.
-    `draw()` gives None where there is nothing to show. A picture that is not `vector` consists of images and belongs
-    into `sheets/` as PNG; `animate()`, where there is one, gives the same as an animated GIF.
+    Pictures with a `view` are alternatives, of which a page shows one at a time under this name. `draw()` returns None
+    if there is nothing to show. A picture that is not `vector` consists of images and is written to `sheets/` as PNG;
+    `animate()`, if given, returns an animated GIF.
     """
 
     section: str
@@ -56,7 +56,7 @@ def as_bytes(figure: Figure, kind: str, pixels: int = 2) -> bytes:
 
 
 def settle(figure: Figure) -> None:
-    """Lay a figure out once and for all, so that every file of it is the same and none has to be laid out again."""
+    """Fix the layout of a figure, so that it is computed only once for all of its files."""
     lay_out(figure)
     figure.set_layout_engine(None)
 

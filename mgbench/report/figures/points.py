@@ -1,4 +1,4 @@
-"""The points of a trade-off: what rows say of a score and a cost, which lines are shown, and which points are the best."""
+"""The points of a trade-off figure: summaries of a score and a cost, the lines to show, and the Pareto front."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +19,7 @@ FIRST = "nfe"
 
 @dataclass(frozen=True)
 class Tradeoff:
-    """A score against a cost: what is asked of some rows, of one protocol or of several; `most` series are drawn in colour."""
+    """A trade-off figure: score, cost, whether protocols may be mixed, and the number of series in colour (`most`)."""
 
     metric: str
     cost: str = FIRST
@@ -39,7 +39,7 @@ class Tradeoff:
 
 @dataclass(frozen=True)
 class Lines:
-    """The rows of a trade-off with their means over seeds (`summary`); what follows from these is worked out once."""
+    """The rows of a trade-off with their means over seeds (`summary`); derived tables are cached."""
 
     metric: str
     most: int
@@ -64,12 +64,12 @@ class Lines:
 
     @cached_property
     def unsure(self) -> pd.DataFrame:
-        """The points of which seeds cannot say whether they are on the front."""
+        """The points that may or may not be on the front, given the variation between seeds."""
         return ambiguous(self.rows, self.metric, self.summary, self.higher)
 
 
 def points(frame: pd.DataFrame, metric: str, cost: str, allow_mismatch: bool) -> pd.DataFrame:
-    """The summary to draw; where the cost is one number per series, each series at its best only."""
+    """The summary to draw; if the cost is one number per series, only the best point of each series."""
     summary = summarise(frame, metric, cost, allow_mismatch)
     spans = summary.groupby("series", sort=False)["cost"].agg(["min", "max", "size"])
     if (spans["size"] > 1).any() and ((spans["max"] - spans["min"]) <= 1e-6 * spans["max"].abs()).all():
@@ -79,7 +79,7 @@ def points(frame: pd.DataFrame, metric: str, cost: str, allow_mismatch: bool) ->
 
 
 def panels(rows: pd.DataFrame, by: str = "", named: bool = True) -> list[tuple[str, pd.DataFrame]]:
-    """The rows by a field's value, or by whether labels were used in training; one untitled panel where all agree."""
+    """The rows split by a field, or by whether training used labels; one untitled panel if all agree."""
     if by:
         rows = rows.assign(series=name_series(rows, (by,)))
         spelled = rows[by].map(spell)
@@ -93,7 +93,7 @@ def panels(rows: pd.DataFrame, by: str = "", named: bool = True) -> list[tuple[s
 
 
 def foremost(summary: pd.DataFrame, higher: bool | None, most: int = MOST_SERIES) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The series to draw in colour (those with the best means; the first ones, where none is best) and the others."""
+    """The series to draw in colour (those with the best means, or the first ones) and the others."""
     best = summary.groupby("series", sort=False)["mean"].agg("max" if higher else "min")
     keep = (best if higher is None else best.sort_values(ascending=not higher, kind="stable")).index[:most]
     chosen = summary["series"].isin(keep)
@@ -101,10 +101,11 @@ def foremost(summary: pd.DataFrame, higher: bool | None, most: int = MOST_SERIES
 
 
 def ambiguous(frame: pd.DataFrame, metric: str, summary: pd.DataFrame, higher: bool | None) -> pd.DataFrame:
-    """The points of which seeds cannot say whether they are on the Pareto front.
+    """The points that may or may not be on the Pareto front, given the variation between seeds.
 
-    A point beside the front that cannot be told from the point of the front that beats it, or one on it whose gain over
-    the cheaper one before it may be chance: the 95 % interval of the difference, paired by seed, holds 0.
+    These are points off the front that do not differ significantly from the point that beats them, and points on it
+    whose gain over the cheaper one before may be chance: the 95 % interval of the difference, paired by seed, contains
+    0.
     """
     front = pareto(summary, higher)
     points = summary.dropna(subset=["cost", "mean"]).reset_index(drop=True)
@@ -113,7 +114,7 @@ def ambiguous(frame: pd.DataFrame, metric: str, summary: pd.DataFrame, higher: b
     on_front = pd.MultiIndex.from_frame(points[["series", POINT]]).isin(
         pd.MultiIndex.from_frame(front[["series", POINT]])
     )
-    # The front rises in cost: the last of its points that costs no more than a point is the one that beats it.
+    # The front is sorted by cost, so the last of its points that costs no more than a point is the one that beats it.
     rivals = np.searchsorted(front["cost"].to_numpy(float), points["cost"].to_numpy(float), side="right") - 1
     rivals = np.where(on_front, rivals - 1, rivals)
     asked = np.flatnonzero(rivals >= 0)

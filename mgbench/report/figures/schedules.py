@@ -1,4 +1,4 @@
-"""Schedules by which an image is revealed: the mask schedules γ(t), and how many tokens each step of a sampler reveals."""
+"""Mask schedules γ(t), and the number of tokens that each sampling step reveals."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ FILE = "curves.json"
 def pictures(stored: Stored) -> Iterator[Picture]:
     """The schedules and reveal counts of all series at one number of steps."""
     frame, layout = stored.frame, stored.layout
-    steps = _telling_steps(frame, layout)
+    steps = _informative_steps(frame, layout)
     found = read_schedules(frame, layout, steps)
     if found:
         counts = [
@@ -35,7 +35,7 @@ def pictures(stored: Stored) -> Iterator[Picture]:
         yield Picture(
             "Sampling",
             "schedules",
-            "Mask schedules, and what each step reveals",
+            "Mask schedules, and tokens revealed per step",
             "Left: the share of tokens masked at time t (1 at the start of sampling). Right: the mean number of tokens that a "
             "step reveals" + (f", of {steps} steps" if steps else "") + "; below 0 it masks more than it reveals.",
             f"Line charts of the mask schedules and of the tokens revealed at each step. {'; '.join(counts[:8])}.",
@@ -46,7 +46,7 @@ def pictures(stored: Stored) -> Iterator[Picture]:
 def read_schedules(frame: pd.DataFrame, layout: Layout, steps: int | None = None) -> dict[str, dict[str, Any]]:
     """The stored schedules of each series: t, gamma by kind of schedule, tokens, revealed by step, and the specs.
 
-    Of the first seed, at a number of steps where one is named and at the series' largest where not.
+    They are those of the first seed, at `steps` or at the largest number of steps of each series.
     """
     rows = of_images(frame)
     rows = rows[(rows["status"] == "done") & ((rows[POINT] == steps) | (steps is None))]
@@ -64,7 +64,7 @@ def read_schedules(frame: pd.DataFrame, layout: Layout, steps: int | None = None
     return found
 
 
-def _telling_steps(frame: pd.DataFrame, layout: Layout) -> int | None:
+def _informative_steps(frame: pd.DataFrame, layout: Layout) -> int | None:
     """The largest number of steps of all series at which a step reveals two tokens or more, else the smallest."""
     shared = shared_steps(frame)
     for steps in reversed(shared):

@@ -1,4 +1,4 @@
-"""Sheets of samples: the same labels and noise from one series to the next, real images on top."""
+"""Sheets of samples with the same labels and noise for every series, and real images on top."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mgbench.report.figures.image_grid import Shown, draw_board, load_images
+from mgbench.report.figures.image_grid import Shown, draw_image_grid, load_images
 from mgbench.report.figures.picture import Picture
 from mgbench.report.frame import POINT, REPEAT, of_images, taken_steps
 from mgbench.report.measures import ranked, ranked_scores
@@ -27,13 +27,12 @@ def pictures(stored: Stored) -> Iterator[Picture]:
     frame, layout = stored.frame, stored.layout
     steps = sheet_steps(frame)
     at = f"at {said_steps(frame, steps)}" if steps is not None else "at their largest number of steps"
-    beneath = " Beneath each row: the nearest training images." if stored.choices.neighbours else ""
+    beneath = " Below each row: the nearest training images." if stored.choices.neighbours else ""
     yield Picture(
         "Samples",
         "samples",
         f"Samples {at}",
-        "Every column has the same label and the same noise in all rows; "
-        f"methods trained without labels do not see the label.{beneath}",
+        f"Every column has the same label and noise in all rows; methods trained without labels ignore the label.{beneath}",
         f"Sheet of sample images {at}, a row per method, real images of the same labels on top.",
         lambda: sample_sheet(frame, layout, steps, neighbours=stored.choices.neighbours),
         vector=False,
@@ -52,7 +51,7 @@ def pictures(stored: Stored) -> Iterator[Picture]:
 
 
 def said_steps(frame: pd.DataFrame, asked: int) -> str:
-    """The steps that finished rows took which were asked for so many: "16 steps", "14 to 16 steps (32 asked for)"."""
+    """The steps taken by finished rows with these requested steps: "16 steps", "14 to 16 steps (32 asked for)"."""
     rows = of_images(frame)
     taken = taken_steps(rows[(rows["status"] == "done") & (rows[POINT] == asked)]).round()
     low, high = (int(taken.min()), int(taken.max())) if len(taken) else (asked, asked)
@@ -148,11 +147,11 @@ def _sheet(rows: pd.DataFrame, names: list[str], layout: Layout, neighbours: boo
     if real is not None:
         picked[0] = replace(picked[0], apart=True)
         picked.insert(0, Shown("real images", *_alike(real, labels)))
-    return draw_board(picked, ["" if label < 0 else str(label) for label in labels], "class")
+    return draw_image_grid(picked, ["" if label < 0 else str(label) for label in labels], "class")
 
 
 def _columns(lines: list[Shown], most: int | None = None) -> np.ndarray:
-    """Image indices to show: of the first row with labels the first image of each class, then whatever comes first."""
+    """Indices of images to show: the first image of each class in the first row with labels, then the first others."""
     labelled = next((line for line in lines if len(np.unique(line.labels)) > 1), lines[0])
     shortest = min(len(line.images) for line in lines)
     labels = labelled.labels[:shortest][:most]
@@ -175,7 +174,7 @@ def _pick(line: Shown, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _alike(real: tuple[np.ndarray, np.ndarray], labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Real images with these labels, a different one for each column as far as there are."""
+    """Real images with these labels, distinct as far as possible."""
     images, known = real
     seen: dict[int, int] = {}
     chosen = []

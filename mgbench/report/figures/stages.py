@@ -1,4 +1,4 @@
-"""Shares of the time: training, sampling and whatever else was timed, for every series."""
+"""Shares of time for training, sampling and other timed stages, by series."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +19,7 @@ from mgbench.report.style import LIGHT, MOST_LONG, MOST_SERIES, WHITE, legend_la
 # Costs named "<stage>_seconds" are of one model or one row; those of a model count once however many rows share it.
 TIMED, OF_MODEL = "_seconds", ("tokenizer", "train")
 SAMPLING = "seconds_per_image"
-# From dark to light, so that neighbours differ in grey too; the same on a light and on a dark ground.
+# From dark to light, so that neighbours also differ in grey; the same on light and dark backgrounds.
 TONES = ("#3b76ad", "#e6a23c", "#7fb8a4", "#c9c3d6")
 NARROW = 0.06
 
@@ -33,8 +33,8 @@ def pictures(stored: Stored) -> Iterator[Picture]:
             "Training",
             "stages",
             "Where the time goes",
-            "Shares of the seconds that all rows of a series took together, at the right; a training that several rows share "
-            "counts once for each series.",
+            "Shares of the total seconds of all rows of a series, which are at the right; "
+            "a training that rows share counts once per series.",
             f"Stacked bars of the share of time in each stage. {'; '.join(said)}.",
             lambda: _figure(stored.frame),
         )
@@ -117,7 +117,7 @@ def _size(bars: int) -> tuple[float, float]:
 
 
 def _on(colour: str) -> str:
-    """Black or white, whichever is read better on a colour."""
+    """Black or white, whichever has more contrast with a colour."""
     red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
     return "#111111" if 0.3 * red + 0.59 * green + 0.11 * blue > 128 else WHITE
 

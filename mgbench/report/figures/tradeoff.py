@@ -32,11 +32,11 @@ from mgbench.report.style import (
 )
 from mgbench.report.summary import comparable, floor_of, pareto, reconstruction_floors
 
-# Of more series than this that are drawn faintly, as many are drawn, spread over all of them.
+# Maximum number of faint series; of more, a spread selection is drawn.
 MOST_FAINT = 100
-# A panel for each of so many values of a field, at most.
+# Maximum number of panels.
 MOST_PANELS = 9
-# Of more tokenizers than this, only the best and the worst are drawn.
+# Number of tokenizers above which only the best and the worst are drawn.
 MOST_REBUILT = 3
 
 
@@ -118,7 +118,7 @@ class Panels:
 
     @classmethod
     def of(cls, frame: pd.DataFrame, asked: Tradeoff, by: str = "") -> "Panels":
-        """Summarise the rows of every panel, once for all that is said and drawn of them."""
+        """Summarise the rows of every panel."""
         rows = comparable(frame, asked.metric, asked.allow_mismatch)
         divided = panels(rows, by)[:MOST_PANELS]
         rows = pd.concat([part for _, part in divided]) if by and divided else rows
@@ -145,12 +145,12 @@ class Panels:
 
 
 def _finish(figure: Figure, found: list[Lines], styles: Mapping[str, Look], beside: bool) -> None:
-    """Give all panels one width, lay the figure out for good, and write names and settings where there is room."""
+    """Give all panels one width, fix the layout, and write names and settings where there is room."""
     for axes in figure.axes:
         scale_width(axes, pd.concat([part.shown for part in found])["cost"])
         axes.label_outer()
     figure.align_ylabels()
-    # Names need to know where lines end, and the layout how long the names are; then it is final.
+    # Names need the line ends, and the layout needs the lengths of names; after that it is final.
     for _ in range(2 if beside else 1):
         lay_out(figure)
         for axes, part in zip(figure.axes, found, strict=False):
@@ -168,7 +168,7 @@ def _height(shown: pd.DataFrame, beside: bool) -> float:
 
 
 def _said(point: Mapping[Any, Any], asked: Tradeoff, rows: pd.DataFrame) -> str:
-    """A point in words: its series, the steps taken, both values and the seeds."""
+    """The hover text of a point: its series, the steps taken, both values and the seeds."""
     score = with_interval(point["mean"], point["low"], point["high"])
     seeds = f"{point['count']} seed{'s' if point['count'] > 1 else ''}"
     where = f"{point['taken']:.0f} step{'s' if point['taken'] > 1 else ''}, {cost_short(asked.cost)} {number(point['cost'])}"
@@ -176,7 +176,7 @@ def _said(point: Mapping[Any, Any], asked: Tradeoff, rows: pd.DataFrame) -> str:
 
 
 def _along(line: pd.DataFrame) -> pd.DataFrame:
-    """The points along the cost, because more steps may cost less, and a line that runs backwards says nothing."""
+    """The points sorted by cost, because more steps may cost less."""
     return line.sort_values("cost", kind="stable")
 
 
@@ -211,7 +211,7 @@ def _draw_rest(axes: Axes, rest: pd.DataFrame) -> None:
 
 
 def _draw_front(axes: Axes, front: pd.DataFrame) -> None:
-    """A broad pale step under the points that no other beats in both; nothing where one point beats all."""
+    """Draw a pale step line under the Pareto front; nothing if a single point beats all."""
     if len(front) > 1:
         axes.step(
             front["cost"], front["mean"], where="post", color=LIGHT.quiet, alpha=0.22,

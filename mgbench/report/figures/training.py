@@ -1,4 +1,4 @@
-"""Curves of the training: the smoothed loss of each model against its training steps."""
+"""Training curves: the smoothed loss of each model against training steps."""
 
 from collections.abc import Iterator, Mapping
 
@@ -29,8 +29,8 @@ def pictures(stored: Stored) -> Iterator[Picture]:
         "Training",
         "training",
         "Training loss",
-        "Moving average, mean over seeds. Losses of different heads or weightings measure different things: "
-        "compare their shapes, not their heights.",
+        "Moving average, mean over seeds. Losses of different heads or weightings are not comparable: compare shapes, not "
+        "values.",
         f"Line chart of the smoothed training loss against the training step for {series}.",
         lambda: training_panels(frame, layout, styles=looks(frame)),
     )
@@ -53,7 +53,7 @@ def read_curves(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
 
 
 def _curve(layout: Layout, training_key: str) -> pd.Series | None:
-    """One model's loss by step; None where there is none that can be read."""
+    """The loss of one model by step; None if it cannot be read."""
     try:
         table = pd.read_csv(layout.model(training_key) / "training.csv", usecols=["step", "loss"])
     except (FileNotFoundError, ValueError):

@@ -1,1 +1,1 @@
-"""The page: one HTML file that needs nothing but itself; `report.write_report` writes that of a study."""
+"""Self-contained HTML pages; `report.write_report` writes that of a study."""

@@ -1,4 +1,4 @@
-"""Details behind a row: recipe, scores, costs, protocol, environment and the command that repeats it."""
+"""Details of a row: recipe, scores, costs, protocol, environment and the command that repeats it."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -14,12 +14,12 @@ from mgbench.results.layout import Layout
 
 # Columns that the table and the groups below show already.
 ELSEWHERE = {*HEAD, *TAIL, MARK, COUNT}
-# Groups that are text as it stands, over the whole width.
+# Groups of preformatted text over the full width.
 VERBATIM = ("To repeat it", "End of its log", "Source")
 
 
 def recipe_fields(frame: pd.DataFrame) -> list[str]:
-    """The columns that are fields of recipes: all that are nothing else."""
+    """The columns that are fields of recipes."""
     named = (score_names(frame), frame.attrs.get("costs", ()), frame.attrs.get("origin", ()))
     known = ELSEWHERE.union(*named)
     return [name for name in map(str, frame) if name not in known and not name.startswith(FLOOR)]
@@ -57,7 +57,7 @@ def as_groups(groups: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]
 
 
 def field(title: str, texts: Iterable[str]) -> dict[str, Any]:
-    """A text per record, each different one stored once; an empty one says nothing."""
+    """A text per record, with distinct texts stored once; empty texts are not shown."""
     codes, values = pd.factorize(np.array(list(texts), dtype=object))
     empty = next((place for place, value in enumerate(values) if value == ""), None)
     kept = [str(value) for place, value in enumerate(values) if place != empty]
@@ -79,7 +79,7 @@ def _warnings(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def _written(value: object) -> str:
-    """A value with all that matters of it; nothing where there is none."""
+    """A value in full; empty if there is none."""
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return ""
     return f"{value:.6g}" if isinstance(value, float) else spell(value)

@@ -1,4 +1,4 @@
-"""Tables of the page: columns of text and numbers, which it sorts, filters, hides and exports."""
+"""Tables of the page, with columns that can be sorted, filtered, hidden and exported."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,11 +19,11 @@ LIMITS = ("low", "high")
 
 @dataclass(frozen=True)
 class Column:
-    """A column: the text of its cells and, where it is sorted and exported as numbers, those.
+    """A column: the texts of its cells and, for a numeric column, its numbers.
 
-    A column that is `hidden` is there for those who ask for it; one that is a `facet` has a menu of its values to filter by.
-    `marked` are the rows whose cell is the best, `tied` those that cannot be told from it, and `swatch` puts the colour of a
-    series before its name.
+    A `hidden` column is shown on request; a `facet` column has a menu of values as a filter. `marked` are the rows with
+    the best value, `tied` those without a significant difference from it, and `swatch` shows the colour of a series
+    before its name.
     """
 
     head: str
@@ -40,7 +40,7 @@ class Column:
         flags = {name: True for name in ("hidden", "facet", "swatch") if getattr(self, name)}
         numbers = {} if self.numbers is None else {"numbers": [_briefly(value) for value in self.numbers]}
         marked = {name: list(rows) for name in ("marked", "tied") if (rows := getattr(self, name))}
-        # Each text once, and which of them stands in each row.
+        # Distinct texts, and their index for each row.
         codes, texts = pd.factorize(np.array(self.cells, dtype=object))
         return {"head": self.head, "texts": list(texts), "codes": codes.tolist(), **numbers, **flags, **marked}
 
@@ -63,7 +63,7 @@ class Grid:
 
 
 def grids(frame: pd.DataFrame, table: pd.DataFrame) -> list[Grid]:
-    """The tables of a study: each series at its best, the means over seeds, every row by itself."""
+    """The tables of a study: each series at its best, means over seeds, and single rows."""
     made = [_best(frame, table), _means(frame, table), _rows(frame)]
     return [grid for grid in made if grid is not None]
 
@@ -107,9 +107,9 @@ def _note(table: pd.DataFrame, signs: dict[str, list[str]], where: str) -> str:
     said = ["Mean ± half of the 95 % interval over seeds." if certain else "One seed each: there is no interval."]
     found = {sign for column in signs.values() for sign in column}
     if BEST in found:
-        said.append(f"Bold: the best{where}{'' if certain else ', of which one seed cannot say that it is no chance'}.")
+        said.append(f"Bold: the best{where}{'' if certain else ', which with one seed may be due to chance'}.")
     if TIED in found and certain:
-        said.append("Underlined: cannot be told from it (95 % interval of the difference, paired by seed).")
+        said.append("Underlined: no significant difference from it (95 % interval of the difference, paired by seed).")
     return " ".join([*said, "N: images scored."])
 
 
@@ -125,7 +125,7 @@ def _rows(frame: pd.DataFrame) -> Grid:
     columns.append(number_column("N", frame[COUNT]))
     columns += [_text(frame, "status", facet=True), _text(frame, "reason", hidden=True)]
     columns += list(_recipes(frame))
-    return Grid("rows", "Every row", "Every seed by itself: the rows behind the means.", columns)
+    return Grid("rows", "Every row", "Single seeds: the rows behind the means.", columns)
 
 
 def _recipes(frame: pd.DataFrame) -> Iterator[Column]:
@@ -142,7 +142,7 @@ def _of_summary(frame: pd.DataFrame, table: pd.DataFrame, signs: dict[str, list[
     methods = frame.drop_duplicates("series").set_index("series")["method"]
     columns = _names(table.assign(method=table["series"].map(methods)))
     columns.append(_steps(table))
-    # The first score stands before the costs, so that a narrow screen shows it.
+    # The first score comes before the costs, so that narrow screens show it.
     costs = [number_column(cost_short(cost), table[cost]) for cost in TABLE_COSTS if cost in table]
     for metric in metrics_of(table):
         head = score_name(frame, metric)

@@ -1,4 +1,4 @@
-"""SVG inside a page, on a light and on a dark ground: its colours are names that the page knows."""
+"""Inline SVG for pages with light and dark themes; colours become CSS variables of the page."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,19 +17,19 @@ _STYLE, _COLOUR = re.compile(r'(?<= style=")[^"]*'), re.compile(r"#[0-9a-f]{6}\b
 _MARKER = re.compile(r"(<use [^>]*?)\s*/>")
 # A text with an outline is drawn twice, first with its outline.
 _OUTLINED = re.compile(r'<path d="([^"]*)" style="(fill:[^;"]*);(stroke:[^"]*)"/><path d="\1" style="\2"/>')
-# What matplotlib says of all lines in a style sheet, which would be one of the whole page.
+# matplotlib's style sheet for all lines, which inline would apply to the whole page.
 _LINES = "stroke-linejoin:round;stroke-linecap:butt"
 
 
 def palette() -> str:
-    """The style sheet of the colours that drawings name: each as it is on a light and on a dark ground."""
+    """The style sheet with the colours of drawings in the light and the dark theme."""
     return ":root{" + "".join(f"{_name(light)}:light-dark({light},{dark});" for light, dark in on_dark().items()) + "}"
 
 
 def inline(
     svg: str, name: str, alt: str, size: tuple[int, int], hover: Mapping[str, Sequence[str]] = MappingProxyType({})
 ) -> Markup:
-    """A drawing by matplotlib as an element of a page, of a size in CSS pixels.
+    """A matplotlib SVG as an element of a page, with a size in CSS pixels.
 
     Its colours follow the page, what it refers to inside itself begins with `name`, and what no browser shows is left
     out. `hover` maps ids of line elements to the texts shown when the pointer rests on the points of the line.
@@ -53,7 +53,7 @@ def inline(
 
 
 def _tell(body: str, line: str, texts: Sequence[str]) -> str:
-    """The drawing with a title for each of a line's markers, if there are as many as texts."""
+    """Add a title to each marker of a line, if there are as many markers as texts."""
     start = body.find(f'<g id="{line}">')
     end = body.find("<g id=", start + 1)
     part = body[start:end] if start >= 0 else ""

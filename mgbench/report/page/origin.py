@@ -1,4 +1,4 @@
-"""The origin of the numbers: protocols, devices and versions, and what was typed."""
+"""The origin of the numbers: protocols, devices, versions and commands."""
 
 import pandas as pd
 
@@ -16,10 +16,10 @@ def protocols(frame: pd.DataFrame) -> list[tuple[str, str, int]]:
 
 
 def environment(frame: pd.DataFrame) -> list[tuple[str, str]]:
-    """Device and versions, each with all values there are, and when it ran."""
+    """Device and versions with all their values, and the time of the runs."""
     found = []
     for name in frame.attrs["origin"]:
-        # What lists several things in a row, as its plugins, is told as all the things there are.
+        # Columns with lists, such as plugins, are shown as the set of all elements.
         listed = frame[name].map(lambda value: isinstance(value, list)).any()
         values = list(dict.fromkeys(_said(name, value) for value in frame[name].explode().dropna()))
         if name not in (*WHEN, COMMAND) and values:
@@ -37,7 +37,7 @@ def _said(name: str, value: object) -> str:
 
 
 def study_commands(frame: pd.DataFrame) -> list[str]:
-    """The commands that run it again: the study's command, else the commands of the rows."""
+    """The commands that repeat it: that of the study, or those of the rows."""
     if frame.attrs["command"]:
         return [frame.attrs["command"]]
     return list(frame[COMMAND].dropna().astype(str).unique()[:5]) if COMMAND in frame else []

@@ -1,4 +1,4 @@
-"""Pictures of a page: drawn once, kept as files, and set into the page as SVG."""
+"""Pictures of a page: drawn once, written as files, and embedded as SVG."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from mgbench.results.files import write_bytes
 
 @dataclass(frozen=True)
 class Embedded:
-    """A picture inside the page: its words and drawing; `view` is its word beside other views, `film` a file that moves."""
+    """A picture in the page with its texts; `view` is its name among alternatives, `film` the file of an animation."""
 
     id: str
     section: str
@@ -41,9 +41,9 @@ class Section:
 
 
 def embed(wanted: Iterable[Picture], output: Path | None, paper: bool = False) -> Iterator[Embedded]:
-    """Draw each picture, keep it as files where there is a folder for them (drawn for a paper, if wanted), and give it.
+    """Draw pictures, write them to `output` if given (drawn for a paper, if `paper`), and yield them for the page.
 
-    What finds nothing to show is left out.
+    Pictures with nothing to show are left out.
     """
     for picture in wanted:
         figure = picture.draw()

@@ -1,4 +1,4 @@
-"""The command that makes one row again: its study's, narrowed to the row's method, seed and settings."""
+"""The command that repeats one row: that of its study, restricted to the method, seed and settings of the row."""
 
 import shlex
 from collections.abc import Iterator, Mapping
@@ -14,12 +14,12 @@ from mgbench.results.layout import Layout
 from mgbench.results.record import StudyView, load_study
 from mgbench.results.schema import Corrupt
 
-# Options of `mgbench run` that the row's own take the place of.
+# Options of `mgbench run` that those of the row replace.
 REPLACED = ("--methods", "--seeds", "--sample-seeds", "--vary", "--name")
 
 
 def commands(frame: pd.DataFrame, layout: Layout) -> Iterator[str]:
-    """For every row what to type to make it again; nothing where no study says how it was made."""
+    """The command that repeats each row; empty if no study has it."""
     views = _views(layout, frame.attrs.get("study", ""))
     base = cache(_base)
     varied = _varied(frame)
@@ -30,7 +30,7 @@ def commands(frame: pd.DataFrame, layout: Layout) -> Iterator[str]:
 
 
 def _views(layout: Layout, name: str) -> dict[str, StudyView]:
-    """For every key the study that it is a row of: the named one, or whichever has it."""
+    """The study of every key: the named one, or any that has it."""
     paths = [layout.study(name)] if name else sorted(layout.study("any").parent.glob("*.json"))
     found: dict[str, StudyView] = {}
     for path in paths:
@@ -43,7 +43,7 @@ def _views(layout: Layout, name: str) -> dict[str, StudyView]:
 
 
 def _base(command: str) -> tuple[str, ...] | None:
-    """The words of a command without what each row says anew; none where it is not the command of a run."""
+    """The words of a command without options that rows replace; None if it is not a `run` command."""
     try:
         words = shlex.split(command)
     except ValueError:

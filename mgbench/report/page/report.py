@@ -23,17 +23,17 @@ from mgbench.report.style import looks, on_dark
 from mgbench.report.table import problems, summary_table, tokenizer_table, write_csv
 from mgbench.results.layout import Layout
 
-# Lines of a list that a page shows; the table has them all.
+# Maximum number of lines of a list in the page; the table has all.
 MOST_LINES = 40
 
 
 def write_report(stored: Stored, output: Path) -> Path:
     """Write `index.html`, `table.csv`, `figures/` and `sheets/` into the output folder; return the path of the page.
 
-    With the name of a set of published numbers, the rows are laid over its figure where their protocol is the same.
+    With the name of a set of published numbers, rows with the same protocol are added to its figure.
 
     Raises:
-        UserError: if a picture or a set of published numbers is asked for that there is not.
+        UserError: if a requested picture or set of published numbers does not exist.
     """
     frame, choices = stored.frame, stored.choices
     images = of_images(frame).reset_index(drop=True)
@@ -64,7 +64,7 @@ def write_report(stored: Stored, output: Path) -> Path:
 
 
 def _main(drawn: list[Embedded]) -> list[Embedded]:
-    """The main figure, first, and its views: the other scores and costs of the same section, which follow it."""
+    """The main figure and its alternatives, with other scores and costs, from the same section."""
     if not drawn or not drawn[0].vector:
         return []
     views = list(takewhile(lambda item: item.section == drawn[0].section and item.view, drawn))

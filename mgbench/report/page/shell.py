@@ -1,4 +1,4 @@
-"""Shared by every page: styles and scripts inside it, and a policy that lets nothing else run or load."""
+"""The common part of pages: inline styles and scripts, and a content security policy that allows nothing else."""
 
 import base64
 import hashlib
@@ -19,7 +19,7 @@ STYLE = "page.css"
 # The first stands in the head, so that the page is never shown in the wrong theme; the others at the end of the body.
 EARLY = "theme.js"
 SCRIPTS = ("vendor/datatables-3.1.5.min.js", "state.js", "grid.js", "viewer.js")
-# What would end a script element, begin a comment in it, or break a line in older engines.
+# Characters that could end a script element, start a comment in it, or break a line in older engines.
 UNSAFE = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 
 
@@ -42,13 +42,13 @@ def write_page(path: Path, template: str, **context: object) -> Path:
 
 
 def as_json(value: object) -> Markup:
-    """Data for a script element: whatever its strings hold, they cannot end the element."""
+    """JSON for a script element, escaped so that strings cannot end the element."""
     return Markup(json.dumps(value, separators=(",", ":"), allow_nan=False).translate(UNSAFE))
 
 
-# Any: whatever a frame may hold; what is no number is none.
+# Any: any value of a frame; values that are not numbers become None.
 def finite(value: Any) -> float | None:
-    """A number that JSON has, or none."""
+    """A finite number, or None."""
     try:
         known = float(value)
     except (TypeError, ValueError):
@@ -71,7 +71,7 @@ def _text(name: str) -> str:
 
 
 def _policy(scripts: list[str]) -> str:
-    """Nothing is fetched, and of scripts only these run, by their hash: no handler in an attribute, no other element."""
+    """A policy without network access, in which only these scripts run, by hash."""
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
     )

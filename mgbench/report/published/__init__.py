@@ -1,1 +1,1 @@
-"""Published numbers: FID against network forwards as the papers print them, with the traps that go with them."""
+"""Published results: FID against network forwards as printed in papers, with caveats."""

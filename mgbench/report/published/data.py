@@ -1,4 +1,4 @@
-"""Numbers that the papers print: rows with their sources, and the traps that were found while collecting them."""
+"""Published results: rows with sources, and caveats found while collecting them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ import pandas as pd
 
 from mgbench.errors import UserError, suggestion
 
-# What all published numbers have in common; a row of one's own is comparable where its protocol says the same.
+# Common protocol of all published numbers; rows of a user with the same protocol are comparable.
 METRIC = "fid"
 EXTRACTOR = "inception"
 SAMPLES = 50_000
-# The columns that the figure shows.
+# The columns shown in the figure.
 FIGURE = ("nfe", "fid")
-# What the file says of guidance where a source says it, and what it says elsewhere.
+# Values of the guidance column if the source states it, and otherwise.
 KNOWN, UNSTATED = ("yes", "no"), "unstated"
-# The families of the file, gathered into what one colour stands for.
+# Families of methods, grouped by colour.
 GROUPS = {
     "masked(continuous)": "masked, continuous",
     "masked(discrete)": "masked, discrete",
@@ -42,8 +42,8 @@ class Published:
     """The numbers of one dataset at one resolution.
 
     `rows` has a row per printed number: model, series and size (the model's name in two parts), group (of the family),
-    nfe, fid, guided, … and `traps`, the names of what one has to know of it; `traps` has, by name, which column a trap
-    concerns ("nfe", "fid" or "other") and its text.
+    nfe, fid, guided, … and `traps`, the names of its caveats; `traps` has the column that each caveat concerns ("nfe",
+    "fid" or "other") and its text.
     """
 
     name: str
@@ -54,16 +54,16 @@ class Published:
 
     @property
     def title(self) -> str:
-        """The dataset and the resolution as they are written."""
+        """Data set and resolution for display."""
         return f"{self.dataset} {self.side}×{self.side}"
 
     @property
     def drawn(self) -> pd.DataFrame:
-        """The rows that have both numbers of the figure, and of which it is known whether they were guided."""
+        """The rows with both numbers of the figure and known guidance."""
         return self.rows[self.rows["guidance"].isin(KNOWN)].dropna(subset=["nfe", "fid"])
 
     def numbered(self) -> dict[str, int]:
-        """The traps that concern the figure, numbered in the order in which it is read: guided first, by forwards."""
+        """The caveats of the figure, numbered by position: guided first, then by forwards."""
         rows = self.drawn.sort_values(["guided", "nfe"], ascending=[False, True], kind="stable")
         names = [name for name in _distinct(rows["traps"]) if self.traps.at[name, "concerns"] in FIGURE]
         return {name: place for place, name in enumerate(names, 1)}

@@ -1,4 +1,4 @@
-"""Quality and cost of the published methods: FID against network forwards, every series named where it lies."""
+"""The figure of published results: FID against network forwards, with directly labelled series."""
 
 import textwrap
 from collections.abc import Iterator
@@ -28,11 +28,11 @@ OWN = "own"
 
 
 def published_figure(published: Published, own: pd.DataFrame | None = None, *, notes: bool = True) -> Figure:
-    """FID against network forwards of every published row that has both; guided and unguided in a panel each.
+    """FID against network forwards of all published rows with both; one panel each for guided and unguided.
 
-    `own` are one's own points, with columns series, nfe, fid and guided. A line joins what differs in one way only: sizes
-    of a model at the same cost, and costs of the same model. With `notes` the traps stand under the figure; their
-    numbers are always beside the names that they concern.
+    `own` are points of the user, with columns series, nfe, fid and guided. Lines join sizes of a model at the same
+    cost, and costs of the same model. With `notes`, caveats are below the figure; their numbers are always next to the
+    names.
     """
     points = _points(published, own)
     panels = [(guided, points[points["guided"] == guided]) for guided in TITLES]
@@ -94,7 +94,7 @@ def _panels(panels: list[tuple[bool, pd.DataFrame]], points: pd.DataFrame, notes
 
 
 def _looks() -> dict[str, tuple[str, str]]:
-    """Colour and marker of every group; one's own points are in ink."""
+    """Colour and marker of every group; the user's points are in the text colour."""
     groups = list(dict.fromkeys(GROUPS.values()))
     found = {group: (COLOURS[i][0], MARKERS[i]) for i, group in enumerate(groups)}
     return {**found, OWN: (LIGHT.ink, "*")}
@@ -188,7 +188,7 @@ def _legend(figure: Figure, points: pd.DataFrame) -> None:
 
 
 def _notes(published: Published, numbers: dict[str, int]) -> tuple[list[str], ...]:
-    """The numbered traps in columns of lines, each note whole and the columns about as long as each other."""
+    """The numbered caveats in columns of about equal length."""
     notes = [
         textwrap.wrap(f"{number}  {published.text_of(name)}", NOTE_WIDTH, subsequent_indent="     ")
         for name, number in numbers.items()

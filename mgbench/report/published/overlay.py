@@ -1,4 +1,4 @@
-"""A user's own rows over the published numbers: only those with the same protocol, and a sentence says which."""
+"""The user's rows over published results, only those with the same protocol, and a sentence about them."""
 
 import re
 from collections.abc import Iterator
@@ -24,14 +24,14 @@ PROTOCOL = re.compile(
 
 @dataclass(frozen=True)
 class Beside:
-    """A figure with one's own rows among the published ones, if any may stand there, and what is to be said about it."""
+    """A figure of published results with the user's rows, if comparable, and a sentence about them."""
 
     pictures: list[Picture]
     sentence: str
 
 
 def overlay(frame: pd.DataFrame, name: str) -> Beside:
-    """Lay the rows of a frame over the published numbers of a name where, and only where, their protocol is the same.
+    """Add the rows of a frame to the figure of published results, only those with the same protocol.
 
     Raises:
         UserError: if there are no published numbers of that name.
@@ -53,7 +53,7 @@ def _which(published: Published, same: int, others: int) -> str:
 
 
 def differences(protocol: str, published: Published) -> Iterator[str]:
-    """In what a protocol differs from that of the published numbers; nothing where they are the same."""
+    """The differences between a protocol and that of the published results; empty if there are none."""
     found = PROTOCOL.fullmatch(protocol)
     if found is None:
         yield "their protocol is not recorded"
@@ -65,7 +65,7 @@ def differences(protocol: str, published: Published) -> Iterator[str]:
     if int(found["count"]) != SAMPLES:
         yield f"they are scored on {int(found['count']):,} images instead of {SAMPLES:,}"
     if found["extractor"] != EXTRACTOR:
-        yield f"they are seen through {found['extractor']} instead of {EXTRACTOR}"
+        yield f"their extractor is {found['extractor']} instead of {EXTRACTOR}"
 
 
 def picture(published: Published, own: pd.DataFrame | None = None) -> Picture:
@@ -75,8 +75,8 @@ def picture(published: Published, own: pd.DataFrame | None = None) -> Picture:
         "Published numbers",
         published.name,
         f"FID against NFE on {published.title}, as published",
-        "A line joins the sizes of a model at one cost, or one model at several costs. "
-        f"Small numbers: what one has to know of it, below the figure.{mine}",
+        "A line joins the sizes of a model at one cost, or one model at several costs. Small numbers: caveats, below the "
+        f"figure.{mine}",
         _alt(published, own),
         partial(_draw, published, own),
     )
@@ -99,7 +99,7 @@ def _alt(published: Published, own: pd.DataFrame | None) -> str:
 
 
 def _points(rows: pd.DataFrame) -> pd.DataFrame:
-    """The mean FID and cost per series and number of steps; guided is what took more forwards than steps."""
+    """The mean FID and cost per series and number of steps; rows with more forwards than steps are guided."""
     fids = [name for name in score_names(rows) if family(name) == METRIC and name in rows]
     found: list[dict[str, Any]] = []
     for metric in fids if len(rows) else []:
@@ -117,6 +117,6 @@ def _extractor(metric: str) -> str:
 def _why_not(published: Published, reasons: list[str]) -> str:
     why = "; ".join(dict.fromkeys(reasons)) or "no row has an FID and its forwards"
     return (
-        f"None of your rows is laid over the published numbers of {published.title}, because {why}. "
-        "Numbers of different protocols say nothing about each other."
+        f"None of your rows is added to the published numbers of {published.title}, because {why}. Numbers of "
+        f"different protocols are not comparable."
     )

@@ -1,4 +1,4 @@
-"""The published numbers to read: the figure as files, and a page with it, its footnotes, and every row's source."""
+"""The report of published results: the figure as files, and a page with footnotes and sources."""
 
 import io
 from dataclasses import replace
@@ -20,7 +20,7 @@ from mgbench.report.published.overlay import picture
 from mgbench.report.style import DPI, on_dark, theme
 from mgbench.results.files import write_bytes
 
-# Dates would make the same figure another file every day.
+# Without dates, so that equal figures give equal files.
 UNDATED: dict[str, Any] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
 
@@ -70,7 +70,7 @@ def _without_notes(published: Published) -> Figure:
 
 
 def _concerned(published: Published, trap: str) -> str:
-    """The series whose points a trap concerns."""
+    """The series that a caveat concerns."""
     rows = published.drawn
     return ", ".join(dict.fromkeys(rows.loc[[trap in traps for traps in rows["traps"]], "series"]))
 
@@ -93,7 +93,7 @@ def _grid(published: Published, numbers: dict[str, int]) -> Grid:
         Column("how NFE was counted", list(rows["nfe_note"]), hidden=True),
         Column("source", list(rows["source"]), hidden=True),
     ]
-    return Grid("published", "Published numbers", "Open a row for its source and all that is known of it.", columns)
+    return Grid("published", "Published numbers", "Open a row for its source and details.", columns)
 
 
 def _details(published: Published) -> list[dict[str, Any]]:

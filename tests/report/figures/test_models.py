@@ -6,7 +6,7 @@ from mgbench.report import read_results
 from mgbench.report.figures import gallery
 from mgbench.report.figures.models import by_model, model_scores
 from mgbench.report.findings import findings, headline
-from mgbench.report.significance import Limit, contrast
+from mgbench.report.significance import Limit, paired_test
 from mgbench.report.stored import Stored
 from mgbench.report.summary import comparable, sampled_scores
 from mgbench.results.layout import Layout
@@ -72,7 +72,7 @@ def test_models_of_different_tokenizers_have_scores_of_different_names(tmp_path,
     assert set(comparable(frame, BITS)["method"]) == {"emigm", "maskgit", "emigm-guided"}
     assert set(comparable(frame, OTHER)["method"]) == {"vq"}
     sides = [frame[frame["method"] == method] for method in ("emigm", "vq")]
-    assert set(contrast(*sides, ("sampling_steps",))["metric"]) == {FID}
+    assert set(paired_test(*sides, ("sampling_steps",))["metric"]) == {FID}
     assert len(read_results(tmp_path, where=f"{OTHER}<1")) == len(others)
     assert Limit.parse(f"{OTHER}:+5%").metric == OTHER
 
