@@ -98,7 +98,7 @@ def _rival(part: pd.DataFrame, metric: str, places: pd.DataFrame, sampled: bool)
     apart = Points.of(part, metric, both).apart(np.array([0]), np.array([1]))[0]
     if np.isnan(apart):
         return f"{next_is} one seed cannot say whether they differ."
-    holds = "leaves 0 out" if apart else "holds 0"
+    holds = "excludes 0" if apart else "contains 0"
     return f"{next_is} the 95 % interval of their difference, paired by seed, {holds}."
 
 

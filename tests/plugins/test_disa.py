@@ -80,7 +80,7 @@ def test_what_it_cannot_anneal_is_refused() -> None:
     with pytest.raises(UserError, match=r"last \(9\) must be at most the steps of the solver \(8\)"):
         registry().build("solver", Spec.parse("annealed(of=dpmpp_multistep, last=9)"))
     dit = registry().recipes["dit"]["dit"].change(solver="annealed(of=dpmpp_multistep)")
-    assert "this process masks nothing" in assemble(registry(), dit).unfit
+    assert "annealed needs a masked process" in assemble(registry(), dit).unfit
 
 
 def test_its_recipe_shares_the_model_of_mar() -> None:

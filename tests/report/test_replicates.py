@@ -61,7 +61,7 @@ def test_the_best_and_what_cannot_be_told_from_it_are_the_same_in_tables_and_fin
     table = summary_table(frame)
     signs = dict(zip(table["series"], standing(frame, table, FID, higher=False), strict=True))
     assert signs == {"sure": "", "best": BEST, "near": TIED}
-    assert "the 95 % interval of their difference, paired by seed, holds 0" in " ".join(findings(frame))
+    assert "the 95 % interval of their difference, paired by seed, contains 0" in " ".join(findings(frame))
 
 
 def test_a_gain_that_seeds_do_not_show_is_marked_on_the_front(tmp_path):
