@@ -58,7 +58,7 @@ def computed(registry: Registry, root: Path, recipe: Recipe) -> tuple[list[str],
 EACH = (
     "broken.png",
     "5 to 40 training images",
-    "never trained it without one",
+    "the model is not trained on these",
     "30 images for 48 features",
     "the reference: 45 images",
     "the floor is of 22 held-out images, the scores of 30",
