@@ -229,7 +229,7 @@ def test_a_file_in_the_place_of_a_folder_is_refused_in_a_sentence_and_mended(
     (finding,) = examine(root).broken
     assert finding.paths == (folder,)
     with pytest.raises(UserError, match="cannot write"):
-        Store(root).publish(folder, {"file": lambda path: None})
+        Store(root).save_folder(folder, {"file": lambda path: None})
     mend(examine(root))
     run(registry, root, sampling_steps=1)
     assert folder.is_dir()

@@ -151,7 +151,7 @@ class Store:
             self.set_aside(path, reason)
             return None
 
-    def publish(self, folder: Path, files: Mapping[str, Writer]) -> None:
+    def save_folder(self, folder: Path, files: Mapping[str, Writer]) -> None:
         """Write files, and last a manifest of their checksums, which marks the folder as complete."""
         self.seal(folder, self._write_all(folder, files))
 

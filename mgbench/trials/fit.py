@@ -100,7 +100,7 @@ def fitted_model(
     tokenizer = fitted_tokenizer(store, assembly, device, progress).tokenizer
     folder = store.layout.model(assembly.keys.training)
     if not store.complete(folder) and assembly.recipe.weights:
-        store.publish(folder, imported_model(store, assembly.recipe.weights, MODEL, CURVE))
+        store.save_folder(folder, imported_model(store, assembly.recipe.weights, MODEL, CURVE))
     elif not store.complete(folder):
         _need_teacher(store, assembly, tokenizer, device, progress)
         with team.running(Train()):
@@ -190,7 +190,7 @@ def _fit(store: Store, folder: Path, tokenizer: TokenizerModule, images: Images,
         TOKENIZER: lambda path: put_weights(path, state),
         FITTING: lambda path: write_rows(path, ("step", "loss", "seconds"), curve),
     }
-    store.publish(folder, files)
+    store.save_folder(folder, files)
 
 
 def _check_tokenizer(store: Store, assembly: Assembly) -> None:
@@ -219,14 +219,14 @@ def _train(
         curve = _resume_together(store, folder, training)
         _advance(store, folder, training, curve, training.run(tokens, labels, progress.check), progress)
     if team.is_first:
-        _publish(store, folder, training, curve)
+        _save(store, folder, training, curve)
 
 
-def _publish(store: Store, folder: Path, training: Training, curve: list[TrainStep]) -> None:
+def _save(store: Store, folder: Path, training: Training, curve: list[TrainStep]) -> None:
     state = training.weights()
     rows = [astuple(step) for step in curve]
     files = {MODEL: lambda path: put_weights(path, state), CURVE: lambda path: write_rows(path, CURVE_COLUMNS, rows)}
-    store.publish(folder, files)
+    store.save_folder(folder, files)
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 

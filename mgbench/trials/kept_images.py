@@ -47,7 +47,7 @@ def keep_images(store: Store, row: Row, kept: KeptImages, labels: Tensor, most: 
         COSTS: lambda path: path.write_bytes(text.encode()),
         **kept.files,
     }
-    store.publish(store.layout.images(row.assembly.keys.images), files)
+    store.save_folder(store.layout.images(row.assembly.keys.images), files)
 
 
 def kept_images(store: Store, row: Row) -> KeptImages | None:

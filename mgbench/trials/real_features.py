@@ -43,14 +43,14 @@ class Shelf:
         """The folder of the result that these further facts identify."""
         return self.store.layout.reference(digest({**self.facts, **more}))
 
-    def publish(self, more: Mapping[str, Any], name: str, content: bytes) -> None:
+    def save(self, more: Mapping[str, Any], name: str, content: bytes) -> None:
         """Store a file together with the facts that identify it."""
         described = json.dumps({**self.facts, **more}, indent=1).encode()
         files = {
             name: lambda path: _put(path, content),
             FACTS: lambda path: _put(path, described),
         }
-        self.store.publish(self.folder(more), files)
+        self.store.save_folder(self.folder(more), files)
 
     def read(self, more: Mapping[str, Any], name: str) -> Path | None:
         """The path of a stored file; None if it is missing or damaged."""
@@ -75,7 +75,7 @@ class StoredExtracted(Extracted):
             self.keep(metric, load_file(found))
             return super().state(metric)
         state = super().state(metric)
-        self.shelf.publish({"state": facts}, STATE, save({name: part.contiguous() for name, part in state.items()}))
+        self.shelf.save({"state": facts}, STATE, save({name: part.contiguous() for name, part in state.items()}))
         return state
 
 
@@ -138,7 +138,7 @@ class Reference:
             return MetricScores(content["scores"], tuple(content["left_out"]))
         scored = self._score(metric, held_out, count)
         content = {"scores": scored.scores, "left_out": scored.left_out}
-        held_out.shelf.publish(more, FLOORS, json.dumps(content).encode())
+        held_out.shelf.save(more, FLOORS, json.dumps(content).encode())
         return scored
 
     def _score(self, metric: Metric, held_out: Extracted, count: int) -> MetricScores:
@@ -194,7 +194,7 @@ def _features(
         return Features(**numbers, labels=labels, images=shown, extractor=module)
     seen = extract(module, images, labels, device, advance=advance)
     numbers = {name: getattr(seen, name) for name in _NUMBERS}
-    shelf.publish({}, FEATURES, save({name: _shortest(part) for name, part in numbers.items() if part is not None}))
+    shelf.save({}, FEATURES, save({name: _shortest(part) for name, part in numbers.items() if part is not None}))
     return seen
 
 

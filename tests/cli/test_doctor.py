@@ -18,7 +18,9 @@ def store(tmp_path: Path) -> Store:
     """A row, its model and their study."""
     store = Store(tmp_path / "results")
     store.save_record(ROW)
-    store.publish(store.layout.model("model1"), {"model.safetensors": lambda path: path.write_text("weights") and None})
+    store.save_folder(
+        store.layout.model("model1"), {"model.safetensors": lambda path: path.write_text("weights") and None}
+    )
     store.save_study(StudyView("grid", ((ROW.key, "emigm"),), "mgbench run"))
     return store
 

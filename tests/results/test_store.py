@@ -104,7 +104,7 @@ def test_a_study_is_kept(tmp_path: Path) -> None:
 def published(tmp_path: Path) -> tuple[Store, Path]:
     store = Store(tmp_path)
     folder = store.layout.model("training")
-    store.publish(folder, {"a.bin": put("aaa"), "b.csv": put("bbb")})
+    store.save_folder(folder, {"a.bin": put("aaa"), "b.csv": put("bbb")})
     return store, folder
 
 
@@ -122,7 +122,7 @@ def test_a_folder_is_complete_only_with_its_manifest(tmp_path: Path) -> None:
     store = Store(tmp_path)
     assert not store.complete(tmp_path / "nothing")
     with pytest.raises(ValueError):  # noqa: PT011
-        store.publish(tmp_path / "half", {"a.bin": put("aaa"), "b.csv": fail})
+        store.save_folder(tmp_path / "half", {"a.bin": put("aaa"), "b.csv": fail})
     assert not store.complete(tmp_path / "half")
     assert store.notes == []
 
@@ -139,7 +139,7 @@ def test_a_file_that_changed_is_set_aside_and_the_folder_is_no_longer_complete(
     assert "a.bin" in store.notes[0]
     assert not store.complete(folder)
     assert len(store.notes) == 1
-    store.publish(folder, {"a.bin": put("aaa"), "b.csv": put("bbb")})
+    store.save_folder(folder, {"a.bin": put("aaa"), "b.csv": put("bbb")})
     assert store.complete(folder)
 
 
@@ -170,7 +170,7 @@ def test_a_folder_in_the_place_of_a_published_file_is_set_aside(published: tuple
     assert not store.complete(folder)
     assert (folder / f"{name}.corrupt").is_dir()
     assert "it is no file" in store.notes[0]
-    store.publish(folder, {"a.bin": put("aaa"), "b.csv": put("bbb")})
+    store.save_folder(folder, {"a.bin": put("aaa"), "b.csv": put("bbb")})
     assert store.complete(folder)
 
 
@@ -244,7 +244,7 @@ def test_in_a_folder_that_cannot_be_written_what_is_broken_is_a_note(
 ) -> None:
     """`mgbench plan` and `show` of results on a read-only disk go on."""
     store = Store(tmp_path)
-    store.publish(tmp_path / "m", {"a.bin": put("aaa")})
+    store.save_folder(tmp_path / "m", {"a.bin": put("aaa")})
     store.save_record(ROW, {"images.npz": put("images")})
     (tmp_path / "m" / "a.bin").write_text("b")
     (tmp_path / "runs" / "key" / "images.npz").write_text("b")
@@ -298,11 +298,11 @@ def test_a_disk_that_is_full_in_the_middle_leaves_what_was_whole_and_nothing_hal
     """The second file of a folder does not fit: the first lies there, and nothing says that the folder is whole."""
     store = Store(small_disk)
     store.save_record(ROW, {"images.npz": put("images")})
-    store.publish(store.layout.model("done"), {"a.bin": put("aaa")})
+    store.save_folder(store.layout.model("done"), {"a.bin": put("aaa")})
     other, big = replace(ROW, key="other"), {"a.bin": put("aaa"), "b.bin": put("x" * 300_000)}
     steps: dict[str, Callable[[], None]] = {
         "save_record": lambda: store.save_record(other, big),
-        "publish": lambda: store.publish(store.layout.model("half"), big),
+        "publish": lambda: store.save_folder(store.layout.model("half"), big),
         "save_checkpoint": lambda: store.save_checkpoint(store.layout.model("half"), b"x" * 300_000),
     }
     with pytest.raises(UserError, match="no space left on device; free some space"):

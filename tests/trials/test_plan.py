@@ -185,7 +185,7 @@ def test_a_stored_row_about_a_tokenizer_is_reused_unless_a_model_needs_a_tokeniz
     assert not row.reused
     store.save_record(row.record("done"))
     assert not plan_tokenizers(rows, store)[0].reused, "the rows on top are to be computed"
-    store.publish(
+    store.save_folder(
         store.layout.tokenizer(row.trial), {"tokenizer.safetensors": lambda path: path.write_bytes(b"x") and None}
     )
     assert plan_tokenizers(rows, store)[0].reused

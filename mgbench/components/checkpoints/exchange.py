@@ -67,7 +67,7 @@ def import_checkpoint(store: Store, asked: Request) -> tuple[str, ...]:
         reading.space.dim,
         container.about,
     )
-    _publish(store, name, container, reading, origin, found)
+    _save(store, name, container, reading, origin, found)
     return _told(imported_as(store.layout, name), origin)
 
 
@@ -94,7 +94,7 @@ def _keep_autoencoder(store: Store, name: str, state: Mapping[str, Tensor], path
         CONFIG: lambda file: _write(file, json.dumps(found.config, indent=1)),
         AUTOENCODER: lambda file: _put(file, found.tensors),
     }
-    store.publish(folder, files)
+    store.save_folder(folder, files)
     scale = found.config.get("scaling_factor")
     lines = [f"{name}: a KL autoencoder {found.form}, whose scale is {scale or 'not known: give scale=… with it'}"]
     if found.left_out:
@@ -171,7 +171,7 @@ def _said(recipe: Recipe) -> dict[str, Any]:
     return {name: value for name, value in changed.items() if name not in OF_TRAINING and name != "weights"}
 
 
-def _publish(
+def _save(
     store: Store, name: str, container: Container, reading: Reading, origin: Origin, fields: Mapping[str, Any]
 ) -> None:
     beside = {f"{origin.tree}/{title}": value for title, value in reading.beside.items()}
@@ -185,7 +185,7 @@ def _publish(
         RECIPE: lambda path: _write(path, as_toml(name, fields, comment)),
         ORIGIN: lambda path: _write(path, json.dumps(asdict(origin), indent=1)),
     }
-    store.publish(store.layout.imported(name), files)
+    store.save_folder(store.layout.imported(name), files)
 
 
 def _put(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -148,7 +148,7 @@ def _set_row_aside(store: Store, folder: Path) -> None:
         store.set_aside(folder / RECORD, f"{gone[0]} is missing")
 
 
-def _published(costs: str) -> Callable[[Checkup, Path], None]:
+def _folders(costs: str) -> Callable[[Checkup, Path], None]:
     """A check of folders with a manifest; `costs` is the consequence of a damaged file in one."""
 
     def look(checkup: Checkup, folder: Path) -> None:
@@ -163,12 +163,12 @@ def _published(costs: str) -> Callable[[Checkup, Path], None]:
             _count(checkup, inside)
             checkup.note("unfinished", folder)
             return
-        _look_at_published(checkup, folder, inside, costs)
+        _look_at_folder(checkup, folder, inside, costs)
 
     return look
 
 
-def _look_at_published(checkup: Checkup, folder: Path, inside: dict[str, Path], costs: str) -> None:
+def _look_at_folder(checkup: Checkup, folder: Path, inside: dict[str, Path], costs: str) -> None:
     def again(store: Store) -> None:
         store.complete(folder)
 
@@ -271,12 +271,12 @@ def _unused(checkup: Checkup) -> None:
 FORMER_ROOMS = {"claims": "locks"}
 ROOMS: dict[str, Callable[[Checkup, Path], None]] = {
     "runs": _look_at_row,
-    "imported": _published("what was imported has to be imported again"),
-    "models": _published("the model counts as not trained, and the next sampling of it trains it again"),
-    "images": _published("a metric that is added later draws these images again"),
-    "tokenizers": _published("the tokenizer counts as not fitted, and the next training on it fits it again"),
-    "tokens": _published("the next training on these tokens encodes what is damaged again"),
-    "references": _published("the extractor looks at these real images again"),
+    "imported": _folders("what was imported has to be imported again"),
+    "models": _folders("the model counts as not trained, and the next sampling of it trains it again"),
+    "images": _folders("a metric that is added later draws these images again"),
+    "tokenizers": _folders("the tokenizer counts as not fitted, and the next training on it fits it again"),
+    "tokens": _folders("the next training on these tokens encodes what is damaged again"),
+    "references": _folders("the extractor looks at these real images again"),
     "real": _look_at_real,
     "studies": _look_at_study,
     "logs": _look_at_log,

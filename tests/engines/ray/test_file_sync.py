@@ -38,7 +38,7 @@ def test_what_changed_is_told_once_and_seals_come_last(tmp_path: Path) -> None:
     write_text(tmp_path / "models" / "a" / CHECKPOINT, "1")
     watch = Watch(tmp_path)
     assert watch.changed(same) == []
-    Store(tmp_path).publish(tmp_path / "models" / "a", {"z.bin": lambda path: path.write_bytes(b"z") and None})
+    Store(tmp_path).save_folder(tmp_path / "models" / "a", {"z.bin": lambda path: path.write_bytes(b"z") and None})
     (tmp_path / "models" / "a" / CHECKPOINT).unlink()
     write_text(tmp_path / "known", "2")
     (tmp_path / ".being-written").touch()

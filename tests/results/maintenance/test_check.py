@@ -34,7 +34,7 @@ def results(tmp_path: Path) -> Store:
     """A row, its model, and the study they make up."""
     store = Store(tmp_path / "results")
     store.save_record(ROW, {"images.npz": put("images"), "film.npz": put("film")})
-    store.publish(store.layout.model("model1"), {"model.safetensors": put("weights"), "training.csv": put("step")})
+    store.save_folder(store.layout.model("model1"), {"model.safetensors": put("weights"), "training.csv": put("step")})
     store.save_study(StudyView("grid", ((ROW.key, "emigm"),), "mgbench run"))
     return store
 
@@ -222,7 +222,7 @@ def test_the_checkpoint_of_a_finished_training_is_removed(results: Store) -> Non
 
 
 def test_what_no_row_refers_to_is_told_unless_a_row_cannot_be_read(results: Store) -> None:
-    results.publish(results.layout.model("lost"), {"model.safetensors": put("weights")})
+    results.save_folder(results.layout.model("lost"), {"model.safetensors": put("weights")})
     assert told(examine(results.root)) == {"unused": ["models/lost"]}
     (results.layout.run(ROW.key) / RECORD).write_text("")
     checkup = examine(results.root)

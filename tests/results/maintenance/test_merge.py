@@ -34,7 +34,9 @@ def stored(root: Path, rows: list[Record], weights: str = "weights", study: str 
     store = Store(root)
     for row in rows:
         model = store.layout.model(row.training_key)
-        store.publish(model, {"model.safetensors": put(f"{weights} {row.training_key}"), "training.csv": put("step")})
+        store.save_folder(
+            model, {"model.safetensors": put(f"{weights} {row.training_key}"), "training.csv": put("step")}
+        )
         store.save_record(row, {"images.npz": put("images")})
     store.layout.real("data").parent.mkdir(exist_ok=True)
     np.savez(store.layout.real("data"), images=np.zeros(1), labels=np.zeros(1))
@@ -132,7 +134,7 @@ def test_what_does_not_match_its_checksum_is_left_out(theirs: Store, ours: Store
 
 
 def test_a_file_outside_of_its_folder_is_refused(theirs: Store, ours: Store) -> None:
-    theirs.publish(theirs.layout.model("evil"), {"../../taken.txt": put("taken")})
+    theirs.save_folder(theirs.layout.model("evil"), {"../../taken.txt": put("taken")})
     found = merge(theirs.root, ours)
     assert any("outside of its folder" in said for said in found.damaged)
     assert not (ours.root / "taken.txt").exists()
