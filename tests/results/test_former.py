@@ -55,11 +55,11 @@ def test_a_plan_says_so_and_computes_the_rows(root: Path) -> None:
     store = Store(root)
     (row,) = plan_rows(registry(), Study("s", {"emigm": TINY}), store)
     assert not row.standing
-    (said,) = store.notes
+    (said,) = (note for note in store.notes if "earlier version" in note)
     assert said.startswith(f"1 finished row of emigm in {root} with keys of an earlier version")
     other = Store(root)
     plan_rows(registry(), Study("s", {"mar": TINY}), other)
-    assert other.notes == []
+    assert not any("earlier version" in note for note in other.notes)
 
 
 def test_a_check_up_says_so(root: Path) -> None:
