@@ -1,10 +1,13 @@
 """No hook, command, option, component or method without documentation, and no option in the docs that does not exist."""
 
 import re
+from typing import Any
 
 import pytest
+import typer
 
 from mgbench import hookspecs
+from mgbench.cli.app import app
 from mgbench.cli.recipes import in_words, options, registry_kinds
 from scripts.site import commands, kinds, methods
 from scripts.site.text import section
@@ -15,7 +18,7 @@ HOOKS = [name for name in vars(hookspecs) if name.startswith("mgbench_")]
 COMMANDS = commands.group()
 # Options of other programs that pages name.
 OTHERS = {
-    *("--logdir", "--backend-store-uri", "--gpus-per-node", "--help", "--version"),
+    *("--logdir", "--backend-store-uri", "--gpus-per-node", "--help"),
     *("--kills", "--damage", "--rounds", "--rows", "--steps", "--strict"),
 }
 
@@ -46,7 +49,8 @@ def test_every_option_has_a_sentence_on_its_page(name: str) -> None:
 
 
 def test_every_option_that_the_docs_name_exists() -> None:
-    params = [param for command in COMMANDS.values() for param in command.params]
+    whole: Any = typer.main.get_command(app)
+    params = [*whole.params, *(param for command in COMMANDS.values() for param in command.params)]
     known = {name for param in params for name in (*param.opts, *param.secondary_opts)}
     for page in (ROOT / "README.md", *DOCS.rglob("*.md")):
         text = re.sub(r"^ *```.*?^ *```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
