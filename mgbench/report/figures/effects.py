@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mgbench.report.figures.axes import draw_note, halo
+from mgbench.report.figures.notebook import NotebookFigure
 from mgbench.report.figures.picture import Picture
 from mgbench.report.frame import of_images, score_names
 from mgbench.report.labels import family
@@ -47,7 +48,7 @@ def choice_effects(frame: pd.DataFrame, metric: str, ax: Axes | None = None, *, 
     """
     found = strongest(effects(frame, metric, allow_mismatch))
     with theme(bare=ax is not None):
-        axes = ax if ax is not None else Figure(figsize=_size(found), layout="constrained").subplots()
+        axes = ax if ax is not None else NotebookFigure(figsize=_size(found), layout="constrained").subplots()
         _draw_all(axes, frame, metric, found)
     return axes
 
@@ -76,7 +77,7 @@ def effects_figure(frame: pd.DataFrame, metric: str) -> Figure | None:
 
 def _figure(frame: pd.DataFrame, metric: str, found: pd.DataFrame) -> Figure:
     with theme():
-        figure = Figure(figsize=_size(found), layout="constrained")
+        figure = NotebookFigure(figsize=_size(found), layout="constrained")
         _draw_all(figure.subplots(), frame, metric, found)
     return figure
 

@@ -14,6 +14,7 @@ from matplotlib.patches import Rectangle
 
 from mgbench.report.figures.axes import BIG_RATIO
 from mgbench.report.figures.labels import below
+from mgbench.report.figures.notebook import NotebookFigure
 from mgbench.report.figures.picture import Picture
 from mgbench.report.figures.points import Lines, Tradeoff, panels
 from mgbench.report.figures.tradeoff import MOST_PANELS, draw_lines
@@ -102,7 +103,7 @@ def heat_map(
     """
     with theme(bare=ax is not None):
         cells, higher = grid_of(frame, metric, one, other, allow_mismatch), higher_is_better(frame, metric)
-        axes = ax if ax is not None else Figure(figsize=_map_size(cells), layout="constrained").subplots()
+        axes = ax if ax is not None else NotebookFigure(figsize=_map_size(cells), layout="constrained").subplots()
         _draw_cells(axes, cells.to_numpy(float), higher)
         _label_cells(axes, cells)
         axes.set_xlabel(other.replace("_", " "))
@@ -182,7 +183,7 @@ def small_multiples(
     styles = looks(pd.concat([found.rows for _, found in parts]))
     across = min(3, len(parts))
     with theme():
-        figure = Figure(figsize=panel(1, 0.55 * -(-len(parts) // across)), layout="constrained")
+        figure = NotebookFigure(figsize=panel(1, 0.55 * -(-len(parts) // across)), layout="constrained")
         grid = np.ravel(figure.subplots(-(-len(parts) // across), across, squeeze=False, sharex=True, sharey=True))
         for axes, (title, found) in zip(grid, parts, strict=False):
             _panel(axes, found, title, asked, styles)

@@ -14,6 +14,7 @@ from mgbench.errors import UserError
 from mgbench.recipes.spec import Spec
 from mgbench.report.figures.axes import scale_height
 from mgbench.report.figures.labels import below
+from mgbench.report.figures.notebook import NotebookFigure
 from mgbench.report.figures.picture import Picture
 from mgbench.report.figures.tradeoff import draw_line
 from mgbench.report.frame import POINT, REPEAT, name_series, spelled_fields
@@ -149,7 +150,7 @@ def score_versus_scale(
     """
     found, higher = sweep(frame, metric, allow_mismatch), higher_is_better(frame, metric)
     with theme(bare=ax is not None):
-        axes = ax if ax is not None else Figure(figsize=panel(), layout="constrained").subplots()
+        axes = ax if ax is not None else NotebookFigure(figsize=panel(), layout="constrained").subplots()
         kept = _line_looks(found, {**looks(frame), **(styles or {})}, higher)
         _draw_sweep(axes, found, kept, score_axis(frame, metric))
         if kept:
@@ -166,7 +167,7 @@ def _panels(frame: pd.DataFrame, sweeps: dict[str, pd.DataFrame], styles: Mappin
     first, found = next(iter(sweeps.items()))
     kept = _line_looks(found, {**looks(frame), **(styles or {})}, higher_is_better(frame, first))
     with theme():
-        figure = Figure(figsize=panel(1, 0.72 * len(sweeps) + 0.1), layout="constrained")
+        figure = NotebookFigure(figsize=panel(1, 0.72 * len(sweeps) + 0.1), layout="constrained")
         grid = np.ravel(figure.subplots(len(sweeps), squeeze=False, sharex=True))
         for axes, (metric, found) in zip(grid, sweeps.items(), strict=True):
             _draw_sweep(axes, found, kept, score_axis(frame, metric))

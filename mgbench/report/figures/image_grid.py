@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from mgbench.report.figures.notebook import NotebookFigure
 from mgbench.report.style import DPI, LIGHT, legend_label, medium, theme
 
 CELL = 60  # minimum displayed size of small images, in pixels
@@ -78,7 +79,7 @@ def _frame(
     across, down = board.shape[1] * scale, board.shape[0] * scale
     width, height = left + across + edge, top + down + edge
     with theme():
-        figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+        figure = NotebookFigure(figsize=(width / DPI, height / DPI), dpi=DPI)
         axes = figure.add_axes((left / width, edge / height, across / width, down / height))
         axes.imshow(board, interpolation="none", aspect="auto")
         axes.set_yticks(tops + (cell[0] - GAP) / 2, names)

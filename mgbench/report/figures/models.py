@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mgbench.report.figures.notebook import NotebookFigure
 from mgbench.report.figures.picture import Picture
 from mgbench.report.frame import REPEAT, of_images, score_names
 from mgbench.report.measures import higher_is_better, in_rank, number, score_axis, score_name, slug, with_interval
@@ -71,7 +72,7 @@ def model_scores(
     found = by_model(frame, metric, allow_mismatch)
     styles = {**looks(frame), **(styles or {})}
     with theme(bare=ax is not None):
-        axes = ax if ax is not None else Figure(figsize=_size(found), layout="constrained").subplots()
+        axes = ax if ax is not None else NotebookFigure(figsize=_size(found), layout="constrained").subplots()
         for height, row in enumerate(found.to_dict("records")):
             look = styles[str(row["series"])]
             if not np.isnan(row["low"]):
@@ -105,6 +106,6 @@ def _size(found: pd.DataFrame) -> tuple[float, float]:
 
 def _figure(frame: pd.DataFrame, metric: str) -> Figure:
     with theme():
-        figure = Figure(figsize=_size(by_model(frame, metric, allow_mismatch=True)), layout="constrained")
+        figure = NotebookFigure(figsize=_size(by_model(frame, metric, allow_mismatch=True)), layout="constrained")
         model_scores(frame, metric, figure.subplots(), allow_mismatch=True)
     return figure

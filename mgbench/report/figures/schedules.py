@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mgbench.report.figures.labels import below
+from mgbench.report.figures.notebook import NotebookFigure
 from mgbench.report.figures.picture import Picture
 from mgbench.report.figures.sheets import shared_steps
 from mgbench.report.frame import POINT, REPEAT, of_images
@@ -83,7 +84,7 @@ def mask_schedules(
 ) -> Axes:
     """Draw γ(t) of every mask schedule that a series trains or samples with, named by its spec."""
     with theme(bare=ax is not None):
-        axes = ax if ax is not None else Figure(figsize=panel(), layout="constrained").subplots()
+        axes = ax if ax is not None else NotebookFigure(figsize=panel(), layout="constrained").subplots()
         found = read_schedules(frame, layout)
         styles = {**looks(frame), **(styles or {})}
         drawn: dict[str, Any] = {}
@@ -115,7 +116,7 @@ def reveal_counts(
 ) -> Axes:
     """Draw the mean number of tokens that each step reveals, a line per series."""
     with theme(bare=ax is not None):
-        axes = ax if ax is not None else Figure(figsize=panel(), layout="constrained").subplots()
+        axes = ax if ax is not None else NotebookFigure(figsize=panel(), layout="constrained").subplots()
         found = read_schedules(frame, layout, steps)
         styles = {**looks(frame), **(styles or {})}
         for name, curve in found.items():
@@ -138,7 +139,7 @@ def reveal_counts(
 
 def _figure(frame: pd.DataFrame, layout: Layout, steps: int | None) -> Figure:
     with theme():
-        figure = Figure(figsize=panel(1, 0.75), layout="constrained")
+        figure = NotebookFigure(figsize=panel(1, 0.75), layout="constrained")
         left, right = figure.subplots(1, 2)
         styles = looks(frame)
         mask_schedules(frame, layout, left, styles=styles)

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mgbench.report.figures.labels import fits_beside
+from mgbench.report.figures.notebook import NotebookFigure
 from mgbench.report.figures.picture import Picture
 from mgbench.report.frame import of_images
 from mgbench.report.measures import briefly
@@ -67,7 +68,7 @@ def stage_shares(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw a bar per series, divided by the share of its time that each stage took."""
     with theme(bare=ax is not None):
         spent = _shown(frame)
-        axes = ax if ax is not None else Figure(figsize=_size(len(spent)), layout="constrained").subplots()
+        axes = ax if ax is not None else NotebookFigure(figsize=_size(len(spent)), layout="constrained").subplots()
         _draw_bars(axes, spent)
         axes.set_yticks(range(len(spent)), [legend_label(name, 30, 2) for name in short_names(spent.index).values()])
         axes.invert_yaxis()
@@ -107,7 +108,7 @@ def _draw_bars(axes: Axes, spent: pd.DataFrame) -> None:
 
 def _figure(frame: pd.DataFrame) -> Figure:
     with theme():
-        figure = Figure(figsize=_size(len(_shown(frame))), layout="constrained")
+        figure = NotebookFigure(figsize=_size(len(_shown(frame))), layout="constrained")
         stage_shares(frame, figure.subplots())
     return figure
 

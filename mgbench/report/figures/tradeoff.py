@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from mgbench.report.figures.axes import draw_level, draw_note, limit_height, lines_share, scale_height, scale_width
 from mgbench.report.figures.hover import set_hover_texts
 from mgbench.report.figures.labels import below, fits_beside, fix_legend, label_lines, lay_out
+from mgbench.report.figures.notebook import NotebookFigure
 from mgbench.report.figures.points import FIRST, Lines, Tradeoff, panels
 from mgbench.report.frame import ABOUT, TOKENIZER
 from mgbench.report.measures import cost_axis, cost_short, number, score_axis, score_name, with_interval
@@ -78,7 +79,7 @@ def metric_versus(
     shown = found.shown
     styles = {**looks(frame), **looks(found.rows), **(styles or {})}
     with theme(bare=ax is not None):
-        axes = ax if ax is not None else Figure(figsize=panel(), layout="constrained").subplots()
+        axes = ax if ax is not None else NotebookFigure(figsize=panel(), layout="constrained").subplots()
         draw_lines(axes, found, asked, styles, frame)
         if len(shown):
             short = short_names(shown["series"].unique())
@@ -133,7 +134,7 @@ class Panels:
         styles, beside = {**looks(self.rows), **(styles or {})}, fits_beside(_names(shown))
         with theme():
             height = sum(_height(part, beside) for part in shown) or panel()[1]
-            figure = Figure(figsize=(panel()[0], height), layout="constrained")
+            figure = NotebookFigure(figsize=(panel()[0], height), layout="constrained")
             grid = figure.subplots(max(len(self.parts), 1), squeeze=False, sharex=len(self.parts) > 1)
             for axes, (title, found) in zip(np.ravel(grid), self.parts, strict=False):
                 draw_lines(axes, found, self.asked, styles, _with_tokenizers(found.rows, self.frame))

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from mgbench.report.figures.axes import scale_height
 from mgbench.report.figures.labels import below
+from mgbench.report.figures.notebook import NotebookFigure
 from mgbench.report.figures.picture import Picture
 from mgbench.report.frame import spell
 from mgbench.report.names import short_names
@@ -77,7 +78,7 @@ def training_curves(
 ) -> Axes:
     """Draw the smoothed training loss of every series against the training step."""
     with theme(bare=ax is not None):
-        axes = ax if ax is not None else Figure(figsize=panel(), layout="constrained").subplots()
+        axes = ax if ax is not None else NotebookFigure(figsize=panel(), layout="constrained").subplots()
         curves = read_curves(frame, layout)
         styles = {**looks(frame), **(styles or {})}
         _draw(axes, curves, styles)
@@ -101,7 +102,7 @@ def training_panels(frame: pd.DataFrame, layout: Layout, *, styles: Mapping[str,
         return None
     styles = {**looks(frame), **(styles or {})}
     with theme():
-        figure = Figure(figsize=panel(1, 0.8 * len(heads)), layout="constrained")
+        figure = NotebookFigure(figsize=panel(1, 0.8 * len(heads)), layout="constrained")
         for axes, head in zip(np.ravel(figure.subplots(len(heads), squeeze=False)), heads, strict=True):
             _draw(axes, curves[curves["head"] == head], styles)
             axes.set_title(legend_label(f"Head: {head}", letters(0.78 * panel()[0]), 2) if len(heads) > 1 else "")

@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLoca
 
 from mgbench.report.figures.axes import on_paper
 from mgbench.report.figures.labels import area_of
+from mgbench.report.figures.notebook import NotebookFigure
 from mgbench.report.figures.placement import Placed, Room, Wanted, place
 from mgbench.report.published.data import GROUPS, Published
 from mgbench.report.style import COLOURS, LIGHT, MARKERS, legend_label, theme
@@ -68,7 +69,7 @@ def _panels(panels: list[tuple[bool, pd.DataFrame]], points: pd.DataFrame, notes
     heights = HEIGHTS[: len(panels)]
     foot = NOTE_LINE * max(map(len, notes), default=0) + 0.15 if notes else 0.0
     total = sum(heights) + 0.9 + foot
-    figure = Figure(figsize=(WIDTH, total))
+    figure = NotebookFigure(figsize=(WIDTH, total))
     axes = figure.subplots(len(panels), sharex=True, squeeze=False, height_ratios=heights)
     figure.subplots_adjust(
         left=0.7 / WIDTH, right=1 - 0.15 / WIDTH, top=1 - 0.75 / total, bottom=(foot + 0.6) / total, hspace=0.1
