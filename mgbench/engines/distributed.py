@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, TypeVar
+from unittest.mock import patch
 
 import torch
 
@@ -103,17 +104,15 @@ def _meeting(port: int, size: int, is_master: bool) -> "TCPStore":
 
 @contextmanager
 def _group(device: torch.device, rank: int, size: int, store: "TCPStore") -> Iterator[None]:
-    """The environment as `accelerate launch` sets it, and a process group: NCCL on GPUs, else gloo on loopback."""
-    from accelerate.state import AcceleratorState
-    from accelerate.utils import patch_environment
+    """A process group: NCCL on GPUs, else gloo on loopback."""
     from torch import distributed
 
-    # accelerate uses the local rank as the index of the GPU.
+    # A mesh of devices takes the local rank for the index of the GPU.
     local = rank if device.index is None else device.index
-    ranks = {"rank": rank, "local_rank": local, "world_size": size, "local_world_size": size}
-    with patch_environment(**ranks, master_addr=HERE, master_port=store.port, gloo_socket_ifname=LOOPBACK):
-        AcceleratorState._reset_state(reset_partial_state=True)
+    with patch.dict(os.environ, GLOO_SOCKET_IFNAME=LOOPBACK, LOCAL_RANK=str(local)):
         backend = "nccl" if device.type == "cuda" else "gloo"
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
         seconds = timedelta(seconds=COLLECTIVE_SECONDS)
         distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=seconds)
         try:
@@ -123,7 +122,6 @@ def _group(device: torch.device, rank: int, size: int, store: "TCPStore") -> Ite
             distributed.distributed_c10d._get_default_group().abort()
             raise
         finally:
-            AcceleratorState._reset_state(reset_partial_state=True)
             distributed.destroy_process_group()
 
 

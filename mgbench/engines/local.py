@@ -27,7 +27,7 @@ from mgbench.interfaces.ranks import ALONE
 from mgbench.results.layout import Layout
 
 # Imported once, in the server process that trials fork from, because each takes seconds to import.
-PRELOAD = ["mgbench.engines.worker", "accelerate", "diffusers.schedulers", "sklearn.datasets", "sklearn.cluster"]
+PRELOAD = ["mgbench.engines.worker", "diffusers.schedulers", "sklearn.datasets", "sklearn.cluster"]
 # Seconds that a process has to end after it was asked to.
 PATIENCE = 60.0
 LOOK_EVERY = 1.0

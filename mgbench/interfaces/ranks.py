@@ -1,7 +1,7 @@
 """Process groups: the ranks 0 … W − 1 that run a trial together, each a process with its own device.
 
 Code written for a team runs unchanged with a single rank. Rank 0 runs the trial and sends tasks to the other ranks for
-the long stages. Collectives exchange plain values; gradients are averaged by accelerate.
+the long stages. Collectives exchange plain values; gradients are averaged by torch.distributed.
 """
 
 from collections.abc import Iterator
@@ -67,16 +67,18 @@ class Team:
         """The mean of the numbers of all ranks."""
         return self.sum(number) / self.size
 
-    def shard(self, batch: int) -> slice:
-        """The rows of a batch that this rank processes: equal contiguous shards in rank order.
+    def shard(self, batch: int, part: int = 0, parts: int = 1) -> slice:
+        """The rows of a batch that this rank processes in one of its equal parts: contiguous shards in rank order.
 
         Raises:
             ValueError: if the batch cannot be divided equally.
         """
-        if batch % self.size:
-            raise ValueError(f"a batch of {batch} cannot be divided equally among {self.size} devices")
-        each = batch // self.size
-        return slice(self.rank * each, (self.rank + 1) * each)
+        shards = self.size * parts
+        if batch % shards:
+            in_parts = f" in {parts} parts each" if parts > 1 else ""
+            raise ValueError(f"a batch of {batch} cannot be divided equally among {self.size} devices{in_parts}")
+        each, before = batch // shards, self.rank * parts + part
+        return slice(before * each, (before + 1) * each)
 
     @contextmanager
     def running(self, task: Task) -> Iterator[None]:
@@ -89,7 +91,7 @@ class Team:
 
     @contextmanager
     def group(self, device: "torch.device") -> Iterator[None]:
-        """Context in which accelerate connects to the other ranks, and gradients are averaged over all."""
+        """Context in which torch.distributed connects to the other ranks, and gradients are averaged over all."""
         yield
 
 

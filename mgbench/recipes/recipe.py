@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 
+from annotated_types import MinLen
 from pydantic import StringConstraints
 
 from mgbench.errors import UserError, suggestion
@@ -23,6 +24,13 @@ def _training(default: object, about: str) -> Any:
     return _setting("model", default, about, trains=True)
 
 
+def _how(default: object, about: str) -> Any:
+    """A setting of how a training is carried out, which decides none of its results."""
+    return _setting("nothing", default, about, trains=True)
+
+
+# Decays of moving averages, the one first with which images are drawn unless another is asked for.
+Decays = Annotated[tuple[Share, ...], MinLen(1)]
 # A SHA-256 sum in hexadecimal digits, or empty.
 Digest = Annotated[str, StringConstraints(pattern="^([0-9a-f]{64})?$")]
 
@@ -64,9 +72,24 @@ class Recipe(Answers):
     )
     weight_decay: NotNegative = _training(0.02, "of AdamW")
     clip: Positive = _training(3.0, "largest norm of the gradient; longer ones are scaled down")
-    ema: Share = _training(0.999, "decay of the averaged weights, with which images are drawn")
-    precision: Literal["auto", "float32", "bfloat16"] = _training(
-        "auto", "auto is bfloat16 on GPUs that have it, float32 elsewhere"
+    accumulate: Count = _training(
+        1, "equal parts of a batch that a device processes one after the other, adding their gradients"
+    )
+    ema: Decays = _training(
+        (0.999,), "decays of the averaged weights; an average is kept for each, and 0 keeps the weights themselves"
+    )
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = _training(
+        "auto", "of matrix products; auto is bfloat16 on GPUs, float32 elsewhere; with float16 the loss is scaled"
+    )
+    compile: Literal["off", "auto", "on"] = _training(
+        "off", "torch.compile of blocks in training; auto does so on GPUs for trainings of 2,000 steps or more"
+    )
+    parallel: Literal["ddp", "fsdp"] = _how(
+        "ddp",
+        "how several devices hold the weights: all of them on each (ddp), or an equal shard of each tensor (fsdp)",
+    )
+    recompute: bool = _how(
+        False, "activation checkpointing: blocks are computed again in the backward pass, which changes no number"
     )
     seed: Index = _setting("model", 0, "of weights, training and sampling")
     sample_seed: Index | None = _setting(
@@ -76,6 +99,9 @@ class Recipe(Answers):
     )
     sampling_steps: Count = _setting(
         "images", 16, "sampling steps; studies vary it over 1, 2, 4, 8, 16, 32 unless it or its method sets it"
+    )
+    sampling_ema: Share | None = _setting(
+        "images", None, "decay of the averaged weights that images are drawn with; by default the first of ema"
     )
     label_distribution: LabelDistribution = _setting(
         "images",
@@ -136,6 +162,11 @@ class Recipe(Answers):
         return before.with_option(tuple(path), value)
 
     @property
+    def drawn_with(self) -> float:
+        """The decay of the averaged weights that images are drawn with."""
+        return self.ema[0] if self.sampling_ema is None else self.sampling_ema
+
+    @property
     def ignored(self) -> Mapping[str, Any]:
         """The settings that do not apply to imported weights, with their defaults; empty without imported weights."""
         return OF_TRAINING if self.weights else {}
@@ -170,12 +201,15 @@ def _read_field(name: str, value: object) -> object:
         specs = parse_list(value) if isinstance(value, str) else (value,) if isinstance(value, Spec) else value
         if isinstance(specs, tuple | list) and all(isinstance(item, str | Spec) for item in specs):
             return tuple(Spec.parse(item) for item in specs)
+    if name == "ema":
+        return tuple(value) if isinstance(value, tuple | list) else (value,)
     return value
 
 
 def plain(value: object) -> object:
     if isinstance(value, tuple):
-        return [plain(item) for item in value]
+        # A single number is spelled as one.
+        return value[0] if len(value) == 1 and isinstance(value[0], float) else [plain(item) for item in value]
     return str(value) if isinstance(value, Spec) else value
 
 

@@ -66,4 +66,6 @@ def _field(name: str, components: Mapping[str, Sequence[str]]) -> dict[str, Any]
         return {**about, "type": "array", "items": {"type": "string"}, "examples": [list(components.get("metric", ()))]}
     if name in SPECS:
         return {**about, "type": "string"}
-    return {**about, **TypeAdapter(get_type_hints(Recipe, include_extras=True)[name]).json_schema()}
+    schema = TypeAdapter(get_type_hints(Recipe, include_extras=True)[name]).json_schema()
+    # A list of one value may be written as the value.
+    return {**about, **({"anyOf": [schema["items"], schema]} if schema.get("type") == "array" else schema)}

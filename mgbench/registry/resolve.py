@@ -19,6 +19,7 @@ from mgbench.registry.content import Stamps, components_of, file_hash, stamps_of
 from mgbench.registry.prepared import extractor_id, load_images, token_space
 from mgbench.registry.registry import Bound, Registry
 from mgbench.registry.rehearse import REHEARSED, check_shapes, left_out, rehearse
+from mgbench.registry.settings import check_settings
 from mgbench.registry.teachers import check_teacher, teacher_recipe
 
 T = TypeVar("T")
@@ -93,6 +94,7 @@ def assemble(registry: Registry, recipe: Recipe, given: Collection[str] = FIELDS
     if too_much:
         return Assembly(recipe, keys, spelled, found.parts, found.images, too_much, unasked=True)
     judged = dataclasses.replace(found)
+    judged.attempt(lambda: check_settings(recipe))
     if found.taught and not found.reason:
         by, unfit = (teacher.parts, teacher.unfit) if teacher else (None, "")
         judged.attempt(lambda: check_teacher(recipe, found.parts, by, unfit))
@@ -227,14 +229,12 @@ def _default(recipe: Recipe, bounds: Mapping[str, Bound], kind: str) -> Spec:
     Raises:
         UserError: if there is none.
     """
-    default = KINDS[kind].default
-    if default is not None:
+    if (default := KINDS[kind].default) is not None:
         return default
     if kind == "sampling_schedule":
         return recipe.mask_schedule or _default(recipe, bounds, "mask_schedule")
     for bound in bounds.values():
-        usual = optional.usual_answer(bound.offers[0].maker, kind)
-        if usual is not None:
+        if (usual := optional.usual_answer(bound.offers[0].maker, kind)) is not None:
             return Spec.parse(usual)
     raise UserError(f"nothing in this recipe says which {kind.replace('_', ' ')} is usual; set {kind}")
 

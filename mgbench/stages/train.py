@@ -1,33 +1,36 @@
 """The training loop, a generator of steps.
 
 All that is random in step k is derived from (seed, k), so that a training that was stopped and goes on from a
-checkpoint is the training that was never stopped. On several devices each rank takes an equal share of the rows of
-every batch, with random numbers of its own, and gradients are means over ranks; the loss told is one too.
+checkpoint is the training that was never stopped. A batch is cut into equal shares, processed by several devices, one
+after the other on each of them, or both; a share has random numbers of its own. Gradients are means over shares, and
+the loss told is one too.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.amp import GradScaler
 from torch.optim import AdamW
-from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel
 
 from mgbench.errors import Diverged
-from mgbench.interfaces.components import Parts, Process
+from mgbench.interfaces.components import Parts
 from mgbench.interfaces.data import UNLABELLED, ImageData, TokenSpace
 from mgbench.interfaces.modules import TokenizerModule
-from mgbench.interfaces.optional import rate_factor
 from mgbench.interfaces.progress import UNREPORTED, Advance
 from mgbench.interfaces.randomness import derive
 from mgbench.interfaces.ranks import ALONE, Team
 from mgbench.recipes.recipe import Recipe
+from mgbench.stages.arithmetic import autocast, compile_blocks, compiles, recompute_blocks, short_type, uncompiled
+from mgbench.stages.averages import Averages
+from mgbench.stages.batches import batch_rows, purpose_of
 from mgbench.stages.flops import FlopCounter
+from mgbench.stages.optimizer import groups_of, held_moments, learning_rate, sizes_of
+from mgbench.stages.parallel import adding_up, as_held, held_by, whole
 from mgbench.stages.shards import Tokens
 from mgbench.stages.tokenize import encode
 
@@ -88,7 +91,7 @@ def training_data(
 
 
 class LossModule(nn.Module):
-    """The loss as the forward of a module, so that accelerate can wrap it for several devices and mixed precision."""
+    """The loss as the forward of a module, so that DDP and FSDP can wrap it for several devices."""
 
     def __init__(self, parts: Parts, model: nn.Module) -> None:
         super().__init__()
@@ -99,28 +102,30 @@ class LossModule(nn.Module):
 
 
 class Training:
-    """A model in training: online weights, their moving average, optimizer, and how far it got; `first` is the first
+    """A model in training: online weights, their moving averages, optimizer, and how far it got; `first` is the first
     loss.
 
-    Every rank of a team has one, inside `team.group`.
+    Every rank of a team has one, inside `team.group`; every rank must call `state`, `weights` and `restore`.
     """
 
     def __init__(
         self, recipe: Recipe, parts: Parts, model: nn.Module, device: torch.device, team: Team = ALONE
     ) -> None:
-        from accelerate import Accelerator, DistributedDataParallelKwargs
-
         self.recipe, self.device, self.team = recipe, device, team
-        # Some batches do not use every parameter; and static buckets keep the order of summation after a resume.
-        options = [DistributedDataParallelKwargs(find_unused_parameters=True)]
-        precision, on_cpu = _precision(recipe, device), device.type == "cpu"
-        self.accelerator = Accelerator(mixed_precision=precision, cpu=on_cpu, kwargs_handlers=options)
         self.model = model.to(device)
-        self.average = AveragedModel(self.model, multi_avg_fn=self._average)
-        optimizer = AdamW(_groups(model, recipe, parts.process), lr=recipe.learning_rate, betas=(0.9, 0.95), fused=True)
-        self.rate = LambdaLR(optimizer, lambda step: _rate(step, recipe))
-        self.loss, self.optimizer = self.accelerator.prepare(LossModule(parts, self.model), optimizer)
-        self._share = team.shard(recipe.batch_size)
+        self._short, self._compiles = short_type(recipe, device), compiles(recipe, device)
+        if self._compiles:
+            compile_blocks(self.model)
+        if recipe.recompute:
+            recompute_blocks(self.model)
+        self.loss = held_by(team, LossModule(parts, self.model), recipe.parallel, device)
+        self.averages = Averages(self.model, recipe.ema)
+        self._parameters = list(self.model.parameters())
+        self.optimizer = AdamW(
+            groups_of(self.model, recipe, parts.process), lr=recipe.learning_rate, betas=(0.9, 0.95), fused=True
+        )
+        # The smallest gradients vanish in float16, so the loss is scaled up; a step whose gradients overflow is left out.
+        self.scaler = GradScaler(device.type, enabled=self._short is torch.float16)
         self.step, self.seconds, self.flops = 0, 0.0, 0.0
         self.first = math.nan
         self.counted: list[float] = []
@@ -130,33 +135,52 @@ class Training:
     def state(self) -> dict[str, Any]:
         """Everything needed to resume training, for `torch.save`."""
         return {
-            "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "rate": self.rate.state_dict(),
+            "model": whole(self.model.state_dict()),
+            "averages": self.averages.state(),
+            "optimizer": whole(self.optimizer.state_dict()),
+            "scaler": self.scaler.state_dict(),
             "step": self.step,
             "seconds": self.seconds,
             "flops": self.flops,
             "first": self.first,
             "counted": self.counted,
-            "total": self.total,
+            "totals": self.team.all_gather(self.total.item()),
             "count": self.count,
         }
 
-    def weights(self) -> dict[str, Tensor]:
-        """The averaged weights of a finished training by name, of any shape."""
-        return {name: value.contiguous() for name, value in self.average.module.state_dict().items()}
+    def weights(self) -> dict[float, dict[str, Tensor]]:
+        """The weights of a finished training by name, of any shape: each of the moving averages by its share."""
+        return {
+            share: {name: value.contiguous() for name, value in weights.items()}
+            for share, weights in self.averages.state().items()
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Resume from a state."""
-        self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.rate.load_state_dict(state["rate"])
+        """Go on from a state, which every rank of a team has whole.
+
+        Raises:
+            ValueError: if it is that of another training; nothing is changed then.
+        """
+        self.check_same(state)
+        held = {name: as_held(state["model"][name], value) for name, value in self.model.state_dict().items()}
+        self.model.load_state_dict(held)
+        self.averages.restore(state["averages"])
+        self.optimizer.load_state_dict(held_moments(state["optimizer"], self.optimizer))
+        self.scaler.load_state_dict(state["scaler"])
         self.step, self.seconds = state["step"], state["seconds"]
         self.flops, self.counted = state["flops"], list(state["counted"])
         self.first = state["first"]
-        self.total, self.count = state["total"].to(self.device), state["count"]
+        totals, self.count = state["totals"], state["count"]
+        own = totals[self.team.rank] if len(totals) == self.team.size else sum(totals) / len(totals)
+        self.total = torch.tensor(own, device=self.device)
+
+    def check_same(self, state: dict[str, Any]) -> None:
+        """Raises ValueError if a state is that of another training."""
+        here, averages = _shapes(self.model.state_dict()), state["averages"]
+        alike = all(_shapes(one) == here for one in (state["model"], *averages.values()))
+        grouped = sizes_of(state["optimizer"]["param_groups"]) == sizes_of(self.optimizer.param_groups)
+        if not alike or not grouped or set(averages) != set(self.recipe.ema):
+            raise ValueError("it is the state of another training")
 
     def run(self, tokens: Tokens, labels: Tensor, check: Callable[[], None] = lambda: None) -> Iterator[TrainStep]:
         """Train on tokens [M,N] or [M,N,D] and labels int64 [M] until the recipe's last step; `check` is called after
@@ -167,6 +191,8 @@ class Training:
         """
         generator = Generator(self.device)
         self.model.train()
+        if self._compiles:
+            self._warm_up(tokens, labels, generator)
         started = time.perf_counter()
         while self.step < self.recipe.train_steps:
             self.total += self._counted(tokens, labels, generator)
@@ -176,7 +202,7 @@ class Training:
             now = time.perf_counter()
             self.seconds, started = self.seconds + now - started, now
             if due:
-                rate = float(self.rate.get_last_lr()[0])
+                rate = learning_rate(self.step - 1, self.recipe)
                 yield TrainStep(self.step, loss, rate, self.seconds, self.flops, self.team.size)
                 started = time.perf_counter()
             check()
@@ -202,85 +228,59 @@ class Training:
         if loss > EXPLODED * max(1.0, abs(self.first)):
             raise Diverged(f"the loss exploded from {self.first:.4g} to {loss:.4g} by step {self.step}")
 
+    def _warm_up(self, tokens: Tokens, labels: Tensor, generator: Generator) -> None:
+        """Compile before the clock runs: the gradients of a step that is not taken."""
+        self._backward(tokens, labels, generator)
+        self._forget_gradients()
+
     def _counted(self, tokens: Tokens, labels: Tensor, generator: Generator) -> Tensor:
         """One training step; its operations are counted at intervals, and used for the steps in between."""
         if self.step % COUNT_EVERY:
             loss = self._advance(tokens, labels, generator)
         else:
-            with FlopCounter() as counter:
+            with uncompiled(self._compiles), FlopCounter() as counter:
                 loss = self._advance(tokens, labels, generator)
             self.counted.append(self.team.sum(float(counter.get_total_flops())))
         self.flops += sum(self.counted) / len(self.counted)
         return loss
 
     def _advance(self, tokens: Tokens, labels: Tensor, generator: Generator) -> Tensor:
-        recipe = self.recipe
-        rows = batch_rows(recipe.seed, self.step, recipe.batch_size, len(tokens))[self._share].to(self.device)
-        seed = derive(recipe.seed, _purpose(self.step, self.team.rank))
-        generator.manual_seed(seed)
-        torch.manual_seed(seed)  # dropout uses the global generator
-        with self.accelerator.autocast():
-            loss: Tensor = self.loss(tokens[rows], labels[rows], generator)
-        self.accelerator.backward(loss)
-        self.accelerator.clip_grad_norm_(self.loss.parameters(), recipe.clip)
-        self.optimizer.step()
-        self.rate.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.average.update_parameters(self.model)
+        loss = self._backward(tokens, labels, generator)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["factor"] * learning_rate(self.step, self.recipe)
+        self.scaler.unscale_(self.optimizer)
+        nn.utils.clip_grad_norm_(self._parameters, self.recipe.clip, foreach=True)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self._forget_gradients()
+        self.averages.update(self.step)
         self.step += 1
-        return loss.detach().float()
+        return loss
 
-    def _average(self, averaged: Iterable[Tensor], current: Iterable[Tensor], _: object) -> None:
-        # The decay is smaller at the start, because otherwise short trainings would keep their random initial weights.
-        decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(list(averaged), list(current), 1 - decay)
+    def _backward(self, tokens: Tokens, labels: Tensor, generator: Generator) -> Tensor:
+        """The gradients of a step, each part of the batch after the other; the mean loss of this rank's parts.
 
+        A batch is cut into as many shares as there are parts on all ranks, and a share has the random numbers of its place.
+        """
+        recipe, parts, total = self.recipe, self.recipe.accumulate, torch.zeros((), device=self.device)
+        rows = batch_rows(recipe.seed, self.step, recipe.batch_size, len(tokens))
+        for part in range(parts):
+            share = self.team.rank * parts + part
+            mine = rows[self.team.shard(len(rows), part, parts)].to(self.device)
+            seed = derive(recipe.seed, purpose_of(self.step, share))
+            generator.manual_seed(seed)
+            torch.manual_seed(seed)  # dropout draws from the global generator
+            with adding_up(self.loss, part == parts - 1):
+                with autocast(self._short, self.device):
+                    loss = self.loss(tokens[mine], labels[mine], generator).float() / parts
+                self.scaler.scale(loss).backward()
+            total += loss.detach()
+        return total
 
-def batch_rows(seed: int, step: int, batch: int, count: int) -> Tensor:
-    """Rows int64 [B], B = `batch`, of a training step: all `count` rows in a new order each epoch; batches may span
-    epochs.
-    """
-    first, last = step * batch, (step + 1) * batch
-    epochs = range(first // count, (last - 1) // count + 1)
-    rows = torch.cat([_permutation(seed, epoch, count) for epoch in epochs])
-    return rows[first - epochs[0] * count :][:batch]
-
-
-@lru_cache(maxsize=4)
-def _permutation(seed: int, epoch: int, count: int) -> Tensor:
-    return torch.randperm(count, generator=Generator().manual_seed(derive(seed, f"order/{epoch}")))
-
-
-def _purpose(step: int, rank: int) -> str:
-    """The purpose of random numbers; those of rank 0 are those of training on one device."""
-    return f"train/{step}/{rank}" if rank else f"train/{step}"
-
-
-def _precision(recipe: Recipe, device: torch.device) -> str:
-    automatic = "bf16" if device.type == "cuda" else "no"
-    return {"auto": automatic, "float32": "no", "bfloat16": "bf16"}[recipe.precision]
+    def _forget_gradients(self) -> None:
+        for parameter in self._parameters:
+            parameter.grad = None
 
 
-def _groups(model: nn.Module, recipe: Recipe, process: Process[Any]) -> list[dict[str, Any]]:
-    """Parameter groups: weight decay applies only to matrices, not to biases, norms and vectors, as in MAR and eMIGM.
-
-    Parameters of children with their own learning rate form separate groups at the end.
-    """
-    groups: dict[tuple[float, bool], list[nn.Parameter]] = {(1.0, True): [], (1.0, False): []}
-    for name, parameter in model.named_parameters():
-        factor = rate_factor(process, name.split(".")[0])
-        groups.setdefault((factor, parameter.ndim > 1), []).append(parameter)
-    return [
-        {"params": those, "lr": factor * recipe.learning_rate, "weight_decay": recipe.weight_decay if decays else 0.0}
-        for (factor, decays), those in groups.items()
-    ]
-
-
-def _rate(step: int, recipe: Recipe) -> float:
-    """The factor of the learning rate at a step: linear warm-up, then constant or a cosine decay to 0."""
-    if step < recipe.warmup_steps:
-        return (step + 1) / recipe.warmup_steps
-    if recipe.lr_decay == "constant":
-        return 1.0
-    done = (step - recipe.warmup_steps) / max(1, recipe.train_steps - recipe.warmup_steps)
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in weights.items()}

@@ -43,7 +43,7 @@ class Draw:
     def run(self, helper: Helper) -> None:
         """Draw this rank's batches, until the end or until all stop."""
         row = next(row for row in helper.trial.rows if row.key == self.key)
-        model = replace(helper.model, parts=row.assembly.parts)
+        model = replace(helper.model(row.assembly.recipe), parts=row.assembly.parts)
         _take_turns(row, model, helper.progress, self.batch, helper.team)
 
 

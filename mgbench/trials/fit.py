@@ -1,11 +1,9 @@
 """The tokenizer and the model of a recipe: read from the store, resumed from a checkpoint, or fitted and trained."""
 
-import copy
-import io
 import time
-from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields, replace
-from functools import cached_property
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass, fields
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -17,23 +15,25 @@ from mgbench.interfaces.images import Images
 from mgbench.interfaces.modules import TokenizerModule
 from mgbench.interfaces.progress import Interrupted, Progress
 from mgbench.interfaces.ranks import ALONE, Team
+from mgbench.recipes.recipe import Recipe
 from mgbench.registry.resolve import Assembly
 from mgbench.results.record import FAILED
 from mgbench.results.store import CHECKPOINT, Store
-from mgbench.stages.likelihood import held_out_bound
+from mgbench.stages.averages import Weights
 from mgbench.stages.sample import Model
 from mgbench.stages.teach import taught
 from mgbench.stages.tokenize import fit_steps
-from mgbench.stages.train import Training, TrainStep, initial_model
+from mgbench.stages.train import Training, TrainStep
 from mgbench.trials.curves import read_curve, read_rows, write_rows
 from mgbench.trials.given_weights import UNTRAINED, imported_model, put_weights
 from mgbench.trials.plan import Trial
+from mgbench.trials.resume import Clock, resume, save_checkpoint
 from mgbench.trials.token_cache import training_tokens
+from mgbench.trials.trained import MODEL, Reader, Trained, build_model, model_file
 
-MODEL, CURVE = "model.safetensors", "training.csv"
+CURVE = "training.csv"
 TOKENIZER, FITTING = "tokenizer.safetensors", "fitting.csv"
 CURVE_COLUMNS = tuple(item.name for item in fields(TrainStep))
-CHECKPOINT_SECONDS = 30.0
 
 
 class Unprepared(Exception):
@@ -70,9 +70,12 @@ class Helper:
         return _read_tokenizer(self.store, self.assembly, tokenizer).tokenizer
 
     @cached_property
-    def model(self) -> Model:
-        """The trained model."""
-        return _read_model(self.store, self.assembly, self.tokenizer, self.device)
+    def _reader(self) -> Reader:
+        return Reader(self.store, self.assembly, self.tokenizer, self.device)
+
+    def model(self, recipe: Recipe) -> Model:
+        """The trained model, with the weights that a recipe draws images with."""
+        return self._reader.model(recipe.drawn_with)
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,8 @@ class Train:
 
 def fitted_model(
     store: Store, assembly: Assembly, device: torch.device, progress: Progress, team: Team = ALONE
-) -> tuple[Model, TrainStep]:
-    """The trained model of a recipe, ready to sample on the device, and the last step of its training.
+) -> Trained:
+    """The finished training of a recipe, ready to sample on the device.
 
     Raises:
         Diverged: if its loss is NaN, infinite, or explodes.
@@ -105,12 +108,8 @@ def fitted_model(
         _need_teacher(store, assembly, tokenizer, device, progress)
         with team.running(Train()):
             _train(store, assembly, tokenizer, device, progress.of(team), team)
-    model = _read_model(store, assembly, tokenizer, device)
     last = (read_curve(folder / CURVE) or [UNTRAINED])[-1]
-    with progress.anywhere():
-        told, data = progress.batches("likelihood"), assembly.data
-        bound = held_out_bound(assembly.parts, model.module, tokenizer, data, assembly.recipe.seed, device, told)
-    return replace(model, bound=bound), last
+    return Trained(Reader(store, assembly, tokenizer, device), progress, last)
 
 
 def _need_teacher(
@@ -139,20 +138,9 @@ def _with_teacher(
     """
     if assembly.teacher is None:
         return assembly.parts
-    teacher = _read_model(store, assembly.teacher, tokenizer, device)
+    # The key of a student says by which training it was taught, and nothing of how its teacher is sampled.
+    teacher = Reader(store, assembly.teacher, tokenizer, device).model(assembly.teacher.recipe.ema[0])
     return taught(assembly.parts, module.to(device), Teacher(teacher.module, teacher.parts))
-
-
-def _build(assembly: Assembly, tokenizer: TokenizerModule) -> nn.Module:
-    return initial_model(assembly.parts, tokenizer.space, assembly.classes, assembly.recipe.seed)
-
-
-def _read_model(store: Store, assembly: Assembly, tokenizer: TokenizerModule, device: torch.device) -> Model:
-    module = _build(assembly, tokenizer)
-    module.load_state_dict(load_file(store.layout.model(assembly.keys.training) / MODEL))
-    module = module.to(device).requires_grad_(False).eval()
-    classes, counts = assembly.classes, assembly.class_counts
-    return Model(assembly.parts, module, tokenizer, tokenizer.space, classes, device, class_counts=counts)
 
 
 def fitted_tokenizer(
@@ -212,21 +200,21 @@ def _train(
     folder = store.layout.model(assembly.keys.training)
     with progress.anywhere():
         tokens, labels = training_tokens(store, assembly, tokenizer, device, progress, team)
-    module = _build(assembly, tokenizer)
+    module = build_model(assembly, tokenizer)
     parts = _with_teacher(store, assembly, module, tokenizer, device)
     with team.group(device):
         training = Training(assembly.recipe, parts, module, device, team)
-        curve = _resume_together(store, folder, training)
+        curve = resume(store, folder, training)
         _advance(store, folder, training, curve, training.run(tokens, labels, progress.check), progress)
+        weights = training.weights()
     if team.is_first:
-        _save(store, folder, training, curve)
+        _save(store, folder, {model_file(assembly.recipe, share): state for share, state in weights.items()}, curve)
 
 
-def _save(store: Store, folder: Path, training: Training, curve: list[TrainStep]) -> None:
-    state = training.weights()
+def _save(store: Store, folder: Path, weights: Mapping[str, Weights], curve: list[TrainStep]) -> None:
     rows = [astuple(step) for step in curve]
-    files = {MODEL: lambda path: put_weights(path, state), CURVE: lambda path: write_rows(path, CURVE_COLUMNS, rows)}
-    store.save_folder(folder, files)
+    models = {name: partial(put_weights, state=state) for name, state in weights.items()}
+    store.save_folder(folder, {**models, CURVE: lambda path: write_rows(path, CURVE_COLUMNS, rows)})
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
@@ -239,7 +227,7 @@ def _advance(
     progress: Progress,
 ) -> None:
     """Run the steps of a training and append them to the curve; write a checkpoint every 30 s, and when stopped."""
-    recipe, saved = training.recipe, time.monotonic()
+    recipe, clock = training.recipe, Clock()
     try:
         for step in steps:
             curve.append(step)
@@ -251,50 +239,8 @@ def _advance(
                 learning_rate=step.learning_rate,
                 images_per_second=step.step * recipe.batch_size / max(step.seconds, 1e-9),
             )
-            if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                _checkpoint(store, folder, training, curve)
-                saved = time.monotonic()
+            if clock.is_due(training):
+                save_checkpoint(store, folder, training, curve)
     except Interrupted:
-        _checkpoint(store, folder, training, curve)
+        save_checkpoint(store, folder, training, curve)
         raise
-
-
-def _checkpoint(store: Store, folder: Path, training: Training, curve: list[TrainStep]) -> None:
-    if not training.team.is_first:
-        return
-    buffer = io.BytesIO()
-    torch.save({"training": training.state(), "curve": [vars(step) for step in curve]}, buffer)
-    store.save_checkpoint(folder, buffer.getvalue())
-
-
-def _resume_together(store: Store, folder: Path, training: Training) -> list[TrainStep]:
-    """Restore every rank from the checkpoint that rank 0 finds readable, if there is one; the steps it had done."""
-    curve = _resume(store, folder, training) if training.team.is_first else []
-    begun = training.team.broadcast(training.step)
-    if training.step != begun and (found := store.checkpoint(folder)):
-        curve = _restore(training, found)
-    if training.step != begun:
-        raise RuntimeError(f"rank 0 resumes at step {begun}, and the checkpoint read here is of step {training.step}")
-    return curve
-
-
-def _resume(store: Store, folder: Path, training: Training) -> list[TrainStep]:
-    """Restore a training from its checkpoint, if there is one that can be read; the steps it had done."""
-    found = store.checkpoint(folder)
-    if found is None:
-        return []
-    fresh = copy.deepcopy(training.state())
-    try:
-        return _restore(training, found)
-    except Exception as error:
-        # Undo a restore that failed halfway.
-        training.restore(fresh)
-        store.set_aside(folder / CHECKPOINT, error)
-        return []
-
-
-def _restore(training: Training, found: bytes) -> list[TrainStep]:
-    """Restore a training from the content of a checkpoint; the steps it had done."""
-    content = torch.load(io.BytesIO(found), map_location=training.device, weights_only=True)
-    training.restore(content["training"])
-    return [TrainStep(**step) for step in content["curve"]]

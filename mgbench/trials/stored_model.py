@@ -41,7 +41,7 @@ class StoredModel:
         """Draw images 0 … count − 1, at most `batch` at once."""
         assembly = self.row.assembly
         reader = Helper(self.store, Trial(self.row.trial, (self.row,)), self.device, Progress(), ALONE)
-        yield from sample_images(reader.model, assembly.recipe, count, batch, Meter())
+        yield from sample_images(reader.model(assembly.recipe), assembly.recipe, count, batch, Meter())
 
 
 def find_model(

@@ -28,6 +28,7 @@ from mgbench.trials.kept_images import KeptImages, keep_images, kept_images
 from mgbench.trials.plan import Row, Trial
 from mgbench.trials.reconstruction import record_reconstruction
 from mgbench.trials.score import IMAGES, SHOWN, Scored, images_writer, now, origin, save_real, score
+from mgbench.trials.trained import Trained
 
 T = TypeVar("T")
 
@@ -115,15 +116,15 @@ def record_all(store: Store, rows: list[Row], status: Status, reason: str, tail:
 def _record_images(
     store: Store,
     row: Row,
-    fitted: tuple[Model, TrainStep],
+    fitted: Trained,
     device: torch.device,
     progress: Progress,
     options: Options,
     team: Team,
 ) -> None:
     assembly, started = row.assembly, now()
-    # The rows of a trial share the trained weights, but each samples with its own parts.
-    model = replace(fitted[0], parts=assembly.parts)
+    # The rows of a trial share a training, but each samples with its own parts, and with the average that it asks for.
+    model = replace(fitted.model(assembly.recipe), parts=assembly.parts)
     labels = asked_labels(assembly.recipe, model, torch.arange(assembly.samples))
     kept = kept_images(store, row)
     if kept is None:
@@ -135,7 +136,7 @@ def _record_images(
         scored = score(store, row, kept.images, labels if model.classes else None, device, progress)
     shown = {IMAGES: images_writer(kept.images[:SHOWN], labels[:SHOWN]), **kept.files, **_nearest(row, scored)}
     save_real(store, assembly.data)
-    costs = {**kept.costs, **_costs(assembly.recipe.batch_size, model, fitted[1]), **model.bound.costs}
+    costs = {**kept.costs, **_costs(assembly.recipe.batch_size, model, fitted.last), **model.bound.costs}
     scores = scored.fields["scores"] | model.bound.scores
     finished = FinishedRow(row.key, row.method, row.spelled, kept.images, labels, scores, costs)
     artifacts, missing = artifact_files(vars(assembly.parts).values(), finished)

@@ -224,8 +224,8 @@ def compared(path: Path) -> Iterator[tuple[int, str]]:
 
 # Values of options that happen to be called like a component: (file, value).
 OPTION_VALUES = {
-    ("mgbench/stages/train.py", "cosine"),
-    ("mgbench/stages/train.py", "constant"),
+    ("mgbench/stages/optimizer.py", "cosine"),
+    ("mgbench/stages/optimizer.py", "constant"),
     ("mgbench/report/axes.py", "log"),
     ("mgbench/stages/evaluate.py", "features"),
     ("mgbench/report/published/data.py", "guidance"),

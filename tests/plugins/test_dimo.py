@@ -91,7 +91,6 @@ def test_the_auxiliary_model_learns_faster_by_the_factor_of_its_option() -> None
     for name, parameter in training.model.named_parameters():
         assert rates[id(parameter)] == (1.75 if name.startswith("auxiliary.") else 0.25), name
         assert decays[id(parameter)] == (0.125 if parameter.ndim > 1 else 0.0), name
-    assert training.rate.get_last_lr()[0] == 0.25
 
 
 def batches(count: int) -> Iterator[tuple[torch.Tensor, torch.Tensor, Generator]]:

@@ -26,11 +26,16 @@ SETTINGS: dict[str, Any] = {
     "lr_decay": "cosine",
     "weight_decay": 0.5,
     "clip": 0.5,
+    "accumulate": 7,
     "ema": 0.5,
     "precision": "float32",
+    "compile": "on",
+    "parallel": "fsdp",
+    "recompute": True,
     "seed": 7,
     "sample_seed": 7,
     "sampling_steps": 7,
+    "sampling_ema": 0.5,
     "label_distribution": "data",
     "samples": 7,
 }
@@ -61,6 +66,7 @@ EXPECTED = {
     "model": (False, True, True, True, False),
     "images": (False, False, True, True, False),
     "scores": (False, False, False, True, True),
+    "nothing": (False,) * 5,
 }
 
 

@@ -49,11 +49,11 @@ class Edit:
                 other.write_text(other.read_text(encoding="utf-8").replace(here, there), encoding="utf-8")
 
 
-CLIP = "        self.accelerator.clip_grad_norm_(self.loss.parameters(), recipe.clip)\n"
+CLIP = "        nn.utils.clip_grad_norm_(self._parameters, self.recipe.clip, foreach=True)\n"
 EDITS = (
     Edit("training loop", "mgbench/stages/train.py", CLIP),
     Edit("optimizer", "mgbench/stages/train.py", "betas=(0.9, 0.95)", "betas=(0.9, 0.999)"),
-    Edit("EMA", "mgbench/stages/train.py", "(10 + self.step)", "(2 + self.step)"),
+    Edit("EMA", "mgbench/stages/averages.py", "(10 + step)", "(2 + step)"),
     Edit("masking helper", "mgbench/components/schedules/maskings.py", ".clamp(1, tokens)", ".clamp(0, tokens)"),
     Edit("solver", "mgbench/components/heads/solvers.py", "LEAST_LOG_RATIO = -5.1", "LEAST_LOG_RATIO = -5.0"),
     Edit("metric arithmetic", "mgbench/components/metrics/frechet.py", "/ (self.count - 1)", "/ self.count"),

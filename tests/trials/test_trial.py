@@ -490,3 +490,41 @@ def test_a_row_says_how_its_labels_were_drawn(
     counts = assemble(registry, recipe).class_counts
     with np.load(tmp_path / "runs" / record.key / "images.npz") as kept:
         assert kept["labels"].tolist() == labels_for(torch.arange(20), counts, distribution, seed=0).tolist()
+
+
+def test_rows_draw_with_the_average_that_they_ask_for(
+    registry: Registry, tmp_path: Path, done: tuple[Path, dict[str, Record]]
+) -> None:
+    """One training for all, and of each average the images and the model that a training with only that one has."""
+    both = TINY.change(ema=(0.999, 0.0))
+    last = TINY.change(ema=0.0)
+    store = Store(tmp_path)
+    recipes = {"first": both, "said": both.change(sampling_ema=0.999), "other": both.change(sampling_ema=0)}
+    assert len(trials(registry, store, **recipes)) == 1
+    records = run(registry, tmp_path, **recipes)
+    root, alone = done[0], done[1]["plain"]
+    (tmp_path / "alone").mkdir()
+    online = run(registry, tmp_path / "alone", last=last)["last"]
+    drawn = {name: images(tmp_path, record) for name, record in records.items()}
+    assert (drawn["first"] == images(root, alone)).all()
+    assert (drawn["said"] == drawn["first"]).all()
+    assert (drawn["other"] == images(tmp_path / "alone", online)).all()
+    assert (drawn["other"] != drawn["first"]).any()
+    assert same(weights(tmp_path, records["first"]), weights(root, alone))
+    assert records["first"].key != records["other"].key
+    (folder,) = (tmp_path / "models").iterdir()
+    assert sorted(path.name for path in folder.glob("*.safetensors")) == ["model-0.0.safetensors", "model.safetensors"]
+    assert store.complete(folder)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"sampling_ema": 0.5}, "sampling_ema=0.5 is none of the averages of the training (ema=0.999); add it there"),
+        ({"accumulate": 3}, "batch_size=16 has no 3 equal parts (accumulate); change one of them"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_a_reason(
+    registry: Registry, settings: dict[str, Any], reason: str
+) -> None:
+    assert assemble(registry, TINY.change(**settings)).unfit == reason

@@ -1,0 +1,68 @@
+"""The arithmetic of a training: its precision, what is computed twice to save memory, and what is compiled."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from torch.autograd import forward_ad
+from torch.utils.checkpoint import checkpoint
+
+from mgbench.recipes.recipe import Recipe
+from mgbench.stages.parallel import blocks_of
+
+# Compiling takes about a minute; on a CPU, what is compiled was slower than what is not (docs/training.md).
+COMPILED_STEPS = 2000
+_SHORT = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def short_type(recipe: Recipe, device: torch.device) -> torch.dtype | None:
+    """The type of matrix products where it is a short one; weights, averages and the optimizer are float32 in any case."""
+    automatic = "bfloat16" if device.type == "cuda" else "float32"
+    return _SHORT.get(automatic if recipe.precision == "auto" else recipe.precision)
+
+
+def autocast(dtype: torch.dtype | None, device: torch.device) -> AbstractContextManager[Any]:
+    """Inside the `with`, products are of this type."""
+    return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
+
+
+def recompute_blocks(model: nn.Module) -> None:
+    """Have blocks keep their input only, and compute the rest again in the backward pass, bit for bit (arXiv:1604.06174)."""
+    for block in blocks_of(model):
+        _replace_forward(block, _recomputed(block.forward))
+
+
+def _recomputed(forward: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*inputs: object, **options: object) -> object:
+        # Tangents of forward-mode derivatives are gone by the time of the backward pass.
+        if not torch.is_grad_enabled() or forward_ad._current_level >= 0:
+            return forward(*inputs, **options)
+        found: object = checkpoint(partial(forward, *inputs, **options), use_reentrant=False)
+        return found
+
+    return run
+
+
+def compiles(recipe: Recipe, device: torch.device) -> bool:
+    """Whether blocks are compiled; left to us, where it is known not to be slower and a training is long enough to pay for it."""
+    pays = device.type == "cuda" and recipe.train_steps >= COMPILED_STEPS
+    return recipe.compile == "on" or (recipe.compile == "auto" and pays)
+
+
+def compile_blocks(model: nn.Module) -> None:
+    """Have blocks run as compiled for any length (torch.compile), a graph for all blocks of one kind."""
+    for block in blocks_of(model):
+        _replace_forward(block, torch.compile(block.forward, dynamic=True))
+
+
+def _replace_forward(module: nn.Module, forward: Callable[..., Any]) -> None:
+    # On the instance: a module around the block would change the names of its weights.
+    module.forward = forward
+
+
+def uncompiled(compiles: bool) -> AbstractContextManager[Any]:
+    """Inside the `with`, what is compiled runs as it is written."""
+    return torch.compiler.set_stance("force_eager") if compiles else nullcontext()

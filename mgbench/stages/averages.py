@@ -1,0 +1,48 @@
+"""Moving averages of the weights in training (EMA), one for each share of itself that an average keeps in a step."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mgbench.stages.parallel import as_held, whole
+
+# The state of a model: its parameters and buffers by name.
+Weights = dict[str, Tensor]
+
+
+class Averages:
+    """Averages of the parameters of a model, as the ranks of a team hold these; buffers are not averaged.
+
+    After step k (from 0) an average is d·average + (1 − d)·weights with d = min(share, (1 + k)/(10 + k)), and after the
+    first step the weights themselves: a young average forgets its start faster, as a short training would otherwise keep
+    its random weights.
+    """
+
+    def __init__(self, model: nn.Module, shares: Sequence[float]) -> None:
+        self.model = model
+        self._online: list[Tensor] = [value for value in model.parameters() if value.is_floating_point()]
+        self._kept = {share: [value.detach().clone() for value in self._online] for share in shares}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Take the weights after a step into every average."""
+        grown = (1 + step) / (10 + step) if step else 0.0
+        for share, kept in self._kept.items():
+            torch._foreach_lerp_(kept, self._online, 1 - min(share, grown))
+
+    def weights(self, share: float) -> Weights:
+        """The averaged parameters and the present buffers, each as a rank holds it."""
+        means = dict(zip(map(id, self._online), self._kept[share], strict=True))
+        return {name: means.get(id(value), value) for name, value in self.model.state_dict(keep_vars=True).items()}
+
+    def state(self) -> dict[float, Weights]:
+        """The whole of every average, by its share; every rank of a team must ask."""
+        return {share: whole(self.weights(share)) for share in self._kept}
+
+    @torch.no_grad()
+    def restore(self, state: Mapping[float, Weights]) -> None:
+        """Go on from a state."""
+        for share in self._kept:
+            for name, kept in self.weights(share).items():
+                kept.copy_(as_held(state[share][name], kept))
