@@ -334,3 +334,20 @@ def test_a_point_tells_its_row_where_a_pointer_rests(views, look):
     assert len(said) == 2
     assert said[0].startswith("emigm: FID[digits_cnn] ")
     assert "; 4 steps, NFE 6.40; 2 seeds" in said[0]
+
+
+def test_a_figure_is_resized_by_its_corner(browser, report):
+    seen = Looked(browser, report)
+    seen.page.set_viewport_size({"width": 1600, "height": 1600})
+    figure = seen.page.locator(".main-figure .card .scroll").first
+    figure.scroll_into_view_if_needed()
+    before = figure.bounding_box()
+    drawing = seen.page.locator(".main-figure .card .scroll svg").first
+    corner = (before["x"] + before["width"] - 4, before["y"] + before["height"] - 4)
+    seen.page.mouse.move(*corner)
+    seen.page.mouse.down()
+    seen.page.mouse.move(corner[0] - 300, corner[1], steps=4)
+    seen.page.mouse.up()
+    assert figure.bounding_box()["width"] == pytest.approx(before["width"] - 300, abs=20)
+    assert drawing.bounding_box()["width"] <= figure.bounding_box()["width"]
+    seen.check()
