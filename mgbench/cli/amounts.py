@@ -1,4 +1,4 @@
-"""Times and numbers of images as they are typed."""
+"""Parsers of times and numbers of images on the command line."""
 
 import math
 

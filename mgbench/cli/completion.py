@@ -1,4 +1,4 @@
-"""Shell completion of plugins, methods, studies, components and the values of fields; nothing heavy is imported for it."""
+"""Shell completion of plugins, methods, studies, components and field values, without heavy imports."""
 
 import io
 import os
@@ -14,20 +14,20 @@ import typer
 if TYPE_CHECKING:
     from mgbench.registry.names import Named
 
-# A possible value, and what it is in a few words.
+# A possible value and its description.
 Item = tuple[str, str]
 Complete = Callable[[typer.Context, list[str], str], list[Item]]
-# The context is None where a completion asks another for its items.
+# The context is None if one completion calls another.
 Context = typer.Context | None
 INSTRUCTION = "_MGBENCH_COMPLETE"
 
 
 @contextmanager
 def whole_words(environment: "os._Environ[str]") -> Iterator[None]:
-    """Inside the `with`, completion for bash sees words as they are typed, where bash takes "=" for a word of its own.
+    """Context in which completion for bash gets words as typed, although bash splits them at "=".
 
-    Of `--set sampler=hal` bash makes `sampler`, `=` and `hal`, and replaces only the last; so the answers lose what stands
-    before it.
+    Bash splits `--set sampler=hal` into `sampler`, `=` and `hal`, and replaces only the last, so results are returned
+    without the part before it.
     """
     kept = _join_words(environment) if environment.get(INSTRUCTION) == "complete_bash" else ""
     if not kept:
@@ -43,14 +43,14 @@ def whole_words(environment: "os._Environ[str]") -> Iterator[None]:
 
 
 def _join_words(environment: "os._Environ[str]") -> str:
-    """Join the words that bash parted at "="; returns what stands before the last of them."""
+    """Join the words that bash split at "="; returns the text before the last of them."""
     try:
         words, place = environment["COMP_WORDS"].split("\n"), int(environment["COMP_CWORD"])
     except (KeyError, ValueError):
         return ""
     joined: list[str] = []
     kept = ""
-    # Words behind the cursor are of no use.
+    # Words after the cursor are ignored.
     for word in [*words, ""][: place + 1]:
         behind_sign = bool(kept) and joined[-1].endswith("=")
         kept = joined[-1] if behind_sign else joined[-1] + word if word == "=" and joined else ""
@@ -64,17 +64,17 @@ def _join_words(environment: "os._Environ[str]") -> str:
 
 
 def _quoted(word: str) -> str:
-    """A word that is split no further; one with an open quotation mark is its text so far."""
+    """A word quoted for joining; for an open quotation mark, its text so far."""
     return shlex.quote(word.lstrip("'\"")) if word[:1] in "'\"" else word or "''"
 
 
 def _told(items: Iterable[Item], start: str) -> list[Item]:
-    """The items that begin so, each value once."""
+    """The distinct items that start with a text."""
     return list({value: (value, about) for value, about in items if value.startswith(start)}.values())
 
 
 def _complete(items: Callable[[Context, str], Iterable[Item]]) -> Complete:
-    """A completion of one value, from the context of the command and what is typed so far."""
+    """A completion of one value, from the context of the command and the text so far."""
 
     def complete(ctx: typer.Context, args: list[str], incomplete: str) -> list[Item]:
         return _told(items(ctx, incomplete), incomplete)
@@ -83,7 +83,7 @@ def _complete(items: Callable[[Context, str], Iterable[Item]]) -> Complete:
 
 
 def _listed(items: Callable[[Context, str], Iterable[Item]]) -> Complete:
-    """A completion of the last of several values between commas; those that are there are not offered again."""
+    """A completion of the last of comma-separated values, without those already given."""
 
     def complete(ctx: typer.Context, args: list[str], incomplete: str) -> list[Item]:
         before, comma, _ = incomplete.rpartition(",")
@@ -135,7 +135,7 @@ def _of_kind(kind: str) -> Callable[[Context, str], Iterator[Item]]:
 
 
 def _things(ctx: Context, typed: str) -> Iterator[Item]:
-    """Studies, methods and components: all that `mgbench show` describes."""
+    """Everything that `mgbench show` describes: studies, methods and components."""
     from mgbench.recipes.kinds import EVERY_KIND
 
     yield from _studies(ctx, typed)
@@ -164,7 +164,7 @@ def _settings(ctx: Context, typed: str) -> Iterator[Item]:
     else:
         named = [name for name in FIELDS if name.startswith(field)]
         values = list(_values(named[0], "")) if len(named) == 1 else []
-        # Of the only field that fits the values, since a shell puts a blank behind what is the only answer.
+        # If only one field fits, its values, because a shell adds a blank after a single result.
         yield from ((f"{named[0]}={value}", about) for value, about in values)
         for name in () if values else named:
             yield f"{name}=", str(FIELDS[name].metadata.get("about", "component" if name in SPECS else ""))
@@ -192,7 +192,7 @@ def _values(field: str, typed: str) -> Iterator[Item]:
 
 
 def _inside(component: "Named", typed: str) -> Iterator[str]:
-    """The possible continuations after the parenthesis of a spec: options, and the words that the last one takes."""
+    """Continuations inside the parentheses of a spec: options, and possible values of the last one."""
     from mgbench.registry.names import option_values
 
     options = option_values(component)
@@ -207,7 +207,7 @@ def _inside(component: "Named", typed: str) -> Iterator[str]:
 
 
 def _all_options(kind: str) -> Mapping[str, tuple[str, ...]]:
-    """The options of any component of a kind, with their words."""
+    """The options of all components of a kind, with possible values."""
     from mgbench.recipes.kinds import EVERY_KIND
     from mgbench.registry.names import components, option_values
 
@@ -217,7 +217,7 @@ def _all_options(kind: str) -> Mapping[str, tuple[str, ...]]:
 
 
 def _words(field: str) -> tuple[str, ...]:
-    """The words that a field which names no component takes."""
+    """The possible values of a field that is not a component."""
     from mgbench.recipes.recipe import Recipe
 
     hint = get_type_hints(Recipe).get(field)

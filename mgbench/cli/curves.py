@@ -1,4 +1,4 @@
-"""Pictures of schedules in the terminal: a kind that is a curve of time or of the step, drawn with its default options."""
+"""Text plots of schedules with default options: kinds that are functions of time or of the step."""
 
 import itertools
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ Curve = tuple[list[float], list[float], tuple[str, str]]
 
 
 def curve(kind: str, component: object) -> str:
-    """The picture of a component; empty of a kind that is no curve."""
+    """The plot of a component; empty for kinds that are not curves."""
     from mgbench.report.text import text_curve
 
     drawn = _CURVES.get(kind)

@@ -1,4 +1,4 @@
-"""`mgbench guide`: notes for scripts and coding agents, those of the installed version."""
+"""`mgbench guide`: notes for scripts and coding agents."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""The finished row that a component may keep artifacts of."""
+"""The finished row that is passed to the `artifacts` of components."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FinishedRow:
-    """A row that was drawn and scored, and is about to be recorded.
+    """A row that was drawn and scored, before it is recorded.
 
-    `key` names it in the results folder and `method` is its method; `recipe` holds every field spelled out (None where nothing
-    asks the kind). `images` uint8 [M,C,H,W'] and `labels` int64 [M] (-1: none) are all that were scored, on the CPU; `scores`
-    and `costs` are by name.
+    `key` is its key and `method` its method; `recipe` has every field in full (None for kinds that are not used).
+    `images` uint8 [M,C,H,W'] and `labels` int64 [M] (-1: none) are all scored images, on the CPU; `scores` and `costs`
+    are by name.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""Real images that need not fit into memory: held as a tensor, or read where they lie when they are asked for."""
+"""Real images that may exceed memory: a tensor, or images that are read on access."""
 
 import hashlib
 import os
@@ -17,19 +17,20 @@ from torch import Tensor
 S = TypeVar("S")
 T = TypeVar("T")
 
-# Images of more bytes are read when they are asked for. It is a constant, and no share of the memory at hand, because the
-# way in which images are read decides their fingerprint.
+# Larger sets of images are read on access. The limit is constant, not a share of available memory, because the way in
+# which
+# images are read affects their fingerprint.
 HELD_BYTES = 2**31
 DIGEST_BYTES = 16
 _MOST_THREADS = 16
 _BATCHES_AHEAD = 2
 _MOST_AHEAD = 256
-# From so many images on, the first look at them takes long enough to be shown.
+# Number of images from which the first pass shows its progress.
 _SHOWN_FROM = 5000
 
 
 class Images(Protocol):
-    """Images uint8 [M,C,H,W'], in memory (a tensor) or read when they are asked for (`LazyImages`)."""
+    """Images uint8 [M,C,H,W'], in memory (a tensor) or read on access (`LazyImages`)."""
 
     @property
     def shape(self) -> Sequence[int]:
@@ -43,15 +44,15 @@ class Images(Protocol):
         """The number of images M."""
 
     def __getitem__(self, rows: int | slice | Tensor) -> Tensor:
-        """The images uint8 [B,C,H,W'] at rows int64 [B] or of a slice; one image uint8 [C,H,W'] at a whole number."""
+        """The images uint8 [B,C,H,W'] at rows int64 [B] or of a slice; one image uint8 [C,H,W'] for an int."""
 
 
 @dataclass(frozen=True, eq=False)
 class LazyImages:
-    """Images uint8 [M,C,H,W'] that are read when they are asked for, by several threads.
+    """Images uint8 [M,C,H,W'] that are read on access, with several threads.
 
-    `read` gives the image uint8 [C,H,W'] at a place of its source; `places` int64 [M] are those of the images, and `digests`
-    uint8 [M,16] the hashes of their pixels (`digest`). Readers run beside each other, and should release the interpreter.
+    `read` returns the image uint8 [C,H,W'] at an index of its source; `places` int64 [M] are the indices of the images,
+    and `digests` uint8 [M,16] the hashes of their pixels (`digest`). Reading is parallel, and should release the GIL.
     """
 
     read: Callable[[int], Tensor]
@@ -82,7 +83,7 @@ class LazyImages:
         return replace(self, places=self.places[rows], digests=self.digests[rows])
 
     def in_colour(self) -> "LazyImages":
-        """The same images with three channels, equal ones where they are grey."""
+        """The images with three channels, which are equal for grey images."""
         return (
             self
             if self.image_shape[0] == 3
@@ -99,18 +100,18 @@ class _Colour:
 
 
 def threads() -> int:
-    """The number of threads that read images: one for each processor at hand, up to 16."""
+    """The number of threads that read images: one per available core, up to 16."""
     found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(found, _MOST_THREADS)
 
 
 def fits(shape: Iterable[int]) -> bool:
-    """Whether images uint8 of this shape [M,C,H,W'] are few enough to be held in memory."""
+    """Whether images uint8 of this shape [M,C,H,W'] are kept in memory."""
     return prod(shape) <= HELD_BYTES
 
 
 def batches(images: Images, size: int) -> Iterator[Tensor]:
-    """All images in batches uint8 [B,C,H,W'] of `size`, the last perhaps smaller; later ones are read meanwhile."""
+    """Yield all images in batches uint8 [B,C,H,W'] of `size`, the last possibly smaller; later ones are prefetched."""
     if not isinstance(images, LazyImages):
         yield from (images[first : first + size] for first in range(0, len(images), size))
         return
@@ -120,7 +121,7 @@ def batches(images: Images, size: int) -> Iterator[Tensor]:
 
 
 def ahead(work: Callable[[S], T], items: Iterable[S], count: int = _MOST_AHEAD) -> Iterator[T]:
-    """The results of `work` for every item, in order, by several threads, which are at most `count` items ahead."""
+    """Yield the results of `work` for every item, in order, computed by threads at most `count` items ahead."""
     pool, waiting = ThreadPoolExecutor(threads()), deque[Future[T]]()
     try:
         for item in items:
@@ -134,29 +135,29 @@ def ahead(work: Callable[[S], T], items: Iterable[S], count: int = _MOST_AHEAD) 
 
 
 def in_colour(images: Images) -> Images:
-    """Images uint8 [M,3,H,W'] of images with one channel or three, without a copy; grey ones have three equal channels."""
+    """Convert images with one or three channels to uint8 [M,3,H,W'] without a copy."""
     if isinstance(images, LazyImages):
         return images.in_colour()
     return images[:].expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
 
 
 def taken(images: Images, rows: Tensor | slice) -> Images:
-    """The images uint8 [B,C,H,W'] at rows int64 [B] or of a slice; those that are not held stay unread."""
+    """The images uint8 [B,C,H,W'] at rows int64 [B] or of a slice, without reading lazy images."""
     return images.taken(rows) if isinstance(images, LazyImages) else images[rows]
 
 
 def in_memory(images: Images) -> Tensor:
-    """All images uint8 [M,C,H,W'] as a tensor, which should fit into memory."""
+    """Read all images uint8 [M,C,H,W'] into a tensor, which must fit in memory."""
     return images[:]
 
 
 def digest(image: Tensor) -> bytes:
-    """The hash (16 bytes) of the pixels of an image uint8 [C,H,W'], of a grey one in three equal channels."""
+    """A hash (16 bytes) of the pixels of an image uint8 [C,H,W'], with grey converted to three channels."""
     return hashlib.blake2b(image.expand(3, -1, -1).contiguous().numpy().tobytes(), digest_size=DIGEST_BYTES).digest()
 
 
 def digests_of(images: Images) -> Tensor:
-    """The hashes uint8 [M,16] of the pixels of images, each as `digest` has it."""
+    """The hashes uint8 [M,16] of images uint8 [M,C,H,W'], as computed by `digest`."""
     return (
         images.digests if isinstance(images, LazyImages) else as_digests([digest(image) for image in in_memory(images)])
     )
@@ -171,7 +172,7 @@ _NONE = torch.empty(0, DIGEST_BYTES, dtype=torch.uint8)
 
 
 def each(work: Callable[[S], T], items: Sequence[S], what: str) -> Iterator[T]:
-    """The results of `work` for every item, in order, by several threads; many of them with a bar on a terminal."""
+    """Yield the results of `work` for every item, in order, computed by threads; with a progress bar for many items."""
     from rich.console import Console
     from rich.progress import track
 

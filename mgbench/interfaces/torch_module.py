@@ -1,4 +1,4 @@
-"""Protocol of `torch.nn.Module`, as much of it as a run uses; whatever inherits from it conforms."""
+"""The part of `torch.nn.Module` that the stages use, as a protocol."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -9,31 +9,31 @@ if TYPE_CHECKING:
 
 
 class Module(Protocol):
-    """The part of `torch.nn.Module` that a run uses."""
+    """The part of `torch.nn.Module` that the stages use; every `torch.nn.Module` conforms."""
 
     training: bool
 
     def to(self, device: "torch.device") -> Self:
-        """The module itself, its parameters and buffers moved to the device."""
+        """Move parameters and buffers to the device and return the module itself."""
 
     def parameters(self) -> Iterator["Tensor"]:
-        """Every parameter, of any shape, once."""
+        """All parameters, of any shape."""
 
     def buffers(self) -> Iterator["Tensor"]:
-        """Every buffer, of any shape, once."""
+        """All buffers, of any shape."""
 
     def state_dict(self) -> dict[str, Any]:
         """Parameters and persistent buffers by name."""
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> object:
-        """Take over parameters and persistent buffers.
+        """Copy parameters and persistent buffers from `state_dict`.
 
         Raises:
-            RuntimeError: if a name is missing or left over, or a shape differs.
+            RuntimeError: if a name is missing or unexpected, or a shape differs.
         """
 
     def requires_grad_(self, requires_grad: bool) -> Self:
-        """The module itself, its parameters to be trained or not."""
+        """Set whether parameters are trained, and return the module itself."""
 
     def eval(self) -> Self:
-        """The module itself in evaluation mode."""
+        """Switch to evaluation mode and return the module itself."""

@@ -1,7 +1,6 @@
-"""Names that plugins offer, read from their source: for shells, which ask at every key, so nothing is imported.
+"""Names of components and methods from the source code of plugins, for shell completion without imports.
 
-A hook that returns a dict written out in its function is understood, as those of all bundled plugins are; what is made in another
-way has no names here, and is completed by nobody.
+Only hooks that return a dict literal are understood, as in all bundled plugins; other names are not completed.
 """
 
 import ast
@@ -20,7 +19,7 @@ from mgbench.registry.loading import RECIPE_HOOK, installed, ours
 
 @dataclass(frozen=True)
 class Named:
-    """A name that a plugin offers, and the class that makes it (empty where it is no plain name)."""
+    """A name that a plugin offers, and its class (empty if it is not a plain name)."""
 
     name: str
     plugin: str
@@ -44,7 +43,7 @@ def plugins_with(*hooks: str) -> list[str]:
 
 
 def option_values(component: Named) -> dict[str, tuple[str, ...]]:
-    """The options of a component, each with its values where they are words; inherited ones first."""
+    """The options of a component with their possible values, if they are words; inherited ones first."""
     return dict(_options(component.module, component.maker))
 
 
@@ -60,7 +59,7 @@ def _offered(source: Source, hook: str) -> Iterator[Named]:
 def _written(source: Source, hook: str) -> dict[str, str]:
     """The names in the dict that a hook returns, with the names of their classes."""
     text = _text(source)
-    # Only the few files with the hook are worth a parser.
+    # Parse only the few files with the hook.
     if f"def {hook}(" not in text:
         return {}
     try:
@@ -88,7 +87,7 @@ def _text(source: Source) -> str:
 
 @cache
 def _path(target: str) -> Path | None:
-    """The source file of a module; the packages that it lies in are not imported."""
+    """The source file of a module, found without importing its packages."""
     if target.endswith(".py"):
         return Path(target)
     top, *rest = target.split(".")
@@ -101,7 +100,7 @@ def _path(target: str) -> Path | None:
 
 
 def _homes(top: str, alone: bool) -> list[Path]:
-    """The folders of a package, or the file of a module that lies in none."""
+    """The folders of a package, or the file of a top-level module."""
     try:
         spec: ModuleSpec | None = find_spec(top)
     except (ImportError, ValueError):
@@ -137,7 +136,7 @@ def _declared(module: str, node: ast.ClassDef) -> Iterator[tuple[str, tuple[str,
 
 
 def _values(module: str, annotation: ast.expr) -> tuple[str, ...]:
-    """The words that an option takes, by its annotation: those of a Literal, or true and false; none of any other."""
+    """The possible values of an option from its annotation: those of a Literal, or true and false; otherwise none."""
     if isinstance(annotation, ast.Name):
         return ("true", "false") if annotation.id == "bool" else _of_alias(module, annotation.id)
     if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value).endswith("Literal"):

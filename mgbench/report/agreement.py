@@ -1,4 +1,4 @@
-"""The agreement of scores with second implementations of them, on the same images."""
+"""Agreement of scores with second implementations, on the same images."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ COLUMNS = ["score", "by", "rows", "difference"]
 
 
 def agreement(frame: pd.DataFrame) -> pd.DataFrame:
-    """The distance of each score from those that declare to check it, over the finished rows that have both.
+    """The difference of each score from the scores that check it, over finished rows with both.
 
     Columns: score, by (the second implementation), rows, and difference, the largest |by - score| / |score| of a row.
     """
@@ -32,7 +32,7 @@ def agreement(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def agreement_said(frame: pd.DataFrame) -> list[str]:
-    """A sentence on each pair of `agreement`."""
+    """A sentence about each pair in `agreement`."""
     said = []
     for row in agreement(frame).to_dict("records"):
         names = [score_name(frame, str(row[side])) for side in ("by", "score")]

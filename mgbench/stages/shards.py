@@ -1,4 +1,4 @@
-"""Tokens in files: shards of equal numbers of rows, each whole by itself, of which rows are read when they are asked for."""
+"""Tokens in files: shards with equal numbers of rows, from which rows are read on access."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 Precision = Literal["float32", "float16"]
-# Bytes of a shard, about: small enough that a stop loses little, large enough that a data set has few.
+# Approximate size of a shard in bytes: small enough that an interruption loses little, and large enough for few files.
 SHARD_BYTES = 2**28
 
 
@@ -26,7 +26,9 @@ class Tokens(Protocol):
 
 
 def as_stored(tokens: Tensor, codes: int | None, precision: Precision) -> Tensor:
-    """Tokens [B,N] or [B,N,D] in the shortest whole numbers that hold `codes` of them, or in floats of this precision."""
+    """Convert tokens [B,N] or [B,N,D] for storage: codes to the smallest integer type, vectors to floats of this
+    precision.
+    """
     if codes is None:
         return tokens.to(getattr(torch, precision))
     return tokens.to(
@@ -35,7 +37,7 @@ def as_stored(tokens: Tensor, codes: int | None, precision: Precision) -> Tensor
 
 
 def as_used(tokens: Tensor) -> Tensor:
-    """Stored tokens [B,N] or [B,N,D] as models take them: codes int64, values float32."""
+    """Convert stored tokens [B,N] or [B,N,D] for models: codes to int64, vectors to float32."""
     return tokens.float() if tokens.is_floating_point() else tokens.long()
 
 
@@ -55,7 +57,7 @@ class Shards:
         return self.folder / f"tokens-{number:05}.npy"
 
     def rows(self, number: int) -> slice:
-        """The rows that a shard holds."""
+        """The rows of a shard."""
         return slice(number * self.each, min(self.count, (number + 1) * self.each))
 
     @property
@@ -65,15 +67,17 @@ class Shards:
 
 
 def rows_of_a_shard(row_bytes: int, batch: int) -> int:
-    """The number of rows of a shard: whole batches, so that tokens are encoded in the same batches however they are kept."""
+    """The number of rows per shard, a multiple of the batch, so that encoding uses the same batches with and without
+    shards.
+    """
     return max(1, SHARD_BYTES // (row_bytes * batch)) * batch
 
 
 class ShardedTokens:
-    """Tokens [M,N] or [M,N,D] in shards, of which rows are read to a device when they are asked for.
+    """Tokens [M,N] or [M,N,D] in shards, from which rows are read to a device on access.
 
-    Rows are read and not mapped into memory: a page fault maps up to 2 MiB of a cached file, which then counts as memory of this
-    process, so that a batch of 2,048 rows of 8 kB would seem to take 2 GiB (Linux 6.18).
+    Rows are read and not mapped into memory: a page fault maps up to 2 MiB of a cached file, which then counts as
+    memory of this process, so that a batch of 2,048 rows of 8 kB would seem to take 2 GiB (Linux 6.18).
     """
 
     def __init__(self, parts: Sequence[Shards], device: torch.device) -> None:
@@ -109,7 +113,7 @@ class ShardedTokens:
         into, each = found.reshape(-1).view(np.uint8), found[:1].nbytes
         places = [self._place(first, count, each) for first, count in _runs(wanted, self._starts)]
         if hasattr(os, "posix_fadvise"):
-            # All reads wait for the disk at once, and not one after the other.
+            # Issue all reads at once instead of one after the other.
             for file, start, length in places:
                 os.posix_fadvise(file, start, length, os.POSIX_FADV_WILLNEED)
         done = 0

@@ -65,7 +65,7 @@ def initial_model(parts: Parts, space: TokenSpace, classes: int, seed: int) -> n
 
 
 def sides(recipe: Recipe) -> tuple[bool, ...]:
-    """Whether the images that are trained on are mirrored: none of them is, or all are taken both ways."""
+    """Whether training images are mirrored: none, or each image in both orientations."""
     return (False, True) if recipe.mirror else (False,)
 
 

@@ -1,4 +1,4 @@
-"""Artifacts that the components of a row keep: files in a folder of the row, which are checked and removed with it."""
+"""Artifacts of components: files in the folder of a row, which are verified and removed with it."""
 
 import itertools
 import traceback
@@ -12,14 +12,16 @@ from mgbench.interfaces.artifacts import FinishedRow
 from mgbench.registry.content import components_of
 from mgbench.results.files import Writer
 
-# In the folder of a row; in it a folder for each component, named after its class.
+# Subfolder of a row, with a folder for each component, named after its class.
 ARTIFACTS = "artifacts"
 
 
 def artifact_files(components: Iterable[object], row: FinishedRow) -> tuple[dict[str, Writer], list[str]]:
-    """Writers of the artifacts of some components and of those inside them, by path in the folder of the row, and warnings.
+    """Writers of the artifacts of some components and of those inside them, by path in the folder of the row, and
+    warnings.
 
-    What a component raises, or returns under a name that cannot be a file of its own, becomes a warning, and loses no row.
+    What a component raises, or returns under a name that cannot be a file of its own, becomes a warning, and loses no
+    row.
     """
     files: dict[str, Writer] = {}
     warnings = []
@@ -34,7 +36,7 @@ def artifact_files(components: Iterable[object], row: FinishedRow) -> tuple[dict
 
 
 def _folders(components: Iterable[object]) -> Iterator[tuple[str, object]]:
-    """Components that keep artifacts with the name of a folder each: the class, with a number where several share it."""
+    """Components with artifacts and their folder names: the class, with a number if several share it."""
     taken: set[str] = set()
     for component in components:
         if not optional.keeps_artifacts(component):

@@ -1,4 +1,4 @@
-"""Sentences of a record that are known before anything is computed: on data, classes, settings and numbers of images."""
+"""Warnings of records that are known before a run: about data, classes, settings and numbers of images."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -13,7 +13,7 @@ from mgbench.stages.labels import too_few_held_out, unequal_classes
 
 
 def foreseen(assemblies: Iterable[Assembly]) -> list[str]:
-    """Every sentence that the records of recipes will have for sure, once."""
+    """The distinct warnings that the records of recipes will certainly have."""
     different = {_decides(assembly): assembly for assembly in assemblies}
     return list(dict.fromkeys(said for assembly in different.values() for said in _foreseen(assembly)))
 
@@ -34,7 +34,7 @@ def _foreseen(assembly: Assembly) -> Iterator[str]:
 
 
 def on_labels(assembly: Assembly, count: int, drawn: bool = True) -> Iterator[str]:
-    """Sentences on classes of unequal size, where so many images are scored; they were `drawn` or are real."""
+    """Sentences about unbalanced classes for this number of scored images, which are `drawn` or real."""
     data, recipe = assembly.data, assembly.recipe
     found = [unequal_classes(assembly.class_counts, recipe.label_distribution)] if drawn else []
     if recipe.labels:
@@ -43,7 +43,9 @@ def on_labels(assembly: Assembly, count: int, drawn: bool = True) -> Iterator[st
 
 
 def on_numbers(count: int, features: int, real: int, held_out: int) -> Iterator[str]:
-    """Sentences on numbers of images that are small for so many features, or differ; of a number that is 0 nothing is said."""
+    """Sentences about numbers of images that are small for this number of features, or differ; numbers of 0 are
+    ignored.
+    """
     few = small_sample_warning(count, features) if count and features else None
     scarce = small_sample_warning(real, features) if real and features else None
     fewer = f"the floor is of {held_out} held-out images, the scores of {count}" if 0 < held_out < count else None
@@ -52,7 +54,7 @@ def on_numbers(count: int, features: int, real: int, held_out: int) -> Iterator[
 
 @cache
 def _features(extractor: Extractor, shape: tuple[int, int, int]) -> int:
-    """The number of features of an image by an extractor; 0 where it fails, which is reported when it is used."""
+    """The number of features of an extractor; 0 if it fails, which is reported when it is used."""
     with suppress(Exception), torch.no_grad():
         return extractor.build()(torch.zeros(1, 3, *shape[1:], dtype=torch.uint8)).features.shape[1]
     return 0

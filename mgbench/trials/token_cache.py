@@ -1,4 +1,4 @@
-"""Tokens of training images, encoded once and kept in the results folder, for all trainings that read them."""
+"""Cached tokens of training images in the results folder, encoded once for all trainings that use them."""
 
 import hashlib
 import json
@@ -34,8 +34,8 @@ _CODE = ("mgbench.stages.tokenize:encode", "mgbench.stages.shards:as_stored")
 class TokenCache:
     """The tokens of all training images of a recipe, or of their mirror images, in one folder.
 
-    The folder is complete when it has a manifest. Until then every finished shard has its checksum beside it, so that what was
-    encoded before a stop, or by another process, is not encoded again.
+    The folder is complete when it has a manifest. Until then every finished shard has its checksum beside it, so that
+    what was encoded before a stop, or by another process, is not encoded again.
     """
 
     store: Store
@@ -45,7 +45,7 @@ class TokenCache:
 
     @cached_property
     def facts(self) -> dict[str, object]:
-        """All that decides the tokens, by name."""
+        """Everything that the tokens depend on, by name."""
         return {
             "tokenizer": self.assembly.keys.tokenizer,
             "weights": _hash(self.tokenizer),
@@ -67,15 +67,16 @@ class TokenCache:
 
     @property
     def row_bytes(self) -> int:
-        """The bytes of the tokens of one image as they are stored."""
+        """The stored size of the tokens of one image in bytes."""
         space = self.tokenizer.space
         shape = (1, space.length) if space.codes else (1, space.length, space.dim)
         return as_stored(torch.zeros(shape), space.codes, self.assembly.recipe.token_precision).nbytes
 
     def fill(self, device: torch.device, first: int = 0, advance: Advance = UNREPORTED) -> None:
-        """Encode every shard that nobody has encoded yet, beginning with the shard `first` and going round.
+        """Encode every missing shard, starting with the shard `first` and wrapping around.
 
-        Several processes that begin at different shards share the work. `advance` is called first, and after every shard.
+        Several processes that begin at different shards share the work. `advance` is called first, and after every
+        shard.
 
         Raises:
             Unwritable: if the folder cannot be written or the disk is full.
@@ -112,7 +113,7 @@ class TokenCache:
         return sum(self._has(shards, number) for number in range(len(shards)))
 
     def finish(self) -> None:
-        """Mark the folder as complete, once every shard was encoded."""
+        """Mark the folder as complete after every shard was encoded."""
         shards = self.shards
         if (shards.folder / MANIFEST).exists():
             return
@@ -130,7 +131,7 @@ class TokenCache:
 
 
 def _hash(module: TokenizerModule) -> str:
-    """The hash of all that a tokenizer has learned."""
+    """A hash of the state of a tokenizer."""
     hashed = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
         hashed.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
@@ -151,18 +152,18 @@ def _checksum(shards: Shards, number: int) -> str:
 
 
 def caches_of(store: Store, assembly: Assembly, tokenizer: TokenizerModule) -> list[TokenCache]:
-    """The caches that the training of a recipe reads: of its images, and of their mirror images if it takes these too."""
+    """The caches for the training of a recipe: of its images, and of their mirror images if they are used too."""
     return [TokenCache(store, assembly, tokenizer, mirrored) for mirrored in sides(assembly.recipe)]
 
 
 def fill_caches(caches: Sequence[TokenCache], device: torch.device, progress: Progress, team: Team = ALONE) -> None:
-    """Make caches complete, with the help of every rank of the team; each calls this.
+    """Complete caches on all ranks of a team, each of which calls this.
 
     Raises:
         Interrupted: if the user asks to stop; what was encoded stays.
         Unwritable: if the folder cannot be written or the disk is full.
     """
-    # Ranks encode different numbers of shards, so that they may not ask each other after every one.
+    # No collectives per shard, because ranks encode different numbers of shards.
     emit = Advance(lambda done, total: progress.emit(StageProgress("encode", done, total)))
     advance = progress.batches("encode") if team.size == 1 else emit
     for cache in caches:
@@ -184,8 +185,8 @@ def training_tokens(
 ) -> tuple[Tokens, Tensor]:
     """The tokens of all training images of a recipe and their labels int64 [M] (-1: none), on the device.
 
-    They are read from the cache if they are there or do not fit into memory, and are encoded into it first if need be. Each
-    rank of a team calls this.
+    They are read from the cache if they are there or do not fit into memory, and are encoded into it first if need be.
+    Each rank of a team calls this.
     """
     caches = caches_of(store, assembly, tokenizer)
     there = team.is_first and all((cache.folder / MANIFEST).exists() for cache in caches)

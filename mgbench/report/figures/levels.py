@@ -1,4 +1,4 @@
-"""Names of levels, such as the scores of real images: beside their lines, where they cover no curve and no other name."""
+"""Labels of horizontal levels, such as floors, placed without covering curves or other labels."""
 
 import itertools
 import textwrap
@@ -17,7 +17,7 @@ _ARROW = {"arrowstyle": "->", "color": LIGHT.quiet, "linewidth": 0.6, "mutation_
 
 
 def name_levels(axes: Axes, room: Room) -> None:
-    """Move the names of levels to where there is room, and mark levels, names and the legend as occupied."""
+    """Move the labels of levels to free space, and mark levels, labels and the legend as occupied."""
     separate_levels(axes)
     if legend := axes.get_legend():
         room.take(box_of(legend, axes))
@@ -39,10 +39,10 @@ def box_of(artist: Artist, axes: Axes) -> np.ndarray:
 
 
 def _clear(text: Annotation, axes: Axes, room: Room) -> None:
-    """Move the name of a level to where it covers no line and no other name: along the level, or to its other side.
+    """Move the label of a level to free space, along the level or to its other side.
 
-    Where there is no such place it goes on in a second line, and then moves away from the level, to which a thin arrow leads;
-    at last it may cover lines, but no name.
+    If there is none, the label is wrapped, then moved away from the level with a thin arrow to it; as a last resort it
+    may cover lines, but no labels.
     """
     (start, level), up, whole = text.xy, text.xyann[1], text.get_text().replace("\n", " ")
     _, bottom, _, top = box_of(text, axes)
@@ -71,7 +71,7 @@ def _stands_free(text: Annotation, axes: Axes, room: Room, level: float, beside:
     """Take the room of the name of a level where it stands, if that is free (`over` lines too); whether it is."""
     box = box_of(text, axes)
     own, *others = (_height_of(axes, each) for each in (level, *(_levels(axes) - {level})))
-    # Beside its level no other may lie between; farther away none may cross it.
+    # Next to its level, no other level may be in between; farther away, none may cross it.
     low, high = (min(own, box[1]), max(own, box[3])) if beside else (box[1], box[3])
     free = room.fits(box[None]) if over else room.free(box[None])
     if not free.all() or any(low <= other <= high for other in others):

@@ -1,4 +1,4 @@
-"""Greedy placement of labels: each in turn takes the best place that covers neither points nor other labels.
+"""Greedy placement of labels: each takes the best position that covers neither points nor other labels.
 
 Everything is in typographic points on the paper: boxes as (left, bottom, right, top), points as (x, y).
 """
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Directions to look in, and how far: first close by, where no line to the point is needed.
+# Directions and distances to try; close positions first, which need no line to the point.
 ANGLES = np.radians(np.arange(0, 360, 22.5))
 DISTANCES = (9.0, 15.0, 24.0, 36.0, 50.0, 66.0, 84.0, 104.0, 126.0)
-# Room that a label keeps at its sides; half of it above and below.
+# Margin at the sides of a label; half of it above and below.
 GAP = 2.0
 MARK = 3.6  # half the side of a point's marker
 # Penalties of a place, in points of distance: per marker covered, and per line crossed.
@@ -22,8 +22,8 @@ COVERED, CROSSED = 60.0, 14.0
 class Wanted:
     """A label of a width and height, to be placed beside any one of its points [n,2].
 
-    Without `shifts` it may stand anywhere around a point, the nearer the better, and over markers and lines where there is no
-    other way. With `shifts` [s,2] it takes the first of these places of its centre, seen from the point, that is free.
+    Without `shifts` it may be anywhere around a point, as close as possible, and over markers and lines if necessary.
+    With `shifts` [s,2], the first free one of these offsets of its centre from the point is used.
     """
 
     width: float
@@ -73,7 +73,7 @@ class Room:
         return np.asarray(~self._barred(boxes) & (self._costs(boxes) == 0))
 
     def put(self, wanted: Wanted) -> Placed | None:
-        """Take the best place for a label; None where there is none that no other label takes."""
+        """Place a label at the best position; None if there is no free one."""
         centres, points, distances = _candidates(wanted)
         boxes = self._boxes(centres, wanted)
         led = np.stack([points, centres], axis=1)
@@ -113,7 +113,7 @@ class Room:
 
 
 def place(wanted: Sequence[Wanted], room: Room) -> list[Placed | None]:
-    """A place for each label, None where there is none; the most crowded label chooses first."""
+    """The position of each label, or None; the most crowded label is placed first."""
     chosen: dict[int, Placed | None] = {}
     for index in sorted(range(len(wanted)), key=lambda index: -_crowd(wanted[index], room.marks)):
         chosen[index] = room.put(wanted[index])
@@ -121,7 +121,7 @@ def place(wanted: Sequence[Wanted], room: Room) -> list[Placed | None]:
 
 
 def _crowd(wanted: Wanted, marks: np.ndarray) -> float:
-    """The number of marks near the point of a label that has fewest."""
+    """The smallest number of marks near a point of a label."""
     near = np.abs(marks[None] - wanted.points[:, None]).max(axis=2) < DISTANCES[4]
     return float(near.sum(axis=1).min())
 
@@ -174,7 +174,7 @@ def _cross(lines: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _side(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """On which side of the line from a to b the point c lies."""
+    """The side of the line from a to b on which the point c is."""
     turn = (b[..., 0] - a[..., 0]) * (c[..., 1] - a[..., 1]) - (b[..., 1] - a[..., 1]) * (c[..., 0] - a[..., 0])
     side: np.ndarray = turn > 0
     return side

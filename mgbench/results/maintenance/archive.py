@@ -1,4 +1,4 @@
-"""Open another results folder, or the archive of one."""
+"""Open a results folder or an archive of one."""
 
 import tarfile
 import tempfile
@@ -10,13 +10,13 @@ from pathlib import Path
 
 from mgbench.errors import UserError
 
-# Below the top of an archive, a results folder lies at most so many folders deep.
+# Maximum depth of a results folder in an archive.
 DEPTH = 2
 
 
 @contextmanager
 def opened(source: Path, beside: Path) -> Iterator[Path]:
-    """The results folder at a path; of an archive (.zip, .tar, .tar.gz, …) a copy that is removed after the `with`.
+    """The results folder at a path, or a temporary copy of that in an archive (.zip, .tar, .tar.gz, …).
 
     Archives are unpacked into a temporary folder in `beside`.
 
@@ -29,7 +29,7 @@ def opened(source: Path, beside: Path) -> Iterator[Path]:
     if not source.is_file():
         raise UserError(f"there is nothing at {source}; name a results folder or an archive of one")
     beside.mkdir(parents=True, exist_ok=True)
-    # A name that `mgbench doctor` takes for a leftover, in case the process is killed.
+    # A name that `mgbench doctor` recognises as a leftover if the process is killed.
     with tempfile.TemporaryDirectory(prefix=".merge.", dir=beside, ignore_cleanup_errors=True) as folder:
         _unpack(source, Path(folder))
         yield _results_in(Path(folder), source)
@@ -50,7 +50,7 @@ def _unpack(archive: Path, folder: Path) -> None:
 
 
 def _results_in(folder: Path, source: Path) -> Path:
-    """The results folder at or below a folder: the one that has rows."""
+    """The results folder at or below a folder: the one with rows."""
     levels = ("/".join(["*"] * depth + ["runs"]) for depth in range(DEPTH + 1))
     for pattern in levels:
         found = sorted(path.parent for path in folder.glob(pattern) if path.is_dir())

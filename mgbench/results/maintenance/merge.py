@@ -1,4 +1,4 @@
-"""Take the results of another folder into this one: only what is whole by its checksums, and nothing of ours is replaced."""
+"""Copy the results of another folder, after verifying checksums and without replacing anything."""
 
 import itertools
 import shutil
@@ -15,12 +15,13 @@ from mgbench.results.record import ARRAYS, Record, StudyView, load_record, load_
 from mgbench.results.schema import Corrupt
 from mgbench.results.store import MANIFEST, RECORD, Store, listed
 
-# What rows rest on, in the order in which it is taken, so that a row never arrives before its model.
+# The folders that rows depend on, in copying order, so that a row is never copied before its model.
 PUBLISHED = ("tokenizers", "models", "images", "references", "imported")
-# Of these, two folders of one key are one result only if the files that hold numbers are the same bytes. Features of real
-# images are not: they differ in rounding from machine to machine, and count as the same.
+# In these, folders with one key are equal only if their files with numbers are identical. Features of real images
+# differ by
+# rounding between machines, and count as equal.
 COMPARED = {"tokenizers": (".safetensors",), "models": (".safetensors",), "images": (".npz",), "imported": (WEIGHTS,)}
-# By room, the key of a record that names the folder which the row rests on.
+# The key in a record that names the folder on which the row depends, by subfolder.
 RESTS_ON = {"tokenizers": "tokenizer", "models": "model", "images": "images"}
 
 
@@ -28,8 +29,8 @@ RESTS_ON = {"tokenizers": "tokenizer", "models": "model", "images": "images"}
 class Merged:
     """The outcome of a merge: paths below the results folder by room, and sentences.
 
-    `taken` are new here; `here` were stored already, with the same result. `conflicts` say what differs from a result of the
-    same name here, which stays; `damaged` say what is not what was written, and was left out.
+    `taken` were copied; `here` existed already, with the same result. `conflicts` describe differences from existing
+    results with the same key, which are kept; `damaged` describe damaged files, which were left out.
     """
 
     taken: dict[str, list[str]] = field(default_factory=dict)
@@ -40,19 +41,19 @@ class Merged:
     differing: set[str] = field(default_factory=set)
 
     def take(self, room: str, name: str) -> None:
-        """Note what was taken."""
+        """Record a copied item."""
         self.taken.setdefault(room, []).append(name)
 
     def keep(self, room: str, name: str) -> None:
-        """Note what was here already."""
+        """Record an existing item."""
         self.here.setdefault(room, []).append(name)
 
 
 def merge(source: Path, store: Store) -> Merged:
-    """Copy the rows, models and studies of a results folder that this one lacks, each checked by its checksums.
+    """Copy missing rows, models and studies from another results folder, with verified checksums.
 
-    What is here under the same key stays as it is. Rows whose model, tokenizer or images are others here are left out, since
-    they would stand beside rows of that other model.
+    Existing results are kept. Rows whose model, tokenizer or images differ from the existing ones are left out, so that
+    they are not mixed with rows of those.
 
     Raises:
         UserError: if both are the same folder, or this one cannot be written.
@@ -71,7 +72,7 @@ def merge(source: Path, store: Store) -> Merged:
 
 
 def _each(found: Merged, room: Path, look: Callable[[Path], None]) -> None:
-    """Look at the contents of a room; what cannot be read is noted."""
+    """Process the contents of a subfolder; unreadable items are recorded."""
     for path in sorted(room.iterdir()) if room.is_dir() else ():
         if is_aside(path.name) or is_temporary(path.name):
             continue
@@ -86,7 +87,7 @@ def _each(found: Merged, room: Path, look: Callable[[Path], None]) -> None:
 
 
 def _published(found: Merged, ours: Layout, room: str, folder: Path) -> None:
-    """Take a folder with a manifest; one without is not finished, and is passed over."""
+    """Copy a folder with a manifest; folders without one are unfinished, and are skipped."""
     files = _whole(folder, listed(folder))
     here, name = ours.root / room / folder.name, f"{room}/{folder.name}"
     if not here.exists():
@@ -115,7 +116,7 @@ def _differs(here: Path, theirs: Mapping[str, str], compared: tuple[str, ...]) -
 
 
 def _whole(folder: Path, files: Mapping[str, str]) -> Mapping[str, str]:
-    """The files beside a record or manifest, which are to match their checksums.
+    """The files of a record or manifest, after verifying their checksums.
 
     Raises:
         Corrupt: if one of them does not, or lies outside of the folder.
@@ -131,7 +132,7 @@ def _whole(folder: Path, files: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _copy(there: Path, here: Path, files: Mapping[str, str], last: str) -> None:
-    """Copy files that were checked, and last the one by which the folder counts as complete, as it is."""
+    """Copy verified files, and last the file that marks the folder as complete."""
     for name, checksum in files.items():
         write(here / name, _copier(there / name, checksum))
     write(here / last, _copier(there / last))
@@ -149,7 +150,7 @@ def _copier(path: Path, checksum: str = "") -> Callable[[Path], None]:
 def _real(found: Merged, ours: Layout, path: Path) -> None:
     here = ours.real(path.stem)
     if path.suffix != ".npz" or not is_whole_archive(path, ARRAYS):
-        raise Corrupt("an array in it is not what was written")
+        raise Corrupt("an array in it is damaged")
     if here.exists():
         found.keep("real", path.name)
     else:
@@ -179,7 +180,7 @@ def _row(found: Merged, ours: Layout, folder: Path) -> None:
 
 
 def _rests_on(record: Record) -> Iterator[str]:
-    """The folders that a row rests on, from the results folder."""
+    """The folders that a row depends on, relative to the results folder."""
     yield from (f"{room}/{record.keys[name]}" for room, name in RESTS_ON.items() if name in record.keys)
     yield f"{'models' if record.about == 'images' else 'tokenizers'}/{record.training_key}"
 
@@ -199,7 +200,7 @@ def _other_result(here: Path, theirs: Record) -> str:
 
 
 def _study(found: Merged, store: Store, path: Path) -> None:
-    """Take a study, under another name if there is one of its name with other rows."""
+    """Copy a study, under a new name if one of its name has other rows."""
     if path.suffix != ".json":
         return
     view = load_study(path)
@@ -229,7 +230,7 @@ def _free_name(layout: Layout, view: StudyView) -> tuple[str, bool]:
 
 
 def _logs(found: Merged, theirs: Layout, ours: Layout) -> None:
-    """Take the logs of what was taken; they have no checksum, and none here is replaced."""
+    """Copy the logs of copied results; they have no checksums, and existing ones are kept."""
     keys = [name for room in ("tokenizers", "models", "studies") for name in found.taken.get(room, ())]
     keys += [load_record(ours.run(key) / RECORD).training_key for key in found.taken.get("runs", ())]
     for key in dict.fromkeys(keys):
