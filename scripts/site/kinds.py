@@ -14,9 +14,9 @@ from scripts.site.text import code, first_sentence, prose, rest, source, table
 MORE = {
     "sampler": "[The samplers](../guides/samplers.md) says which is which, and what their distributions are.",
     "reuse": "[Few steps](../guides/few_steps.md) says what each saves.",
-    "solver": "[The samplers](../guides/samplers.md#fewer-evaluations-of-the-head) says how to anneal one.",
+    "solver": "[The samplers](../guides/samplers.md#fewer-evaluations-of-the-head) explains how to anneal one.",
     "metric": "[Numbers one can believe](../guides/metrics.md) says what each is for.",
-    "extractor": "[Numbers one can believe](../guides/metrics.md#what-looks-at-the-images) says which to take.",
+    "extractor": "[Metrics and protocols](../guides/metrics.md#extractors) says which to choose.",
     "engine": "[Many devices, many machines](../guides/clusters.md) says how to use them.",
     "dataset": "[Your own images](../tutorials/own_images.md) go through `image_folder`.",
     "process": "[Few steps](../guides/few_steps.md) is about those that need few.",
