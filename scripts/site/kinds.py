@@ -15,9 +15,9 @@ MORE = {
     "sampler": "[The samplers](../guides/samplers.md) says which is which, and what their distributions are.",
     "reuse": "[Few steps](../guides/few_steps.md) says what each saves.",
     "solver": "[The samplers](../guides/samplers.md#fewer-evaluations-of-the-head) explains how to anneal one.",
-    "metric": "[Numbers one can believe](../guides/metrics.md) says what each is for.",
+    "metric": "[Metrics and protocols](../guides/metrics.md) explains each of them.",
     "extractor": "[Metrics and protocols](../guides/metrics.md#extractors) says which to choose.",
-    "engine": "[Many devices, many machines](../guides/clusters.md) says how to use them.",
+    "engine": "[Clusters](../guides/clusters.md) explains how to use them.",
     "dataset": "[Your own images](../tutorials/own_images.md) go through `image_folder`.",
     "process": "[Few steps](../guides/few_steps.md) is about those that need few.",
 }
