@@ -186,8 +186,23 @@ def _row(cells: Cells, by_hand: Sequence[str]) -> str:
     return f"| {' | '.join(cell or own for cell, own in zip(cells, by_hand, strict=True))} |"
 
 
+STUB = ROOT / "mgbench" / "__init__.pyi"
+
+
+def stub() -> str:
+    """The names of the package with the protocol of every kind among them."""
+    lines = STUB.read_text(encoding="utf-8").split("\n")
+    for kind in TABLE:
+        home = "mgbench.interfaces.engine" if kind.decides == "nothing" else "mgbench.interfaces.components"
+        line = f"from {home} import {kind.protocol} as {kind.protocol}"
+        if line not in lines:
+            lines.insert(0, line)
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
     (DOCS / "reference.md").write_text(reference(), encoding="utf-8")
     (DOCS / "study.schema.json").write_text(schema(), encoding="utf-8")
     for name in PAGES:
         (ROOT / name).write_text(kinds(name), encoding="utf-8")
+    STUB.write_text(stub(), encoding="utf-8")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import mgbench
 from mgbench import hookspecs
 from mgbench.interfaces.tracking import LIFE_HOOKS
 from mgbench.registry.loading import load
@@ -140,6 +141,37 @@ def test_no_imports_go_round_in_a_circle() -> None:
     assert sum(map(len, arrows.values())) > 500
     assert not circles(arrows)
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+
+
+def picture(depth: int) -> tuple[int, int]:
+    """Rooms, folders to this depth, and arrows between them: imports of any kind from one room to another."""
+
+    def place(module: str) -> str:
+        parts = module.split(".")[1:]
+        folders = parts if BY_MODULE[module].stem == "__init__" else parts[:-1]
+        return "/".join(folders[:depth]) or parts[0]
+
+    arrows = {(place(name), place(other)) for name, path in BY_MODULE.items() for other in modules_of(path)}
+    return len({place(name) for name in BY_MODULE}), len({(one, other) for one, other in arrows if one != other})
+
+
+def test_there_are_no_more_arrows_than_the_design_says() -> None:
+    """A new arrow between rooms is a change of the design; in the build before there were rooms they were 215, of 46 modules."""
+    rooms, arrows = picture(1)
+    text = " ".join((ROOT / "docs" / "design.md").read_text(encoding="utf-8").split())
+    said = re.search(r"(\d+) rooms on (\d+) floors with (\d+) arrows, none up and no circle", text)
+    assert said is not None
+    assert (int(said[1]), int(said[2])) == (rooms, len(FLOORS))
+    assert arrows <= int(said[3])
+
+
+def test_the_door_leads_nowhere_up_and_its_stub_to_where_names_are() -> None:
+    door = ROOT / "mgbench" / "__init__.py"
+    assert {own(module) for module, _ in imports(door)} <= {"", "interfaces"}
+    stub = ast.parse(door.with_suffix(".pyi").read_text(encoding="utf-8"))
+    named = {alias.name: node.module for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert named == mgbench._HOMES
+    assert sorted(named) == sorted(mgbench.__all__)
 
 
 @pytest.mark.parametrize("path", list((ROOT / "plugins").glob("*.py")), ids=shown)

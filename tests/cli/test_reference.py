@@ -29,6 +29,10 @@ def test_the_tables_of_kinds_say_what_the_code_says(script: dict[str, Any]) -> N
         assert (ROOT / page).read_text(encoding="utf-8") == script["kinds"](page), "run: python scripts/reference.py"
 
 
+def test_the_protocol_of_every_kind_is_a_name_of_the_package(script: dict[str, Any]) -> None:
+    assert script["STUB"].read_text(encoding="utf-8") == script["stub"](), "run: python scripts/reference.py"
+
+
 def test_the_schema_takes_our_studies_and_refuses_a_typo(script: dict[str, Any]) -> None:
     check = jsonschema.Draft202012Validator(json.loads(script["schema"]()))
     studies = [tomllib.loads(path.read_text(encoding="utf-8")) for path in (ROOT / "studies").glob("*.toml")]
