@@ -148,11 +148,7 @@ def choose(outline: "Outline", results: Path, retry: bool = False, track: tuple[
         _check_tracker(registry, tracker)
     for problem in registry.problems.values():
         typer.secho(f"mgbench: left out: {problem}", err=True, fg="yellow")
-    # Recipes are filed by plugin name; the name of a plugin given as a file is not its path.
-    named = tuple(source.name for source in sources) if ALL not in outline.plugins else tuple(registry.recipes)
-    vary = {axis: _every(registry, axis) if values == (ALL,) else values for axis, values in outline.vary.items()}
-    name = outline.name or ("" if ALL not in outline.plugins else ALL)
-    study = replace(outline, plugins=named, vary=vary, name=name).study(registry.recipes)
+    study = study_of(outline, registry, sources)
     recipes = plan_rows(registry, study, store, retry)
     recipes = [*plan_teachers(recipes, store, retry), *recipes]
     rows = [*plan_tokenizers(recipes, store, retry), *recipes]
@@ -162,6 +158,19 @@ def choose(outline: "Outline", results: Path, retry: bool = False, track: tuple[
         typer.secho(f"mgbench: {note}", err=True, fg="yellow")
     tracking = tuple(dict.fromkeys(tracker.name for tracker in trackers))
     return Chosen(tuple(dict.fromkeys((*sources, *trackers))), registry, study, store, rows, tracking)
+
+
+def study_of(outline: "Outline", registry: "Registry", sources: "Sequence[Source]") -> "Study":
+    """The study that a command selects from the recipes of its plugins.
+
+    Raises:
+        UserError: if there is no such plugin, method or field.
+    """
+    # Recipes are filed by plugin name; the name of a plugin given as a file is not its path.
+    named = tuple(source.name for source in sources) if ALL not in outline.plugins else tuple(registry.recipes)
+    vary = {axis: _every(registry, axis) if values == (ALL,) else values for axis, values in outline.vary.items()}
+    name = outline.name or ("" if ALL not in outline.plugins else ALL)
+    return replace(outline, plugins=named, vary=vary, name=name).study(registry.recipes)
 
 
 def _every(registry: "Registry", kind: str) -> tuple[str, ...]:

@@ -74,6 +74,18 @@ def content_files(component: object) -> Iterable[Path]:
     return tuple(getattr(component, "files", ()))
 
 
+def fetching(component: object) -> Callable[[], None] | None:
+    """`fetch()`: get the files that a component reads and that are missing, as `mgbench prepare` asks; None without it.
+
+    A run never calls it.
+
+    Raises:
+        UserError: if they cannot be had.
+    """
+    known: Callable[[], None] | None = getattr(component, "fetch", None)
+    return known
+
+
 def check(component: object, parts: "Parts", space: "TokenSpace") -> None:
     """`check(parts, space)`: check that a component works with the others. Default: it always does.
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from mgbench.errors import Partly, Unfit
 from mgbench.interfaces import optional
 from mgbench.interfaces.components import MergeableMetric, Metric, MetricState
-from mgbench.interfaces.data import ExtractorModule, Features
+from mgbench.interfaces.data import ExtractorModule, Features, Statistics
 from mgbench.interfaces.images import Images, batches, in_colour, in_memory
 from mgbench.interfaces.progress import UNREPORTED, Advance
 from mgbench.interfaces.scores import ScoreInfo, declaration
@@ -99,6 +99,29 @@ class Extracted:
     def of(cls, features: Features) -> "Extracted":
         """Images with all their features; 0 images if there are only statistics."""
         return cls(len(features.features), features, features.features[:BATCH])
+
+    @property
+    def dim(self) -> int:
+        """The number of features F of an image."""
+        return self.opening.shape[1]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the features of all images are kept."""
+        return self._features is not None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the images have labels of the classes that the extractor knows."""
+        return self._features is not None and self._features.labels is not None
+
+    @property
+    def statistics(self) -> Statistics | None:
+        """The published statistics of images that are not at hand."""
+        return None if self._features is None else self._features.statistics
+
+    def gather(self, metrics: Iterable[Metric]) -> None:
+        """Compute the states of these metrics together, where each would take a pass through the images of its own."""
 
     @property
     def features(self) -> Features:

@@ -74,6 +74,7 @@ def score_against(
 
     `scored` is called after every metric.
     """
+    reference.real.gather(metrics)
     real, number = reference.real.beside(reference.held_out), count or generated.count
     found, floors = list[MetricScores](), dict[str, float]()
     for done, metric in enumerate(metrics, 1):
@@ -88,7 +89,6 @@ def score_against(
 
 
 def _warnings(count: int, reference: Reference) -> list[str]:
-    features = reference.real.features
-    dim, statistics = features.features.shape[1], features.statistics
+    dim, statistics = reference.real.dim, reference.real.statistics
     real = reference.real.count if statistics is None else statistics.count
     return list(on_numbers(count, dim, real, reference.held_out.count if reference.held_out else count))

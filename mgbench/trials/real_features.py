@@ -1,9 +1,9 @@
 """Features and metric states of real images, computed once and stored in the results folder."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,23 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from mgbench.errors import Unfit
 from mgbench.interfaces import optional
 from mgbench.interfaces.components import Extractor, MergeableMetric, Metric, MetricState
 from mgbench.interfaces.data import ExtractorModule, Features, ImageData
-from mgbench.interfaces.images import Images, in_colour
+from mgbench.interfaces.images import Images, in_colour, taken
 from mgbench.interfaces.progress import UNREPORTED, Advance
 from mgbench.recipes.fingerprint import fingerprint
 from mgbench.recipes.keys import digest
 from mgbench.recipes.recipe import LabelDistribution
 from mgbench.results.store import FACTS, Store
-from mgbench.stages.evaluate import BATCH, Extracted, MetricScores, compute_scores, extract
+from mgbench.stages.evaluate import BATCH, Extracted, MetricScores, compute_scores, extract, extract_for_metrics
 from mgbench.stages.labels import held_out_rows
 
 FEATURES, STATE, FLOORS = "features.safetensors", "state.safetensors", "floors.json"
+# Features of real images, as float64, of more bytes than these are not held; all that fit are.
+FEATURE_BYTES, _BYTES, _MANY_FEATURES = 2**32, 8, 4096
+Stream = Callable[[Sequence[MergeableMetric]], Extracted]
 _NUMBERS = ("features", "logits", "spatial")
 
 
@@ -75,8 +79,74 @@ class StoredExtracted(Extracted):
             self.keep(metric, load_file(found))
             return super().state(metric)
         state = super().state(metric)
-        self.shelf.save({"state": facts}, STATE, save({name: part.contiguous() for name, part in state.items()}))
+        _publish_state(self.shelf, facts, state)
         return state
+
+
+class StreamedExtracted(Extracted):
+    """Real images whose features do not fit: they pass through the extractor a batch at a time, and states of metrics are stored.
+
+    A metric that needs all features at once has no numbers, and says so.
+    """
+
+    def __init__(self, shelf: Shelf, count: int, opening: Features, stream: Stream) -> None:
+        super().__init__(count, None, opening.features)
+        self.shelf, self._labelled, self._stream = shelf, opening.labels is not None, stream
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the images have labels of the classes that the extractor knows."""
+        return self._labelled
+
+    @property
+    def features(self) -> Features:
+        """The features of all images.
+
+        Raises:
+            Unfit: always.
+        """
+        size = self.count * self.dim * _BYTES / 2**30
+        raise Unfit(
+            f"it compares single images, and the features of all {self.count:,} real images are {size:.0f} GiB; score "
+            "against fewer, as published precision and recall are (10,000)"
+        )
+
+    def beside(self, held_out: Extracted | None) -> Extracted:
+        """The same images; nothing that compares with both can see all of them."""
+        return self
+
+    def gather(self, metrics: Iterable[Metric]) -> None:
+        """Compute the states of those metrics that are not stored in one pass, and store them."""
+        looking = filter(optional.needs_reference, metrics)
+        wanted = [merging for metric in looking if (merging := optional.mergeable(metric)) and not self._known(merging)]
+        if not wanted:
+            return
+        found = self._stream(wanted)
+        for metric in wanted:
+            try:
+                state = found.state(metric)
+            except Unfit as reason:
+                self.keep(metric, reason)
+                continue
+            self.keep(metric, state)
+            if (facts := _described(metric)) is not None:
+                _publish_state(self.shelf, facts, state)
+
+    def _known(self, metric: MergeableMetric) -> bool:
+        """Whether a state is at hand, or was stored and is now."""
+        facts = _described(metric)
+        if not self.knows(metric) and facts is not None and (found := self.shelf.read({"state": facts}, STATE)):
+            self.keep(metric, load_file(found))
+        return self.knows(metric)
+
+    def state(self, metric: MergeableMetric) -> MetricState:
+        """The finished state of a metric, read from the store if it was computed before; raises as `Extracted.state`."""
+        self.gather([metric])
+        return super().state(metric)
+
+
+def _publish_state(shelf: Shelf, facts: Mapping[str, Any], state: MetricState) -> None:
+    shelf.save({"state": facts}, STATE, save({name: part.contiguous() for name, part in state.items()}))
 
 
 def _described(metric: object) -> dict[str, Any] | None:
@@ -111,7 +181,7 @@ class Reference:
     @property
     def knows_labels(self) -> bool:
         """Whether the classes of the extractor are those of the images."""
-        return self.real.features.labels is not None
+        return self.real.labelled
 
     def floors(self, metrics: Sequence[Metric], count: int) -> MetricScores:
         """The scores of the first `count` held-out images; empty without held-out images."""
@@ -123,7 +193,9 @@ class Reference:
 
     def _floor(self, metric: Metric, held_out: Extracted, count: int) -> MetricScores:
         facts, real = _described(metric), self.real
-        if not isinstance(held_out, StoredExtracted) or not isinstance(real, StoredExtracted) or facts is None:
+        if not isinstance(held_out, StoredExtracted) or facts is None:
+            return self._score(metric, held_out, count)
+        if not isinstance(real, StoredExtracted | StreamedExtracted):
             return self._score(metric, held_out, count)
         more = {
             "floor": facts,
@@ -166,22 +238,58 @@ def reference_of(
     """
     module, store = extractor.build().to(device), Store(root)
     images: ImageData = data
-    by = [str(extractor), module.id, fingerprint(type(extractor))]
     # Logits are of no use for classes that the extractor was not trained on.
     known = optional.class_names(module, images.class_names) == images.class_names
 
-    def seen(split: str, pixels: Images, labels: Tensor | None, order: Tensor | None = None) -> StoredExtracted:
-        facts = {"data": images.fingerprint, "split": split, "images": list(pixels.shape), "extractor": by}
-        shelf = Shelf(store, facts)
+    def seen(split: str, pixels: Images, labels: Tensor | None, order: Tensor) -> StoredExtracted:
+        shelf = _shelf(store, images, split, pixels, extractor, module)
         found = _features(shelf, module, pixels, labels if known else None, device, advance)
-        return StoredExtracted(found if order is None else found.taken(order), shelf)
+        return StoredExtracted(found.taken(order), shelf)
 
-    real = seen("train", images.train, images.train_labels)
+    shelf = _shelf(store, images, "train", images.train, extractor, module)
+    real = _real(module, shelf, images, known, device, advance)
     order = held_out_rows(images, len(images.test), distribution)
     held_out = seen("test", images.test, images.test_labels, order) if len(images.test) else None
     keys = {"reference": real.shelf.key} | ({"held_out": held_out.shelf.key} if held_out else {})
     protocol = f"{name}@{images.fingerprint[:8]}/train{len(images.train)}"
     return Reference(protocol, module, real, held_out, keys, distribution)
+
+
+def _shelf(
+    store: Store, data: ImageData, split: str, pixels: Images, extractor: Extractor, module: ExtractorModule
+) -> Shelf:
+    by = [str(extractor), module.id, fingerprint(type(extractor))]
+    return Shelf(store, {"data": data.fingerprint, "split": split, "images": list(pixels.shape), "extractor": by})
+
+
+def is_stored(data: ImageData, extractor: Extractor, metrics: Iterable[Metric], store: Store) -> bool:
+    """Whether features of the training images are stored, or the states of all metrics that look at them."""
+    shelf = _shelf(store, data, "train", data.train, extractor, extractor.build())
+    if shelf.read({}, FEATURES) is not None:
+        return True
+    facts = [
+        _described(metric) for metric in metrics if optional.mergeable(metric) and optional.needs_reference(metric)
+    ]
+    return bool(facts) and all(fact is not None and shelf.read({"state": fact}, STATE) is not None for fact in facts)
+
+
+def _real(
+    module: ExtractorModule, shelf: Shelf, data: ImageData, known: bool, device: torch.device, advance: Advance
+) -> StoredExtracted | StreamedExtracted:
+    """The training images as metrics see them; `known` says whether the extractor knows their classes."""
+    labels, count = data.train_labels if known else None, len(data.train)
+
+    def whole() -> StoredExtracted:
+        return StoredExtracted(_features(shelf, module, data.train, labels, device, advance), shelf)
+
+    # Only of many images is it worth a look how many features an extractor has.
+    if count * _MANY_FEATURES * _BYTES <= FEATURE_BYTES:
+        return whole()
+    opening = extract(module, taken(data.train, slice(BATCH)), None if labels is None else labels[:BATCH], device)
+    if count * opening.features.shape[1] * _BYTES <= FEATURE_BYTES:
+        return whole()
+    stream = partial(extract_for_metrics, module, data.train, labels, device, advance=advance)
+    return StreamedExtracted(shelf, count, opening, stream)
 
 
 def _features(

@@ -83,14 +83,14 @@ class TokenCache:
         """
         shards, images = self.shards, self.assembly.data.train
         order = [(first + place) % len(shards) for place in range(len(shards))]
-        advance(self._finished(shards), len(shards))
+        advance(self.finished(), len(shards))
         for number in order:
             if not self._has(shards, number):
                 part = taken(images, shards.rows(number))
                 tokens = encode(self.tokenizer, part, device, mirrored=self.mirrored)
                 stored = as_stored(tokens, self.tokenizer.space.codes, self.assembly.recipe.token_precision)
                 self._put(shards, number, stored.cpu().numpy())
-                advance(self._finished(shards), len(shards))
+                advance(self.finished(), len(shards))
 
     def _put(self, shards: Shards, number: int, tokens: np.ndarray) -> None:
         checksums: list[str] = []
@@ -109,7 +109,9 @@ class TokenCache:
             return True
         return shards.file(number).exists() and bool(_checksum(shards, number))
 
-    def _finished(self, shards: Shards) -> int:
+    def finished(self) -> int:
+        """The number of shards that are finished."""
+        shards = self.shards
         return sum(self._has(shards, number) for number in range(len(shards)))
 
     def finish(self) -> None:

@@ -279,3 +279,42 @@ def test_a_floor_is_of_the_labels_that_are_asked(tmp_path: Path) -> None:
             floor = against.floors((Fid(),), 15).scores["fid[digits_cnn]"]
             assert floors.setdefault(distribution, floor) == floor
     assert floors["data"] < floors["balanced"]
+
+
+def test_features_that_do_not_fit_pass_once_and_score_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = (Fid(), Accuracy(), InceptionScore())
+    held = scored_against(reference(tmp_path / "held"), metrics)
+    # 64 images of five float64 numbers are 2,560 bytes.
+    monkeypatch.setattr(references, "FEATURE_BYTES", 2559)
+    streamed = reference(tmp_path / "streamed")
+    assert not streamed.real.is_whole
+    assert sum(LOOKED) == 64 + 32
+    LOOKED.clear()
+    found = scored_against(streamed, metrics)
+    assert sum(LOOKED) == 64 + 20
+    assert found.scores == pytest.approx(held.scores, rel=1e-9)
+    assert found.floors == pytest.approx(held.floors, rel=1e-9)
+    assert found.warnings == held.warnings
+    assert found.protocol == held.protocol
+    # States are read again, and the images are not.
+    again = reference(tmp_path / "streamed")
+    LOOKED.clear()
+    assert scored_against(again, metrics).scores == found.scores
+    assert sum(LOOKED) == 20
+    stored = [path.name for path in (tmp_path / "streamed").glob("references/*/*.safetensors")]
+    assert stored.count("features.safetensors") == 1
+    assert set(stored) == {"features.safetensors", "state.safetensors"}
+
+
+def test_what_compares_single_images_is_left_out_where_they_do_not_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(references, "FEATURE_BYTES", 2559)
+    found = scored_against(reference(tmp_path), (Fid(), Copied()))
+    assert set(found.scores) == {"fid[means]"}
+    assert any("the features of all 64 real images are" in warning for warning in found.warnings)
+
+
+def scored_against(known: Reference, metrics: tuple[Any, ...]) -> Any:
+    generated = Shapes(train=20, test=8, seed=3).load()
+    return score_images(metrics, known, generated.train, generated.train_labels, CPU)

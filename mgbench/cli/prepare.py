@@ -1,0 +1,81 @@
+"""`mgbench prepare`: what a study needs beside its plugins, before it runs where there is no network."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mgbench.cli import choices
+
+if TYPE_CHECKING:
+    from mgbench.recipes.study import Outline
+    from mgbench.registry.resolve import Assembly
+
+
+def prepare(
+    study_file: choices.StudyFile = None,
+    plugins: choices.Plugins = None,
+    set_: choices.Set = None,
+    vary: choices.Vary = None,
+    methods: choices.Methods = None,
+    results: choices.Results = Path("results"),
+    device: Annotated[str, typer.Option(help="auto, cpu, or one device such as cuda:1.")] = "auto",
+    check: Annotated[
+        bool, typer.Option("--check", help="Fetch and compute nothing; exit with 1 if something is missing.")
+    ] = False,
+) -> None:
+    """Fetch the files that a study's data sets and weights lack, and compute what its scores ask of real images.
+
+    A run downloads nothing: this is the command for a node with a network, and --check the one for a node without.
+    """
+    import torch
+
+    from mgbench.cli.progress import shown
+    from mgbench.engines.devices import slots
+    from mgbench.trials.prepare import has_reference, prepare_reference, scored
+
+    asked = choices.outline(study_file, plugins, set_, vary, None, methods, "")
+    if not check:
+        _fetch(asked)
+    chosen = choices.choose(asked, results)
+    lacking = list(dict.fromkeys(row.assembly.unfit for row in chosen.rows if row.assembly.refused))
+    for assembly in scored(chosen.rows):
+        name = f"{assembly.spelled['dataset']} through {assembly.spelled['extractor']}"
+        typer.echo(_described(assembly))
+        if check:
+            there = has_reference(chosen.store, assembly)
+            lacking += [] if there else [f"what scores ask of real images, {name}, is not in {results}"]
+        else:
+            with shown(f"looking at {name}") as advance:
+                floors = prepare_reference(chosen.store, assembly, torch.device(slots(device)[0]), advance)
+            said = ", ".join(f"{score} {value:.4g}" for score, value in floors.items())
+            count = min(assembly.samples, len(assembly.data.test))
+            typer.echo(f"{name}: {count:,} held-out ones score {said}" if said else f"{name}: no floors")
+    for sentence in lacking:
+        typer.secho(f"missing: {sentence}", fg="red")
+    if lacking:
+        raise typer.Exit(1)
+    typer.echo("everything is there" if check else "everything is there; the run needs no network")
+
+
+def _fetch(asked: "Outline") -> None:
+    """Let every component of the study that can get its own files do so."""
+    from mgbench.registry.loading import find, load
+    from mgbench.trials.prepare import fetchers
+
+    sources = tuple(find(name) for name in asked.plugins if name != choices.ALL)
+    registry = load(sources)
+    recipes = [recipe for _, recipe in choices.study_of(asked, registry, sources).expand()]
+    for spelled, fetch in fetchers(registry, recipes).items():
+        fetch()
+        typer.echo(f"{spelled}: the files are there")
+
+
+def _described(assembly: "Assembly") -> str:
+    from mgbench.interfaces.images import LazyImages
+
+    data = assembly.data
+    kept = "read when they are asked for" if isinstance(data.train, LazyImages) else "held in memory"
+    size = "x".join(map(str, data.shape))
+    counts = f"{len(data.train):,} and {len(data.test):,} images of {size}"
+    return f"{assembly.spelled['dataset']}: {counts}, {len(data.class_names)} classes, {kept} ({data.fingerprint})"

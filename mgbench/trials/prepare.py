@@ -1,0 +1,80 @@
+"""What a study needs beside its plugins, got or checked beforehand: files, features of real images, and floors."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import torch
+
+from mgbench.errors import Unfit
+from mgbench.interfaces import optional
+from mgbench.interfaces.progress import UNREPORTED, Advance
+from mgbench.recipes.recipe import Recipe
+from mgbench.registry.registry import Registry
+from mgbench.registry.resolve import Assembly
+from mgbench.results.store import Store
+from mgbench.trials.plan import Row
+from mgbench.trials.real_features import is_stored, reference_of
+
+# The kinds whose components read files.
+_WITH_FILES = ("dataset", "tokenizer", "extractor")
+
+
+def fetchers(registry: Registry, recipes: Iterable[Recipe]) -> Mapping[str, Callable[[], None]]:
+    """For each component of some recipes that can get its own files, by its spelling, the function that does.
+
+    Raises:
+        UserError: if a component or option does not exist.
+    """
+    found: dict[str, Callable[[], None]] = {}
+    for recipe in recipes:
+        for kind in _WITH_FILES:
+            spec = getattr(recipe, kind)
+            fetch = None if spec is None else optional.fetching(registry.build(kind, spec))
+            if fetch is not None:
+                found[f"{kind}={spec}"] = fetch
+    return found
+
+
+def scored(rows: Iterable[Row]) -> Iterator[Assembly]:
+    """One assembly of each reference that the scores of these rows need."""
+    known = set()
+    for row in rows:
+        recipe = row.assembly.recipe
+        of = (
+            row.spelled["dataset"],
+            row.spelled["extractor"],
+            recipe.label_distribution,
+            recipe.metrics,
+            recipe.samples,
+        )
+        if not row.assembly.unfit and of not in known:
+            known.add(of)
+            yield row.assembly
+
+
+def prepare_reference(
+    store: Store, assembly: Assembly, device: torch.device, advance: Advance = UNREPORTED
+) -> Mapping[str, float]:
+    """Extract and store all that scores of a recipe ask of real images; their floors. `advance` is called after every batch.
+
+    Raises:
+        UserError: if the extractor lacks its library or its weights.
+    """
+    recipe, spelled, parts = assembly.recipe, assembly.spelled, assembly.parts
+    reference = reference_of(
+        assembly.data, spelled["dataset"], parts.extractor, device, store.root, recipe.label_distribution, advance
+    )
+    reference.real.gather(parts.metrics)
+    for metric in filter(optional.needs_reference, parts.metrics):
+        merging = optional.mergeable(metric)
+        try:
+            if merging is not None:
+                reference.real.state(merging)
+        except Unfit:
+            # The rows say why the metric is left out.
+            continue
+    return reference.floors(parts.metrics, assembly.samples).scores
+
+
+def has_reference(store: Store, assembly: Assembly) -> bool:
+    """Whether the features of real images, or the states of all metrics that look at them, are stored."""
+    return is_stored(assembly.data, assembly.parts.extractor, assembly.parts.metrics, store)
