@@ -107,8 +107,8 @@ class StreamedExtracted(Extracted):
         """
         size = self.count * self.dim * _BYTES / 2**30
         raise Unfit(
-            f"it compares single images, and the features of all {self.count:,} real images are {size:.0f} GiB; score "
-            "against fewer, as published precision and recall are (10,000)"
+            f"a metric that compares single images, as kid does, is left out: the features of all {self.count:,} real "
+            f"images are {size:.0f} GiB; score it against fewer, as published precision and recall are (10,000)"
         )
 
     def beside(self, held_out: Extracted | None) -> Extracted:

@@ -1,8 +1,11 @@
 """The cache of tokens: written once, by whoever is there, after any stop; and trained on as what lies in memory."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -13,13 +16,14 @@ from mgbench.components.datasets.embedded import Digits
 from mgbench.interfaces import images
 from mgbench.interfaces.images import in_memory
 from mgbench.interfaces.progress import Advance, Progress
+from mgbench.interfaces.ranks import Team
 from mgbench.recipes.recipe import Recipe
 from mgbench.registry.loading import Registry, find, load
 from mgbench.registry.resolve import Assembly, assemble
 from mgbench.results.maintenance.inventory import unused
 from mgbench.results.store import MANIFEST, Store
 from mgbench.stages import shards
-from mgbench.stages.shards import ShardedTokens
+from mgbench.stages.shards import ShardedTokens, Shards
 from mgbench.stages.train import training_data
 from mgbench.trials import token_cache
 from mgbench.trials.fit import Fitted, fitted_model, fitted_tokenizer
@@ -27,6 +31,7 @@ from mgbench.trials.token_cache import TokenCache, caches_of, fill_caches, train
 from tests import doubles
 from tests.doubles import TINY
 
+T = TypeVar("T")
 CPU = torch.device("cpu")
 QUIET = Progress()
 
@@ -206,3 +211,48 @@ def test_lazy_images_go_through_the_cache(registry: Registry, tmp_path: Path, mo
     assert torch.equal(found[torch.arange(1297)], expected)
     assert np.load(next(store.layout.tokens("x").parent.glob("*/*.npy")), mmap_mode="r").shape[1:] == (4, 16)
     assert images.HELD_BYTES > 0
+
+
+class Rank(Team):
+    """One of two ranks that are threads of this process; collectives go through a list."""
+
+    def __init__(self, rank: int, values: list[object], barrier: threading.Barrier) -> None:
+        super().__init__(rank, 2)
+        self._values, self._barrier = values, barrier
+
+    def broadcast(self, value: T) -> T:
+        return self.all_gather(value)[0]
+
+    def all_gather(self, value: T) -> list[T]:
+        self._values[self.rank] = value
+        self._barrier.wait(60)
+        found: list[T] = list(self._values)  # type: ignore[arg-type]
+        self._barrier.wait(60)
+        return found
+
+
+def test_the_ranks_of_a_team_share_the_work_and_read_the_same(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, assembly, fitted = prepared(registry, tmp_path)
+    expected, _ = training_data(fitted.tokenizer, assembly.data, TINY, CPU)
+    monkeypatch.setattr(token_cache, "HELD_BYTES", 1000)
+    written: list[tuple[str, str]] = []
+    put = TokenCache._put
+
+    def noted(cache: TokenCache, found: Shards, number: int, tokens: np.ndarray) -> None:
+        written.append((threading.current_thread().name, found.file(number).name))
+        put(cache, found, number, tokens)
+
+    monkeypatch.setattr(TokenCache, "_put", noted)
+    values, barrier = [None, None], threading.Barrier(2)
+
+    def rank(number: int) -> torch.Tensor:
+        tokens, _ = training_tokens(store, assembly, fitted.tokenizer, CPU, QUIET, Rank(number, values, barrier))
+        return tokens[torch.arange(1297)]
+
+    with ThreadPoolExecutor(2, "rank") as pool:
+        found = list(pool.map(rank, (0, 1)))
+    assert all(torch.equal(tokens, expected) for tokens in found)
+    assert {name for _, name in written} == {f"tokens-{number:05}.npy" for number in range(6)}
+    assert len({thread for thread, _ in written}) == 2
