@@ -1,8 +1,8 @@
 """Features and metric states of real images, computed once and stored in the results folder."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, is_dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -11,150 +11,22 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from mgbench.errors import Unfit
 from mgbench.interfaces import optional
-from mgbench.interfaces.components import Extractor, MergeableMetric, Metric, MetricState
+from mgbench.interfaces.components import Extractor, Metric
 from mgbench.interfaces.data import ExtractorModule, Features, ImageData
 from mgbench.interfaces.images import Images, in_colour, taken
 from mgbench.interfaces.progress import UNREPORTED, Advance
 from mgbench.recipes.fingerprint import fingerprint
-from mgbench.recipes.keys import digest
 from mgbench.recipes.recipe import LabelDistribution
-from mgbench.results.store import FACTS, Store
+from mgbench.results.store import Store
 from mgbench.stages.evaluate import BATCH, Extracted, MetricScores, compute_scores, extract, extract_for_metrics
 from mgbench.stages.labels import held_out_rows
+from mgbench.trials.stored_features import FEATURE, STATE, Shelf, StoredExtracted, StreamedExtracted, described
 
-FEATURES, STATE, FLOORS = "features.safetensors", "state.safetensors", "floors.json"
+FEATURES, FLOORS = "features.safetensors", "floors.json"
 # Features of real images, as float64, of more bytes than these are not held; all that fit are.
-FEATURE_BYTES, _BYTES, _MANY_FEATURES = 2**32, 8, 4096
-Stream = Callable[[Sequence[MergeableMetric]], Extracted]
+FEATURE_BYTES, _MANY_FEATURES = 2**32, 4096
 _NUMBERS = ("features", "logits", "spatial")
-
-
-@dataclass(frozen=True)
-class Shelf:
-    """The stored results of one set of real images, each under the facts that identify it."""
-
-    store: Store
-    facts: Mapping[str, Any]
-
-    @property
-    def key(self) -> str:
-        """The key of the folder that holds the features of the images."""
-        return digest(dict(self.facts))
-
-    def folder(self, more: Mapping[str, Any]) -> Path:
-        """The folder of the result that these further facts identify."""
-        return self.store.layout.reference(digest({**self.facts, **more}))
-
-    def save(self, more: Mapping[str, Any], name: str, content: bytes) -> None:
-        """Store a file together with the facts that identify it."""
-        described = json.dumps({**self.facts, **more}, indent=1).encode()
-        files = {
-            name: lambda path: _put(path, content),
-            FACTS: lambda path: _put(path, described),
-        }
-        self.store.save_folder(self.folder(more), files)
-
-    def read(self, more: Mapping[str, Any], name: str) -> Path | None:
-        """The path of a stored file; None if it is missing or damaged."""
-        folder = self.folder(more)
-        return folder / name if self.store.complete(folder) else None
-
-
-class StoredExtracted(Extracted):
-    """Real images whose metric states are stored beside their features."""
-
-    def __init__(self, features: Features, shelf: Shelf) -> None:
-        super().__init__(len(features.features), features, features.features[:BATCH])
-        self.shelf = shelf
-
-    def state(self, metric: MergeableMetric) -> MetricState:
-        """The finished state of a metric, read from the store if it was computed before; raises as `Extracted.state`."""
-        facts = _described(metric)
-        if facts is None or self.knows(metric):
-            return super().state(metric)
-        found = self.shelf.read({"state": facts}, STATE)
-        if found is not None:
-            self.keep(metric, load_file(found))
-            return super().state(metric)
-        state = super().state(metric)
-        _publish_state(self.shelf, facts, state)
-        return state
-
-
-class StreamedExtracted(Extracted):
-    """Real images whose features do not fit: they pass through the extractor a batch at a time, and states of metrics are stored.
-
-    A metric that needs all features at once has no numbers, and says so.
-    """
-
-    def __init__(self, shelf: Shelf, count: int, opening: Features, stream: Stream) -> None:
-        super().__init__(count, None, opening.features)
-        self.shelf, self._labelled, self._stream = shelf, opening.labels is not None, stream
-
-    @property
-    def labelled(self) -> bool:
-        """Whether the images have labels of the classes that the extractor knows."""
-        return self._labelled
-
-    @property
-    def features(self) -> Features:
-        """The features of all images.
-
-        Raises:
-            Unfit: always.
-        """
-        size = self.count * self.dim * _BYTES / 2**30
-        raise Unfit(
-            f"a metric that compares single images, as kid does, is left out: the features of all {self.count:,} real "
-            f"images are {size:.0f} GiB; score it against fewer, as published precision and recall are (10,000)"
-        )
-
-    def beside(self, held_out: Extracted | None) -> Extracted:
-        """The same images; nothing that compares with both can see all of them."""
-        return self
-
-    def gather(self, metrics: Iterable[Metric]) -> None:
-        """Compute the states of those metrics that are not stored in one pass, and store them."""
-        looking = filter(optional.needs_reference, metrics)
-        wanted = [merging for metric in looking if (merging := optional.mergeable(metric)) and not self._known(merging)]
-        if not wanted:
-            return
-        found = self._stream(wanted)
-        for metric in wanted:
-            try:
-                state = found.state(metric)
-            except Unfit as reason:
-                self.keep(metric, reason)
-                continue
-            self.keep(metric, state)
-            if (facts := _described(metric)) is not None:
-                _publish_state(self.shelf, facts, state)
-
-    def _known(self, metric: MergeableMetric) -> bool:
-        """Whether a state is at hand, or was stored and is now."""
-        facts = _described(metric)
-        if not self.knows(metric) and facts is not None and (found := self.shelf.read({"state": facts}, STATE)):
-            self.keep(metric, load_file(found))
-        return self.knows(metric)
-
-    def state(self, metric: MergeableMetric) -> MetricState:
-        """The finished state of a metric, read from the store if it was computed before; raises as `Extracted.state`."""
-        self.gather([metric])
-        return super().state(metric)
-
-
-def _publish_state(shelf: Shelf, facts: Mapping[str, Any], state: MetricState) -> None:
-    shelf.save({"state": facts}, STATE, save({name: part.contiguous() for name, part in state.items()}))
-
-
-def _described(metric: object) -> dict[str, Any] | None:
-    """The code and options that decide the numbers of a metric; None if it is no dataclass, so that its options are unknown."""
-    if not is_dataclass(metric):
-        return None
-    maker = type(metric)
-    return {"metric": maker.__qualname__, "code": fingerprint(maker), "options": repr(metric)}
 
 
 @dataclass(frozen=True)
@@ -192,7 +64,7 @@ class Reference:
         return MetricScores(scores, tuple(reason for part in found for reason in part.left_out))
 
     def _floor(self, metric: Metric, held_out: Extracted, count: int) -> MetricScores:
-        facts, real = _described(metric), self.real
+        facts, real = described(metric), self.real
         if not isinstance(held_out, StoredExtracted) or facts is None:
             return self._score(metric, held_out, count)
         if not isinstance(real, StoredExtracted | StreamedExtracted):
@@ -267,9 +139,7 @@ def is_stored(data: ImageData, extractor: Extractor, metrics: Iterable[Metric], 
     shelf = _shelf(store, data, "train", data.train, extractor, extractor.build())
     if shelf.read({}, FEATURES) is not None:
         return True
-    facts = [
-        _described(metric) for metric in metrics if optional.mergeable(metric) and optional.needs_reference(metric)
-    ]
+    facts = [described(metric) for metric in metrics if optional.mergeable(metric) and optional.needs_reference(metric)]
     return bool(facts) and all(fact is not None and shelf.read({"state": fact}, STATE) is not None for fact in facts)
 
 
@@ -283,10 +153,10 @@ def _real(
         return StoredExtracted(_features(shelf, module, data.train, labels, device, advance), shelf)
 
     # Only of many images is it worth a look how many features an extractor has.
-    if count * _MANY_FEATURES * _BYTES <= FEATURE_BYTES:
+    if count * _MANY_FEATURES * FEATURE <= FEATURE_BYTES:
         return whole()
     opening = extract(module, taken(data.train, slice(BATCH)), None if labels is None else labels[:BATCH], device)
-    if count * opening.features.shape[1] * _BYTES <= FEATURE_BYTES:
+    if count * opening.features.shape[1] * FEATURE <= FEATURE_BYTES:
         return whole()
     stream = partial(extract_for_metrics, module, data.train, labels, device, advance=advance)
     return StreamedExtracted(shelf, count, opening, stream)
@@ -304,10 +174,6 @@ def _features(
     numbers = {name: getattr(seen, name) for name in _NUMBERS}
     shelf.save({}, FEATURES, save({name: _shortest(part) for name, part in numbers.items() if part is not None}))
     return seen
-
-
-def _put(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
 
 
 def _shortest(numbers: Tensor) -> Tensor:
