@@ -85,11 +85,24 @@ def _sides(
         return (_selected(results, before, where), _selected(results, after, where)), ("series", "sampling_steps")
     frame = select(read_results(results, study or None), where)
     known = set(frame["method"]) | set(frame["series"])
-    for name in (before, after):
+    for name, other in ((before, after), (after, before)):
         if name not in known:
-            raise UserError(f"{name!r} is not a stored method; {suggestion(name, known)}, or name two studies")
+            raise UserError(_unknown(name, other, frame, studies))
     first, second = (frame[(frame["method"] == name) | (frame["series"] == name)] for name in (before, after))
     return (first, second), ("sampling_steps",)
+
+
+def _unknown(name: str, other: str, frame: "pd.DataFrame", studies: set[str]) -> str:
+    """The sentence on a side that is no method, with what it may be instead."""
+    from mgbench.report.frame import ABOUT, TOKENIZER
+
+    models = frame[frame[ABOUT] != TOKENIZER]
+    methods = {*models["method"], *models["series"]}
+    if name in studies and other in methods:
+        return f"{name!r} is a study, and the other side is none; name two studies, or two methods with --study {name}"
+    unknown = other if name in studies else name
+    known = studies if name in studies or other in studies else methods
+    return f"{unknown!r} is neither a study nor a method that is stored; {suggestion(unknown, known)}"
 
 
 def _selected(results: Path, study: str, where: str) -> "pd.DataFrame":

@@ -1,5 +1,6 @@
 """Options: an unknown one is told with the nearest, a repeated one adds or is refused, and advice can be taken."""
 
+import ast
 import re
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+import mgbench as mgbench_package
 from mgbench.cli.app import app
 from mgbench.cli.choices import outline
 from mgbench.cli.command import advised
@@ -86,6 +88,19 @@ def test_advice_names_the_command_that_has_the_option() -> None:
     assert advised(said, ["report", "results"], COMMANDS) == said
     assert "--where is an option of mgbench report" in advised(said, ["status"], COMMANDS)
     assert advised("see 'mgbench results --remove'", ["status"], COMMANDS) == "see 'mgbench results --remove'"
+
+
+def test_no_text_of_the_package_names_an_option_that_no_command_has() -> None:
+    """What another command has is said by `advised`; what none has could never be taken."""
+    params = [param for command in COMMANDS.values() for param in command.params]
+    known = {name for param in params for name in (*param.opts, *param.secondary_opts)}
+    # Of the shell's completion, of help, and of other programs that are started or advised.
+    known |= {"--help", "--version", "--install-completion", "--show-completion", "--logdir", "--backend-store-uri", "--head"}
+    for path in sorted(Path(mgbench_package.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+                named = set(re.findall(r"(?<![\w-])--[a-z]+(?:-[a-z]+)*(?![\w-])", node.value))
+                assert named <= known, f"{path}, line {node.lineno}: {named - known}"
 
 
 def test_values_with_slashes_and_blanks_need_no_quotes(

@@ -93,6 +93,11 @@ def test_rows_without_one_partner_are_refused(mgbench: Command, results: Path) -
         (("emigm", "maskgit", "--fail-on", "fid"), "write for example 'fid:+5%'"),
         (("emigm", "maskgit", "--fail-on", "fod:+5%"), "no score is called 'fod'"),
         (("emigm", "maskgit", "--study", "od"), "did you mean 'old'?"),
+        (
+            ("old", "maskgit"),
+            "'old' is a study, and the other side is none; name two studies, or two methods with --study old",
+        ),
+        (("old", "nwe"), "'nwe' is neither a study nor a method that is stored; did you mean 'new'?"),
     ],
 )
 def test_what_cannot_be_compared_is_told(

@@ -424,7 +424,7 @@ def test_a_checkpoint_of_another_training_is_set_aside_and_training_starts_anew(
     store = Store(tmp_path)
     run_trial(store, trials(registry, store, m=LONG)[0], CPU, Progress())
     assert checkpoint.with_name(f"{CHECKPOINT}.corrupt").exists()
-    assert len(store.notes) == 1
+    assert len([note for note in store.notes if CHECKPOINT in note]) == 1
     assert same(weights(tmp_path, whole), weights(root, whole))
 
 

@@ -24,7 +24,7 @@ from mgbench.recipes.spec import Count, Index
 
 # Rows of the kernel matrix per block.
 _BLOCK = 2048
-_ONE_BY_ONE = "{} compares images one by one, and the reference is a mean and a covariance; give its images"
+_ONE_BY_ONE = "{} compares images one by one, and the {} is a mean and a covariance; give its images"
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,11 @@ def need_each(metric: str, generated: int, reference: int) -> None:
     """Check that a metric can compare single images of two sets.
 
     Raises:
-        Unfit: if only statistics of the reference are known (0 images), or with fewer than 2 images in a set.
+        Unfit: if only statistics of a side are known (0 images), or with fewer than 2 images in a set.
     """
-    if not reference:
-        raise Unfit(_ONE_BY_ONE.format(metric))
+    for side, count in (("reference", reference), ("other side", generated)):
+        if not count:
+            raise Unfit(_ONE_BY_ONE.format(metric, side))
     need(metric, 2, generated, reference)
 
 
@@ -101,8 +102,9 @@ def both(metric: str, generated: Features, reference: Features) -> tuple[Tensor,
         Unfit: if only statistics of the reference are known, or with fewer than 2 images in a set.
         UserError: with features that are not finite, or of different extractors.
     """
-    if reference.statistics is not None and not len(reference.features):
-        raise Unfit(_ONE_BY_ONE.format(metric))
+    for side, features in (("reference", reference), ("other side", generated)):
+        if features.statistics is not None and not len(features.features):
+            raise Unfit(_ONE_BY_ONE.format(metric, side))
     return comparable(generated.features, reference.features)
 
 

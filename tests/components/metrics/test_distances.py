@@ -75,3 +75,5 @@ def test_kid_needs_images_and_not_statistics() -> None:
     known = Features(torch.empty(0, 8), statistics=Statistics(torch.zeros(8), torch.eye(8)))
     with pytest.raises(Unfit, match="kid compares images one by one"):
         Kid()(Features(normal(20)), known)
+    with pytest.raises(Unfit, match="kid compares images one by one, and the other side is a mean"):
+        Kid()(known, Features(normal(20)))
