@@ -95,7 +95,15 @@ def test_no_text_of_the_package_names_an_option_that_no_command_has() -> None:
     params = [param for command in COMMANDS.values() for param in command.params]
     known = {name for param in params for name in (*param.opts, *param.secondary_opts)}
     # Of the shell's completion, of help, and of other programs that are started or advised.
-    known |= {"--help", "--version", "--install-completion", "--show-completion", "--logdir", "--backend-store-uri", "--head"}
+    known |= {
+        "--help",
+        "--version",
+        "--install-completion",
+        "--show-completion",
+        "--logdir",
+        "--backend-store-uri",
+        "--head",
+    }
     for path in sorted(Path(mgbench_package.__file__).parent.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
