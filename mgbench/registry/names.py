@@ -122,7 +122,8 @@ def _options(module: str, maker: str) -> Iterator[tuple[str, tuple[str, ...]]]:
         return
     for node in home.statements.get(target.name, ()):
         if isinstance(node, ast.ClassDef):
-            for base in node.bases:
+            # As dataclasses do: the fields of the last base come first.
+            for base in reversed(node.bases):
                 if isinstance(base, ast.Name):
                     yield from _options(home.name, base.id)
             yield from _declared(home.name, node)
