@@ -122,11 +122,12 @@ def _options(module: str, maker: str) -> Iterator[tuple[str, tuple[str, ...]]]:
         return
     for node in home.statements.get(target.name, ()):
         if isinstance(node, ast.ClassDef):
-            # As dataclasses do: the fields of the last base come first.
-            for base in reversed(node.bases):
+            for base in node.bases:
                 if isinstance(base, ast.Name):
                     yield from _options(home.name, base.id)
-            yield from _declared(home.name, node)
+            # Of a base that is no dataclass nothing is an option.
+            if any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list):
+                yield from _declared(home.name, node)
 
 
 def _declared(module: str, node: ast.ClassDef) -> Iterator[tuple[str, tuple[str, ...]]]:
