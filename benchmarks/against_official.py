@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from mgbench.components.heads.diffusion import Diffusion
 from mgbench.components.networks.transformers import MAE
 from mgbench.components.processes.masked import Masked
+from mgbench.components.samplers.reuse import Nothing
 from mgbench.components.schedules.guidance_schedules import Constant, Interval
 from mgbench.components.schedules.loss_weightings import Uniform
 from mgbench.components.schedules.mask_schedules import Exp
@@ -89,6 +90,7 @@ def ours(sizes: dict[str, Any]) -> tuple[Work, Work, int]:
         loss_weighting=Uniform(),
         time_grid=Evenly(end=1e-5),
         sampler=AncestralShared(),
+        reuse=Nothing(),
         guidance_schedule=Interval(0.1, 0.3, Constant(4.0)),
         solver=DPMSolver3S(),
     )

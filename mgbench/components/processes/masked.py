@@ -72,8 +72,10 @@ class Masked:
         dropped = torch.rand(labels.shape, generator=generator, device=labels.device) < self.label_drop
         z = model.network(tokens, mask, labels.masked_fill(dropped, UNLABELLED))
         weights = parts.loss_weighting(parts.mask_schedule, t, mask)
-        counted = weights != 0
-        loss: Tensor = (weights[counted] * model.head.loss(z[counted], tokens[counted], generator)).sum()
+        # One look at the mask for all three, as every look waits for the device.
+        rows = weights.flatten().nonzero().squeeze(1)
+        z, values = (each.flatten(0, 1).index_select(0, rows) for each in (z, tokens))
+        loss: Tensor = (weights.flatten().index_select(0, rows) * model.head.loss(z, values, generator)).sum()
         return loss
 
     def bound(
