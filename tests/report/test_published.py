@@ -134,7 +134,7 @@ def test_the_number_beside_a_name_is_that_of_its_footnote(drawn):
         (SAME.replace("256x256", "256x128"), ["they have 256×128 pixels instead of 256×256"]),
         (SAME.replace("ImageNet", "flowers"), ["they are of image_folder(path='/data/flowers')"]),
         (SAME.replace("n50000", "n500"), ["they are scored on 500 images instead of 50,000"]),
-        (SAME.replace("inception@91fc", "digits_cnn@3f2a"), ["they are seen through digits_cnn instead of inception"]),
+        (SAME.replace("inception@91fc", "digits_cnn@3f2a"), ["their extractor is digits_cnn instead of inception"]),
         ("", ["their protocol is not recorded"]),
         ("something else", ["their protocol is not recorded"]),
     ],
@@ -175,7 +175,7 @@ def test_rows_of_another_protocol_are_not_laid_over_and_the_page_says_why(tmp_pa
     results = store(tmp_path / "results", record("emigm", 8, scores={}))
     page = report_of(results, tmp_path / "out", published="imagenet-256")
     text = " ".join(page.read_text().split())
-    assert "None of your rows is laid over the published numbers of ImageNet 256×256" in text
+    assert "None of your rows is added to the published numbers of ImageNet 256×256" in text
     assert "because their protocol is not recorded" in text or "they are of digits" in text
     assert not (tmp_path / "out" / "figures" / "imagenet-256.png").exists()
 

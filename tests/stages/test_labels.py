@@ -109,8 +109,8 @@ def test_classes_far_from_equal_are_said_unless_asked_in_their_shares() -> None:
 def test_too_few_held_out_images_of_a_class_are_said() -> None:
     few = data((50, 50), (90, 10))
     assert too_few_held_out(few, 20, "balanced") == ""
-    assert "10 to 90 of a class" in too_few_held_out(few, 100, "balanced")
-    assert "10 to 90 of a class" in too_few_held_out(few, 100, "data")
+    assert "10 to 90 per class" in too_few_held_out(few, 100, "balanced")
+    assert "10 to 90 per class" in too_few_held_out(few, 100, "data")
     assert too_few_held_out(data((90, 10), (90, 10)), 100, "data") == ""
     unlabelled = dataclasses.replace(few, train_labels=None, test_labels=None)
     assert too_few_held_out(unlabelled, 100, "balanced") == ""
