@@ -1,4 +1,8 @@
-"""A trade-off as a text plot for a terminal."""
+"""A trade-off as a text plot for a terminal.
+
+plotext 6.1 was tried in place of this: its legend covers points, two series in one cell hide each
+other, and its calls are all others than in version 5.
+"""
 
 from collections.abc import Sequence
 
