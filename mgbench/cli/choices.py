@@ -127,8 +127,12 @@ def _say(notes: Sequence[str]) -> None:
         typer.secho(f"mgbench: {note}", err=True, fg="yellow")
 
 
-def choose(outline: "Outline", results: Path, retry: bool = False, track: tuple[str, ...] = ()) -> Chosen:
+def choose(
+    outline: "Outline", results: Path, retry: bool = False, track: tuple[str, ...] = (), refuse: bool = True
+) -> Chosen:
     """Load the plugins and plan every recipe of the study; rows that failed before stay as they are without `retry`.
+
+    A study without a recipe that can be built is an error, unless it is not to `refuse` that.
 
     Raises:
         UserError: if a plugin, field or component does not exist, or a tracker has no tracking hook.
@@ -149,7 +153,7 @@ def choose(outline: "Outline", results: Path, retry: bool = False, track: tuple[
     for problem in registry.problems.values():
         typer.secho(f"mgbench: left out: {problem}", err=True, fg="yellow")
     study = study_of(outline, registry, sources)
-    recipes = plan_rows(registry, study, store, retry)
+    recipes = plan_rows(registry, study, store, retry, refuse)
     recipes = [*plan_teachers(recipes, store, retry), *recipes]
     rows = [*plan_tokenizers(recipes, store, retry), *recipes]
     _say(store.notes)

@@ -36,9 +36,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Rates:
-    """Stored rows of images, grouped by equal settings and, as a fallback, by equal component names."""
+    """Stored rows of images: all of them, and grouped by equal settings and, as a fallback, by equal component names."""
 
     exact: Mapping[tuple[str, ...], list["Record"]] = field(default_factory=dict)
+    every: Sequence["Record"] = ()
     alike: Mapping[tuple[str, ...], list["Record"]] = field(default_factory=dict)
 
     def of(self, trial: "Trial", trained: bool) -> Estimate:
@@ -61,11 +62,13 @@ def stored_rates(layout: "Layout") -> Rates:
     """Rates of the newest finished rows."""
     exact: dict[tuple[str, ...], list[Record]] = defaultdict(list)
     alike: dict[tuple[str, ...], list[Record]] = defaultdict(list)
+    every = []
     for record in _newest(layout):
         if record.about == "images" and record.status == "done" and record.costs.get("seconds_per_image"):
             exact[_like(record.recipe)].append(record)
             alike[_names(record.recipe)].append(record)
-    return Rates(exact, alike)
+            every.append(record)
+    return Rates(exact, every, alike)
 
 
 def _newest(layout: "Layout") -> "Iterable[Record]":

@@ -1,6 +1,7 @@
 """`mgbench plan`: a preview of a run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,8 +10,13 @@ import typer
 from mgbench.cli import choices
 
 if TYPE_CHECKING:
+    from mgbench.cli.costs import Counted
     from mgbench.cli.estimates import Estimate
+    from mgbench.trials.costs import Assumed, TrialCosts
     from mgbench.trials.plan import Row, Trial
+
+# Rows whose costs are counted unless it is asked for: a row takes a second or so.
+COUNTED_ROWS = 24
 
 
 def plan(
@@ -24,26 +30,98 @@ def plan(
     name: choices.Name = "",
     results: choices.Results = Path("results"),
     retry_failed: choices.RetryFailed = False,
+    costs: Annotated[
+        bool | None,
+        typer.Option(
+            "--costs/--no-costs",
+            help=f"Count parameters, operations and memory (default: of up to {COUNTED_ROWS} rows).",
+            show_default=False,
+        ),
+    ] = None,
+    assume: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FACT=N,…",
+            help="What to assume of data that are not here: images, held_out, classes, side (default: ImageNet's).",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every row and every trial.")] = False,
 ) -> None:
-    """Show every recipe of a study, what is reused or skipped and why, the shared trials, and estimated times."""
-    from mgbench.cli.estimates import Estimate, stored_rates
-    from mgbench.trials.plan import plan_trials
+    """Show every recipe of a study, what is reused or skipped and why, the shared trials, and estimated costs and times.
+
+    Costs are counted without data and without a GPU.
+    """
+    from mgbench.cli.costs import assumed
 
     asked = choices.outline(study_file, plugins, set_, vary, seeds, methods, name, sample_seeds)
-    chosen = choices.choose(asked, results, retry_failed)
-    trials = plan_trials(chosen.rows)
-    rates = stored_rates(chosen.store.layout) if trials else None
-    times = [rates.of(trial, trial.key in chosen.trained) if rates else Estimate() for trial in trials]
+    facts = assumed(assume)
+    chosen = choices.choose(asked, results, retry_failed, refuse=False)
+    planned = _planned(chosen, facts, costs)
     if as_json:
-        _print_json(chosen, trials, times)
+        _print_json(chosen, planned)
     else:
-        _print(chosen, trials, times)
+        _print(chosen, planned)
+    if planned.blocked:
+        typer.secho(f"mgbench: nothing of this can run yet: {planned.blocked}", err=True, fg="yellow")
 
 
-def _print(chosen: choices.Chosen, trials: "Sequence[Trial]", times: "Sequence[Estimate]") -> None:
+@dataclass(frozen=True)
+class Planned:
+    """The trials of a plan, those that it could not yet run last; their times, and the costs of those that were counted."""
+
+    trials: "list[Trial]"
+    times: "list[Estimate]"
+    costs: "Mapping[str, Counted]"
+    left: int = 0
+    # Why nothing of it can run as things are.
+    blocked: str = ""
+
+
+def _planned(chosen: choices.Chosen, facts: "Assumed", wanted: bool | None) -> Planned:
+    """The trials with their costs and times.
+
+    Raises:
+        UserError: if nothing in the study can be built, nor its costs be counted.
+    """
+    from mgbench.cli.costs import count, estimate, trials_of_refused
+    from mgbench.cli.estimates import stored_rates
+    from mgbench.cli.rates import flop_rates
+    from mgbench.errors import UserError
+    from mgbench.trials.plan import plan_trials
+
+    trials = plan_trials(chosen.rows)
+    refused = trials_of_refused(chosen.rows)
+    images = [row for row in chosen.rows if row.about == "images"]
+    broken = images and all(row.assembly.unasked or row.assembly.refused for row in images)
+    rows = sum(len(trial.rows) for trial in (*trials, *refused) if trial.about == "images")
+    counts = rows <= COUNTED_ROWS if wanted is None else wanted
+    found = count([*trials, *refused], facts, chosen.trained) if counts else []
+    if broken and not any(one.costs for one in found):
+        raise UserError(images[0].assembly.unfit)
+    rates = stored_rates(chosen.store.layout)
+    times = [rates.of(trial, trial.key in chosen.trained) for trial in (*trials, *refused)]
+    known = {one.trial.key: one for one in found}
+    if any(
+        time.total is None and _counted(known, trial) for trial, time in zip((*trials, *refused), times, strict=True)
+    ):
+        speed = flop_rates(rates.every)
+        times = [
+            estimate(costs, speed) if time.total is None and (costs := _counted(known, trial)) else time
+            for trial, time in zip((*trials, *refused), times, strict=True)
+        ]
+    blocked = images[0].assembly.unfit if broken else ""
+    return Planned([*trials, *refused], times, known, 0 if counts else rows, blocked)
+
+
+def _counted(known: "Mapping[str, Counted]", trial: "Trial") -> "TrialCosts | None":
+    return known[trial.key].costs if trial.about == "images" and trial.key in known else None
+
+
+def _print(chosen: choices.Chosen, planned: Planned) -> None:
     from rich.text import Text
 
+    from mgbench.cli.costs import lines
     from mgbench.cli.table import console, plain_table
 
     screen, table = console(), plain_table(f"study {chosen.study.name}")
@@ -56,12 +134,21 @@ def _print(chosen: choices.Chosen, trials: "Sequence[Trial]", times: "Sequence[E
         cells = (_named(row), *fields, _steps(row), _seed(row), row.trial[:8], happens(row, chosen.trained))
         table.add_row(*map(Text, cells))
     screen.print(table)
-    for trial, time in zip(trials, times, strict=True):
+    for trial, time in zip(planned.trials, planned.times, strict=True):
+        counted = planned.costs.get(trial.key)
+        for line in lines(counted) if counted and trial.about == "images" else ():
+            screen.print(line, soft_wrap=True, markup=False, highlight=False)
         if time.total is not None:
-            stages = f"train {clock(time.train or 0)}, sample {clock(time.sample or 0)}, score {clock(time.score or 0)}"
+            stages = ", ".join(f"{what} {clock(spent)}" for what, spent in _stages(time) if spent is not None)
             screen.print(f"{trial.name}: about {clock(time.total)} ({stages})", soft_wrap=True, markup=False)
+    if planned.left:
+        screen.print(f"costs of {planned.left} rows are not counted; --costs counts them", soft_wrap=True, markup=False)
     screen.print(summary(chosen), soft_wrap=True, markup=False)
-    screen.print(_time_in_all(trials, times), soft_wrap=True, markup=False)
+    screen.print(_time_in_all(planned.trials, planned.times), soft_wrap=True, markup=False)
+
+
+def _stages(time: "Estimate") -> tuple[tuple[str, float | None], ...]:
+    return ("train", time.train), ("sample", time.sample), ("score", time.score)
 
 
 def _time_in_all(trials: "Sequence[Trial]", times: "Sequence[Estimate]") -> str:
@@ -82,8 +169,9 @@ def _time_in_all(trials: "Sequence[Trial]", times: "Sequence[Estimate]") -> str:
     )
 
 
-def _print_json(chosen: choices.Chosen, trials: "Sequence[Trial]", times: "Sequence[Estimate]") -> None:
+def _print_json(chosen: choices.Chosen, planned: Planned) -> None:
     from mgbench.cli.as_json import print_json
+    from mgbench.cli.costs import as_values
 
     axes = _axes(chosen)
     rows = [
@@ -100,7 +188,7 @@ def _print_json(chosen: choices.Chosen, trials: "Sequence[Trial]", times: "Seque
         }
         for row in chosen.rows
     ]
-    planned = [
+    trials = [
         {
             "name": trial.name,
             "key": trial.key,
@@ -108,10 +196,11 @@ def _print_json(chosen: choices.Chosen, trials: "Sequence[Trial]", times: "Seque
             "trained": trial.key in chosen.trained,
             "seconds": {"train": time.train, "sample": time.sample, "score": time.score, "total": time.total},
             "source": time.source,
+            "costs": as_values(counted) if (counted := planned.costs.get(trial.key)) else None,
         }
-        for trial, time in zip(trials, times, strict=True)
+        for trial, time in zip(planned.trials, planned.times, strict=True)
     ]
-    print_json({"study": chosen.study.name, "rows": rows, "trials": planned, "summary": summary(chosen)})
+    print_json({"study": chosen.study.name, "rows": rows, "trials": trials, "summary": summary(chosen)})
 
 
 def happens(row: "Row", trained: frozenset[str]) -> str:
@@ -165,10 +254,12 @@ def _seed(row: "Row") -> str:
 
 
 def clock(seconds: float) -> str:
-    """A time in readable units: 40 s, 12 min, 3 h 20 min."""
-    minutes = round(seconds / 60)
+    """A time in readable units: 40 s, 12 min, 3 h 20 min, 40 days."""
+    minutes, days = round(seconds / 60), round(seconds / 86400)
     if seconds < 100:
         return f"{round(seconds)} s"
+    if days > 4:
+        return f"{days:,} days"
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 

@@ -165,6 +165,12 @@ def scales(tokenizer: "Tokenizer") -> tuple[int, ...]:
     return tuple(getattr(tokenizer, "scales", ()))
 
 
+def expected_space(tokenizer: "Tokenizer", shape: tuple[int, int, int]) -> "TokenSpace | None":
+    """`expected_space(shape)`: the tokens of images of a shape (C, H, W') without the weights that they need; None without it."""
+    expected: Callable[[tuple[int, int, int]], TokenSpace | None] | None = getattr(tokenizer, "expected_space", None)
+    return None if expected is None else expected(shape)
+
+
 def evaluations(solver: "Solver") -> int:
     """`evaluations`: the number of predictions that a solver makes. Default: `steps`."""
     return int(getattr(solver, "evaluations", solver.steps))

@@ -121,11 +121,12 @@ def training_costs(
         "train_images_per_second": images / max(seconds, 1e-9),
         "train_flops": flops,
     }
-    peak = _peak_flops(torch.cuda.get_device_name(device)) if device.type == "cuda" else None
+    peak = peak_flops(torch.cuda.get_device_name(device)) if device.type == "cuda" else None
     return costs if peak is None else {**costs, "train_utilisation": flops / max(seconds, 1e-9) / (devices * peak)}
 
 
-def _peak_flops(gpu: str) -> float | None:
+def peak_flops(gpu: str) -> float | None:
+    """The peak that the maker of a GPU of this name states, in operations a second; None where it is not known."""
     # The longest name first, because "L40S" contains "L4".
     known = sorted(PEAK_FLOPS, key=len, reverse=True)
     return next((PEAK_FLOPS[name] for name in known if name in gpu), None)

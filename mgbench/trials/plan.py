@@ -115,12 +115,12 @@ class Trial:
         return f"{named} (seed {assembly.recipe.seed})"
 
 
-def plan_rows(registry: Registry, study: Study, store: Store, retry: bool = False) -> list[Row]:
+def plan_rows(registry: Registry, study: Study, store: Store, retry: bool = False, refuse: bool = True) -> list[Row]:
     """Every distinct recipe of a study, assembled; failed rows are kept too, unless `retry`.
 
     Raises:
-        UserError: if a recipe names an unknown component, the study sets a field that no recipe uses, or no recipe has
-            parts that can be built.
+        UserError: if a recipe names an unknown component, or, with `refuse`, the study sets a field that no recipe uses or no
+            recipe has parts that can be built.
     """
     rows: dict[str, Row] = {}
     store.notes += study.notes
@@ -132,7 +132,7 @@ def plan_rows(registry: Registry, study: Study, store: Store, retry: bool = Fals
         rows.setdefault(assembly.keys.run, Row(method, assembly, standing))
     waiting = [row.assembly for row in rows.values() if not row.standing and not row.assembly.unfit]
     store.notes += [*_left_out(rows.values()), *foreseen(waiting), *_former(rows, store)]
-    if rows and all(row.assembly.unasked or row.assembly.refused for row in rows.values()):
+    if refuse and rows and all(row.assembly.unasked or row.assembly.refused for row in rows.values()):
         raise UserError(next(iter(rows.values())).assembly.unfit)
     return list(rows.values())
 

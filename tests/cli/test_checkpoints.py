@@ -86,7 +86,7 @@ WRONG: list[tuple[Any, str]] = [
     (
         lambda state: (
             {"tok_emb.weight": torch.zeros(2), "cls_emb.weight": torch.zeros(2), "reg_tokens": torch.zeros(2)}
-            | {"layers.0.ln1": torch.zeros(1)}
+            | {"transformer.layers.0.ln1.weight": torch.zeros(1), "pos_emb.weight": torch.zeros(2)}
         ),
         "a checkpoint of Halton-MaskGIT",
     ),

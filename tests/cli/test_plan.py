@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mgbench.cli import rates
 from mgbench.cli.as_json import plain
 from mgbench.cli.estimates import stored_rates
 from mgbench.cli.plan import clock
@@ -18,7 +19,7 @@ VARIED = (*OPTIONS, "--vary", "loss_weighting=uniform,elbo", "--vary", "sampling
 
 
 def test_the_fields_that_vary_have_columns(mgbench: Command) -> None:
-    answer = mgbench("plan", *VARIED)
+    answer = mgbench("plan", *VARIED, "--no-costs")
     assert answer.code == 0, answer.err
     head, *rows = [line.split() for line in answer.out.splitlines() if line.strip().startswith(("method", "tiny"))]
     assert head == ["method", "loss_weighting", "steps", "seed", "model", "what", "happens"]
@@ -67,7 +68,9 @@ def test_rows_with_other_options_serve_where_there_are_no_nearer_ones(
     stored_row(Store(tmp_path / "results"), {**spelled, "head": f"{name}(other=1)"}, 8, seconds_per_image=1.0)
     (trial,) = [
         t
-        for t in json.loads(mgbench("plan", *OPTIONS, "--vary", "sampling_steps=8", "--json").out)["trials"]
+        for t in json.loads(mgbench("plan", *OPTIONS, "--vary", "sampling_steps=8", "--no-costs", "--json").out)[
+            "trials"
+        ]
         if t["source"]
     ]
     assert trial["source"].startswith("1 stored row of the same components with other options")
@@ -80,7 +83,8 @@ def test_nothing_stored_gives_no_rates(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0, "0 s"), (99, "99 s"), (100, "2 min"), (5940, "99 min"), (12000, "3 h 20 min")]
+    ("seconds", "said"),
+    [(0, "0 s"), (99, "99 s"), (100, "2 min"), (5940, "99 min"), (12000, "3 h 20 min"), (8.64e7, "1,000 days")],
 )
 def test_times_are_told_in_the_units_that_say_most(seconds: float, said: str) -> None:
     assert clock(seconds) == said
@@ -97,3 +101,55 @@ def test_json_holds_no_number_that_is_none() -> None:
         "n": pd.NA,
     }
     assert plain(content) == {"a": None, "1": [None, 3, True], "p": "x", "n": None}
+
+
+def test_the_costs_of_a_released_size_need_neither_data_nor_weights(mgbench: Command) -> None:
+    folder = ("--set", "dataset=image_folder(path=/nowhere/imagenet)")
+    content = json.loads(mgbench("plan", "--methods", "emigm-xs-256,emigm-xs-256-128steps", *folder, "--json").out)
+    (trial,) = content["trials"]
+    costs = trial["costs"]
+    assert (costs["parameters"], costs["tokens"], costs["numbers"]) == (69_018_848, 256, 16)
+    assert [(row["steps_taken"], row["nfe"]) for row in costs["rows"].values()] == [(16, 19), (128, 181)]
+    assert costs["training_flops"] == pytest.approx(1_000_800 * 1024 * costs["training_flops_per_image"])
+    assert costs["sampling_flops"] == pytest.approx(
+        50_000 * sum(row["flops_per_image"] for row in costs["rows"].values())
+    )
+    assert costs["training_bytes"] == 20 * 69_018_848
+    assert "1,281,167 images of 256x256 in 1,000 classes" in costs["assumed"]
+    assert trial["seconds"]["total"] > 0
+    assert "measured now" in trial["source"]
+    said = mgbench("plan", "--methods", "emigm-xs-256", *folder, "--assume", "classes=10,images=1000")
+    assert said.code == 0
+    # A thousand classes of 448 numbers each are 990 fewer.
+    assert f"{(69_018_848 - 990 * 448) / 1e6:.2f} M parameters" in said.out
+    assert "1,000 images of 256x256 in 10 classes" in said.out
+    assert "nothing of this can run yet: image_folder: there is no folder" in said.err
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [("clases=3", "did you mean 'classes'"), ("classes=none", "needs a number above 0"), ("side", "needs a number")],
+)
+def test_what_is_assumed_wrongly_is_said(mgbench: Command, given: str, sentence: str) -> None:
+    answer = mgbench("plan", *OPTIONS, "--set", "sampling_steps=2", "--assume", given)
+    assert answer.code == 2
+    assert sentence in answer.err
+
+
+def gpu(folder: Path, name: str) -> Path:
+    (folder / "0000:01:00.0").mkdir(parents=True)
+    (folder / "0000:01:00.0" / "information").write_text(f"Model: \t\t {name}\nIRQ: 12\n")
+    return folder
+
+
+def test_rates_are_of_the_device_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates, "GPUS", gpu(tmp_path, "NVIDIA H200"))
+    stated = rates.flop_rates([])
+    assert stated.train == pytest.approx(0.3 * 989.4e12)
+    assert "30% of the peak that the maker of the NVIDIA H200 states, which is an assumption" in stated.source
+    costs = {"train_flops": 8e15, "train_seconds": 20.0, "flops_per_image": 6e12, "seconds_per_image": 0.03}
+    on = [Record(f"r{i}", "m", "x", "done", {}, costs=costs, origin={"device": "NVIDIA H200"}) for i in range(3)]
+    elsewhere = Record("e", "m", "x", "done", {}, costs=costs, origin={"device": "2 × NVIDIA H200"})
+    stored = rates.flop_rates([*on, elsewhere])
+    assert (stored.train, stored.sample) == (4e14, 2e14)
+    assert "400 TFLOP/s and 200 TFLOP/s in training and sampling, the medians of 3 stored rows" in stored.source

@@ -1,0 +1,128 @@
+"""What trials of a plan cost: parameters, tokens, steps, operations, memory and time, as text and as plain values."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mgbench.cli.estimates import Estimate
+from mgbench.cli.rates import FlopRates, said_flops
+from mgbench.errors import UserError, suggestion
+
+if TYPE_CHECKING:
+    from mgbench.trials.costs import Assumed, TrialCosts
+    from mgbench.trials.plan import Row, Trial
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The costs of a trial, or the reason why they could not be counted."""
+
+    trial: "Trial"
+    costs: "TrialCosts | None"
+    reason: str = ""
+
+
+def assumed(items: Sequence[str] | None) -> "Assumed":
+    """What `--assume` says of data that are not at hand.
+
+    Raises:
+        UserError: if it is no such fact, or no number above 0.
+    """
+    from dataclasses import fields
+
+    from mgbench.trials.costs import Assumed
+
+    known, given = [option.name for option in fields(Assumed)], dict[str, int]()
+    for item in (part for text in items or () for part in text.split(",")):
+        name, _, value = item.strip().partition("=")
+        if name not in known:
+            raise UserError(f"--assume knows no {name!r}; {suggestion(name, known)}")
+        if not value.isdecimal() or not int(value):
+            raise UserError(f"--assume {name} needs a number above 0; write for example --assume classes=1000")
+        given[name] = int(value)
+    return Assumed(**given)
+
+
+def count(trials: "Sequence[Trial]", facts: "Assumed", trained: frozenset[str]) -> list[Counted]:
+    """The costs of trials that are about images; what a component raises while they are counted becomes a reason."""
+    from mgbench.trials.costs import trial_costs
+
+    found = []
+    for trial in trials:
+        if trial.about != "images":
+            continue
+        try:
+            found.append(Counted(trial, trial_costs(trial.rows, facts, trial.key in trained)))
+        except Exception as error:  # whatever a component raises
+            found.append(Counted(trial, None, " ".join(f"{type(error).__name__}: {error}".split())))
+    return found
+
+
+def trials_of_refused(rows: "Sequence[Row]") -> "list[Trial]":
+    """Trials of rows whose data or weights could not be read, as they would be."""
+    from mgbench.trials.plan import Trial
+
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.about == "images" and row.assembly.refused:
+            groups.setdefault(row.trial, []).append(row)
+    return [Trial(key, tuple(group)) for key, group in groups.items()]
+
+
+def estimate(found: "TrialCosts", rates: FlopRates) -> Estimate:
+    """The time of a trial at so many operations a second, but for that of scoring."""
+    return Estimate(found.training_flops / rates.train, found.sampling_flops / rates.sample, None, rates.source)
+
+
+def lines(one: Counted) -> Iterator[str]:
+    """The costs of a trial in words."""
+    if one.costs is None:
+        yield f"{one.trial.name}: its costs cannot be counted ({one.reason})"
+        return
+    costs, recipe = one.costs, one.trial.rows[0].assembly.recipe
+    space, model = costs.facts.space, costs.model
+    tokens = f"codes out of {space.codes}" if space.codes else f"{space.dim} numbers"
+    yield f"{one.trial.name}: {model.parameters / 1e6:,.2f} M parameters, {space.length} tokens of {tokens}"
+    if costs.training_flops:
+        epochs = recipe.train_steps * recipe.batch_size / costs.facts.images
+        yield (
+            f"  training: {recipe.train_steps:,} steps of {recipe.batch_size:,} images ({epochs:,.3g} epochs), "
+            f"{said_flops(model.training_flops)} an image, {said_flops(costs.training_flops)} in all; memory "
+            f"{_bytes(model.training_bytes)} and, in float32, {_bytes(model.activation_bytes)} for each image at once"
+        )
+    for row in one.trial.rows:
+        each = costs.rows[row.key]
+        yield (
+            f"  {row.method}: {each['steps_taken']:g} steps, NFE {each['nfe']:g}, {each['head_evaluations']:.3g} evaluations "
+            f"of the head a token, {said_flops(each['flops_per_image'])} an image, {costs.facts.samples:,} images; weights "
+            f"{_bytes(4 * model.parameters)}"
+        )
+    if costs.facts.assumed:
+        yield f"  assumed: {costs.facts.assumed} (--assume images=N,classes=N,side=N says otherwise)"
+
+
+def as_values(one: Counted) -> Mapping[str, Any] | None:
+    """The costs of a trial as plain values."""
+    if one.costs is None:
+        return None
+    costs = one.costs
+    return {
+        "parameters": costs.model.parameters,
+        "tokens": costs.facts.space.length,
+        "numbers": None if costs.facts.space.codes else costs.facts.space.dim,
+        "codes": costs.facts.space.codes,
+        "training_flops_per_image": costs.model.training_flops,
+        "training_flops": costs.training_flops,
+        "sampling_flops": costs.sampling_flops,
+        "training_bytes": costs.model.training_bytes,
+        "activation_bytes_per_image": costs.model.activation_bytes,
+        "rows": costs.rows,
+        "assumed": costs.facts.assumed,
+    }
+
+
+def _bytes(count: float) -> str:
+    for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= factor:
+            return f"{count / factor:.3g} {unit}"
+    return f"{count:.0f} B"

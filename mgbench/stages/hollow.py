@@ -1,0 +1,163 @@
+"""Tensors without content: they have shape and type and take no memory, and arithmetic on them is counted and not done.
+
+A hollow tensor is one zero, seen in every place. Whatever is computed from one with floating point is hollow too; masks, places
+and random numbers are real, and what depends on them happens as it would.
+"""
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._ops import OpOverload
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_map_only
+
+from mgbench.stages.flops import FlopCounter
+
+_DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+_WEIGHTS, _VALUES = ({dtype: torch.zeros((), dtype=dtype) for dtype in _DTYPES} for _ in range(2))
+_WEIGHTS_AT = frozenset(zero.data_ptr() for zero in _WEIGHTS.values())
+_HOLLOW_AT = _WEIGHTS_AT | {zero.data_ptr() for zero in _VALUES.values()}
+
+
+def hollow(shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
+    """A hollow tensor of a shape."""
+    return _VALUES[dtype].expand(shape)
+
+
+def is_hollow(part: object) -> bool:
+    """Whether something is a hollow tensor."""
+    return isinstance(part, Tensor) and part.untyped_storage().data_ptr() in _HOLLOW_AT
+
+
+def is_weight(part: Tensor) -> bool:
+    """Whether a hollow tensor is (a view of) a parameter."""
+    return part.untyped_storage().data_ptr() in _WEIGHTS_AT
+
+
+def hollowed(build: Callable[[], nn.Module]) -> nn.Module:
+    """A module as it is built, with hollow parameters and real buffers."""
+    from accelerate import init_empty_weights
+
+    with init_empty_weights(include_buffers=False):
+        module = build()
+    known: dict[int, nn.Parameter] = {}
+    for part in module.modules():
+        for name, empty in part._parameters.items():
+            if empty is not None:
+                zeros = _WEIGHTS[empty.dtype].expand(empty.shape)
+                part._parameters[name] = known.setdefault(id(empty), nn.Parameter(zeros, empty.requires_grad))
+    return module
+
+
+class _Fused(TorchFunctionMode):
+    """Inside a `with`, attention of hollow tensors is the fused kernel, as of real ones: not asked for its strides first."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is not nn.functional.scaled_dot_product_attention or not is_hollow(args[0]):
+            return func(*args, **kwargs)
+        mask, causal = kwargs.get("attn_mask"), kwargs.get("is_causal", False)
+        fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+        return fused(*args[:3], 0.0, causal, attn_mask=mask, scale=kwargs.get("scale"))[0]
+
+
+class Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Inside a `with`, operations on hollow tensors are counted in `flops` and give hollow tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.flops, self.fused = 0, _Fused()
+        self.formulas = FlopCounter().flop_registry
+        # What a kernel gave for such arguments: shapes and types, and its operations; None where it has to run.
+        self.seen: dict[Hashable, Any] = {}
+
+    def __enter__(self) -> "Counting":
+        self.fused.__enter__()  # type: ignore[no-untyped-call]
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        self.fused.__exit__(*error)  # type: ignore[no-untyped-call]
+
+    def __torch_dispatch__(
+        self, func: OpOverload, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        parts, _ = tree_flatten((args, kwargs))
+        if not any(map(is_hollow, parts)) or func.is_view:
+            return self._run(func, args, kwargs)
+        if func._schema.is_mutable:
+            # What is hollow stays so; what is real takes what is written.
+            return args[0] if is_hollow(args[0]) else self._run(func, args, kwargs)
+        key = (func, *kwargs, *map(_described, parts))
+        if key not in self.seen:
+            self.seen[key] = self._foreseen(func, args, kwargs)
+        if self.seen[key] is None:
+            return self._run(func, args, kwargs)
+        shapes, flops = self.seen[key]
+        self.flops += flops
+        return tree_map_only(Tensor, lambda part: hollow(tuple(part.shape), part.dtype), shapes)
+
+    def _run(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        out = func(*args, **kwargs)
+        formula = self.formulas.get(func._overloadpacket)
+        self.flops += formula(*args, **kwargs, out_val=out) if formula else 0
+        return out
+
+    def _foreseen(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, int] | None:
+        """Empty results of a kernel and its operations; None where these depend on content, or are not floating point."""
+        there = tree_map_only(Tensor, lambda part: part.detach().to("meta"), (args, kwargs))
+        try:
+            out = func(*there[0], **there[1])
+        except (NotImplementedError, RuntimeError):
+            return None
+        tensors = [part for part in tree_flatten(out)[0] if part is not None]
+        if not all(isinstance(part, Tensor) and part.is_floating_point() for part in tensors):
+            return None
+        formula = self.formulas.get(func._overloadpacket)
+        return out, int(formula(*args, **kwargs, out_val=out)) if formula else 0
+
+
+def _described(part: object) -> Hashable:
+    if isinstance(part, Tensor):
+        return tuple(part.shape), part.dtype
+    return part if isinstance(part, Hashable) else str(part)
+
+
+def remembering(module: nn.Module, counting: Counting) -> None:
+    """Let the parts of a module, called again with hollow tensors of the same shapes, give what they gave before, and as often
+    be counted. Of parts that are alike, one stands for all; for sampling only, since nothing can be learnt from what they give.
+    """
+    known: dict[Hashable, tuple[Any, int]] = {}
+    for part in module.modules():
+        sizes = tuple(tuple(weight.shape) for weight in part.parameters())
+        if part is not module and sizes:
+            part.forward = _remembered(part.forward, (type(part), sizes), known, counting)
+
+
+def _remembered(
+    forward: Callable[..., Any], of: Hashable, known: dict[Hashable, tuple[Any, int]], counting: Counting
+) -> Callable[..., Any]:
+    def call(*args: object, **kwargs: object) -> Any:
+        parts, _ = tree_flatten((args, kwargs))
+        if not all(is_hollow(part) or not isinstance(part, Tensor) for part in parts):
+            return forward(*args, **kwargs)
+        key = (of, *map(_described, parts))
+        if key not in known:
+            before = counting.flops
+            out = forward(*args, **kwargs)
+            if not all(map(is_hollow, tree_flatten(out)[0])):
+                return out
+            known[key] = out, counting.flops - before
+            return out
+        out, flops = known[key]
+        counting.flops += flops
+        return out
+
+    return call
