@@ -1,4 +1,4 @@
-"""What trials of a plan cost: parameters, tokens, steps, operations, memory and time, as text and as plain values."""
+"""Costs of the trials of a plan, as text and as plain values: parameters, tokens, steps, operations, memory and time."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Counted:
 
 
 def assumed(items: Sequence[str] | None) -> "Assumed":
-    """What `--assume` says of data that are not at hand.
+    """The facts that `--assume` gives of data that are not at hand.
 
     Raises:
         UserError: if it is no such fact, or no number above 0.
