@@ -23,7 +23,7 @@ _HOLLOW_AT = _WEIGHTS_AT | {zero.data_ptr() for zero in _VALUES.values()}
 
 
 def hollow(shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
-    """A hollow tensor of a shape, float [...]."""
+    """A hollow tensor [B,…] of a shape (B, …)."""
     return _VALUES[dtype].expand(shape)
 
 
@@ -33,7 +33,7 @@ def is_hollow(part: object) -> bool:
 
 
 def is_weight(part: Tensor) -> bool:
-    """Whether a hollow tensor float [...] is a parameter or a view of one."""
+    """Whether a hollow tensor [B,…] is a parameter or a view of one."""
     return part.untyped_storage().data_ptr() in _WEIGHTS_AT
 
 
