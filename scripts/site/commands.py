@@ -28,7 +28,10 @@ def filled(markdown: str) -> str:
 
 def options(name: str) -> str:
     """The arguments and options of a command as a table."""
-    made = table(("option", "takes", "default", ""), list(_rows(group()[name])))
+    rows = list(_rows(group()[name]))
+    if not rows:
+        return "It takes no options.\n"
+    made = table(("option", "takes", "default", ""), rows)
     return f'<div class="options" markdown>\n\n{made}\n</div>\n'
 
 

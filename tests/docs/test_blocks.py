@@ -18,13 +18,20 @@ from mgbench.cli import main
 from mgbench.cli.app import app
 from mgbench.recipes.study import read_study
 from tests.docs.blocks import ROOT, Block, blocks, commands
-from tests.docs.world import STORED, made, pretend
+from tests.docs.world import STORED, fail, made, pretend
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "mgbench" / "AGENTS.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 LANGUAGES = {"sh", "python", "toml", "text", "bibtex", ""}
 # Keys of a study file; other TOML is of other tools.
 STUDY = {"name", "plugins", "methods", "seeds", "set", "vary", "recipes"}
 # What is added to commands that would be slow, or that suppose published sizes.
+# Stored before a page begins; pages that mean any study say NAME.
+STUDY_OF_ALL = "emigm-maskgit"
 # What needs no second look: it draws the same figures wherever it stands.
 ONCE = {"published"}
 # Paths of the machine of whoever reads lie in the page's folder here.
@@ -80,7 +87,8 @@ class Reader:
 
 
 def mgbench(words: list[str]) -> None:
-    """Run a command in this process; a wrong one that the page shows may end with 1 or 2, which its message is compared for."""
+    """Run a command in this process, and note where it ends with another code than 0."""
+    words = [STUDY_OF_ALL if word == "NAME" else word for word in words]
     command = next((word for word in words if not word.startswith("-")), "")
     group: Any = typer.main.get_command(app)
     if command == "sample":
@@ -168,6 +176,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for line in STORED:
             mgbench(["run", *line.split(), "--quiet"])
         assert not REFUSED
+        fail(folder / "results", "psi")
         shutil.make_archive("theirs", "gztar", folder, "theirs")
         yield folder
     for number, handler in handlers.items():

@@ -1,6 +1,7 @@
 """The folder that a page's commands suppose, with images, weights and rows; and runs that store rows without computing them."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from mgbench.cli import run
 from mgbench.cli.choices import Chosen
 from mgbench.recipes.spec import Spec
 from mgbench.results.known_scores import known_scores
+from mgbench.results.store import Store
 from mgbench.trials.plan import Row
 from tests.docs.blocks import ROOT, blocks
 from tests.report import synthetic
@@ -53,6 +55,7 @@ STORED = (
     "--plugins emigm,maskgit --vary sampling_steps=4,16 --seeds 0,1 --name my-study",
     "--plugins halton --vary sampling_steps=4,16 --seeds 0,1 --name before",
     "--plugins halton --vary sampling_steps=4,16 --seeds 0,1 --name after --set train_steps=9",
+    "--plugins psi --vary sampling_steps=4",
     "--plugins muse --vary sampling_steps=4 --set train_steps=9 --results theirs",
 )
 
@@ -83,6 +86,16 @@ def computed(chosen: Chosen) -> int:
         if not row.assembly.unfit and not row.reused:
             chosen.store.save_record(done(row))
     return 0
+
+
+def fail(root: Path, method: str) -> None:
+    """Let the stored rows of a method have failed."""
+    store = Store(root)
+    for folder in sorted((root / "runs").iterdir()):
+        record = store.record(folder.name)
+        if record is not None and record.method == method:
+            reason = "RuntimeError: a tensor of another shape"
+            store.save_record(replace(record, status="failed", reason=reason, scores={}, costs={}))
 
 
 def done(row: Row) -> Any:
