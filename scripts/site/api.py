@@ -53,12 +53,15 @@ def pages() -> dict[str, str]:
 
 
 def _door() -> str:
-    names = "\n\n".join(_shown(mgbench, name) for name in mgbench.__all__ if name != "hookimpl")
+    defined = {name: getattr(mgbench, name).__module__ for name in mgbench.__all__ if name != "hookimpl"}
+    protocols = [name for name, module in defined.items() if module in MODULES["protocols"][2]]
+    names = "\n\n".join(_shown(mgbench, name) for name in defined if name not in protocols)
+    linked = ", ".join(f"[`{name}`][{defined[name]}.{name}]" for name in protocols)
     return (
         "# mgbench\n\nThe names that `import mgbench` gives. They are imported on first use, so that the import is instant "
         "and free of torch. `mgbench.hookimpl` marks the functions of a plugin that are [hooks](hooks.md), the "
         "[reference](../reference.md#what-a-recipe-sets) has the fields of a recipe, and "
-        "[a notebook](../tutorials/library.md) uses the others.\n\n" + names + "\n"
+        "[a notebook](../tutorials/library.md) uses the others.\n\n" + names + f"\n\n## Protocols\n\n{linked}\n"
     )
 
 
