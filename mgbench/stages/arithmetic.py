@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from mgbench.recipes.recipe import Recipe
 from mgbench.stages.parallel import blocks_of
 
-# Compiling takes about a minute; on a CPU, what is compiled was slower than what is not (docs/training.md).
+# Compiling takes about a minute; on a CPU, what is compiled was slower than what is not (docs/guides/training.md).
 COMPILED_STEPS = 2000
 _SHORT = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 

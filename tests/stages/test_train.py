@@ -154,6 +154,16 @@ def test_blocks_that_are_computed_again_keep_only_what_goes_into_them() -> None:
     assert kept[True] < kept[False] / 3
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("network", [Transformer(width=16, depth=2), MAE(width=16, depth=1)])
+def test_compiled_blocks_train_as_they_are_written(network: Any) -> None:
+    """Up to the order of sums; an encoder that sees fewer tokens in each step runs in the same compiled blocks."""
+    usual, compiled = (training(RECIPE.change(compile=how), network=network) for how in ("off", "on"))
+    expected, found = (torch.tensor([step.loss for step in finish(one)]) for one in (usual, compiled))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=0)
+    assert usual.flops == compiled.flops
+
+
 @pytest.mark.parametrize(("precision", "error"), [("bfloat16", 0.02), ("float16", 0.005)])
 def test_short_precision_moves_the_loss_by_no_more_than_is_said(precision: str, error: float) -> None:
     """Weights, averages and the optimizer stay float32; the share by which the loss of a training may differ is in the docs."""
