@@ -137,15 +137,10 @@ def advice(component: object, parts: "Parts", space: "TokenSpace") -> tuple[str,
     return () if advise is None else tuple(advise(parts, space))
 
 
-def keeps_artifacts(component: object) -> bool:
-    """Whether a component has `artifacts`."""
-    return hasattr(component, "artifacts")
-
-
-def artifacts(component: object, row: "FinishedRow") -> "Mapping[str, bytes]":
-    """`artifacts(row)`: files to keep beside a row that was drawn and scored, by name; none without it."""
+def artifacts(component: object) -> "Callable[[FinishedRow], Mapping[str, bytes]] | None":
+    """`artifacts(row)`: files to keep beside a row that was drawn and scored, by name; None without it."""
     made: Callable[[FinishedRow], Mapping[str, bytes]] | None = getattr(component, "artifacts", None)
-    return {} if made is None else made(row)
+    return made
 
 
 def likelihood_bound(process: "Process[Any]") -> Bound | None:

@@ -2,7 +2,7 @@
 
 import itertools
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -15,6 +15,8 @@ from mgbench.results.files import Writer
 # Subfolder of a row, with a folder for each component, named after its class.
 ARTIFACTS = "artifacts"
 
+Maker = Callable[[FinishedRow], Mapping[str, bytes]]
+
 
 def artifact_files(components: Iterable[object], row: FinishedRow) -> tuple[dict[str, Writer], list[str]]:
     """Writers of the artifacts of some components and of those inside them, by path in the folder of the row, and
@@ -25,9 +27,9 @@ def artifact_files(components: Iterable[object], row: FinishedRow) -> tuple[dict
     """
     files: dict[str, Writer] = {}
     warnings = []
-    for folder, component in _folders(components_of(list(components))):
+    for folder, make in _makers(components_of(list(components))):
         try:
-            files |= {f"{ARTIFACTS}/{folder}/{name}": writer for name, writer in _writers(component, row).items()}
+            files |= {f"{ARTIFACTS}/{folder}/{name}": writer for name, writer in _writers(make(row)).items()}
         except (Exception, SystemExit) as error:
             traceback.print_exc()
             said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
@@ -35,22 +37,23 @@ def artifact_files(components: Iterable[object], row: FinishedRow) -> tuple[dict
     return files, warnings
 
 
-def _folders(components: Iterable[object]) -> Iterator[tuple[str, object]]:
-    """Components with artifacts and their folder names: the class, with a number if several share it."""
+def _makers(components: Iterable[object]) -> Iterator[tuple[str, Maker]]:
+    """The `artifacts` of components that have it, and their folder names: the class, with a number if several share it."""
     taken: set[str] = set()
     for component in components:
-        if not optional.keeps_artifacts(component):
+        make = optional.artifacts(component)
+        if make is None:
             continue
         name = type(component).__name__
         folders = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
         folder = next(folder for folder in folders if folder not in taken)
         taken.add(folder)
-        yield folder, component
+        yield folder, make
 
 
-def _writers(component: object, row: FinishedRow) -> Mapping[str, Writer]:
+def _writers(contents: Mapping[str, bytes]) -> Mapping[str, Writer]:
     found = {}
-    for name, content in optional.artifacts(component, row).items():
+    for name, content in contents.items():
         path = PurePosixPath(name)
         if path.is_absolute() or not path.name or any(part == ".." or part.startswith(".") for part in path.parts):
             raise UserError(f"{name!r} cannot name a file of its folder; return names such as 'map.png'")
