@@ -17,7 +17,7 @@ from mgbench.components.metrics.states import State
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Metric
-from mgbench.interfaces.data import Features
+from mgbench.interfaces.data import Features, Statistics
 from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.scores import ScoreInfo
 from mgbench.recipes.spec import Count, Index
@@ -27,32 +27,43 @@ _BLOCK = 2048
 _ONE_BY_ONE = "{} compares images one by one, and the {} is a mean and a covariance; give its images"
 
 
-@dataclass(frozen=True)
-class Fid:
-    """The Fréchet distance between features (FID, Heusel et al., arXiv:1706.08500); lower is better.
+class Frechet:
+    """The Fréchet distance between two sets as a metric with mergeable states; a subclass selects the features.
 
-    It is biased upward with few images, and differently for different models (Chong and Forsyth, arXiv:1911.07023), so
-    compare only equal numbers of images; a warning is given for few images.
+    `name` is that of the score, `stored_as` the names of mean and covariance in files of ADM and pytorch-fid.
     """
 
-    scores: ClassVar[Mapping[str, ScoreInfo]] = {"fid": ScoreInfo("FID", "lower")}
+    name: ClassVar[str]
+    stored_as: ClassVar[tuple[str, str]]
 
     def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
-        """`fid` of features [M,F] and [L,F].
+        """The distance of features [M,F] and [L,F].
 
         Raises:
-            Unfit: with fewer than 2 images in a set.
+            Unfit: with fewer than 2 images in a set, or without the features that the metric compares.
             UserError: with features that are not finite, or of different extractors.
         """
         return self.compute(self.update(None, generated), self.update(None, reference))
 
     def check_counts(self, generated: int, reference: int) -> None:
         """Raises `Unfit` with fewer than 2 images in a set."""
-        need("fid", 2, generated, reference)
+        need(self.name, 2, generated, reference)
+
+    def selected(self, seen: Features) -> Tensor | Statistics:
+        """The features [B,F] that the metric compares, or the statistics that replace them."""
+        raise NotImplementedError
 
     def update(self, state: State | None, seen: Features) -> State:
-        """Add the features [B,F] of one more batch, or the statistics that replace them."""
-        new = states.of_features(seen.features) if seen.statistics is None else states.of_statistics(seen.statistics)
+        """Add the features of one more batch, or the statistics that replace them.
+
+        Raises:
+            Unfit: without the features that the metric compares.
+            UserError: with features that are not finite.
+        """
+        selected = self.selected(seen)
+        if isinstance(selected, Statistics):
+            return states.of_statistics(selected)
+        new = states.of_features(selected)
         return new if state is None else self.merge(state, new)
 
     def merge(self, one: State, other: State) -> State:
@@ -64,12 +75,29 @@ class Fid:
         return states.finish(state)
 
     def statistics(self, state: State) -> State:
-        """Mean and covariance with the names of ADM and pytorch-fid."""
-        return dict(zip(("mu", "sigma"), states.mean_and_covariance(state), strict=True))
+        """Mean and covariance with the names in `stored_as`."""
+        return dict(zip(self.stored_as, states.mean_and_covariance(state), strict=True))
 
     def compute(self, generated: State, reference: State) -> dict[str, float]:
-        """`fid` of two states; raises as the metric itself."""
-        return {"fid": states.gaussian(generated).distance(states.gaussian(reference))}
+        """The distance of two states; raises as the metric itself."""
+        return {self.name: states.gaussian(generated).distance(states.gaussian(reference))}
+
+
+@dataclass(frozen=True)
+class Fid(Frechet):
+    """The Fréchet distance between features (FID, Heusel et al., arXiv:1706.08500); lower is better.
+
+    It is biased upward with few images, and differently for different models (Chong and Forsyth, arXiv:1911.07023), so
+    compare only equal numbers of images; a warning is given for few images.
+    """
+
+    scores: ClassVar[Mapping[str, ScoreInfo]] = {"fid": ScoreInfo("FID", "lower")}
+    name: ClassVar[str] = "fid"
+    stored_as: ClassVar[tuple[str, str]] = ("mu", "sigma")
+
+    def selected(self, seen: Features) -> Tensor | Statistics:
+        """The pooled features [B,F], or their statistics."""
+        return seen.features if seen.statistics is None else seen.statistics
 
 
 def need(metric: str, least: int, generated: int, reference: int, advice: str = "give more images") -> None:

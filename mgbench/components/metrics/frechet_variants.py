@@ -6,15 +6,13 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from mgbench.components.metrics import states
-from mgbench.components.metrics.distances import need
+from mgbench.components.metrics.distances import Frechet, need
 from mgbench.components.metrics.extrapolation import Part, Points, at_infinity, sizes_of
 from mgbench.components.metrics.frechet import Gaussian, finite
-from mgbench.components.metrics.states import State
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Metric
-from mgbench.interfaces.data import Features
+from mgbench.interfaces.data import Features, Statistics
 from mgbench.interfaces.scores import ScoreInfo
 from mgbench.recipes.spec import Index
 
@@ -57,7 +55,7 @@ class FidInfinity:
 
 
 @dataclass(frozen=True)
-class Sfid:
+class Sfid(Frechet):
     """The Fréchet distance between spatial features (Nash et al., arXiv:2103.03841, section 5); lower is better.
 
     FID pools over all positions, while this distance is sensitive to positions. As in ADM (Dhariwal and Nichol,
@@ -65,53 +63,24 @@ class Sfid:
     """
 
     scores: ClassVar[Mapping[str, ScoreInfo]] = {"sfid": ScoreInfo("sFID", "lower")}
+    name: ClassVar[str] = "sfid"
+    stored_as: ClassVar[tuple[str, str]] = ("mu_s", "sigma_s")
 
-    def __call__(self, generated: Features, reference: Features) -> dict[str, float]:
-        """`sfid` of spatial features [M,S] and [L,S].
-
-        Raises:
-            Unfit: if the extractor, or the statistics of the reference, have no spatial features, or with fewer than 2
-                images in a set.
-            UserError: with features that are not finite.
-        """
-        return self.compute(self.update(None, generated), self.update(None, reference))
-
-    def check_counts(self, generated: int, reference: int) -> None:
-        """Raises `Unfit` with fewer than 2 images in a set."""
-        need("sfid", 2, generated, reference)
-
-    def update(self, state: State | None, seen: Features) -> State:
-        """Add the spatial features [B,S] of one more batch, or the statistics that replace them.
+    def selected(self, seen: Features) -> Tensor | Statistics:
+        """The spatial features [B,S], or their statistics.
 
         Raises:
-            Unfit: if there are none.
+            Unfit: if the extractor, or the statistics of the reference, have none.
         """
         if seen.spatial_statistics is not None:
-            return states.of_statistics(seen.spatial_statistics)
+            return seen.spatial_statistics
         if seen.spatial is None:
             what = "this extractor has none" if seen.statistics is None else "the statistics of the reference have none"
             raise Unfit(
                 f"sfid needs spatial features, and {what}; name an extractor that does, such as inception, "
                 "and a reference with mu_s and sigma_s, or with images"
             )
-        new = states.of_features(seen.spatial)
-        return new if state is None else self.merge(state, new)
-
-    def merge(self, one: State, other: State) -> State:
-        """The state of the union of both sets."""
-        return states.merge(one, other)
-
-    def finish(self, state: State) -> State:
-        """The mean and a root of the covariance of a complete set."""
-        return states.finish(state)
-
-    def statistics(self, state: State) -> State:
-        """Mean and covariance with the names of ADM and pytorch-fid."""
-        return dict(zip(("mu_s", "sigma_s"), states.mean_and_covariance(state), strict=True))
-
-    def compute(self, generated: State, reference: State) -> dict[str, float]:
-        """`sfid` of two states; raises as the metric itself."""
-        return {"sfid": states.gaussian(generated).distance(states.gaussian(reference))}
+        return seen.spatial
 
 
 @dataclass(frozen=True)
