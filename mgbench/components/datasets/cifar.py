@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mgbench.components.datasets.torchvision_files import TorchvisionFiles
 from mgbench.errors import UserError
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Dataset
@@ -18,15 +19,12 @@ from mgbench.interfaces.data import ImageData
 
 
 @dataclass(frozen=True)
-class _Cifar:
+class _Cifar(TorchvisionFiles):
     """The files of a CIFAR archive; `path` is its folder or the parent of that."""
-
-    path: str
 
     extractor: ClassVar[str] = "inception"
     title: ClassVar[str]
-    # The class of torchvision.datasets, the folder in its archive, and the files in that folder.
-    published_as: ClassVar[str]
+    # The folder in the archive, and the files in that folder.
     folder: ClassVar[str]
     trained_on: ClassVar[tuple[str, ...]]
     held_out: ClassVar[str]
@@ -41,7 +39,7 @@ class _Cifar:
         Raises:
             UserError: if a file is missing or damaged.
         """
-        name, root = self.published_as.lower(), Path(self.path).expanduser()
+        name, root = self.published_as.lower(), self.root
         folder = root / self.folder if (root / self.folder).is_dir() else root
         parts = [_batch(name, folder / file, self.labels) for file in self.trained_on]
         images, labels = (torch.cat(part) for part in zip(*parts, strict=True))
@@ -50,22 +48,6 @@ class _Cifar:
         if len(names) <= int(labels.max()):
             raise UserError(f"{name}: {folder / self.about} names {len(names)} classes, too few for its labels")
         return ImageData(images, labels, test, test_labels, names, f"{self.title}; no licence is stated")
-
-    def fetch(self) -> None:
-        """Download and unpack the archive into `path`, unless it exists.
-
-        Raises:
-            UserError: if the download fails.
-        """
-        from torchvision import datasets
-
-        try:
-            self.load()
-        except UserError:
-            try:
-                getattr(datasets, self.published_as)(Path(self.path).expanduser(), download=True)
-            except (OSError, RuntimeError) as error:
-                raise UserError(f"the archive of {self.title} could not be fetched: {error}") from None
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from mgbench.components.datasets.torchvision_files import TorchvisionFiles
 from mgbench.errors import UserError
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Dataset
@@ -18,15 +19,11 @@ from mgbench.interfaces.data import ImageData
 
 
 @dataclass(frozen=True)
-class _Idx:
+class _Idx(TorchvisionFiles):
     """Four files, compressed (.gz) or not, in `path` or in `path/NAME/raw`, as torchvision stores them."""
-
-    path: str
 
     extractor: ClassVar[str] = "mnist_cnn"
     licence: ClassVar[str]
-    # The class of torchvision.datasets, with class names and URLs.
-    published_as: ClassVar[str]
 
     def load(self) -> ImageData:
         """Images uint8 [60000,1,28,28] and [10000,1,28,28], labels int64 0..9.
@@ -35,22 +32,8 @@ class _Idx:
             UserError: if a file is missing or damaged.
         """
         train, test = (_half(self, half) for half in ("train", "t10k"))
-        names = tuple(name.partition(" - ")[0] for name in _published(self).classes)
+        names = tuple(name.partition(" - ")[0] for name in self.official.classes)
         return ImageData(train[0], train[1], test[0], test[1], names, self.licence)
-
-    def fetch(self) -> None:
-        """Download the files into `path`, unless they exist.
-
-        Raises:
-            UserError: if the download fails.
-        """
-        try:
-            self.load()
-        except UserError:
-            try:
-                _published(self)(Path(self.path).expanduser(), download=True)
-            except (OSError, RuntimeError) as error:
-                raise UserError(f"the files of {self.published_as} could not be fetched: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -78,14 +61,8 @@ class TorchvisionMnist(_Idx):
     published_as: ClassVar[str] = "MNIST"
 
 
-def _published(component: _Idx) -> Any:
-    from torchvision import datasets
-
-    return getattr(datasets, component.published_as)
-
-
 def _folder(component: _Idx) -> Path:
-    root = Path(component.path).expanduser()
+    root = component.root
     inside = (root / component.published_as / "raw", root / "raw")
     return next((folder for folder in inside if folder.is_dir()), root)
 
