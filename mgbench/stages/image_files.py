@@ -67,8 +67,8 @@ def to_uint8(values: np.ndarray, how: Floats, path: Path) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Published:
-    """Published statistics of a data set: of features, and perhaps of spatial ones, and some of its images.
+class StoredStatistics:
+    """Statistics of a data set in a file: of features, and perhaps of spatial ones, and some of its images.
 
     `protocol` describes how they were computed, if the file has that.
     """
@@ -79,7 +79,7 @@ class Published:
     protocol: str = ""
 
 
-def read_statistics(path: Path) -> Published | None:
+def read_statistics(path: Path) -> StoredStatistics | None:
     """The mean and covariance in an `.npz` of ADM's or of pytorch-fid's; None if there are none.
 
     `mu`, `sigma`, perhaps `mu_s`, `sigma_s` of spatial features; `N`, the number of images, and `protocol`, a text.
@@ -96,7 +96,7 @@ def read_statistics(path: Path) -> Published | None:
     spatial = _statistics(arrays, "mu_s", "sigma_s", count, path) if "mu_s" in arrays else None
     pictures = read_images(path) if "arr_0" in arrays else None
     protocol = str(arrays["protocol"]) if "protocol" in arrays else ""
-    return Published(_statistics(arrays, "mu", "sigma", count, path), spatial, pictures, protocol)
+    return StoredStatistics(_statistics(arrays, "mu", "sigma", count, path), spatial, pictures, protocol)
 
 
 def _statistics(arrays: Mapping[str, Any], mean: str, covariance: str, count: int, path: Path) -> Statistics:

@@ -21,7 +21,7 @@ from mgbench.recipes.spec import Spec
 from mgbench.registry.prepared import load_images
 from mgbench.registry.registry import Registry
 from mgbench.stages.evaluate import Extracted, extract_for_metrics
-from mgbench.stages.image_files import Floats, Published, read_images, read_statistics
+from mgbench.stages.image_files import Floats, StoredStatistics, read_images, read_statistics
 from mgbench.stages.labels import in_shares
 from mgbench.stages.picture_folders import Pictures
 from mgbench.trials.image_scores import ImageScores, score_against
@@ -66,16 +66,16 @@ class Answer:
 
 
 def evaluate(registry: Registry, question: Question, device: torch.device, root: Path) -> Answer:
-    """Score foreign images, or published statistics of them; features of the reference are stored in the results at
+    """Score foreign images, or stored statistics of them; features of the reference are stored in the results at
     `root`.
 
     Raises:
         UserError: if a file cannot be read, or images and reference cannot be compared.
     """
     metrics = tuple(registry.build(Metric, spec) for spec in question.metrics)
-    published = read_statistics(question.images)
-    if published is not None and published.pictures is None:
-        return _evaluate_statistics(registry, question, metrics, published, device, root)
+    stored = read_statistics(question.images)
+    if stored is not None and stored.pictures is None:
+        return _evaluate_statistics(registry, question, metrics, stored, device, root)
     pictures = read_images(question.images, question.floats)
     reference, data = _reference(registry, question, device, root, pictures)
     _same_size(pictures, data)
@@ -94,24 +94,24 @@ def _evaluate_statistics(
     registry: Registry,
     question: Question,
     metrics: tuple[Metric, ...],
-    published: Published,
+    stored: StoredStatistics,
     device: torch.device,
     root: Path,
 ) -> Answer:
     reference, _ = _reference(registry, question, device, root)
-    _same_extractor(question.images, published, reference.extractor)
-    count = published.features.count
-    result = score_against(metrics, reference, _unseen(published), f"n{count or 'unknown'}/statistics", count)
+    _same_extractor(question.images, stored, reference.extractor)
+    count = stored.features.count
+    result = score_against(metrics, reference, _unseen(stored), f"n{count or 'unknown'}/statistics", count)
     if not count:
         unknown = f"{question.images} does not say of how many images its statistics are; write N beside mu and sigma"
         result = replace(result, warnings=[unknown, *result.warnings])
     return _checked(Answer(count, None, result))
 
 
-def _unseen(published: Published) -> Extracted:
-    empty = torch.empty(0, len(published.features.mean), dtype=torch.float64)
-    known = Features(empty, statistics=published.features, spatial_statistics=published.spatial)
-    return Extracted(published.features.count or _ENOUGH, known, empty)
+def _unseen(stored: StoredStatistics) -> Extracted:
+    empty = torch.empty(0, len(stored.features.mean), dtype=torch.float64)
+    known = Features(empty, statistics=stored.features, spatial_statistics=stored.spatial)
+    return Extracted(stored.features.count or _ENOUGH, known, empty)
 
 
 def _checked(answer: Answer) -> Answer:
@@ -145,13 +145,13 @@ def _same_size(pictures: Pictures, data: ImageData | None) -> None:
         )
 
 
-def _same_extractor(path: Path, published: Published, extractor: ExtractorModule) -> None:
+def _same_extractor(path: Path, stored: StoredStatistics, extractor: ExtractorModule) -> None:
     """Check that statistics name the same extractor, if they name one.
 
     Raises:
         UserError: if they name another.
     """
-    said = published.protocol.rpartition("/")[2]
+    said = stored.protocol.rpartition("/")[2]
     if said and said != extractor.id:
         raise UserError(
             f"{path} says that its statistics are of {said}, and the extractor here is {extractor.id}; choose the same extractor"
@@ -193,11 +193,11 @@ def _reference(
         path = Path(question.reference).expanduser()
         _exists(registry, path, question.reference)
         name, usual = path.name, EXTRACTOR
-        published = read_statistics(path)
-        if published is not None:
+        stored = read_statistics(path)
+        if stored is not None:
             extractor = _extractor(registry, question, usual)
-            found = _of_published(path, published, extractor, device, root)
-            _same_extractor(path, published, found[0].extractor)
+            found = _of_stored(path, stored, extractor, device, root)
+            _same_extractor(path, stored, found[0].extractor)
             return found
         data = _as_data(read_images(path), read_images(question.held_out) if question.held_out else None)
     labels = None if pictures is None else _labels(pictures, data.class_names)
@@ -242,16 +242,16 @@ def _as_data(real: Pictures, held_out: Pictures | None) -> ImageData:
     return ImageData(real.images, real.labels, held_out.images, labels, real.class_names, notes=notes)
 
 
-def _of_published(
-    path: Path, published: Published, extractor: Extractor, device: torch.device, root: Path
+def _of_stored(
+    path: Path, stored: StoredStatistics, extractor: Extractor, device: torch.device, root: Path
 ) -> tuple[Reference, ImageData | None]:
-    """A reference of published statistics, and the images beside them, if any, for metrics that need images."""
+    """A reference of stored statistics, and the images beside them, if any, for metrics that need images."""
     name = f"{path.name}@{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}/statistics"
-    if published.pictures is None:
-        return Reference(name, extractor.build().to(device), Extracted.of(_unseen(published).features), None), None
-    data = _as_data(published.pictures, None)
+    if stored.pictures is None:
+        return Reference(name, extractor.build().to(device), Extracted.of(_unseen(stored).features), None), None
+    data = _as_data(stored.pictures, None)
     seen = reference_of(data, path.name, extractor, device, root)
-    known = replace(seen.real.features, statistics=published.features, spatial_statistics=published.spatial)
+    known = replace(seen.real.features, statistics=stored.features, spatial_statistics=stored.spatial)
     return Reference(name, seen.extractor, Extracted.of(known), None), data
 
 

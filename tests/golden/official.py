@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mgbench.components.checkpoints.published import published_model
+from mgbench.components.checkpoints.mar import released_model
 from mgbench.components.processes.masked import MaskedModel
 from mgbench.interfaces.data import TokenSpace
 
@@ -35,7 +35,7 @@ def assert_near(value: Tensor, reference: Tensor, tolerance: float) -> None:
 def _model(name: str) -> MaskedModel:
     tensors = golden(name)
     state = {entry.removeprefix("sd."): value for entry, value in tensors.items() if entry.startswith("sd.")}
-    return published_model(state, HEADS, SPACE.grid, "mask_tokens" if name == SINGLE else "visible")
+    return released_model(state, HEADS, SPACE.grid, "mask_tokens" if name == SINGLE else "visible")
 
 
 def network(name: str) -> Any:

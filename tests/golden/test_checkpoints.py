@@ -6,7 +6,7 @@ from typing import Any, Literal
 import pytest
 import torch
 
-from mgbench.components.checkpoints.published import published_model, read_published
+from mgbench.components.checkpoints.mar import read_released, released_model
 from mgbench.errors import UserError
 from mgbench.interfaces.data import UNLABELLED
 from tests.golden.official import HEADS, SPACE, Z_AND_HEAD, assert_near, golden
@@ -32,7 +32,7 @@ def z_of(model: Any, name: str, labelled: bool = True) -> torch.Tensor:
 @EVERY
 def test_a_loaded_model_is_what_the_published_loader_makes(name: str, weights: Weights) -> None:
     file = golden(f"{name}_expected")
-    model = published_model(read_published(path(name), weights), HEADS, SPACE.grid)
+    model = released_model(read_released(path(name), weights), HEADS, SPACE.grid)
     assert_near(z_of(model, name), file[f"{weights}.z_cond"], Z_AND_HEAD)
     assert_near(z_of(model, name, labelled=False), file[f"{weights}.z_uncond"], Z_AND_HEAD)
     eps, value = model.head(file["head_x"], file["head_t"], file["head_c"])
@@ -40,11 +40,11 @@ def test_a_loaded_model_is_what_the_published_loader_makes(name: str, weights: W
 
 
 def test_the_tied_vector_of_the_average_is_the_entry_that_is_no_average() -> None:
-    file, state = golden("emigm_ckpt_tiny_expected"), read_published(path("emigm_ckpt_tiny"))
+    file, state = golden("emigm_ckpt_tiny_expected"), read_released(path("emigm_ckpt_tiny"))
     assert not torch.equal(state["mask_token"], state["fake_latent"])
-    model = published_model(state, HEADS, SPACE.grid)
+    model = released_model(state, HEADS, SPACE.grid)
     assert torch.equal(model.network.mask_token, file["model_ema.loaded_fake_latent"][0])
-    other = published_model({**state, "mask_token": state["fake_latent"]}, HEADS, SPACE.grid)
+    other = released_model({**state, "mask_token": state["fake_latent"]}, HEADS, SPACE.grid)
     assert_near(z_of(other, "emigm_ckpt_tiny"), file["model_ema.alt_fake_latent_entry.z_cond"], Z_AND_HEAD)
     with pytest.raises(AssertionError, match="differs by"):
         assert_near(z_of(other, "emigm_ckpt_tiny"), file["model_ema.z_cond"], Z_AND_HEAD)
@@ -52,33 +52,33 @@ def test_the_tied_vector_of_the_average_is_the_entry_that_is_no_average() -> Non
 
 @EVERY
 def test_the_average_is_what_is_read_unless_told_otherwise(name: str) -> None:
-    read = read_published(path(name))
-    average, online = (read_published(path(name), weights) for weights in ("model_ema", "model"))  # type: ignore[arg-type]
+    read = read_released(path(name))
+    average, online = (read_released(path(name), weights) for weights in ("model_ema", "model"))  # type: ignore[arg-type]
     assert all(torch.equal(read[entry], average[entry]) for entry in average)
     assert not torch.equal(average["z_proj.weight"], online["z_proj.weight"])
 
 
 def test_a_checkpoint_of_the_average_alone_can_be_read(tmp_path: Path) -> None:
-    state = read_published(path("mar_ckpt_tiny"))
+    state = read_released(path("mar_ckpt_tiny"))
     torch.save({"model_ema": state}, tmp_path / "only.pth")
-    assert read_published(tmp_path / "only.pth").keys() == state.keys()
+    assert read_released(tmp_path / "only.pth").keys() == state.keys()
     with pytest.raises(UserError, match="holds no 'model' of MAR or eMIGM"):
-        read_published(tmp_path / "only.pth", "model")
+        read_released(tmp_path / "only.pth", "model")
 
 
 @pytest.mark.parametrize("content", [torch.zeros(3), {"model_ema": {"weight": torch.zeros(3)}}, {"model_ema": 1}])
 def test_another_file_is_refused(content: Any, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "other.pth")
     with pytest.raises(UserError, match="give a checkpoint as their trainers write it"):
-        read_published(tmp_path / "other.pth")
+        read_released(tmp_path / "other.pth")
 
 
 def test_what_is_no_checkpoint_at_all_is_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.pth").write_bytes(b"not a checkpoint")
     with pytest.raises(UserError, match="give a checkpoint as their trainers write it"):
-        read_published(tmp_path / "broken.pth")
+        read_released(tmp_path / "broken.pth")
     with pytest.raises(UserError, match="give a checkpoint as their trainers write it"):
-        read_published(tmp_path / "missing.pth")
+        read_released(tmp_path / "missing.pth")
 
 
 def test_no_code_of_a_checkpoint_is_run(tmp_path: Path) -> None:
@@ -88,5 +88,5 @@ def test_no_code_of_a_checkpoint_is_run(tmp_path: Path) -> None:
 
     torch.save({"model_ema": Evil()}, tmp_path / "evil.pth")
     with pytest.raises(UserError):
-        read_published(tmp_path / "evil.pth")
+        read_released(tmp_path / "evil.pth")
     assert not (tmp_path / "touched").exists()

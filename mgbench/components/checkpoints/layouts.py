@@ -5,8 +5,8 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from mgbench.components.checkpoints.mar import MarLayout
 from mgbench.components.checkpoints.others import MaskGitV1, MaskGitV2
-from mgbench.components.checkpoints.published import MarLayout
 from mgbench.components.checkpoints.reading import Reading
 from mgbench.errors import UserError
 

@@ -102,12 +102,12 @@ class MarLayout:
                 "this model is none of the mae network with the diffusion head, which the layout of MAR and eMIGM stores"
                 + (f": it has {unknown[0]}" if unknown else "")
             )
-        state = {str(NAMES.theirs(name)): _published(name, value, tied) for name, value in tensors.items()}
+        state = {str(NAMES.theirs(name)): _in_their_shape(name, value, tied) for name, value in tensors.items()}
         # A model without its own "no label" embedding uses the mask token.
         return {**state, **({_UNLABELLED: state[_MASK]} if tied else {}), **beside}
 
 
-def read_published(path: Path, weights: Literal["model_ema", "model"] = "model_ema") -> dict[str, Tensor]:
+def read_released(path: Path, weights: Literal["model_ema", "model"] = "model_ema") -> dict[str, Tensor]:
     """Read the weights of a checkpoint, tensors of any shape with their original names, without running code in it.
 
     Raises:
@@ -122,7 +122,7 @@ def read_published(path: Path, weights: Literal["model_ema", "model"] = "model_e
     return dict(state)
 
 
-def published_model(
+def released_model(
     state: Mapping[str, Tensor], heads: int, grid: tuple[int, int] | None = None, sees: Sees = "visible"
 ) -> MaskedModel:
     """The official model with its weights, tensors of any shape, whose shapes determine its sizes.
@@ -170,7 +170,7 @@ def _heads(state: Mapping[str, Tensor], source: str, given: Mapping[str, Any]) -
     heads = given.get("heads") or heads_of(width)
     if heads is None:
         raise UserError(
-            f"{source} is {width} wide, which is no published size, and how many heads its attention has no shape tells; "
+            f"{source} is {width} wide, which is no released size, and how many heads its attention has no shape tells; "
             "give them with --set network.heads=N"
         )
     return int(heads)
@@ -204,7 +204,7 @@ def _one_row(name: str, value: Tensor) -> Tensor:
     return value.flatten() if name in (_MASK, _UNLABELLED) else value
 
 
-def _published(name: str, value: Tensor, tied: bool) -> Tensor:
+def _in_their_shape(name: str, value: Tensor, tied: bool) -> Tensor:
     """A tensor with our name in its original shape."""
     theirs = NAMES.theirs(name)
     if theirs == _MASK and not tied:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mgbench.components.checkpoints.layouts import LAYOUTS
-from mgbench.components.checkpoints.published import NAMES, MarLayout
+from mgbench.components.checkpoints.mar import NAMES, MarLayout
 from mgbench.components.checkpoints.released import TRUNKS
 from mgbench.components.heads.diffusion import Diffusion
 from mgbench.components.networks.transformers import MAE, Transformer
