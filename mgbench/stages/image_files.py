@@ -78,6 +78,11 @@ class StoredStatistics:
     pictures: Pictures | None = None
     protocol: str = ""
 
+    @property
+    def extractor(self) -> str:
+        """The id of the extractor, with which a protocol ends; empty without one."""
+        return self.protocol.rpartition("/")[2]
+
 
 def read_statistics(path: Path) -> StoredStatistics | None:
     """The mean and covariance in an `.npz` of ADM's or of pytorch-fid's; None if there are none.

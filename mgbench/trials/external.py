@@ -14,7 +14,7 @@ from torch import Tensor
 from mgbench.errors import Unfit, UserError, suggestion
 from mgbench.interfaces import optional
 from mgbench.interfaces.components import Dataset, Extractor, Metric
-from mgbench.interfaces.data import ExtractorModule, Features, ImageData
+from mgbench.interfaces.data import Features, ImageData
 from mgbench.interfaces.images import Images
 from mgbench.recipes.recipe import LabelDistribution
 from mgbench.recipes.spec import Spec
@@ -24,11 +24,10 @@ from mgbench.stages.evaluate import Extracted, extract_for_metrics
 from mgbench.stages.image_files import Floats, StoredStatistics, read_images, read_statistics
 from mgbench.stages.labels import in_shares
 from mgbench.stages.picture_folders import Pictures
+from mgbench.trials.external_extractors import build_extractor, check_extractor, named_extractor
 from mgbench.trials.image_scores import ImageScores, score_against
 from mgbench.trials.real_features import Reference, reference_of
 
-# The extractor for a reference that names none.
-EXTRACTOR = "inception"
 # The number of images assumed for statistics that do not give theirs: enough for every metric.
 _ENOUGH = 2**31
 # The number of images whose brightness is averaged, at most about twice that.
@@ -98,8 +97,8 @@ def _evaluate_statistics(
     device: torch.device,
     root: Path,
 ) -> Answer:
-    reference, _ = _reference(registry, question, device, root)
-    _same_extractor(question.images, stored, reference.extractor)
+    reference, _ = _reference(registry, question, device, root, of_images=stored.extractor)
+    check_extractor(question.images, stored, reference.extractor)
     count = stored.features.count
     result = score_against(metrics, reference, _unseen(stored), f"n{count or 'unknown'}/statistics", count)
     if not count:
@@ -145,19 +144,6 @@ def _same_size(pictures: Pictures, data: ImageData | None) -> None:
         )
 
 
-def _same_extractor(path: Path, stored: StoredStatistics, extractor: ExtractorModule) -> None:
-    """Check that statistics name the same extractor, if they name one.
-
-    Raises:
-        UserError: if they name another.
-    """
-    said = stored.protocol.rpartition("/")[2]
-    if said and said != extractor.id:
-        raise UserError(
-            f"{path} says that its statistics are of {said}, and the extractor here is {extractor.id}; choose the same extractor"
-        )
-
-
 # A ratio of mean brightness below this usually means a wrong range of pixel values.
 _DARKER = 0.5
 
@@ -180,40 +166,38 @@ def _bright(images: Images) -> float:
 
 
 def _reference(
-    registry: Registry, question: Question, device: torch.device, root: Path, pictures: Pictures | None = None
+    registry: Registry,
+    question: Question,
+    device: torch.device,
+    root: Path,
+    pictures: Pictures | None = None,
+    of_images: str = "",
 ) -> tuple[Reference, ImageData | None]:
-    """The reference for pictures, and its images unless only statistics are available."""
+    """The reference for pictures, or for statistics `of_images` by this extractor; and its images unless only
+    statistics are available.
+    """
     spec = _dataset(registry, question.reference)
     if spec is not None:
         dataset = registry.build(Dataset, spec)
-        data, name, usual = load_images(dataset), str(registry.spell("dataset", spec)), dataset.extractor
+        data, name = load_images(dataset), str(registry.spell("dataset", spec))
+        usual = Spec.parse(dataset.extractor)
         if question.held_out is not None:
             raise UserError(f"--held-out is for references that are files; {spec.name} has held-out images of its own")
     else:
         path = Path(question.reference).expanduser()
         _exists(registry, path, question.reference)
-        name, usual = path.name, EXTRACTOR
-        stored = read_statistics(path)
+        name, stored = path.name, read_statistics(path)
+        said = {question.images: of_images, path: stored.extractor if stored is not None else ""}
+        usual = question.extractor or named_extractor(registry, {file: name for file, name in said.items() if name})
         if stored is not None:
-            extractor = _extractor(registry, question, usual)
+            extractor = build_extractor(registry, question.extractor, usual)
             found = _of_stored(path, stored, extractor, device, root)
-            _same_extractor(path, stored, found[0].extractor)
+            check_extractor(path, stored, found[0].extractor)
             return found
         data = _as_data(read_images(path), read_images(question.held_out) if question.held_out else None)
     labels = None if pictures is None else _labels(pictures, data.class_names)
     order: LabelDistribution = "data" if _drawn(labels, data) == "data" else "balanced"
-    return reference_of(data, name, _extractor(registry, question, usual), device, root, order), data
-
-
-def _extractor(registry: Registry, question: Question, usual: str) -> Extractor:
-    if question.extractor is not None:
-        return registry.build(Extractor, question.extractor)
-    extractor = registry.build(Extractor, Spec.parse(usual))
-    try:
-        extractor.build()
-    except UserError as error:
-        raise UserError(f"{error}; or choose another extractor with --extractor …") from None
-    return extractor
+    return reference_of(data, name, build_extractor(registry, question.extractor, usual), device, root, order), data
 
 
 def _dataset(registry: Registry, text: str) -> Spec | None:

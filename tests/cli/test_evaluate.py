@@ -159,8 +159,31 @@ def test_statistics_that_were_written_are_read_on_both_sides(mgbench: Command) -
     assert set(kid["scores"]) == {"fid[digits_cnn]"}
     other = mgbench("evaluate", "digits.npz", "--reference", "shapes")
     assert "says that its statistics are of digits_cnn@" in other.err
+    # Without --extractor, files are compared by the one that they name.
+    for files in (("digits.npz", "real.npz"), ("digits.npy", "real.npz"), ("digits.npz", "real.npy")):
+        found = said(mgbench, files[0], "--reference", files[1], "--metrics", "fid")
+        assert found["scores"] == pytest.approx(whole["scores"], rel=1e-6)
     none = mgbench("evaluate", "digits.npy", "--reference", "digits", "--metrics", "kid", "--statistics", "x.npz")
     assert (none.code, "ask for fid" in none.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "sentence"),
+    [
+        ("n500/other@12ab", "a.npz has those of digits_cnn@12ab and b.npz has those of other@12ab"),
+        ("n500/digits_cnn@34cd", "a.npz has those of digits_cnn@12ab and b.npz has those of digits_cnn@34cd"),
+        ("n500/digits_cnn@12ab", "b.npz says that its statistics are of digits_cnn@12ab, and the extractor here is"),
+    ],
+)
+def test_statistics_of_other_extractors_are_refused(protocol: str, sentence: str, mgbench: Command) -> None:
+    for name, of in (("a", "n500/digits_cnn@12ab"), ("b", protocol)):
+        np.savez(f"{name}.npz", mu=np.zeros(48), sigma=np.eye(48), N=500, protocol=of)
+    answer = mgbench("evaluate", "a.npz", "--reference", "b.npz", "--metrics", "fid")
+    assert (answer.code, sentence in answer.err) == (2, True), answer.err
+    np.savez("b.npz", mu=np.zeros(48), sigma=np.eye(48), N=500, protocol="n500/other@12ab")
+    np.save("digits.npy", DIGITS.test[:, 0].numpy())
+    answer = mgbench("evaluate", "digits.npy", "--reference", "b.npz", "--metrics", "fid")
+    assert "b.npz holds statistics of other@12ab; say which extractor that is with --extractor" in answer.err
 
 
 def test_statistics_without_a_number_of_images(mgbench: Command) -> None:
