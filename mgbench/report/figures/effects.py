@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mgbench.report.figures.axes import draw_note, halo
-from mgbench.report.figures.notebook import NotebookFigure
+from mgbench.report.figures.notebook import NotebookFigure, drawn_on
 from mgbench.report.figures.picture import Picture
 from mgbench.report.frame import of_images, score_names
 from mgbench.report.labels import family
@@ -47,8 +47,7 @@ def choice_effects(frame: pd.DataFrame, metric: str, ax: Axes | None = None, *, 
         UserError: if there is no such score, or the rows are not comparable.
     """
     found = strongest(effects(frame, metric, allow_mismatch))
-    with theme(bare=ax is not None):
-        axes = ax if ax is not None else NotebookFigure(figsize=_size(found), layout="constrained").subplots()
+    with drawn_on(ax, lambda: _size(found)) as axes:
         _draw_all(axes, frame, metric, found)
     return axes
 

@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 from mgbench.report.figures.axes import BIG_RATIO
 from mgbench.report.figures.labels import below
-from mgbench.report.figures.notebook import NotebookFigure
+from mgbench.report.figures.notebook import NotebookFigure, drawn_on
 from mgbench.report.figures.picture import Picture
 from mgbench.report.figures.points import Lines, Tradeoff, panels
 from mgbench.report.figures.tradeoff import MOST_PANELS, draw_lines
@@ -101,9 +101,8 @@ def heat_map(
     Raises:
         UserError: if there is no such score, or the rows are not comparable.
     """
-    with theme(bare=ax is not None):
-        cells, higher = grid_of(frame, metric, one, other, allow_mismatch), higher_is_better(frame, metric)
-        axes = ax if ax is not None else NotebookFigure(figsize=_map_size(cells), layout="constrained").subplots()
+    cells, higher = grid_of(frame, metric, one, other, allow_mismatch), higher_is_better(frame, metric)
+    with drawn_on(ax, lambda: _map_size(cells)) as axes:
         _draw_cells(axes, cells.to_numpy(float), higher)
         _label_cells(axes, cells)
         axes.set_xlabel(other.replace("_", " "))

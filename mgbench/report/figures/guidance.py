@@ -14,7 +14,7 @@ from mgbench.errors import UserError
 from mgbench.recipes.spec import Spec
 from mgbench.report.figures.axes import scale_height
 from mgbench.report.figures.labels import below
-from mgbench.report.figures.notebook import NotebookFigure
+from mgbench.report.figures.notebook import NotebookFigure, drawn_on
 from mgbench.report.figures.picture import Picture
 from mgbench.report.figures.tradeoff import draw_line
 from mgbench.report.frame import POINT, REPEAT, name_series, spelled_fields
@@ -149,8 +149,7 @@ def score_versus_scale(
         UserError: if there is no such score, or the rows are not comparable.
     """
     found, higher = sweep(frame, metric, allow_mismatch), higher_is_better(frame, metric)
-    with theme(bare=ax is not None):
-        axes = ax if ax is not None else NotebookFigure(figsize=panel(), layout="constrained").subplots()
+    with drawn_on(ax) as axes:
         kept = _line_looks(found, {**looks(frame), **(styles or {})}, higher)
         _draw_sweep(axes, found, kept, score_axis(frame, metric))
         if kept:

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mgbench.report.figures.notebook import NotebookFigure
+from mgbench.report.figures.notebook import NotebookFigure, drawn_on
 from mgbench.report.figures.picture import Picture
 from mgbench.report.frame import REPEAT, of_images, score_names
 from mgbench.report.measures import higher_is_better, in_rank, number, score_axis, score_name, slug, with_interval
@@ -71,8 +71,7 @@ def model_scores(
     """
     found = by_model(frame, metric, allow_mismatch)
     styles = {**looks(frame), **(styles or {})}
-    with theme(bare=ax is not None):
-        axes = ax if ax is not None else NotebookFigure(figsize=_size(found), layout="constrained").subplots()
+    with drawn_on(ax, lambda: _size(found)) as axes:
         for height, row in enumerate(found.to_dict("records")):
             look = styles[str(row["series"])]
             if not np.isnan(row["low"]):

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mgbench.report.figures.labels import below
-from mgbench.report.figures.notebook import NotebookFigure
+from mgbench.report.figures.notebook import NotebookFigure, drawn_on
 from mgbench.report.figures.picture import Picture
 from mgbench.report.figures.sheets import shared_steps
 from mgbench.report.frame import POINT, REPEAT, of_images
@@ -83,8 +83,7 @@ def mask_schedules(
     styles: Mapping[str, Look] | None = None,
 ) -> Axes:
     """Draw γ(t) of every mask schedule that a series trains or samples with, named by its spec."""
-    with theme(bare=ax is not None):
-        axes = ax if ax is not None else NotebookFigure(figsize=panel(), layout="constrained").subplots()
+    with drawn_on(ax) as axes:
         found = read_schedules(frame, layout)
         styles = {**looks(frame), **(styles or {})}
         drawn: dict[str, Any] = {}
@@ -115,8 +114,7 @@ def reveal_counts(
     legend: bool = True,
 ) -> Axes:
     """Draw the mean number of tokens that each step reveals, a line per series."""
-    with theme(bare=ax is not None):
-        axes = ax if ax is not None else NotebookFigure(figsize=panel(), layout="constrained").subplots()
+    with drawn_on(ax) as axes:
         found = read_schedules(frame, layout, steps)
         styles = {**looks(frame), **(styles or {})}
         for name, curve in found.items():

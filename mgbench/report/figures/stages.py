@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mgbench.report.figures.labels import fits_beside
-from mgbench.report.figures.notebook import NotebookFigure
+from mgbench.report.figures.notebook import NotebookFigure, drawn_on
 from mgbench.report.figures.picture import Picture
 from mgbench.report.frame import of_images
 from mgbench.report.measures import briefly
@@ -66,9 +66,8 @@ def _shown(frame: pd.DataFrame) -> pd.DataFrame:
 
 def stage_shares(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw a bar per series, divided by the share of its time that each stage took."""
-    with theme(bare=ax is not None):
-        spent = _shown(frame)
-        axes = ax if ax is not None else NotebookFigure(figsize=_size(len(spent)), layout="constrained").subplots()
+    spent = _shown(frame)
+    with drawn_on(ax, lambda: _size(len(spent))) as axes:
         _draw_bars(axes, spent)
         axes.set_yticks(range(len(spent)), [legend_label(name, 30, 2) for name in short_names(spent.index).values()])
         axes.invert_yaxis()

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from mgbench.report.figures.axes import draw_level, draw_note, limit_height, lines_share, scale_height, scale_width
 from mgbench.report.figures.hover import set_hover_texts
 from mgbench.report.figures.labels import below, fits_beside, fix_legend, label_lines, lay_out
-from mgbench.report.figures.notebook import NotebookFigure
+from mgbench.report.figures.notebook import NotebookFigure, drawn_on
 from mgbench.report.figures.points import FIRST, Lines, Tradeoff, panels
 from mgbench.report.frame import ABOUT, TOKENIZER
 from mgbench.report.measures import cost_axis, cost_short, number, score_axis, score_name, with_interval
@@ -78,8 +78,7 @@ def metric_versus(
     found = asked.of(frame)
     shown = found.shown
     styles = {**looks(frame), **looks(found.rows), **(styles or {})}
-    with theme(bare=ax is not None):
-        axes = ax if ax is not None else NotebookFigure(figsize=panel(), layout="constrained").subplots()
+    with drawn_on(ax) as axes:
         draw_lines(axes, found, asked, styles, frame)
         if len(shown):
             short = short_names(shown["series"].unique())

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from mgbench.report.figures.axes import scale_height
 from mgbench.report.figures.labels import below
-from mgbench.report.figures.notebook import NotebookFigure
+from mgbench.report.figures.notebook import NotebookFigure, drawn_on
 from mgbench.report.figures.picture import Picture
 from mgbench.report.frame import spell
 from mgbench.report.names import short_names
@@ -77,8 +77,7 @@ def training_curves(
     styles: Mapping[str, Look] | None = None,
 ) -> Axes:
     """Draw the smoothed training loss of every series against the training step."""
-    with theme(bare=ax is not None):
-        axes = ax if ax is not None else NotebookFigure(figsize=panel(), layout="constrained").subplots()
+    with drawn_on(ax) as axes:
         curves = read_curves(frame, layout)
         styles = {**looks(frame), **(styles or {})}
         _draw(axes, curves, styles)
