@@ -12,48 +12,29 @@ from mgbench.recipes.recipe import FIELDS, SPECS, Recipe
 def study_schema(components: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """The schema of a study file; `components` are the names by kind that editors complete."""
     fields = {name: _field(name, components) for name in FIELDS}
-    texts = {"type": "array", "items": {"type": "string"}}
-    tables = {"type": "object", "additionalProperties": False}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A study of mgbench",
-        **tables,
-        "properties": {
-            "name": {
-                "type": "string",
-                "description": "name of the study and its report; by default the name of the file",
-            },
-            "plugins": {
-                **texts,
-                "description": "plugins whose methods to run: installed plugins, files (.py) or modules",
-            },
-            "methods": {**texts, "description": "only these methods of the plugins"},
-            "seeds": {
-                "type": "array",
-                "items": {"type": "integer", "minimum": 0},
-                "description": "training seeds; everything is trained and sampled once for each",
-            },
-            "sample_seeds": {
-                "type": "array",
-                "items": {"type": "integer", "minimum": 0},
-                "description": "sampling seeds; every trained model is sampled once for each",
-            },
-            "set": {**tables, "properties": fields, "description": "fields of every recipe"},
-            "vary": {
-                **tables,
-                "properties": {name: {"type": "array", "items": item} for name, item in fields.items()},
-                "description": "values to vary; every combination runs",
-            },
-            "recipes": {
-                "type": "object",
-                "description": "methods of one's own",
-                "additionalProperties": {
-                    **tables,
-                    "properties": {"base": {"type": "string", "description": "a method to start from"}, **fields},
-                },
-            },
-        },
+    varied = {name: {"type": "array", "items": item} for name, item in fields.items()}
+    based = {"base": {"type": "string", "description": "a method to start from"}, **fields}
+    text, seed = {"type": "string"}, {"type": "integer", "minimum": 0}
+    properties = {
+        "name": {**text, "description": "name of the study and its report; by default the name of the file"},
+        "plugins": _list(text, "plugins whose methods to run: installed plugins, files (.py) or modules"),
+        "methods": _list(text, "only these methods of the plugins"),
+        "seeds": _list(seed, "training seeds; everything is trained and sampled once for each"),
+        "sample_seeds": _list(seed, "sampling seeds; every trained model is sampled once for each"),
+        "set": {**_table(fields), "description": "fields of every recipe"},
+        "vary": {**_table(varied), "description": "values to vary; every combination runs"},
+        "recipes": {"type": "object", "description": "methods of one's own", "additionalProperties": _table(based)},
     }
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A study of mgbench"}
+    return {**head, **_table(properties)}
+
+
+def _list(item: Mapping[str, Any], about: str) -> dict[str, Any]:
+    return {"type": "array", "items": item, "description": about}
+
+
+def _table(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
 def _field(name: str, components: Mapping[str, Sequence[str]]) -> dict[str, Any]:

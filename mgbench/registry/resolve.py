@@ -1,7 +1,7 @@
-"""Resolve a recipe into components and keys: look up specs, find the kinds in use, and build their components."""
+"""Resolve a recipe into components and keys: look up its specs, and build and check their components."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -11,11 +11,11 @@ from mgbench.interfaces import optional
 from mgbench.interfaces.components import Parts
 from mgbench.interfaces.data import ImageData
 from mgbench.recipes.keys import Answer, Keys, choices, make_keys
-from mgbench.recipes.kinds import ALWAYS_ASKED, KINDS
+from mgbench.recipes.kinds import KINDS
 from mgbench.recipes.recipe import FIELDS, Recipe
-from mgbench.recipes.spec import Spec
 from mgbench.registry.blame import blame
 from mgbench.registry.content import Stamps, components_of, file_hash, stamps_of
+from mgbench.registry.in_use import kinds_in_use
 from mgbench.registry.prepared import extractor_id, load_images, token_space
 from mgbench.registry.registry import Bound, Registry
 from mgbench.registry.rehearse import REHEARSED, check_shapes, left_out, rehearse
@@ -173,7 +173,7 @@ def _looked_up(registry: Registry, recipe: Recipe) -> _Found:
 
 
 def _look_up(registry: Registry, recipe: Recipe) -> _Found:
-    found = _Found(_asked(registry, recipe))
+    found = _Found(kinds_in_use(registry, recipe))
     metrics = [registry.bound("metric", spec) for spec in recipe.metrics]
     found.unasked = tuple(kind for kind in KINDS if getattr(recipe, kind) is not None and kind not in found.bounds)
     found.taught = optional.needs_teacher(found.bounds["process"].offers[0].maker)
@@ -208,35 +208,6 @@ def _look_up(registry: Registry, recipe: Recipe) -> _Found:
         if kind in found.bounds and not found.reason:
             found.attempt(partial(_rehearse, registry, found, kind), kind)
     return found
-
-
-def _asked(registry: Registry, recipe: Recipe) -> dict[str, Bound]:
-    """The resolved spec of every kind in use, in the order of the kinds."""
-    bounds: dict[str, Bound] = {}
-    waiting = list(ALWAYS_ASKED)
-    while waiting:
-        kind = waiting.pop(0)
-        if kind not in bounds:
-            spec = getattr(recipe, kind) or _default(recipe, bounds, kind)
-            bounds[kind] = registry.bound(kind, spec)
-            waiting += optional.asked_kinds(bounds[kind].offers[0].maker)
-    return {kind: bounds[kind] for kind in KINDS if kind in bounds}
-
-
-def _default(recipe: Recipe, bounds: Mapping[str, Bound], kind: str) -> Spec:
-    """The default of a kind: its own, or the one that a component found so far names.
-
-    Raises:
-        UserError: if there is none.
-    """
-    if (default := KINDS[kind].default) is not None:
-        return default
-    if kind == "sampling_schedule":
-        return recipe.mask_schedule or _default(recipe, bounds, "mask_schedule")
-    for bound in bounds.values():
-        if (usual := optional.usual_answer(bound.offers[0].maker, kind)) is not None:
-            return Spec.parse(usual)
-    raise UserError(f"nothing in this recipe says which {kind.replace('_', ' ')} is usual; set {kind}")
 
 
 def _answer(found: _Found, bound: Bound) -> Answer:
