@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation, Transform
 
 from mgbench.report.figures.axes import LINE, halo, on_paper, separate_levels
-from mgbench.report.figures.levels import LEADER, name_levels
+from mgbench.report.figures.levels import LEADER, box_of, name_levels
 from mgbench.report.figures.placement import Room, Wanted
 from mgbench.report.names import short_names
 from mgbench.report.style import LIGHT, Look, legend_label, lines, medium, readable
@@ -37,10 +37,29 @@ def lay_out(figure: Figure) -> None:
         engine.execute(figure)
 
 
-def fix_legend(axes: Axes) -> None:
-    """Keep the legend of an axes where it is, so that names may be written around it."""
-    if legend := axes.get_legend():
+def fix_legend(axes: Axes, shown: pd.DataFrame) -> None:
+    """Keep the legend of an axes where it is, so that names may be written around it; beside the axes if it covers
+    lines.
+    """
+    legend = axes.get_legend()
+    if legend is None:
+        return
+    if _lines_room(axes, shown).free(box_of(legend, axes)[None]).all():
         legend.set_loc(tuple(axes.transAxes.inverted().transform(legend.get_window_extent().min)))
+    else:
+        legend.set_loc("upper left")
+        legend.set_bbox_to_anchor((1.01, 1.0), axes.transAxes)
+
+
+def _lines_room(axes: Axes, shown: pd.DataFrame) -> Room:
+    """The area of an axes with the lines and markers of all series, and the bars of single points."""
+    room = Room(area_of(axes), mark=medium().marker / 2, gap=0.0)
+    for _, line in shown.groupby("series", sort=False):
+        room.add_line(on_paper(axes, line[["cost", "mean"]].to_numpy(float)))
+        if len(line) == 1 and line["low"].notna().all():
+            ends = np.array([(line["cost"].iloc[0], line[end].iloc[0]) for end in ("low", "high")])
+            room.add_line(on_paper(axes, ends), marked=False)
+    return room
 
 
 def fits_beside(names: list[str]) -> bool:
@@ -55,12 +74,7 @@ def label_lines(axes: Axes, shown: pd.DataFrame, styles: Mapping[str, Look], fro
     if shown.empty:
         separate_levels(axes)
         return
-    room = Room(area_of(axes), mark=medium().marker / 2, gap=0.0)
-    for _, line in shown.groupby("series", sort=False):
-        room.add_line(on_paper(axes, line[["cost", "mean"]].to_numpy(float)))
-        if len(line) == 1 and line["low"].notna().all():
-            ends = np.array([(line["cost"].iloc[0], line[end].iloc[0]) for end in ("low", "high")])
-            room.add_line(on_paper(axes, ends), marked=False)
+    room = _lines_room(axes, shown)
     name_levels(axes, room)
     if names:
         _name(axes, shown, styles, room)

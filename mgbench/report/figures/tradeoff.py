@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from mgbench.report.figures.axes import draw_level, draw_note, limit_height, lines_share, scale_height, scale_width
 from mgbench.report.figures.hover import set_hover_texts
 from mgbench.report.figures.labels import below, fits_beside, fix_legend, label_lines, lay_out
-from mgbench.report.figures.notebook import NotebookFigure, drawn_on
+from mgbench.report.figures.notebook import NotebookFigure
 from mgbench.report.figures.points import FIRST, Lines, Tradeoff, panels
 from mgbench.report.frame import ABOUT, TOKENIZER
 from mgbench.report.measures import cost_axis, cost_short, number, score_axis, score_name, with_interval
@@ -76,18 +76,18 @@ def metric_versus(
     """
     asked = Tradeoff(metric, cost, allow_mismatch)
     found = asked.of(frame)
-    shown = found.shown
     styles = {**looks(frame), **looks(found.rows), **(styles or {})}
-    with drawn_on(ax) as axes:
-        draw_lines(axes, found, asked, styles, frame)
-        if len(shown):
-            short = short_names(shown["series"].unique())
-            axes.legend([styles[name].handle() for name in short], [legend_label(name) for name in short.values()])
-        if ax is None:
-            lay_out(axes.figure)  # type: ignore[arg-type]
-        fix_legend(axes)
-        label_lines(axes, shown, styles, found.front, names=False)
-    return axes
+    if ax is None:
+        return Panels(frame, found.rows, asked, [("", found)]).draw(styles).axes[0]
+    with theme(bare=True):
+        draw_lines(ax, found, asked, styles, frame)
+        if len(found.shown):
+            short = short_names(found.shown["series"].unique())
+            handles = [styles[name].handle() for name in short]
+            ax.legend(handles, [legend_label(name) for name in short.values()])
+        fix_legend(ax, found.shown)
+        label_lines(ax, found.shown, styles, found.front, names=False)
+    return ax
 
 
 def metric_panels(
