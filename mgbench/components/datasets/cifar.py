@@ -39,7 +39,7 @@ class _Cifar(TorchvisionFiles):
         Raises:
             UserError: if a file is missing or damaged.
         """
-        name, root = self.published_as.lower(), self.root
+        name, root = self.official_name.lower(), self.root
         folder = root / self.folder if (root / self.folder).is_dir() else root
         parts = [_batch(name, folder / file, self.labels) for file in self.trained_on]
         images, labels = (torch.cat(part) for part in zip(*parts, strict=True))
@@ -58,7 +58,7 @@ class Cifar10(_Cifar):
     """
 
     title: ClassVar[str] = "CIFAR-10 (Krizhevsky, 2009)"
-    published_as: ClassVar[str] = "CIFAR10"
+    official_name: ClassVar[str] = "CIFAR10"
     folder: ClassVar[str] = "cifar-10-batches-py"
     trained_on: ClassVar[tuple[str, ...]] = tuple(f"data_batch_{number}" for number in range(1, 6))
     held_out: ClassVar[str] = "test_batch"
@@ -75,7 +75,7 @@ class Cifar100(_Cifar):
     """
 
     title: ClassVar[str] = "CIFAR-100 (Krizhevsky, 2009)"
-    published_as: ClassVar[str] = "CIFAR100"
+    official_name: ClassVar[str] = "CIFAR100"
     folder: ClassVar[str] = "cifar-100-python"
     trained_on: ClassVar[tuple[str, ...]] = ("train",)
     held_out: ClassVar[str] = "test"

@@ -45,7 +45,7 @@ class FashionMnist(_Idx):
     """
 
     licence: ClassVar[str] = "Fashion-MNIST (Zalando SE), MIT"
-    published_as: ClassVar[str] = "FashionMNIST"
+    official_name: ClassVar[str] = "FashionMNIST"
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class TorchvisionMnist(_Idx):
     """
 
     licence: ClassVar[str] = "MNIST (Yann LeCun and Corinna Cortes), CC BY-SA 3.0"
-    published_as: ClassVar[str] = "MNIST"
+    official_name: ClassVar[str] = "MNIST"
 
 
 def _folder(component: _Idx) -> Path:
     root = component.root
-    inside = (root / component.published_as / "raw", root / "raw")
+    inside = (root / component.official_name / "raw", root / "raw")
     return next((folder for folder in inside if folder.is_dir()), root)
 
 
@@ -81,7 +81,7 @@ def _read(component: _Idx, file: Path, axes: int) -> Tensor:
     packed = file.with_name(f"{file.name}.gz")
     if not file.is_file() and not packed.is_file():
         raise UserError(
-            f"there is no file {file} (or {packed.name}); give the folder with the files of {component.published_as}, or let "
+            f"there is no file {file} (or {packed.name}); give the folder with the files of {component.official_name}, or let "
             "'mgbench prepare' fetch them"
         )
     try:

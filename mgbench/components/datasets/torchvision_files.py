@@ -10,11 +10,11 @@ from mgbench.interfaces.data import ImageData
 
 @dataclass(frozen=True)
 class TorchvisionFiles:
-    """Official files below `path`; `published_as` is the class of `torchvision.datasets` that downloads them."""
+    """Official files below `path`; `official_name` is the class of `torchvision.datasets` that downloads them."""
 
     path: str
 
-    published_as: ClassVar[str]
+    official_name: ClassVar[str]
 
     def load(self) -> ImageData:
         """The images of the files, uint8 [N,C,H,W].
@@ -36,7 +36,7 @@ class TorchvisionFiles:
             try:
                 self.official(self.root, download=True)
             except (OSError, RuntimeError) as error:
-                raise UserError(f"the files of {self.published_as} could not be fetched: {error}") from None
+                raise UserError(f"the files of {self.official_name} could not be fetched: {error}") from None
 
     @property
     def root(self) -> Path:
@@ -48,4 +48,4 @@ class TorchvisionFiles:
         """The class of `torchvision.datasets`, with class names and URLs."""
         from torchvision import datasets
 
-        return getattr(datasets, self.published_as)
+        return getattr(datasets, self.official_name)

@@ -86,7 +86,7 @@ def test_nothing_is_fetched_where_everything_is_there(
         asked.append((folder, download))
         raise OSError("no network")
 
-    monkeypatch.setattr(datasets, made.published_as, archive)
+    monkeypatch.setattr(datasets, made.official_name, archive)
     made(str(files.cifar10() if made is Cifar10 else files.cifar100())).fetch()
     assert asked == []
     with pytest.raises(UserError, match="could not be fetched: no network"):
