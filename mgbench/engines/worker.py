@@ -17,6 +17,7 @@ from mgbench.engines.locks import Holder, locked
 from mgbench.engines.watchdog import watch_parent
 from mgbench.errors import UserError
 from mgbench.interfaces.engine import Job, Message, Note, RowEnded
+from mgbench.interfaces.images import watched_by
 from mgbench.interfaces.progress import INTERRUPTED, Interrupted, Progress, StopRequest
 from mgbench.interfaces.ranks import Task, Team
 from mgbench.recipes.recipe import Recipe
@@ -35,10 +36,10 @@ def work(job: Job, device: str, parent: Connection, team: Team) -> None:
     request = _listen()
     try:
         on = _begin(job, device, parent, request)
-        with request.anywhere():
+        progress = Progress(_emitter(parent, request), lambda: request.asked, request.anywhere)
+        with request.anywhere(), watched_by(progress.seldom("read")):
             registry, trial = _as_planned(job)
         store = Store(job.root)
-        progress = Progress(_emitter(parent, request), lambda: request.asked, request.anywhere)
         with (
             locked(store.layout.lock(job.key), _waiting(job, progress)),
             notified(registry.trackers, job, trial, store, on, progress.emit) as emit,

@@ -6,6 +6,8 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from itertools import islice
 from math import prod
@@ -26,7 +28,7 @@ _MOST_THREADS = 16
 _BATCHES_AHEAD = 2
 _MOST_AHEAD = 256
 # Number of images from which the first pass shows its progress.
-_SHOWN_FROM = 5000
+_SHOWN_FROM = 500
 
 
 class Images(Protocol):
@@ -171,10 +173,41 @@ def as_digests(found: Sequence[bytes]) -> Tensor:
 _NONE = torch.empty(0, DIGEST_BYTES, dtype=torch.uint8)
 
 
+# Receives how many of how many items are done. Worker processes have one; others show progress in the terminal.
+Watcher = Callable[[int, int], None]
+_WATCHER: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
+
+
+@contextmanager
+def watched_by(watcher: Watcher) -> Iterator[None]:
+    """Context in which `each` reports to a watcher after every item."""
+    before = _WATCHER.set(watcher)
+    try:
+        yield
+    finally:
+        _WATCHER.reset(before)
+
+
 def each(work: Callable[[S], T], items: Sequence[S], what: str) -> Iterator[T]:
-    """Yield the results of `work` for every item, in order, computed by threads; with a progress bar for many items."""
+    """Yield the results of `work` for every item, in order, computed by threads.
+
+    Progress goes to the watcher. Without one, many items get a progress bar in a terminal, and a line elsewhere.
+    """
+    found, watcher = ahead(work, items), _WATCHER.get()
+    yield from _shown(found, what, len(items)) if watcher is None else _told(found, watcher, len(items))
+
+
+def _told(found: Iterator[T], watcher: Watcher, total: int) -> Iterator[T]:
+    for done, result in enumerate(found, 1):
+        watcher(done, total)
+        yield result
+
+
+def _shown(found: Iterator[T], what: str, total: int) -> Iterator[T]:
     from rich.console import Console
     from rich.progress import track
 
-    quiet = len(items) < _SHOWN_FROM or not sys.stderr.isatty()
-    yield from track(ahead(work, items), what, len(items), transient=True, disable=quiet, console=Console(stderr=True))
+    many, terminal = total >= _SHOWN_FROM, sys.stderr.isatty()
+    if many and not terminal:
+        print(f"mgbench: {what}", file=sys.stderr, flush=True)
+    yield from track(found, what, total, transient=True, disable=not (many and terminal), console=Console(stderr=True))

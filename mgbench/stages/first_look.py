@@ -132,7 +132,7 @@ def _stamps(files: Sequence[Path]) -> np.ndarray:
         name = hashlib.blake2b(str(file).encode("utf-8", "surrogateescape"), digest_size=7).digest()
         return int.from_bytes(name, "big"), found.st_size, found.st_mtime_ns
 
-    return np.array(list(each(stamp, files, "looking for changes")), np.int64).reshape(-1, 3)
+    return np.array(list(each(stamp, files, f"looking for changes in {len(files):,} files")), np.int64).reshape(-1, 3)
 
 
 def _recall(what: str, files: Sequence[Path]) -> list[Look] | None:

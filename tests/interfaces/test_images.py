@@ -14,6 +14,7 @@ from mgbench.components.tokenizers.patches import KMeans, Patch
 from mgbench.interfaces import images
 from mgbench.interfaces.data import Features, ImageData
 from mgbench.interfaces.images import LazyImages, as_digests, batches, digest, each, fits, in_colour, in_memory
+from mgbench.interfaces.progress import Interrupted, Progress, StopRequest
 from mgbench.stages.tokenize import encode
 
 GREY = torch.randint(256, (50, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -99,6 +100,34 @@ def test_work_for_each_is_in_order() -> None:
 
     numbers: Sequence[int] = range(300)
     assert list(each(double, numbers, "doubling")) == [2 * number for number in numbers]
+
+
+def test_work_for_each_is_counted_and_many_items_are_announced(capsys: pytest.CaptureFixture[str]) -> None:
+    seen: list[tuple[int, int]] = []
+    with images.watched_by(lambda done, total: seen.append((done, total))):
+        assert list(each(str, range(3), "writing")) == ["0", "1", "2"]
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert list(each(abs, range(images._SHOWN_FROM - 1), "few")) == list(range(images._SHOWN_FROM - 1))
+    assert capsys.readouterr().err == ""
+    assert list(each(abs, range(images._SHOWN_FROM), "counting many")) == list(range(images._SHOWN_FROM))
+    assert (capsys.readouterr().err, len(seen)) == ("mgbench: counting many\n", 3)
+
+
+def test_a_request_to_stop_is_heard_within_one_file() -> None:
+    request, read = StopRequest(), list[int]()
+    progress = Progress(stop=lambda: request.asked)
+
+    def show(place: int) -> int:
+        read.append(place)
+        if place == 5:
+            request.signalled()
+        return place
+
+    with images.watched_by(progress.seldom("read")), pytest.raises(Interrupted):
+        list(each(show, range(5000), "reading"))
+    # Files that threads had begun are finished, and no other is.
+    assert len(read) < 1000
+    assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name]
 
 
 @pytest.mark.parametrize(
