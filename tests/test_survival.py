@@ -63,7 +63,7 @@ def registry() -> Registry:
 
 
 def run(registry: Registry, root: Path, progress: Progress | None = None, **more: Any) -> list[str]:
-    """The study, and with `more` another row of the same model; what was found broken."""
+    """The study, and with `more` another row of the same model; what was found broken, without notes on so few images."""
     store = Store(root)
     recipes = {"m": RECIPE, **({"other": RECIPE.change(**more)} if more else {})}
     rows = plan_rows(registry, Study("s", recipes), store)
@@ -72,7 +72,7 @@ def run(registry: Registry, root: Path, progress: Progress | None = None, **more
     store.save_study(StudyView("s", tuple((row.key, row.method) for row in of_study)))
     for trial in plan_trials(rows):
         run_trial(store, trial, CPU, progress or Progress())
-    return store.notes
+    return [note for note in store.notes if "covariance is singular" not in note]
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,8 @@ from mgbench.results.record import Record, StudyView, as_content, load_record, l
 from mgbench.results.schema import Corrupt, read_sealed, seal
 
 MANIFEST = "manifest.json"
+# Subfolder of a row, with a folder for each component, named after its class.
+ARTIFACTS = "artifacts"
 RECORD = "record.json"
 CHECKPOINT = "checkpoint.pt"
 # The facts that identify a reference, beside its features.

@@ -11,9 +11,7 @@ from mgbench.interfaces import optional
 from mgbench.interfaces.artifacts import FinishedRow
 from mgbench.registry.content import components_of
 from mgbench.results.files import Writer
-
-# Subfolder of a row, with a folder for each component, named after its class.
-ARTIFACTS = "artifacts"
+from mgbench.results.store import ARTIFACTS
 
 Maker = Callable[[FinishedRow], Mapping[str, bytes]]
 

@@ -22,6 +22,7 @@ OF_NO_PAPER = {
     ("dataset", "torchvision_mnist"): "a data set of 1998",
     ("tokenizer", "patch"): "pixels as they are",
     ("tokenizer", "kmeans"): "Lloyd's algorithm, of 1957",
+    ("tokenizer", "pretrained_tiny"): "small autoencoders that were published without a paper",
     ("tokenizer", "levels"): "pixels as they are, rounded",
     ("mask_schedule", "sigmoid"): "an option of the code of open-muse",
     ("sampling_schedule", "sigmoid"): "an option of the code of open-muse",

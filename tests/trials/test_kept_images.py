@@ -37,9 +37,9 @@ def run(root: Path, recipe: Recipe, most: int | None = None) -> tuple[Record, li
 
 def test_a_metric_that_is_added_is_taken_of_the_images_that_were_kept(tmp_path: Path) -> None:
     first, through = run(tmp_path, TINY)
-    assert through == ["encode", "train", "sample", "reference", "score"]
+    assert through == ["encode", "train", "sample", "reference", "score", "metrics"]
     again, through = run(tmp_path, MORE)
-    assert through == ["score"]
+    assert through == ["score", "metrics"]
     assert again.key != first.key
     assert again.keys == first.keys
     assert first.scores.items() <= again.scores.items()

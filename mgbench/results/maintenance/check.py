@@ -20,7 +20,7 @@ from mgbench.results.maintenance.findings import (
 from mgbench.results.maintenance.inventory import counted, unused
 from mgbench.results.record import ARRAYS, Record, load_record, load_study
 from mgbench.results.schema import Corrupt, read_sealed
-from mgbench.results.store import CHECKPOINT, MANIFEST, RECORD, Store, listed, read_checkpoint
+from mgbench.results.store import ARTIFACTS, CHECKPOINT, MANIFEST, RECORD, Store, listed, read_checkpoint
 
 # A page about the folder itself, which users may keep in it.
 README = "README.md"
@@ -81,7 +81,7 @@ def _newer(checkup: Checkup) -> None:
 def _look_at_row(checkup: Checkup, folder: Path) -> None:
     if not is_folder(checkup, folder):
         return
-    inside = {path.relative_to(folder).as_posix(): path for path in _files_in(checkup, folder)}
+    inside = {path.relative_to(folder).as_posix(): path for path in _of_row(checkup, folder)}
     path = inside.pop(RECORD, None)
     if path is None:
         _count(checkup, inside)
@@ -102,13 +102,19 @@ def _look_at_row(checkup: Checkup, folder: Path) -> None:
     _look_beside(checkup, folder, record, inside)
 
 
-def _files_in(checkup: Checkup, folder: Path) -> Iterator[Path]:
-    """The files of a row, those in the folder of its artifacts among them."""
+def _of_row(checkup: Checkup, folder: Path) -> Iterator[Path]:
+    """The contents of the folder of a row, with all files below its artifacts; another folder stands as it is."""
     for path in within(checkup, folder):
-        if path.is_dir() and not path.is_symlink():
-            yield from _files_in(checkup, path)
-        else:
-            yield path
+        yield from _files_in(checkup, path) if path.name == ARTIFACTS else (path,)
+
+
+def _files_in(checkup: Checkup, path: Path) -> Iterator[Path]:
+    """The files in a folder and its subfolders; a file is itself."""
+    if path.is_dir() and not path.is_symlink():
+        for inner in within(checkup, path):
+            yield from _files_in(checkup, inner)
+    else:
+        yield path
 
 
 def _count(checkup: Checkup, inside: dict[str, Path]) -> None:

@@ -293,7 +293,7 @@ def test_a_single_step_starts_from_noise_and_gives_the_expected_value(maker: Any
 def test_more_steps_than_the_table_has_times_are_refused(maker: Any, drop: bool, most: int) -> None:
     space = TokenSpace(4, 2)
     maker(steps=most, drop_near_noise=drop).check(Parts(), space)
-    with pytest.raises(Unfit, match=f"take at most {most} steps, not {most + 1}"):
+    with pytest.raises(Unfit, match=f"take at most {most} steps instead of {most + 1}"):
         maker(steps=most + 1, drop_near_noise=drop).check(Parts(), space)
     with pytest.raises(ValueError, match=f"take at most {most}"):
         maker(steps=most + 1, drop_near_noise=drop).solve(exact, BETAS, 1, DRAWS)
