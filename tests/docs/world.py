@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mgbench.cli import run
+from mgbench.cli import prepare, run
 from mgbench.cli.choices import Chosen
 from mgbench.recipes.spec import Spec
 from mgbench.results.known_scores import known_scores
@@ -61,7 +61,7 @@ STORED = (
 
 
 def pretend(patch: pytest.MonkeyPatch) -> None:
-    """Let `run` plan and store its study, and make up the rows; let `sample` draw noise.
+    """Let `run` plan and store its study, and make up the rows; let `sample` draw noise, and `prepare` download nothing.
 
     Everything before the computing is real: options, study files, plugins, components, engines, the division of batches.
     """
@@ -74,6 +74,7 @@ def pretend(patch: pytest.MonkeyPatch) -> None:
             return None
 
     build = run._engine
+    patch.setattr(prepare, "_fetch", lambda asked: None)
     patch.setattr(run, "_engine", Engine)
     patch.setattr(run, "_compute", lambda work, display: computed(work.chosen))
     patch.setattr(run, "_detach", lambda chosen: (run.save_view(chosen), computed(chosen)))
