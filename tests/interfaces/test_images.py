@@ -60,13 +60,19 @@ def test_batches_are_those_of_the_tensor(size: int) -> None:
     assert all(torch.equal(one, other) for one, other in zip(found, torch.split(GREY, size), strict=True))
 
 
+def pools() -> set[threading.Thread]:
+    """The threads of pools; those of other tests may live on."""
+    return {thread for thread in threading.enumerate() if "ThreadPool" in thread.name}
+
+
 def test_batches_are_read_ahead_and_not_all_at_once() -> None:
+    before = pools()
     read: list[int] = []
     reading = batches(lazily(GREY, read), 5)
     next(reading)
     assert 5 <= len(read) <= 20
     reading.close()
-    assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name]
+    assert pools() <= before
 
 
 def test_an_image_that_is_gone_is_an_error_and_no_wait() -> None:
@@ -114,6 +120,7 @@ def test_work_for_each_is_counted_and_many_items_are_announced(capsys: pytest.Ca
 
 
 def test_a_request_to_stop_is_heard_within_one_file() -> None:
+    before = pools()
     request, read = StopRequest(), list[int]()
     progress = Progress(stop=lambda: request.asked)
 
@@ -127,7 +134,7 @@ def test_a_request_to_stop_is_heard_within_one_file() -> None:
         list(each(show, range(5000), "reading"))
     # Files that threads had begun are finished, and no other is.
     assert len(read) < 1000
-    assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name]
+    assert pools() <= before
 
 
 @pytest.mark.parametrize(
