@@ -1,5 +1,6 @@
 """Data sets that are read from official files, which torchvision downloads."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,20 +10,20 @@ from mgbench.interfaces.data import ImageData
 
 
 @dataclass(frozen=True)
-class TorchvisionFiles:
+class TorchvisionFiles(ABC):
     """Official files below `path`; `official_name` is the class of `torchvision.datasets` that downloads them."""
 
     path: str
 
     official_name: ClassVar[str]
 
+    @abstractmethod
     def load(self) -> ImageData:
         """The images of the files, uint8 [N,C,H,W].
 
         Raises:
             UserError: if a file is missing or damaged.
         """
-        raise NotImplementedError
 
     def fetch(self) -> None:
         """Download the files into `path`, unless they exist.

@@ -4,6 +4,7 @@ Numbers are comparable only between rows with the same extractor (its id), refer
 distances are in `frechet_variants`.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -27,7 +28,7 @@ _BLOCK = 2048
 _ONE_BY_ONE = "{} compares images one by one, and the {} is a mean and a covariance; give its images"
 
 
-class Frechet:
+class Frechet(ABC):
     """The Fréchet distance between two sets as a metric with mergeable states; a subclass selects the features.
 
     `name` is that of the score, `stored_as` the names of mean and covariance in files of ADM and pytorch-fid.
@@ -49,9 +50,9 @@ class Frechet:
         """Raises `Unfit` with fewer than 2 images in a set."""
         need(self.name, 2, generated, reference)
 
+    @abstractmethod
     def selected(self, seen: Features) -> Tensor | Statistics:
         """The features [B,F] that the metric compares, or the statistics that replace them."""
-        raise NotImplementedError
 
     def update(self, state: State | None, seen: Features) -> State:
         """Add the features of one more batch, or the statistics that replace them.

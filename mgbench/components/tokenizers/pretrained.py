@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -97,7 +98,7 @@ class CodesModule(PretrainedModule):
         return _images(self.autoencoder.decoder(self.autoencoder.post_quant_conv(vectors), None), self.grey)
 
 
-class Stored:
+class Stored(ABC):
     """A tokenizer with the autoencoder at `path`, a folder or a name on the hub."""
 
     path: str
@@ -135,9 +136,9 @@ class Stored:
             )
         return self.module(shape, autoencoder, factor)
 
+    @abstractmethod
     def kind(self) -> Any:
         """The `diffusers` class of the autoencoder."""
-        raise NotImplementedError
 
     def factor(self, autoencoder: Autoencoder) -> int:
         """The downsampling factor."""
