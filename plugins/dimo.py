@@ -20,38 +20,29 @@ and auxiliary model are updated together, not alternately.
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
-from mgbench.components.processes.masked import MaskedModel
+from mgbench.components.processes.distilled import (
+    LogitsOf,
+    begin_as,
+    check_codes,
+    check_same,
+    drawn_from,
+    taught_log_p,
+)
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.bibtex import by_key
 from mgbench.interfaces.components import HeadModule, Parts
-from mgbench.interfaces.data import UNLABELLED, TokenSpace
+from mgbench.interfaces.data import TokenSpace
 from mgbench.interfaces.modules import NetworkModule
 from mgbench.interfaces.randomness import Streams
-from mgbench.interfaces.sampling import Request, State, guided
+from mgbench.interfaces.sampling import Request, State
 from mgbench.recipes.recipe import Recipe
 from mgbench.recipes.spec import Positive, Share
-
-# Instead of −∞, because 0·∞ is NaN.
-IMPOSSIBLE = -1e4
-
-
-class LogitsOf(nn.Module):
-    """A network and a head of codes, with logits float64 [B,N,K] as output."""
-
-    def __init__(self, network: NetworkModule, head: HeadModule) -> None:
-        super().__init__()
-        self.network, self.head = network, cast("nn.Module", head)
-
-    def forward(self, tokens: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.network(tokens, mask, labels).flatten(0, 1))
-        precise = torch.promote_types(logits.dtype, torch.float32)
-        return logits.reshape(*tokens.shape, -1).to(precise).clamp_min(IMPOSSIBLE)
 
 
 class OneStepModel(LogitsOf):
@@ -85,17 +76,12 @@ class OneStep:
         return {"auxiliary": self.auxiliary_rate}
 
     def check(self, parts: Parts, space: TokenSpace) -> None:
-        if not space.codes:
-            raise Unfit("one_step draws codes, and this tokenizer makes vectors; take tokenizer=kmeans")
+        check_codes("one_step", space)
         if self.guidance != 1 and not parts.labels:
             raise Unfit("guidance needs labels, and this model has none; leave out guidance or labels=False")
 
     def check_teacher(self, parts: Parts, taught_by: Parts) -> None:
-        for kind in ("network", "head"):
-            if getattr(taught_by, kind, None) != getattr(parts, kind):
-                raise Unfit(
-                    f"one_step starts from the weights of its teacher, whose {kind} is another; give both the same"
-                )
+        check_same("one_step", parts, taught_by)
 
     def build(self, parts: Parts, space: TokenSpace, classes: int) -> OneStepModel:
         network = parts.network.build(space, classes)
@@ -103,10 +89,7 @@ class OneStep:
 
     def begin(self, model: OneStepModel, parts: Parts) -> None:
         """Copy the weights of the teacher to the student and the auxiliary model."""
-        for name in ("network", "head"):
-            weights = getattr(parts.teacher.model, name).state_dict()
-            getattr(model, name).load_state_dict(weights)
-            getattr(model.auxiliary, name).load_state_dict(weights)
+        begin_as(parts.teacher.model, model, model.auxiliary)
 
     def loss(self, model: OneStepModel, parts: Parts, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
         """A scalar whose gradient is that of Di[M]O for the student, plus the cross-entropy in nats of the auxiliary
@@ -117,9 +100,9 @@ class OneStep:
         uniform = torch.rand(2, *tokens.shape, generator=generator, device=tokens.device)
         logits = model(*_start(uniform, model.codes, self.masked), labels)
         with torch.no_grad():
-            drawn = _drawn(logits, generator)
+            drawn = drawn_from(logits, generator)
             hidden, _ = parts.masking.draw(parts.mask_schedule, len(tokens), tokens.shape[1], generator)
-            wanted = self._wanted(parts.teacher.model, drawn, hidden, labels)
+            wanted = taught_log_p(parts.teacher.model, drawn, hidden, labels, self.guidance)
         known: Tensor = model.auxiliary(drawn, hidden, labels).log_softmax(-1)
         cross_entropy = -known.gather(-1, drawn[..., None]).squeeze(-1)[hidden].mean()
         slope = self.slope(wanted, known.detach())[hidden]
@@ -136,17 +119,11 @@ class OneStep:
         backward = q * (excess - (q * excess).sum(-1, keepdim=True))
         return (1 - self.reverse) * (q - p) + self.reverse * backward
 
-    def _wanted(self, teacher: MaskedModel, tokens: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
-        ask = LogitsOf(teacher.network, teacher.head)
-        logits: Tensor = ask(tokens, mask, labels)
-        if self.guidance != 1:
-            logits = guided(logits, ask(tokens, mask, torch.full_like(labels, UNLABELLED)), self.guidance)
-        return logits.log_softmax(-1)
-
     def sample(self, model: OneStepModel, parts: Parts, space: TokenSpace, request: Request) -> Iterator[State]:
         """Yield the finished images, tokens int64 [B,N], after one evaluation."""
         uniform = _streams(request, space, 0).uniform(2).movedim(-1, 0)
         logits = model(*_start(uniform, model.codes, self.masked), request.labels).double()
+        logits = parts.code_draw(logits.flatten(0, 1)).reshape(logits.shape)
         noise = _streams(request, space, 1).gumbel(model.codes)
         tokens = (logits.log_softmax(-1) + noise).argmax(-1)
         yield State(tokens, torch.zeros_like(tokens, dtype=torch.bool))
@@ -160,11 +137,6 @@ def _start(uniform: Tensor, codes: int, masked: float) -> tuple[Tensor, Tensor]:
 def _streams(request: Request, space: TokenSpace, purpose: int) -> Streams:
     places = torch.arange(space.length, device=request.labels.device)
     return request.images.fold(purpose)[:, None].fold(places)
-
-
-def _drawn(logits: Tensor, generator: Generator) -> Tensor:
-    uniform = torch.rand(logits.shape, generator=generator, device=logits.device, dtype=logits.dtype)
-    return (logits - (-uniform.clamp_min(torch.finfo(logits.dtype).tiny).log()).log()).argmax(-1)
 
 
 # Codes, network, head and masks of its teacher; a low learning rate, because training starts from trained weights.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from mgbench.interfaces.data import ExtractorModule, TokenSpace
     from mgbench.interfaces.modules import NetworkModule, SelectiveNetworkModule
+    from mgbench.interfaces.randomness import Streams
     from mgbench.interfaces.sampling import Step
     from mgbench.interfaces.scores import ScoreInfo
 
@@ -175,6 +176,14 @@ def solver_of_step(solver: "Solver", step: "Step") -> "Solver":
     """`at(step)`: the solver for one sampling step of a masked process. Default: the same solver in every step."""
     of_step: Callable[[Step], Solver] | None = getattr(solver, "at", None)
     return solver if of_step is None else of_step(step)
+
+
+def with_latent(model: "nn.Module") -> "Callable[[Tensor, Streams], Tensor] | None":
+    """`with_latent(z, streams)`: z float [R,W] of a masked model under latents drawn from R streams, which are equal for
+    the tokens that one image draws in one step. Default: None, no latent.
+    """
+    vary: Callable[[Tensor, Streams], Tensor] | None = getattr(model, "with_latent", None)
+    return vary
 
 
 def log_likelihood(head: "HeadModule") -> "Callable[[Tensor, Tensor], Tensor] | None":

@@ -20,6 +20,7 @@ from mgbench import components, hookspecs
 from mgbench.errors import UserError, suggestion
 from mgbench.interfaces import bibtex
 from mgbench.interfaces.tracking import LIFE_HOOKS
+from mgbench.recipes.kinds import EVERY_KIND
 from mgbench.recipes.recipe import Recipe
 from mgbench.recipes.source import Source
 from mgbench.recipes.spec import hints
@@ -66,7 +67,19 @@ def find(wanted: str) -> Source:
         return known[wanted]
     if "." in wanted and _is_module(wanted):
         return Source(wanted.rpartition(".")[2], wanted)
-    raise UserError(f"no plugin is called {wanted!r}; {suggestion(wanted, known)} (a path to a .py file works too)")
+    meant = _offered(wanted) or suggestion(wanted, known)
+    raise UserError(f"no plugin is called {wanted!r}; {meant} (a path to a .py file works too)")
+
+
+def _offered(name: str) -> str:
+    """A hint at the plugin that offers a component or a method of this name; empty if none does."""
+    registry, built_in = load(), ours()
+    found = [(kind, registry.names(kind)[name].plugin) for kind in EVERY_KIND if name in registry.names(kind)]
+    found += [("method", plugin) for plugin, recipes in registry.recipes.items() if name in recipes]
+    for kind, plugin in found:
+        called = f"the {kind.replace('_', ' ')} {name!r}"
+        return f"{called} is built in and needs none" if plugin in built_in else f"{called} is in the plugin {plugin!r}"
+    return ""
 
 
 def _is_module(name: str) -> bool:

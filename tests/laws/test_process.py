@@ -16,6 +16,7 @@ from mgbench.interfaces.components import Parts
 from mgbench.interfaces.data import TokenSpace
 from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.sampling import Request, State
+from mgbench.testing.checks import each, world_of
 from mgbench.testing.toys import Joint, toy_parts
 from tests.laws.registered import built, every, registry
 
@@ -114,6 +115,30 @@ def test_the_masked_process_keeps_the_laws_with_real_parts(network: Any, guided:
         JOINT, network=network, head=Diffusion(width=16, depth=1), guidance_schedule=guidance, solver=DPMSolver(steps=4)
     )
     testing.process(Masked(), parts, SPACE)
+
+
+class OnlyTheFirst:
+    """A rule by which only the code 0 may be drawn."""
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        return logits.index_fill(-1, torch.arange(1, logits.shape[-1]), -torch.inf)
+
+
+def takes_codes(name: str) -> bool:
+    return world_of(built("process", name))[0].codes is not None
+
+
+@pytest.mark.parametrize("name", [name for name in registry().names("process") if takes_codes(name)])
+@torch.no_grad()
+def test_every_process_of_codes_draws_by_the_rule_for_codes(name: str) -> None:
+    process = built("process", name)
+    space, parts = world_of(process)
+    learnt = {"network": Transformer(width=16, depth=1), "head": Categorical(), "code_draw": OnlyTheFirst()}
+    parts = Parts(**{**vars(parts), **learnt})
+    model = process.build(parts, space, 2).eval()
+    request = Request(torch.arange(4) % 2, 3, each("images", 4), Streams.root(0, "shared"))
+    *_, state = process.sample(model, parts, space, request)
+    assert not state.tokens.any()
 
 
 @every("sampler")

@@ -17,7 +17,8 @@ from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import HeadModule, Parts
 from mgbench.interfaces.data import UNLABELLED, TokenSpace
 from mgbench.interfaces.modules import NetworkModule
-from mgbench.interfaces.optional import log_likelihood, selects, solver_of_step, value_temperature
+from mgbench.interfaces.optional import log_likelihood, selects, solver_of_step, value_temperature, with_latent
+from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.sampling import Drawn, Request, SamplerInput, State, Step
 from mgbench.recipes.spec import Share
 
@@ -142,14 +143,30 @@ def _draw(context: _StepContext, state: State, at: Tensor) -> Drawn:
     if isinstance(rows, Tensor) and not rows.any():
         return Drawn(torch.zeros_like(state.tokens))
     scale = context.parts.guidance_schedule(context.step)
-    z, z_uncond = _asked(context, state, at, rows, scale)
-    places = torch.arange(at.shape[1], device=at.device)
-    streams = context.request.images.fold(1).fold(context.step.index)[:, None].fold(places)[at]
+    z, z_uncond = _with_latent(context, at, *_asked(context, state, at, rows, scale))
+    streams = _streams(context, at, torch.arange(at.shape[1], device=at.device))
     temperature = value_temperature(context.parts.sampler, context.step)
     drawn = context.model.head.sample(z, z_uncond, scale, streams, _parts_at(context), temperature)
     # Logits are large (K float64 numbers per token), and most samplers do not need them.
     logits = drawn.logits if context.parts.sampler.requires in READS_LOGITS else None
     return Drawn(_spread(drawn.values.to(state.tokens.dtype), at), _spread(drawn.log_p, at), _spread(logits, at))
+
+
+def _streams(context: _StepContext, at: Tensor, places: Tensor) -> Streams:
+    """Streams [R] of this step at the positions `at` bool [B,N], derived from those of images and from numbers int64
+    [N].
+    """
+    return context.request.images.fold(1).fold(context.step.index)[:, None].fold(places)[at]
+
+
+def _with_latent(context: _StepContext, at: Tensor, z: Tensor, z_uncond: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Predictions float [R,W] at the positions `at` bool [B,N] under the latent of their image in this step, if any."""
+    vary = with_latent(context.model)
+    if vary is None:
+        return z, z_uncond
+    # One number, which is no position, for all tokens of an image.
+    streams = _streams(context, at, torch.full_like(at[0], at.shape[1], dtype=torch.int64))
+    return vary(z, streams), None if z_uncond is None else vary(z_uncond, streams)
 
 
 def _parts_at(context: _StepContext) -> Parts:
