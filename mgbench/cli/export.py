@@ -12,15 +12,18 @@ def export(
     method: Annotated[
         str,
         typer.Argument(
-            help="An imported model, a method with one trained model, or the key of a row.",
+            help="An imported model or autoencoder, a method with one trained model, the key of a row, or the folder of "
+            "an AutoencoderKL of diffusers.",
             autocompletion=completion.method,
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write, such as checkpoint.pth.")],
     results: choices.Results = Path("results"),
 ) -> None:
-    """Write weights in the format of the official code of MAR and eMIGM; an imported model is written exactly as it was
-    read.
+    """Write weights in the format of the official code of MAR and eMIGM, and autoencoders in that of latent diffusion
+    (kl16.ckpt).
+
+    An imported model is written exactly as it was read; of an autoencoder, every tensor that encodes or decodes.
     """
     from mgbench.components.checkpoints.exchange import export_model
     from mgbench.results.store import Store

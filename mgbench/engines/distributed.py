@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from unittest.mock import patch
 
 import torch
@@ -141,6 +141,11 @@ class First(Team):
         self._tell(Value(value))
         return value
 
+    def scatter(self, values: Sequence[T]) -> T:
+        for rank in self._pipes:
+            self._tell_one(rank, Value(values[rank]))
+        return values[0]
+
     @contextmanager
     def running(self, task: Task) -> Iterator[None]:
         self._task, self._ended = self._task + 1, {}
@@ -183,11 +188,14 @@ class First(Team):
         return {rank: failure for rank, failure in self._ended.items() if failure}
 
     def _tell(self, message: object) -> None:
-        for rank, pipe in self._pipes.items():
-            try:
-                _send(pipe, self._task, message)
-            except OSError:
-                _wait_for_the_end(rank)
+        for rank in self._pipes:
+            self._tell_one(rank, message)
+
+    def _tell_one(self, rank: int, message: object) -> None:
+        try:
+            _send(self._pipes[rank], self._task, message)
+        except OSError:
+            _wait_for_the_end(rank)
 
     def _hear(self, rank: int) -> Any:
         try:
@@ -234,6 +242,10 @@ class Other(Team):
             raise Abandoned
         content: T = message.content
         return content
+
+    def scatter(self, values: Sequence[T]) -> T:
+        # What rank 0 gives, it sends as one value to each.
+        return self.broadcast(cast("T", None))
 
     @contextmanager
     def group(self, device: torch.device) -> Iterator[None]:

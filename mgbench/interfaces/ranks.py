@@ -4,7 +4,7 @@ Code written for a team runs unchanged with a single rank. Rank 0 runs the trial
 the long stages. Collectives exchange plain values; gradients are averaged by torch.distributed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -50,6 +50,10 @@ class Team:
     def broadcast(self, value: T) -> T:
         """The value of rank 0, on every rank."""
         return value
+
+    def scatter(self, values: Sequence[T]) -> T:
+        """The value at this rank's place among those that rank 0 gives, one for each rank; the others' are not read."""
+        return values[0]
 
     def all_gather(self, value: T) -> list[T]:
         """The values of all ranks in rank order, on every rank."""

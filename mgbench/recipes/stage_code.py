@@ -19,7 +19,7 @@ STAGE_CODE: dict[Decides, tuple[str, ...]] = {
     ),
     "images": ("mgbench.stages.sample:sample_images", "mgbench.stages.cost:sampling_costs"),
     "scores": (
-        "mgbench.stages.evaluate:extract",
+        "mgbench.stages.extract:extract",
         "mgbench.stages.evaluate:compute_scores",
         "mgbench.stages.likelihood:held_out_bound",
         "mgbench.trials.image_scores:score_images",

@@ -20,7 +20,8 @@ from mgbench.recipes.recipe import LabelDistribution
 from mgbench.recipes.spec import Spec
 from mgbench.registry.prepared import load_images
 from mgbench.registry.registry import Registry
-from mgbench.stages.evaluate import Extracted, extract_for_metrics
+from mgbench.stages.extract import pass_for, put_through
+from mgbench.stages.extracted import Extracted
 from mgbench.stages.image_files import Floats, StoredStatistics, read_images, read_statistics
 from mgbench.stages.labels import in_shares
 from mgbench.stages.picture_folders import Pictures
@@ -80,7 +81,7 @@ def evaluate(registry: Registry, question: Question, device: torch.device, root:
     _same_size(pictures, data)
     labels = _labels(pictures, data.class_names if data is not None else ())
     shown = labels if reference.knows_labels else None
-    seen = extract_for_metrics(reference.extractor, pictures.images, shown, device, metrics)
+    seen = put_through(pass_for(reference.extractor, device, metrics), pictures.images, shown)
     size = "x".join(map(str, pictures.images.shape[2:]))
     what = f"n{len(pictures.images)}/{_drawn(labels, data)}/{pictures.pixels}/{size}"
     found = score_against(metrics, reference, seen, what)

@@ -8,7 +8,9 @@ from torch import Tensor
 
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.progress import UNREPORTED, Advance
-from mgbench.stages.evaluate import Extracted, MetricScores, compute_scores, extract_for_metrics
+from mgbench.stages.evaluate import MetricScores, compute_scores
+from mgbench.stages.extract import HERE, Through, pass_for
+from mgbench.stages.extracted import Extracted
 from mgbench.trials.foreseen import on_numbers
 from mgbench.trials.real_features import Reference
 
@@ -33,32 +35,35 @@ def score_images(
     drawn: str = "balanced",
 ) -> ImageScores:
     """Score images uint8 [M,C,H,W'] with the requested labels int64 [M]; `drawn` names the distribution of the labels."""
-    return extract_and_score(metrics, reference, images, labels, device, drawn)[1]
+    metrics = tuple(metrics)
+    generated = seen_by(metrics, reference, images, labels, device)
+    return score_against(metrics, reference, generated, said_of(images, drawn))
 
 
-def extract_and_score(
-    metrics: Iterable[Metric],
+def seen_by(
+    metrics: tuple[Metric, ...],
     reference: Reference,
     images: Tensor,
     labels: Tensor | None,
     device: torch.device,
-    drawn: str,
+    through: Through = HERE,
     advance: Advance = UNREPORTED,
-    scored: Advance = UNREPORTED,
-) -> tuple[Extracted, ImageScores]:
-    """Features or metric states, and scores, of images uint8 [M,C,H,W'] with labels int64 [M]; arguments as
-    `score_images`.
+) -> Extracted:
+    """What metrics need of images uint8 [M,C,H,W'] with the requested labels int64 [M]: features, or states.
 
-    `advance` is called after every batch of images, `scored` after every metric.
+    States of real images that are missing are computed as well. `advance` is called after every batch of images.
     """
-    metrics = tuple(metrics)
     # Labels count only where the extractor was trained on the classes of the reference.
     known = labels if reference.knows_labels else None
-    generated = extract_for_metrics(reference.extractor, images, known, device, metrics, advance=advance)
+    generated = through(pass_for(reference.extractor, device, metrics), images, known, advance=advance)
+    reference.real.gather(metrics, through)
+    return generated
+
+
+def said_of(images: Tensor, drawn: str) -> str:
+    """The part of a protocol about images uint8 [M,C,H,W'] whose labels were `drawn` so."""
     size = "x".join(map(str, images.shape[2:]))
-    return generated, score_against(
-        metrics, reference, generated, f"n{len(images)}/{drawn}/uint8/{size}", scored=scored
-    )
+    return f"n{len(images)}/{drawn}/uint8/{size}"
 
 
 def score_against(

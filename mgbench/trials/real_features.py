@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,16 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from mgbench.interfaces import optional
-from mgbench.interfaces.components import Extractor, Metric
+from mgbench.interfaces.components import Extractor, MergeableMetric, Metric
 from mgbench.interfaces.data import ExtractorModule, Features, ImageData
 from mgbench.interfaces.images import Images, in_colour, taken
 from mgbench.interfaces.progress import UNREPORTED, Advance
 from mgbench.recipes.fingerprint import fingerprint
 from mgbench.recipes.recipe import LabelDistribution
 from mgbench.results.store import Store
-from mgbench.stages.evaluate import BATCH, Extracted, MetricScores, compute_scores, extract, extract_for_metrics
+from mgbench.stages.evaluate import MetricScores, compute_scores
+from mgbench.stages.extract import HERE, Pass, Through, extract
+from mgbench.stages.extracted import BATCH, Extracted, Way
 from mgbench.stages.labels import held_out_rows
 from mgbench.trials.stored_features import FEATURE, STATE, Shelf, StoredExtracted, StreamedExtracted, described
 
@@ -98,12 +100,14 @@ def reference_of(
     root: Path,
     distribution: LabelDistribution = "balanced",
     advance: Advance = UNREPORTED,
+    through: Through = HERE,
 ) -> Reference:
     """The features of the training images of a dataset, and of its held-out images, by an extractor (a component).
 
     Features are read from the store at `root` if they were extracted before, from the same images by the same weights
     and code. `name` is the spelling of the dataset. The first of the held-out images have labels of this distribution,
-    as far as there are enough of each class. `advance` is called after every batch that is extracted.
+    as far as there are enough of each class. `advance` is called after every batch that is extracted, `through` says
+    where.
 
     Raises:
         UserError: if the extractor lacks its library or its weights.
@@ -113,15 +117,16 @@ def reference_of(
     # Logits are of no use for classes that the extractor was not trained on.
     known = optional.class_names(module, images.class_names) == images.class_names
 
-    def seen(split: str, pixels: Images, labels: Tensor | None, order: Tensor) -> StoredExtracted:
+    def seen(split: str, pixels: Images, labels: Tensor | None) -> "_Real":
         shelf = _shelf(store, images, split, pixels, extractor, module)
-        found = _features(shelf, module, pixels, labels if known else None, device, advance)
-        return StoredExtracted(found.taken(order), shelf)
+        return _Real(shelf, split, pixels, labels if known else None, Pass(module, device), advance)
 
-    shelf = _shelf(store, images, "train", images.train, extractor, module)
-    real = _real(module, shelf, images, known, device, advance)
+    real = seen("train", images.train, images.train_labels).extracted(through)
     order = held_out_rows(images, len(images.test), distribution)
-    held_out = seen("test", images.test, images.test_labels, order) if len(images.test) else None
+    held_out = None
+    if len(images.test):
+        test = seen("test", images.test, images.test_labels)
+        held_out = StoredExtracted(test.features(through).taken(order), test.shelf)
     keys = {"reference": real.shelf.key} | ({"held_out": held_out.shelf.key} if held_out else {})
     protocol = f"{name}@{images.fingerprint[:8]}/train{len(images.train)}"
     return Reference(protocol, module, real, held_out, keys, distribution)
@@ -143,37 +148,44 @@ def is_stored(data: ImageData, extractor: Extractor, metrics: Iterable[Metric], 
     return bool(facts) and all(fact is not None and shelf.read({"state": fact}, STATE) is not None for fact in facts)
 
 
-def _real(
-    module: ExtractorModule, shelf: Shelf, data: ImageData, known: bool, device: torch.device, advance: Advance
-) -> StoredExtracted | StreamedExtracted:
-    """The training images as metrics see them; `known` says whether the extractor knows their classes."""
-    labels, count = data.train_labels if known else None, len(data.train)
+@dataclass(frozen=True)
+class _Real:
+    """Real images of a split with the labels int64 [M] that the extractor knows (None: none), and their pass through it."""
 
-    def whole() -> StoredExtracted:
-        return StoredExtracted(_features(shelf, module, data.train, labels, device, advance), shelf)
+    shelf: Shelf
+    split: str
+    images: Images
+    labels: Tensor | None
+    work: Pass
+    advance: Advance
 
-    # Only of many images is it worth a look how many features an extractor has.
-    if count * _MANY_FEATURES * FEATURE <= FEATURE_BYTES:
-        return whole()
-    opening = extract(module, taken(data.train, slice(BATCH)), None if labels is None else labels[:BATCH], device)
-    if count * opening.features.shape[1] * FEATURE <= FEATURE_BYTES:
-        return whole()
-    stream = partial(extract_for_metrics, module, data.train, labels, device, advance=advance)
-    return StreamedExtracted(shelf, count, opening, stream)
+    def extracted(self, through: Through) -> StoredExtracted | StreamedExtracted:
+        """The images as metrics see them."""
+        count = len(self.images)
+        # Only of many images is it worth a look how many features an extractor has.
+        if count * _MANY_FEATURES * FEATURE <= FEATURE_BYTES:
+            return StoredExtracted(self.features(through), self.shelf)
+        first, labels = taken(self.images, slice(BATCH)), None if self.labels is None else self.labels[:BATCH]
+        opening = extract(self.work.extractor, first, labels, self.work.device)
+        if count * opening.features.shape[1] * FEATURE <= FEATURE_BYTES:
+            return StoredExtracted(self.features(through), self.shelf)
+        return StreamedExtracted(self.shelf, count, opening, self._grown)
 
+    def _grown(self, metrics: Sequence[MergeableMetric], through: Way) -> Extracted:
+        work = replace(self.work, metrics=tuple(metrics), keeps=False)
+        return through(work, self.images, self.labels, self.split, self.advance)
 
-def _features(
-    shelf: Shelf, module: ExtractorModule, images: Images, labels: Tensor | None, device: torch.device, advance: Advance
-) -> Features:
-    file = shelf.read({}, FEATURES)
-    if file is not None:
-        shown = in_colour(images)
-        numbers: dict[str, Any] = {name: part.double() for name, part in load_file(file).items()}
-        return Features(**numbers, labels=labels, images=shown, extractor=module)
-    seen = extract(module, images, labels, device, advance=advance)
-    numbers = {name: getattr(seen, name) for name in _NUMBERS}
-    shelf.save({}, FEATURES, save({name: _shortest(part) for name, part in numbers.items() if part is not None}))
-    return seen
+    def features(self, through: Through) -> Features:
+        """The features of all images, read from the store if they were extracted before."""
+        file = self.shelf.read({}, FEATURES)
+        if file is not None:
+            shown, extractor = in_colour(self.images), self.work.extractor
+            stored: dict[str, Any] = {name: part.double() for name, part in load_file(file).items()}
+            return Features(**stored, labels=self.labels, images=shown, extractor=extractor)
+        seen = through(self.work, self.images, self.labels, self.split, self.advance).features
+        found = {name: part for name in _NUMBERS if (part := getattr(seen, name)) is not None}
+        self.shelf.save({}, FEATURES, save({name: _shortest(part) for name, part in found.items()}))
+        return seen
 
 
 def _shortest(numbers: Tensor) -> Tensor:

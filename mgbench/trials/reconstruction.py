@@ -36,7 +36,7 @@ def record_reconstruction(
         real = taken(data.test, rows)
         images, tokens = reconstruct(fitted.tokenizer, real, device, options.batch, back)
         again, _ = reconstruct(fitted.tokenizer, data.test[shown], device, options.batch)
-        found = score(store, row, images, labels, device, progress).fields
+    found = score(store, row, images, labels, device, progress, team).fields
     found["declared"] |= {name: info.plain() for name, info in DECLARED.items()}
     found["scores"]["rmse"] = _rmse(images, real)
     save_real(store, data)

@@ -14,14 +14,16 @@ from torch import Tensor
 
 from mgbench.interfaces.data import ImageData
 from mgbench.interfaces.progress import Progress
+from mgbench.interfaces.ranks import Team
 from mgbench.results.environment import environment
 from mgbench.results.files import Writer, is_whole_archive, write
 from mgbench.results.record import ARRAYS
 from mgbench.results.store import Store
-from mgbench.stages.evaluate import BATCH
+from mgbench.stages.extracted import BATCH
 from mgbench.stages.labels import held_out_rows
 from mgbench.trials.foreseen import on_labels
-from mgbench.trials.image_scores import extract_and_score
+from mgbench.trials.image_scores import said_of, score_against, seen_by
+from mgbench.trials.passes import through_ranks
 from mgbench.trials.plan import Row
 from mgbench.trials.real_features import Reference, reference_of
 
@@ -39,20 +41,27 @@ class Scored:
 
 
 def score(
-    store: Store, row: Row, images: Tensor, labels: Tensor | None, device: torch.device, progress: Progress
+    store: Store, row: Row, images: Tensor, labels: Tensor | None, device: torch.device, progress: Progress, team: Team
 ) -> Scored:
-    """Score images uint8 [M,C,H,W'] with requested labels int64 [M], and report progress by batches.
+    """Score images uint8 [M,C,H,W'] with requested labels int64 [M], whose features all ranks of a team extract.
 
     Raises:
         Interrupted: if the user asks to stop.
+        RankFailed: if another rank of the team failed.
     """
     assembly = row.assembly
     extractor: Any = assembly.parts.extractor
     drawn, name, batches = assembly.recipe.label_distribution, assembly.spelled["dataset"], progress.batches
-    reference = reference_of(assembly.data, name, extractor, device, store.root, drawn, batches("reference"))
-    progress("score", 0, math.ceil(len(images) / BATCH), row.key)
-    metrics, extracted, scored = assembly.parts.metrics, batches("score", row.key), batches("metrics", row.key)
-    seen, found = extract_and_score(metrics, reference, images, labels, device, drawn, extracted, scored)
+    metrics, through = assembly.parts.metrics, through_ranks(row, team)
+    with progress.of(team).anywhere():
+        reference = reference_of(
+            assembly.data, name, extractor, device, store.root, drawn, batches("reference"), through
+        )
+        progress("score", 0, math.ceil(len(images) / BATCH), row.key)
+        seen = seen_by(metrics, reference, images, labels, device, through, batches("score", row.key))
+    with progress.anywhere():
+        what, told = said_of(images, drawn), batches("metrics", row.key)
+        found = score_against(metrics, reference, seen, what, scored=told)
     generated = row.about == "images"
     advised = assembly.advised if generated else ()
     warnings = [*assembly.data.notes, *on_labels(assembly, len(images), generated), *advised, *found.warnings]

@@ -15,11 +15,12 @@ from mgbench.interfaces.data import Features
 from mgbench.recipes.fingerprint import fingerprint
 from mgbench.recipes.keys import digest
 from mgbench.results.store import FACTS, Store
-from mgbench.stages.evaluate import BATCH, Extracted
+from mgbench.stages.extract import HERE
+from mgbench.stages.extracted import BATCH, Extracted, Way
 
 STATE = "state.safetensors"
 FEATURE = 8  # bytes, as float64
-Stream = Callable[[Sequence[MergeableMetric]], Extracted]
+Stream = Callable[[Sequence[MergeableMetric], Way], Extracted]
 
 
 @dataclass(frozen=True)
@@ -106,13 +107,13 @@ class StreamedExtracted(Extracted):
         """The same images; nothing that compares with both can see all of them."""
         return self
 
-    def gather(self, metrics: Iterable[Metric]) -> None:
+    def gather(self, metrics: Iterable[Metric], through: Way | None = None) -> None:
         """Compute the states of those metrics that are not stored in one pass, and store them."""
         looking = filter(optional.needs_reference, metrics)
         wanted = [merging for metric in looking if (merging := optional.mergeable(metric)) and not self._known(merging)]
         if not wanted:
             return
-        found = self._stream(wanted)
+        found = self._stream(wanted, through or HERE)
         for metric in wanted:
             try:
                 state = found.state(metric)

@@ -132,8 +132,7 @@ def _record_images(
         files = film_files(model, assembly.recipe, drawn.film)
         kept = KeptImages(drawn.images, drawn.costs, drawn.devices, files, drawn.warnings)
         keep_images(store, row, kept, labels, options.keep_images)
-    with progress.anywhere():
-        scored = score(store, row, kept.images, labels if model.classes else None, device, progress)
+    scored = score(store, row, kept.images, labels if model.classes else None, device, progress, team)
     shown = {IMAGES: images_writer(kept.images[:SHOWN], labels[:SHOWN]), **kept.files, **_nearest(row, scored)}
     save_real(store, assembly.data)
     costs = {**kept.costs, **_costs(assembly.recipe.batch_size, model, fitted.last), **model.bound.costs}

@@ -1,5 +1,6 @@
 """Published checkpoints become methods that are sampled and scored, and come out as they came in."""
 
+import json
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,40 @@ def test_what_is_exported_is_what_was_imported(mgbench: Command, name: str, weig
             assert value.dtype == after[tree][title].dtype
             assert torch.equal(value, after[tree][title])
     assert (before["epoch"], before["args"]) == (after["epoch"], after["args"])
+
+
+def test_an_autoencoder_that_is_exported_is_what_was_imported(mgbench: Command) -> None:
+    state = layout()
+    torch.save({"model": {**state, "loss.logvar": torch.zeros(1)}}, "kl.ckpt")
+    assert mgbench("import", "kl.ckpt", "--as", "kl").code == 0
+    for what, file in (("kl", "one.ckpt"), ("results/imported/kl", "two.ckpt")):
+        said = mgbench("export", what, "-o", file)
+        assert said.code == 0, said.err
+        assert "in the layout latent diffusion" in said.out
+        after = content(Path(file))["model"]
+        assert after.keys() == state.keys()
+        assert all(torch.equal(after[name], value) for name, value in state.items())
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"_class_name": "AutoencoderDC"}, "holds an AutoencoderDC, and the layout of latent diffusion is of an Auto"),
+        ({"latent_channels": 7}, r"conv_in.weight \(64x4x3x3 instead of 64x7x3x3\)"),
+        ({"norm_num_groups": 16}, None),
+    ],
+)
+def test_autoencoders_that_the_layout_cannot_store_are_refused(
+    mgbench: Command, changes: dict[str, Any], sentence: str | None
+) -> None:
+    torch.save({"model": layout()}, "kl.ckpt")
+    mgbench("import", "kl.ckpt", "--as", "kl")
+    config = Path("results/imported/kl/config.json")
+    config.write_text(json.dumps({**json.loads(config.read_text()), **changes}))
+    answer = mgbench("export", "kl", "-o", "out.ckpt")
+    assert answer.code == 2
+    assert_says(answer.err, sentence or "whose options its names do not tell")
+    assert not Path("out.ckpt").exists()
 
 
 @pytest.mark.slow

@@ -45,12 +45,14 @@ class Crew:
 
 
 @contextmanager
-def crew(size: int) -> Iterator[Crew]:
+def crew(size: int, helper: Callable[[Other], Any] = lambda other: other) -> Iterator[Crew]:
     pairs = [Pipe() for _ in range(size - 1)]
     others = [Other(rank, size, pair[1]) for rank, pair in enumerate(pairs, 1)]
     made = Crew(First([pair[0] for pair in pairs]), others)
     for other in others:
-        serve = threading.Thread(target=other.serve, args=(lambda task, other=other: task.run(other),), daemon=True)
+        serve = threading.Thread(
+            target=other.serve, args=(lambda task, other=other: task.run(helper(other)),), daemon=True
+        )
         serve.start()
         made.threads.append(serve)
     yield made
@@ -67,6 +69,7 @@ def test_ranks_exchange_values(size: int) -> None:
 
     def share(team: Team) -> None:
         gathered = [tensor.tolist() for tensor in team.gather(torch.full((2,), team.rank))]
+        assert team.scatter([10 * rank for rank in range(size)] if team.is_first else []) == 10 * team.rank
         heard[team.rank] = gathered, team.broadcast(team.rank + 7), team.sum(1.5), team.mean(team.rank)
 
     with crew(size) as made:

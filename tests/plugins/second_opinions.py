@@ -8,7 +8,7 @@ import torch
 from mgbench.components.datasets.embedded import Digits
 from mgbench.components.extractors.embedded import DigitsCnn
 from mgbench.interfaces.data import Features
-from mgbench.stages.evaluate import extract
+from mgbench.stages.extract import extract
 
 CPU = torch.device("cpu")
 

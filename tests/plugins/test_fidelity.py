@@ -18,7 +18,8 @@ from mgbench.errors import Partly, Unfit, UserError
 from mgbench.interfaces.data import Features, Statistics
 from mgbench.recipes.spec import Spec
 from mgbench.registry.loading import load
-from mgbench.stages.evaluate import Extracted, compute_scores
+from mgbench.stages.evaluate import compute_scores
+from mgbench.stages.extracted import Extracted
 from tests.plugins.second_opinions import digits
 
 installed = pytest.mark.skipif(

@@ -7,7 +7,9 @@ from torch import Tensor
 
 from mgbench.errors import Partly, Unfit
 from mgbench.interfaces.data import Features
-from mgbench.stages.evaluate import Extracted, compute_scores, extract_for_metrics, small_sample_warning
+from mgbench.stages.evaluate import compute_scores, small_sample_warning
+from mgbench.stages.extract import pass_for, put_through
+from mgbench.stages.extracted import Extracted
 from mgbench.testing.laws.scoring import Pixels
 
 CPU = torch.device("cpu")
@@ -70,10 +72,10 @@ def test_what_does_not_fit_is_left_out_with_its_reason(how: str, scores: dict[st
 
 
 def test_features_are_kept_only_for_a_metric_that_needs_all_of_them() -> None:
-    merged = extract_for_metrics(Pixels().eval(), IMAGES, None, CPU, (Total(),), batch=64)
+    merged = put_through(pass_for(Pixels().eval(), CPU, (Total(),), batch=64), IMAGES, None)
     with pytest.raises(RuntimeError, match="were not kept"):
         _ = merged.features
-    both = extract_for_metrics(Pixels().eval(), IMAGES, None, CPU, (Total(), Fails("nan")), batch=64)
+    both = put_through(pass_for(Pixels().eval(), CPU, (Total(), Fails("nan")), batch=64), IMAGES, None)
     assert both.features.features.shape == (300, 4)
     real = Extracted.of(both.features.first(50))
     ours, whole = compute_scores((Total(),), merged, real, "").scores, Total()(both.features, real.features)

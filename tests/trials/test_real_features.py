@@ -19,7 +19,7 @@ from mgbench.errors import Unfit
 from mgbench.interfaces.data import Features, ImageData
 from mgbench.recipes.recipe import LabelDistribution
 from mgbench.results.store import Store
-from mgbench.stages.evaluate import Extracted
+from mgbench.stages.extracted import Extracted
 from mgbench.stages.labels import by_turns, labels_for
 from mgbench.trials import real_features as references
 from mgbench.trials.image_scores import score_images

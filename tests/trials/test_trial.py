@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from mgbench.errors import Unwritable
 from mgbench.interfaces.engine import Message, Options, StageProgress
-from mgbench.interfaces.progress import UNREPORTED, Interrupted, Progress
+from mgbench.interfaces.progress import Interrupted, Progress
 from mgbench.recipes.recipe import LabelDistribution, Recipe
 from mgbench.recipes.study import Study
 from mgbench.registry.loading import Registry, find, load
@@ -451,8 +451,8 @@ def test_every_stage_is_told_in_its_order(registry: Registry, tmp_path: Path) ->
 
 
 def test_the_batches_of_scoring_count_up(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mgbench.stages.evaluate.extract_for_metrics.__defaults__", (7, UNREPORTED))
-    monkeypatch.setattr("mgbench.stages.evaluate.extract.__defaults__", (50, UNREPORTED))
+    monkeypatch.setattr("mgbench.stages.extract.pass_for.__defaults__", (7,))
+    monkeypatch.setattr("mgbench.stages.extract.Pass.__init__.__defaults__", ((), True, 50))
     seen: list[Message] = []
     (record,) = run(registry, tmp_path, progress=Progress(seen.append), m=TINY).values()
     count = record.recipe["samples"]

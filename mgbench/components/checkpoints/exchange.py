@@ -10,6 +10,13 @@ from typing import Any
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from mgbench.components.checkpoints.autoencoders import (
+    AUTOENCODER,
+    CONFIG,
+    LDM,
+    exported_autoencoder,
+    is_stored_autoencoder,
+)
 from mgbench.components.checkpoints.container import BARE, Container, read_container, write_container
 from mgbench.components.checkpoints.layouts import LAYOUTS, layout_named, layout_of
 from mgbench.components.checkpoints.ldm import is_autoencoder, read_autoencoder
@@ -20,9 +27,6 @@ from mgbench.results.files import sha256, write
 from mgbench.results.imported import BESIDE, ORIGIN, RECIPE, WEIGHTS, Imported, Origin, as_toml, imported, imported_as
 from mgbench.results.maintenance.inventory import stored_records
 from mgbench.results.store import Store
-
-# File names of an autoencoder in `diffusers`.
-CONFIG, AUTOENCODER = "config.json", "diffusion_pytorch_model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -103,15 +107,24 @@ def _keep_autoencoder(store: Store, name: str, state: Mapping[str, Tensor], path
 
 
 def export_model(store: Store, name: str, path: Path) -> str:
-    """Export an import, or the only model of a method, in the format of its original code; the name of the layout.
+    """Export an import, an autoencoder (imported, or a folder of `diffusers`), or the only model of a method, in the
+    format of its original code; the name of the layout.
 
     Raises:
         UserError: if there is no such model, or no layout can store it.
     """
-    known = {found.name: found for found in imported(store.layout)}
-    container, layout = _as_read(store, known[name]) if name in known else _as_trained(store, name)
+    container, layout = _exported(store, name)
     write(path, lambda temporary: write_container(temporary, container), "choose another file with -o")
     return layout
+
+
+def _exported(store: Store, name: str) -> tuple[Container, str]:
+    known = {found.name: found for found in imported(store.layout)}
+    if name in known:
+        return _as_read(store, known[name])
+    folders = (store.layout.root / "imported" / name, Path(name).expanduser())
+    folder = next((folder for folder in folders if is_stored_autoencoder(folder)), None)
+    return _as_trained(store, name) if folder is None else (exported_autoencoder(folder), LDM)
 
 
 def _as_read(store: Store, found: Imported) -> tuple[Container, str]:

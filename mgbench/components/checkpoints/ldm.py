@@ -62,7 +62,7 @@ def read_autoencoder(state: Mapping[str, Tensor], source: str) -> StoredAutoenco
     kept = {name: value for name, value in own.items() if not name.startswith(_ONLY_TRAINS)}
     refuse_differences(source, set(_SIGNS) - kept.keys())
     config = _config(kept, source)
-    wanted = write_autoencoder(config, _empty(config))
+    wanted = write_autoencoder(config, hollow(config).state_dict())
     shapes = {
         name: f"{said_shape(kept[name].shape)} instead of {said_shape(wanted[name].shape)}"
         for name in wanted.keys() & kept.keys()
@@ -117,12 +117,12 @@ def _count(state: Mapping[str, Tensor], pattern: str) -> int:
     return 1 + max((int(found[1]) for name in state if (found := re.match(pattern, name))), default=-1)
 
 
-def _empty(config: Mapping[str, Any]) -> dict[str, Tensor]:
+def hollow(config: Mapping[str, Any]) -> Any:
+    """The `AutoencoderKL` of a configuration, with weights without content."""
     from diffusers import AutoencoderKL
 
     with torch.device("meta"):
-        state: dict[str, Tensor] = AutoencoderKL(**config).state_dict()
-    return state
+        return AutoencoderKL.from_config(dict(config))  # type: ignore[no-untyped-call]
 
 
 def _names(config: Mapping[str, Any]) -> Renaming:
