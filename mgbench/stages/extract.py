@@ -224,7 +224,9 @@ def take_turns(work: Pass, count: int, turn: Turn, team: Team = ALONE, advance: 
 
 
 def read_by_each(work: Pass, images: Images, labels: Tensor | None, team: Team) -> Turn:
-    """Turns at images that every rank can read; those that do not fit into memory are read ahead."""
+    """Turns at images uint8 [M,C,H,W'] with labels int64 [M] that every rank can read; those that do not
+    fit into memory are read ahead.
+    """
     rows = torch.arange(len(images))
     own = torch.cat([rows[:0], *(rows[group] for group in work.groups(len(images))[team.rank :: team.size])])
     stream = batches(taken(images, own), work.batch) if isinstance(images, LazyImages) else None
@@ -240,8 +242,10 @@ def read_by_each(work: Pass, images: Images, labels: Tensor | None, team: Team) 
     return turn
 
 
-def handed_out(work: Pass, images: Tensor | None, labels: Tensor | None, team: Team) -> Turn:
-    """Turns at images that rank 0 has, and hands to the others; there `images` and `labels` are None."""
+def handed_out(work: Pass, images: Images | None, labels: Tensor | None, team: Team) -> Turn:
+    """Turns at images uint8 [M,C,H,W'] with labels int64 [M] that rank 0 has, and hands to the others; there, both are
+    None.
+    """
 
     def turn(now: Sequence[slice]) -> tuple[Iterator[Tensor], Tensor | None] | None:
         shares: list[Any] = [None] * team.size

@@ -49,7 +49,8 @@ def seen_by(
     through: Through = HERE,
     advance: Advance = UNREPORTED,
 ) -> Extracted:
-    """What metrics need of images uint8 [M,C,H,W'] with the requested labels int64 [M]: features, or states.
+    """Features, or states of metrics if these suffice, of images uint8 [M,C,H,W'] with the requested labels int64
+    [M].
 
     States of real images that are missing are computed as well. `advance` is called after every batch of images.
     """

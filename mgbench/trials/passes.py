@@ -13,7 +13,7 @@ from mgbench.interfaces.data import ExtractorModule
 from mgbench.interfaces.images import Images
 from mgbench.interfaces.progress import Advance
 from mgbench.interfaces.ranks import Team
-from mgbench.stages.extract import HERE, Pass, Through, handed_out, put_through, read_by_each, take_turns
+from mgbench.stages.extract import HERE, Pass, Through, Turn, handed_out, put_through, read_by_each, take_turns
 from mgbench.stages.extracted import Extracted
 from mgbench.trials.fit import Helper
 from mgbench.trials.plan import Row
@@ -76,6 +76,7 @@ def through_ranks(row: Row, team: Team) -> Through:
     return Through(run)
 
 
-def _turn(work: Pass, split: str, images: Any, labels: Tensor | None, team: Team) -> Any:
-    hand = read_by_each if split else handed_out
-    return hand(work, images, labels, team)
+def _turn(work: Pass, split: str, images: Images | None, labels: Tensor | None, team: Team) -> Turn:
+    if split and images is not None:
+        return read_by_each(work, images, labels, team)
+    return handed_out(work, images, labels, team)

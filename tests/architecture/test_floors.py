@@ -259,7 +259,7 @@ OPTION_VALUES = {
     ("mgbench/stages/optimizer.py", "cosine"),
     ("mgbench/stages/optimizer.py", "constant"),
     ("mgbench/report/axes.py", "log"),
-    ("mgbench/stages/extracted.py", "features"),
+    ("mgbench/stages/evaluate.py", "features"),
     ("mgbench/report/published/data.py", "guidance"),
 }
 
