@@ -66,8 +66,9 @@ def _fetch(asked: "Outline") -> None:
     sources = tuple(find(name) for name in asked.plugins if name != choices.ALL)
     registry = load(sources)
     recipes = [recipe for _, recipe in choices.study_of(asked, registry, sources).expand()]
-    for spelled, fetch in fetchers(registry, recipes).items():
-        fetch()
+    for spelled, fetching in fetchers(registry, recipes).items():
+        for fetch in fetching:
+            fetch()
         typer.echo(f"{spelled}: the files are there")
 
 

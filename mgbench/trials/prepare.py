@@ -8,30 +8,30 @@ from mgbench.errors import Unfit
 from mgbench.interfaces import optional
 from mgbench.interfaces.progress import UNREPORTED, Advance
 from mgbench.recipes.recipe import Recipe
+from mgbench.registry.content import components_of
+from mgbench.registry.in_use import kinds_in_use
 from mgbench.registry.registry import Registry
 from mgbench.registry.resolve import Assembly
 from mgbench.results.store import Store
 from mgbench.trials.plan import Row
 from mgbench.trials.real_features import is_stored, reference_of
 
-# The kinds whose components read files.
-_WITH_FILES = ("dataset", "tokenizer", "extractor")
 
-
-def fetchers(registry: Registry, recipes: Iterable[Recipe]) -> Mapping[str, Callable[[], None]]:
-    """For each component of some recipes that can get its own files, by its spelling, the function that does.
+def fetchers(registry: Registry, recipes: Iterable[Recipe]) -> Mapping[str, list[Callable[[], None]]]:
+    """For each component of some recipes that can get its own files, or has parts that can, by its spelling, the functions
+    that do; data sets first, which other components may depend on.
 
     Raises:
         UserError: if a component or option does not exist.
     """
-    found: dict[str, Callable[[], None]] = {}
+    found: dict[str, list[Callable[[], None]]] = {}
     for recipe in recipes:
-        for kind in _WITH_FILES:
-            spec = getattr(recipe, kind)
-            fetch = None if spec is None else optional.fetching(registry.build(kind, spec))
-            if fetch is not None:
-                found[f"{kind}={spec}"] = fetch
-    return found
+        metrics = [("metric", registry.bound("metric", spec)) for spec in recipe.metrics]
+        for kind, bound in [*kinds_in_use(registry, recipe).items(), *metrics]:
+            parts = components_of([bound.component])
+            if fetching := [fetch for part in parts if (fetch := optional.fetching(part)) is not None]:
+                found[f"{kind}={bound.spec}"] = fetching
+    return dict(sorted(found.items(), key=lambda item: not item[0].startswith("dataset=")))
 
 
 def scored(rows: Iterable[Row]) -> Iterator[Assembly]:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from mgbench.components.extractors.inception import Inception
+from mgbench.components.tokenizers.pretrained import PretrainedKl
 from mgbench.results.store import Store
 from tests import doubles, files
 from tests.cli.conftest import Command
@@ -74,6 +76,20 @@ def test_files_that_cannot_be_had_are_said_and_a_check_fetches_nothing(
     fetched = mgbench("prepare", *given)
     assert (fetched.code, asked) == (2, [tmp_path / "nowhere"])
     assert "the files of FashionMNIST could not be fetched: no network" in fetched.err
+
+
+def test_weights_of_tokenizer_and_extractor_are_fetched_before_anything_is_read(
+    mgbench: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(PretrainedKl, "fetch", lambda self: asked.append(self))
+    monkeypatch.setattr(Inception, "fetch", lambda self: asked.append(self))
+    given = (*TINY, "--set", "dataset=image_folder(path=nowhere)", "--set", "tokenizer=pretrained_kl(path=some/kl)")
+    said = mgbench("prepare", *given)
+    assert asked == [PretrainedKl("some/kl"), Inception()], "the extractor is the usual one of the data set"
+    assert "tokenizer=pretrained_kl(path=some/kl): the files are there" in said.out
+    assert mgbench("prepare", *given, "--check").code
+    assert len(asked) == 2
 
 
 @pytest.mark.slow

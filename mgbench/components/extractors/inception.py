@@ -7,6 +7,7 @@ file is verified before it is read.
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
@@ -46,7 +47,7 @@ class Inception:
             UserError: if torch-fidelity or the weights are missing, or the checksum differs.
         """
         module = library("torch_fidelity.feature_extractor_inceptionv3", "inception")
-        file = located("inception", self.path, INCEPTION, INCEPTION_URL if self.download else "")
+        file = self._located(self.download)
         found = checked(file, self.checksum, "inception")
         name = "inception" if self.pixels == "tensorflow" else f"inception_{self.pixels}"
         layers = _empty(module)
@@ -54,6 +55,17 @@ class Inception:
         network = InceptionNetwork(layers, 128.0 if self.pixels == "tensorflow" else 127.5)
         network.plain = self.pixels == "tensorflow" and self.checksum == INCEPTION_HASH
         return ready(network, name, found)
+
+    def fetch(self) -> None:
+        """Download the weights into the cache of `torch.hub`, unless they are there, and verify them.
+
+        Raises:
+            UserError: if they cannot be downloaded, a given file is missing, or the checksum differs.
+        """
+        checked(self._located(download=True), self.checksum, "inception")
+
+    def _located(self, download: bool) -> Path:
+        return located("inception", self.path, INCEPTION, INCEPTION_URL if download else "")
 
 
 class InceptionNetwork(nn.Module):

@@ -7,7 +7,7 @@ verified before files are read. A Fréchet distance of these features carries th
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,23 +41,35 @@ class Clip:
 
     def build(self) -> "Borrowed":
         """The network in evaluation mode; raises as `inception.Inception`."""
-        module = library("torch_fidelity.feature_extractor_clip", "clip")
-        name, known = f"clip-{self.model}", module.MODEL_METADATA
-        if name not in known:
-            raise UserError(
-                f"clip: no model is called {self.model!r}; "
-                f"{suggestion(self.model, (other.removeprefix('clip-') for other in known))}"
-            )
-        published = known[name]["hash"]
-        url = module.MODEL_URLS[name] if self.download else ""
-        file = located("clip", self.path, f"{name}-{published}.pt", url)
-        found = checked(file, self.checksum or published, "clip")
+        file, found = self._verified(self.download)
+        module, name = self._module(), f"clip-{self.model}"
         with _whole(file):
             network = module.FeatureExtractorCLIP(
                 name, ["clip"], feature_extractor_weights_path=str(file), verbose=False
             )
         refuse_numbers(str(file), network.state_dict())
         return ready(Borrowed(network), name.replace("-", "_"), found)
+
+    def fetch(self) -> None:
+        """Download the weights, unless they are there, and verify them; raises as `inception.Inception.fetch`."""
+        self._verified(download=True)
+
+    def _module(self) -> Any:
+        return library("torch_fidelity.feature_extractor_clip", "clip")
+
+    def _verified(self, download: bool) -> tuple[Path, str]:
+        """The file of the weights and its SHA-256."""
+        module, name = self._module(), f"clip-{self.model}"
+        known = module.MODEL_METADATA
+        if name not in known:
+            raise UserError(
+                f"clip: no model is called {self.model!r}; "
+                f"{suggestion(self.model, (other.removeprefix('clip-') for other in known))}"
+            )
+        published = known[name]["hash"]
+        url = module.MODEL_URLS[name] if download else ""
+        file = located("clip", self.path, f"{name}-{published}.pt", url)
+        return file, checked(file, self.checksum or published, "clip")
 
 
 @dataclass(frozen=True)
@@ -75,13 +87,12 @@ class Dinov2:
     def build(self) -> "Borrowed":
         """The network in evaluation mode; raises as `inception.Inception`."""
         module = library("torch_fidelity.feature_extractor_dinov2", "dinov2")
-        hub = Path(torch.hub.get_dir())
-        for needed in (hub / DINO_HUB, hub / "checkpoints" / f"dinov2_vit{self.size}14_pretrain.pth"):
-            if not self.download and not needed.exists():
-                raise UserError(
-                    f"dinov2 needs {needed}, which is not there; "
-                    "copy it from a machine where torch.hub has it, or name the extractor with download=true"
-                )
+        hub, missing = Path(torch.hub.get_dir()), self._missing()
+        if missing and not self.download:
+            raise UserError(
+                f"dinov2 needs {missing[0]}, which is not there; copy it from a machine where torch.hub has it, or have it "
+                "fetched by 'mgbench prepare' or with download=true"
+            )
         name = f"dinov2-vit-{self.size}-14"
         source = nullcontext() if self.download else _cached(hub / DINO_HUB)
         with source, _whole(hub):
@@ -91,6 +102,25 @@ class Dinov2:
         for part in network.state_dict().values():
             hashed.update(part.contiguous().numpy().tobytes())
         return ready(Borrowed(network), name.replace("-", "_"), hashed.hexdigest())
+
+    def fetch(self) -> None:
+        """Let `torch.hub` download code and weights into its cache, unless they are there.
+
+        Raises:
+            UserError: if they cannot be downloaded, or do not fit.
+        """
+        try:
+            replace(self, download=bool(self._missing())).build()
+        except OSError as error:
+            raise UserError(
+                f"cannot fetch dinov2 ({error}); copy {DINO_HUB} and its weights from a machine where torch.hub has them"
+            ) from None
+
+    def _missing(self) -> list[Path]:
+        """The paths in the cache of `torch.hub` that are not there."""
+        hub = Path(torch.hub.get_dir())
+        needed = (hub / DINO_HUB, hub / "checkpoints" / f"dinov2_vit{self.size}14_pretrain.pth")
+        return [path for path in needed if not path.exists()]
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def located(extractor: str, path: str, usual: str, url: str = "") -> Path:
     if not url:
         raise UserError(
             f"the weights of {extractor} are not at {file}; put them there, name a file with {extractor}(path='…'), "
-            f"or have them fetched with {extractor}(download=true)"
+            f"or have them fetched by 'mgbench prepare' or with {extractor}(download=true)"
         )
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

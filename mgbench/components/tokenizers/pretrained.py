@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from mgbench.components.tokenizers.autoencoders import raster, tiled, unraster
 from mgbench.components.tokenizers.latents import Autoencoder, Encoded, Scaling, Taken
 from mgbench.components.tokenizers.patches import to_bytes, to_unit
-from mgbench.components.tokenizers.stored import content_of, read_autoencoder, stated
+from mgbench.components.tokenizers.stored import content_of, fetch_autoencoder, read_autoencoder, stated
 from mgbench.errors import Unfit, UserError
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.data import TokenSpace
@@ -135,6 +135,15 @@ class Stored(ABC):
                 f"{self.path!r} holds an autoencoder {found}, and form={self.form} asks for another; name that"
             )
         return self.module(shape, autoencoder, factor)
+
+    def fetch(self) -> None:
+        """Download configuration and weights into the hub's cache, unless they are there, and read them.
+
+        Raises:
+            UserError: if they cannot be downloaded, are missing in a given folder, or do not fit.
+        """
+        fetch_autoencoder(self.path)
+        read_autoencoder(self.kind(), self.path)
 
     @abstractmethod
     def kind(self) -> Any:

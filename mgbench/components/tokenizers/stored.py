@@ -33,6 +33,26 @@ def read_autoencoder(kind: type[Any], path: str) -> Any:
     return autoencoder.eval().requires_grad_(False)
 
 
+def fetch_autoencoder(path: str) -> None:
+    """Download configuration and weights of a name of the hub into its cache, unless they or a folder are there.
+
+    Raises:
+        UserError: if they cannot be downloaded.
+    """
+    from huggingface_hub import hf_hub_download
+
+    if not _is_on_hub(path) or any(file.name != CONFIG for file in content_of(path)):
+        return
+    try:
+        for name in (CONFIG, f"{WEIGHTS}.safetensors"):
+            hf_hub_download(path, name)
+    except Exception as error:
+        said = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"cannot fetch {path} from the hub ({said}); give a name that has {CONFIG} and {WEIGHTS}.safetensors, or a folder"
+        ) from None
+
+
 def stated(path: str) -> Mapping[str, Any]:
     """The settings in a configuration file, without the defaults of the class."""
     settings: Mapping[str, Any] = json.loads((_found(path) / CONFIG).read_text(encoding="utf-8"))
@@ -59,8 +79,8 @@ def folder_of(path: str, what: str) -> Path:
     instead = "; a checkpoint in the layout of latent diffusion becomes one with 'mgbench import'"
     if _is_on_hub(path):
         raise UserError(
-            f"there is no {CONFIG} in {path!r}, and the hub's cache has no such model; with a network, 'hf download {path} "
-            f"{CONFIG} {WEIGHTS}.safetensors' puts both there, or name {what}{instead}"
+            f"there is no {CONFIG} in {path!r}, and the hub's cache has no such model; with a network, 'mgbench prepare' or "
+            f"'hf download {path} {CONFIG} {WEIGHTS}.safetensors' puts both there, or name {what}{instead}"
         )
     raise UserError(f"there is no {CONFIG} in {path!r}; name {what}{instead}")
 

@@ -178,6 +178,42 @@ def test_a_download_is_tried_only_when_it_is_asked_for(tmp_path: Path, monkeypat
 
 
 @needs_torch_fidelity
+def test_weights_are_fetched_once_and_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def fetch(url: str, file: str, **options: Any) -> None:
+        asked.append(url)
+        shutil.copy(weights.inception(), file)
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", fetch)
+    checksum = weights.digest(weights.inception())
+    for _ in range(2):
+        Inception(checksum=checksum).fetch()
+    assert len(asked) == 1
+    with pytest.raises(UserError, match="and not with 6726825d"):
+        Inception().fetch()
+    with pytest.raises(UserError, match=r"there is no file 'none.pth'"):
+        Inception(path="none.pth").fetch()
+    with pytest.raises(UserError, match="is not the file that clip should read"):
+        Clip().fetch()
+    assert len(asked) == 2
+    with pytest.raises(UserError, match="clip: no model is called 'vit-z'"):
+        Clip("vit-z").fetch()
+
+
+@needs_torch_fidelity
+def test_dinov2_is_fetched_as_torch_hub_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(repository: str, *given: Any, **options: Any) -> None:
+        raise OSError(f"no route to {repository}")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "load", refuse)
+    with pytest.raises(UserError, match=r"cannot fetch dinov2 \(no route to facebookresearch/dinov2.*copy"):
+        Dinov2().fetch()
+
+
+@needs_torch_fidelity
 @pytest.mark.parametrize("content", [b"", b"not weights", None])
 def test_files_that_hold_no_weights_are_refused(content: bytes | None, tmp_path: Path) -> None:
     file = tmp_path / "weights.pth"

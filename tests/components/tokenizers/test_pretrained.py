@@ -279,17 +279,51 @@ def test_a_name_of_the_hub_is_looked_up_in_its_cache_and_never_fetched(
     with pytest.raises(UserError, match=r"'hf download someone/kl config.json diffusion_pytorch_model.safetensors'"):
         PretrainedKl("someone/kl").build((3, 8, 8))
     assert PretrainedKl("someone/kl").files == ()
-    snapshot = tmp_path / "models--someone--kl" / "snapshots" / ("a" * 40)
-    shutil.copytree(saved / "kl", snapshot)
-    refs = snapshot.parents[1] / "refs"
-    refs.mkdir()
-    (refs / "main").write_text("a" * 40)
+    on_hub(saved / "kl", tmp_path)
     named, there = (PretrainedKl(path).build((3, 8, 8)) for path in ("someone/kl", str(saved / "kl")))
     assert torch.equal(named.encode(images(2, 3, 8, 8)), there.encode(images(2, 3, 8, 8)))
     assert [file.name for file in PretrainedKl("someone/kl").files] == [
         "config.json",
         "diffusion_pytorch_model.safetensors",
     ]
+
+
+def on_hub(
+    folder: Path, cache: Path, names: tuple[str, ...] = ("config.json", "diffusion_pytorch_model.safetensors")
+) -> None:
+    """Put files into the hub's cache as someone/kl."""
+    snapshot = cache / "models--someone--kl" / "snapshots" / ("a" * 40)
+    snapshot.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        shutil.copy(folder / name, snapshot / name)
+    refs = snapshot.parents[1] / "refs"
+    refs.mkdir(exist_ok=True)
+    (refs / "main").write_text("a" * 40)
+
+
+def test_an_autoencoder_of_the_hub_is_fetched_once_and_checked(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def download(name: str, file: str) -> None:
+        asked.append((name, file))
+        if len(asked) == 1:
+            raise OSError("no route to host")
+        on_hub(saved / "kl", tmp_path, (file,))
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    with pytest.raises(UserError, match=r"cannot fetch someone/kl from the hub \(no route to host\)"):
+        PretrainedKl("someone/kl").fetch()
+    PretrainedKl("someone/kl").fetch()
+    assert asked[1:] == [("someone/kl", name) for name in ("config.json", "diffusion_pytorch_model.safetensors")]
+    PretrainedKl("someone/kl").fetch()
+    PretrainedKl(str(saved / "kl")).fetch()
+    assert len(asked) == 3
+    with pytest.raises(UserError, match=r"there is no config.json in 'no/where/here'"):
+        PretrainedKl("no/where/here").fetch()
+    assert len(asked) == 3
 
 
 def test_a_pipeline_is_pointed_into(tmp_path: Path) -> None:
