@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from mgbench.interfaces.components import Parts
+from mgbench.interfaces.components import Parts, Teacher
 from mgbench.interfaces.data import UNLABELLED, TokenSpace
 from mgbench.interfaces.optional import evaluations
 from mgbench.interfaces.randomness import Streams
@@ -42,9 +42,12 @@ class ModelCosts:
         return TRAINING_BYTES * self.parameters
 
 
-def model_costs(parts: Parts, space: TokenSpace, classes: int) -> ModelCosts:
-    """The costs of training a model."""
+def model_costs(parts: Parts, space: TokenSpace, classes: int, taught_by: Parts | None = None) -> ModelCosts:
+    """The costs of training a model, with the components of its teacher if it has one."""
     model = hollowed(lambda: parts.process.build(parts, space, classes)).train()
+    if taught_by is not None:
+        teacher = hollowed(lambda: taught_by.process.build(taught_by, space, classes)).eval().requires_grad_(False)
+        parts = Parts(**{**vars(parts), "teacher": Teacher(teacher, taught_by)})
     found = [_one_image(model, parts, space, classes, seed) for seed in range(DRAWS)]
     flops, held = (sum(column) / DRAWS for column in zip(*found, strict=True))
     return ModelCosts(sum(part.numel() for part in model.parameters()), flops, held)

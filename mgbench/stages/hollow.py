@@ -29,12 +29,17 @@ def hollow(shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor
 
 def is_hollow(part: object) -> bool:
     """Whether something is a hollow tensor."""
-    return isinstance(part, Tensor) and part.untyped_storage().data_ptr() in _HOLLOW_AT
+    return isinstance(part, Tensor) and _place(part) in _HOLLOW_AT
 
 
 def is_weight(part: Tensor) -> bool:
     """Whether a hollow tensor [B,…] is a parameter or a view of one."""
-    return part.untyped_storage().data_ptr() in _WEIGHTS_AT
+    return _place(part) in _WEIGHTS_AT
+
+
+def _place(part: Tensor) -> int:
+    """The address of the numbers of a tensor [B,…]; 0 for the zeros that stand for tangents of constants, which have none."""
+    return 0 if part._is_zerotensor() else part.untyped_storage().data_ptr()
 
 
 def hollowed(build: Callable[[], nn.Module]) -> nn.Module:
@@ -59,7 +64,8 @@ class _Fused(TorchFunctionMode):
         self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func is not nn.functional.scaled_dot_product_attention or not is_hollow(args[0]):
+        fusible = func is nn.functional.scaled_dot_product_attention and torch.backends.cuda.flash_sdp_enabled()
+        if not fusible or not is_hollow(args[0]):
             return func(*args, **kwargs)
         mask, causal = kwargs.get("attn_mask"), kwargs.get("is_causal", False)
         fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu

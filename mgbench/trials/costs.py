@@ -52,7 +52,8 @@ def trial_costs(rows: Sequence[Row], assumed: Assumed, trained: bool) -> TrialCo
     """
     assembly = rows[0].assembly
     facts, recipe = _facts(assembly, assumed), assembly.recipe
-    model = model_costs(assembly.parts, facts.space, facts.classes)
+    taught_by = assembly.teacher.parts if assembly.teacher else None
+    model = model_costs(assembly.parts, facts.space, facts.classes, taught_by)
     each = {row.key: image_costs(row.assembly.parts, facts.space, facts.classes, row.assembly.recipe) for row in rows}
     seen = 0 if trained or recipe.weights else recipe.train_steps * recipe.batch_size
     drawn = sum(each[row.key]["flops_per_image"] * _facts(row.assembly, assumed).samples for row in rows)

@@ -1,5 +1,6 @@
 import math
 import multiprocessing
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,16 @@ def test_no_gradient_goes_through_the_derivative() -> None:
     velocity_of(lambda x, t, span: weight * x * t[:, None], x, t, t / 2, torch.zeros_like(x)).sum().backward()
     # d/dw of w·x·t, and nothing of span·w·x.
     assert weight.grad == pytest.approx(2 * 1.8)
+
+
+def test_pytorchs_own_old_function_warns_nobody() -> None:
+    def mean(x: torch.Tensor, t: torch.Tensor, span: torch.Tensor) -> torch.Tensor:
+        warnings.warn("`torch.jit.script` is deprecated.", FutureWarning, stacklevel=1)
+        return x
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        velocity_of(mean, torch.zeros(2, 3), torch.ones(2), torch.zeros(2), torch.ones(2, 3))
 
 
 def test_times_are_one_but_in_a_share_of_rows_and_in_order() -> None:

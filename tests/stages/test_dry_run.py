@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from mgbench.interfaces.components import Parts, Teacher
 from mgbench.interfaces.data import TokenSpace
 from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.sampling import Request
@@ -17,8 +18,8 @@ from mgbench.stages.hollow import Counting, hollow, hollowed, is_hollow, is_weig
 from tests.laws.registered import registry
 
 # Positions first, values first, all tokens at once, and coarse to fine; codes and vectors; and a long solver, which is not
-# walked through.
-METHODS = ["emigm", "maskgit", "mar", "dit", "var", "disa"]
+# walked through; with derivatives forwards; and with a teacher.
+METHODS = ["emigm", "maskgit", "mar", "dit", "var", "disa", "mean_flow", "dimo"]
 
 
 def assembled(name: str) -> Assembly:
@@ -55,7 +56,10 @@ def test_an_image_costs_what_it_costs_to_draw_it(name: str) -> None:
 def test_a_step_costs_what_it_costs_to_take_it(name: str) -> None:
     found = assembled(name)
     model, space = model_and_space(found)
-    total = 0
+    parts, taught_by, total = found.parts, found.teacher.parts if found.teacher else None, 0
+    if taught_by is not None:
+        teacher = taught_by.process.build(taught_by, space, found.classes).eval().requires_grad_(False)
+        parts = Parts(**{**vars(parts), "teacher": Teacher(teacher, taught_by)})
     for seed in range(DRAWS):
         generator = torch.Generator().manual_seed(seed)
         torch.manual_seed(seed)
@@ -63,9 +67,9 @@ def test_a_step_costs_what_it_costs_to_take_it(name: str) -> None:
             torch.randint(space.codes, (1, space.length)) if space.codes else torch.zeros(1, space.length, space.dim)
         )
         with FlopCounter() as counter:
-            found.parts.process.loss(model.train(), found.parts, tokens, torch.zeros(1).long(), generator).backward()
+            parts.process.loss(model.train(), parts, tokens, torch.zeros(1).long(), generator).backward()
         total += counter.get_total_flops()  # type: ignore[no-untyped-call]
-    costs = model_costs(found.parts, space, found.classes)
+    costs = model_costs(found.parts, space, found.classes, taught_by)
     assert costs.parameters == sum(part.numel() for part in model.parameters())
     # With a mask the real one takes attention apart here, and does not compute its scores twice.
     assert costs.training_flops == pytest.approx(total / DRAWS, rel=0.02 if name == "var" else 1e-6)

@@ -1,7 +1,8 @@
 """Average velocities between two times, and their training target (MeanFlow, arXiv:2505.13447 and arXiv:2512.02012)."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Generator, Tensor
@@ -39,9 +40,13 @@ def _dual(one: Tensor, along: Tensor) -> Tensor:
     return forward_ad.make_dual(one, along)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def _differentiable() -> AbstractContextManager[None]:
+@contextmanager
+def _differentiable() -> Iterator[None]:
     """A context without fused attention kernels, which have no forward-mode derivative."""
-    return sdpa_kernel(SDPBackend.MATH)
+    with sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
+        # PyTorch loads its own formulas of derivatives with a function that it calls deprecated.
+        warnings.filterwarnings("ignore", ".*torch.jit.script", FutureWarning)
+        yield
 
 
 def as_wide(numbers: Tensor, x: Tensor) -> Tensor:
