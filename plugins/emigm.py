@@ -191,10 +191,9 @@ def update(curve: NoiseCurve, noise: Callable[[Tensor, Tensor], Tensor], x: Tens
 
 
 # The choices of the paper; width, budget and guidance interval measured best on the bundled digits, with 16 tokens
-# instead of
-# the 256 of ImageNet (there: scale 4 in (0.1, 0.3], 16 steps).
-# The official solver measured better there than dpmpp_multistep at 8 evaluations (FID 2.28 and 2.52 against 2.50 and 3.15 on
-# two seeds, 1,200 training steps, 16 sampling steps), and a little worse at 14 (2.02 and 2.25 against 1.93 and 2.23).
+# instead of the 256 of ImageNet (there: scale 4 in (0.1, 0.3], 16 steps). The official solver measured better there
+# than dpmpp_multistep at 8 evaluations (FID 2.28 and 2.52 against 2.50 and 3.15 on two seeds, 1,200 training steps, 16
+# sampling steps), and a little worse at 14 (2.02 and 2.25 against 1.93 and 2.23).
 EMIGM = Recipe.of(
     tokenizer="patch(size=2)",
     network="mae",

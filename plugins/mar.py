@@ -10,8 +10,7 @@ from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.bibtex import by_key
 from mgbench.recipes.recipe import Recipe
 
-# The choices of the paper; width, budget and scale are eMIGM's on the digits (scale in the paper: at least 2.9, for 256
-# tokens).
+# The choices of the paper; width, budget and scale are eMIGM's on the digits (in the paper at least 2.9, for 256 tokens).
 MAR = Recipe.of(
     tokenizer="patch(size=2)",
     network="mae(unconditional=class_token)",

@@ -48,8 +48,7 @@ class MaskGIT:
 
 
 # The choices of the paper; codes, budget and choice temperature (4.5 in the official configuration, for 256 tokens)
-# measured
-# best on the bundled digits.
+# measured best on the bundled digits.
 MASKGIT = Recipe.of(
     tokenizer="kmeans(codes=128, size=2)",
     network="transformer",

@@ -10,8 +10,8 @@ from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.bibtex import by_key
 from mgbench.recipes.recipe import Recipe
 
-# The choices of the papers; codes and budget are those of similar methods on the digits. Images may have no masked
-# token.
+# The choices of the papers; codes and budget are those of similar methods on the digits. Images may have no
+# masked token.
 MDM = Recipe.of(
     tokenizer="kmeans(codes=128, size=2)",
     network="transformer",

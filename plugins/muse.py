@@ -51,8 +51,7 @@ class Muse:
 
 
 # Training as MaskGIT, so that both share a model. The temperature measured best on the bundled digits; 128 codes need a
-# lower one
-# than the thousands of a large tokenizer.
+# lower one than the thousands of a large tokenizer.
 MUSE = MASKGIT.change(sampler="muse(temperature=2.0)")
 
 BIBTEX = r"""

@@ -225,11 +225,9 @@ def _plan(upto: list[int]) -> Iterator[Step]:
 
 
 # As many parameters and training images as eMIGM's recipe, with a narrower network because of the code embeddings.
-# Dropout, the
-# guidance ramp (in the paper up to 2.5) and top-p (there 0.96, with the top 900 of 4,096 codes) measured best on the
-# bundled
-# digits: without dropout the network memorises the 1,297 images, and its likelihood of held-out tokens is worse than
-# chance.
+# Dropout, the guidance ramp (in the paper up to 2.5) and top-p (there 0.96, with the top 900 of 4,096 codes) measured
+# best on the bundled digits: without dropout the network memorises the 1,297 images, and its likelihood of held-out
+# tokens is worse than chance.
 VAR_RECIPE = Recipe.of(
     process="next_scale(width=60, dropout=0.2)",
     tokenizer="multiscale(codes=256)",

@@ -20,8 +20,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 # Larger sets of images are read on access. The limit is constant, not a share of available memory, because the way in
-# which
-# images are read affects their fingerprint.
+# which images are read affects their fingerprint.
 HELD_BYTES = 2**31
 DIGEST_BYTES = 16
 _MOST_THREADS = 16

@@ -13,12 +13,11 @@ if TYPE_CHECKING:
     from mgbench.interfaces.randomness import Streams
 
 # The input that a sampler needs to choose positions: only the mask, so that the network and the head run only where a
-# token is
-# revealed; the values drawn for all masked tokens; their logits too; or also the predictions for visible tokens.
+# token is revealed; the values drawn for all masked tokens; their logits too; or also the predictions for visible
+# tokens.
 Requires = Literal["mask", "values", "logits", "everything"]
 # The network passes of a step: with and without labels, where guidance needs both; only with labels, reusing the last
-# guidance
-# term; or none, reusing the last predictions for tokens that are still masked.
+# guidance term; or none, reusing the last predictions for tokens that are still masked.
 Asked = Literal["all", "labelled", "nothing"]
 
 

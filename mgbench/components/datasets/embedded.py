@@ -22,8 +22,7 @@ _HELD_OUT_PER_DIGIT = 50
 # Samples per pixel and axis; with edges softened over half a pixel, this is as smooth as many more hard samples.
 _OVERSAMPLING = 2
 # Coverage and directions are rounded to binary fractions, so that sums are exact in any order, and every machine draws
-# the
-# same bytes.
+# the same bytes.
 _COVERAGE_LEVELS = 16
 _DIRECTION_LEVELS = 2**12
 _CHUNK = 256

@@ -18,8 +18,7 @@ from mgbench.results.store import MANIFEST, RECORD, Store, listed
 # The folders that rows depend on, in copying order, so that a row is never copied before its model.
 PUBLISHED = ("tokenizers", "models", "images", "references", "imported")
 # In these, folders with one key are equal only if their files with numbers are identical. Features of real images
-# differ by
-# rounding between machines, and count as equal.
+# differ by rounding between machines, and count as equal.
 COMPARED = {"tokenizers": (".safetensors",), "models": (".safetensors",), "images": (".npz",), "imported": (WEIGHTS,)}
 # The key in a record that names the folder on which the row depends, by subfolder.
 RESTS_ON = {"tokenizers": "tokenizer", "models": "model", "images": "images"}
