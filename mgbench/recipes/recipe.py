@@ -103,6 +103,11 @@ class Recipe(Answers):
     sampling_ema: Share | None = _setting(
         "images", None, "decay of the averaged weights that images are drawn with; by default the first of ema"
     )
+    sampling_compile: Literal["off", "auto", "on"] = _setting(
+        "images",
+        "off",
+        "torch.compile of blocks in sampling; auto does so on GPUs for rows of 50,000 image-steps or more",
+    )
     label_distribution: LabelDistribution = _setting(
         "images",
         "balanced",

@@ -1,7 +1,7 @@
-"""The arithmetic of a training: its precision, what is computed twice to save memory, and what is compiled."""
+"""The arithmetic of models: their precision, what is computed twice to save memory, and what is compiled."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ from mgbench.recipes.recipe import Recipe
 from mgbench.stages.parallel import blocks_of
 
 # Compiling takes about a minute; on a CPU, what is compiled was slower than what is not (docs/guides/training.md).
-COMPILED_STEPS = 2000
+COMPILED_STEPS, COMPILED_DRAWS = 2000, 50_000
 _SHORT = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -50,6 +50,27 @@ def compiles(recipe: Recipe, device: torch.device) -> bool:
     """Whether blocks are compiled; left to us, where it is known not to be slower and a training is long enough to pay for it."""
     pays = device.type == "cuda" and recipe.train_steps >= COMPILED_STEPS
     return recipe.compile == "on" or (recipe.compile == "auto" and pays)
+
+
+def compiles_sampling(recipe: Recipe, images: int, device: torch.device) -> bool:
+    """Whether blocks are compiled to draw so many images; left to us, where these are many on a GPU."""
+    pays = device.type == "cuda" and images * recipe.sampling_steps >= COMPILED_DRAWS
+    return recipe.sampling_compile == "on" or (recipe.sampling_compile == "auto" and pays)
+
+
+@contextmanager
+def compiled_blocks(model: nn.Module, compiles: bool) -> Iterator[None]:
+    """Inside the `with`, blocks run as compiled if `compiles`, and afterwards as before."""
+    before = {block: vars(block).get("forward") for block in blocks_of(model)} if compiles else {}
+    if compiles:
+        compile_blocks(model)
+    try:
+        yield
+    finally:
+        for block, forward in before.items():
+            del block.forward
+            if forward is not None:
+                _replace_forward(block, forward)
 
 
 def compile_blocks(model: nn.Module) -> None:

@@ -15,6 +15,7 @@ from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.ranks import ALONE, Team
 from mgbench.interfaces.sampling import Request, State
 from mgbench.recipes.recipe import Recipe
+from mgbench.stages.arithmetic import compiled_blocks, compiles_sampling, uncompiled
 from mgbench.stages.cost import Meter, clock
 from mgbench.stages.film import Camera, Film
 from mgbench.stages.flops import FlopCounter
@@ -98,20 +99,38 @@ def sample_images(
     the batch.
 
     Operations are counted in the first batch, which rank 0 draws. Rank r draws batches r, r + W, …, so that batches do
-    not depend on the number of ranks. `check` is called after every step.
+    not depend on the number of ranks. What is compiled is compiled before that, outside of all times. `check` is called
+    after every step.
     """
     model.module.eval()
-    for turn, indices in enumerate(batches_of(count, batch)[team.rank :: team.size]):
-        camera, started = Camera(indices), clock(model.device)
-        with meter.watch(model.module), _counted(meter, len(indices), turn == 0 and team.is_first):
-            for state in sample_tokens(model, recipe, indices):
-                last = state
-                meter.steps += len(indices)
-                camera.take(state)
+    compiles = compiles_sampling(recipe, count, model.device)
+    with compiled_blocks(model.module, compiles):
+        for turn, indices in enumerate(batches_of(count, batch)[team.rank :: team.size]):
+            counts = turn == 0 and team.is_first
+            if compiles and turn == 0:
+                _warm_up(model, recipe, indices, meter, counts, check)
+            camera, started = Camera(indices), clock(model.device)
+            with meter.watch(model.module), _counted(meter, len(indices), counts and not compiles):
+                for state in sample_tokens(model, recipe, indices):
+                    last = state
+                    meter.steps += len(indices)
+                    camera.take(state)
+                    check()
+            images, labels = decode(model.tokenizer, last.tokens), asked_labels(recipe, model, indices)
+            seconds = clock(model.device) - started
+            yield Batch(images, labels, seconds, turn > 0, camera.film())
+
+
+def _warm_up(
+    model: Model, recipe: Recipe, indices: Tensor, meter: Meter, counts: bool, check: Callable[[], None]
+) -> None:
+    """Compile by drawing images that are dropped; if `counts`, also count their operations, as written."""
+    if counts:
+        with uncompiled(compiles=True), _counted(meter, len(indices), counts):
+            for _ in sample_tokens(model, recipe, indices):
                 check()
-        images, labels = decode(model.tokenizer, last.tokens), asked_labels(recipe, model, indices)
-        seconds = clock(model.device) - started
-        yield Batch(images, labels, seconds, turn > 0, camera.film())
+    for _ in sample_tokens(model, recipe, indices):
+        check()
 
 
 @contextmanager

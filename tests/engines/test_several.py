@@ -11,12 +11,16 @@ from safetensors.torch import load_file
 
 from mgbench.engines.local import LocalRun
 from mgbench.interfaces.engine import End, Event, Job, Leases
-from mgbench.interfaces.progress import STOPPED_BY_USER
+from mgbench.interfaces.progress import STOPPED_BY_USER, Progress
 from mgbench.recipes.recipe import Recipe
+from mgbench.registry.loading import load
+from mgbench.registry.resolve import assemble
 from mgbench.results.record import Record
 from mgbench.results.store import CHECKPOINT, Store
+from mgbench.trials.fit import fitted_tokenizer
+from mgbench.trials.token_cache import caches_of, fill_caches
 from tests.doubles import TINY
-from tests.engines.test_local import jobs, run, statuses
+from tests.engines.test_local import SOURCES, jobs, run, statuses
 from tests.messages import stages
 
 # Random only in the labels that it drops, of which there are none here; and with a parameter that nothing uses.
@@ -72,10 +76,23 @@ def counts(costs: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in costs.items() if "second" not in name and name != "peak_memory_bytes"}
 
 
+def encode(root: Path, recipe: Recipe) -> None:
+    """Fill the cache of tokens that trainings of a recipe read."""
+    store, assembly = Store(root), assemble(load(SOURCES), recipe)
+    fitted = fitted_tokenizer(store, assembly, torch.device("cpu"), Progress())
+    fill_caches(caches_of(store, assembly, fitted.tokenizer), torch.device("cpu"), Progress())
+
+
 def test_the_mean_of_the_ranks_gradients_is_that_of_the_whole_batch(tmp_path: Path) -> None:
-    """The loss is a mean over images and draws nothing, so the weights and the losses told are those of one device."""
+    """The loss is a mean over images and draws nothing, so the weights and the losses told are those of one device; both
+    read the cache of tokens, which is the same as training in memory.
+    """
     for each in (1, 2):
-        finish(tmp_path / str(each), each, m=EVEN)
+        encode(tmp_path / str(each), EVEN)
+        events, ended = run(leased(each, each), jobs(tmp_path / str(each), m=EVEN))
+        assert ended == {"m": End()}
+        assert statuses(tmp_path / str(each)) == ["done"]
+        assert not stages(events, "encode"), "tokens are read from the cache"
     one, two = (weights(tmp_path / str(each)) for each in (1, 2))
     assert one.keys() == two.keys()
     for name, value in one.items():
@@ -105,7 +122,13 @@ def test_the_arithmetic_of_all_devices_is_counted(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("guidance", ["none", "constant(scale=2)"])
 def test_images_and_their_costs_do_not_depend_on_the_number_of_devices(tmp_path: Path, guidance: str) -> None:
-    recipe = TINY.change(guidance_schedule=guidance, sampler="ancestral_shared")
+    # Of more than 2,048 images each rank extracts its share.
+    recipe = TINY.change(
+        guidance_schedule=guidance,
+        sampler="ancestral_shared",
+        dataset="shapes(train=2100, test=30)",
+        tokenizer="patch(size=8)",
+    )
     finish(tmp_path / "1", 1, m=recipe)
     for name in ("models", "tokenizers"):
         shutil.copytree(tmp_path / "1" / name, tmp_path / "3" / name)

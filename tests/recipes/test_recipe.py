@@ -36,6 +36,7 @@ SETTINGS: dict[str, Any] = {
     "sample_seed": 7,
     "sampling_steps": 7,
     "sampling_ema": 0.5,
+    "sampling_compile": "on",
     "label_distribution": "data",
     "samples": 7,
 }

@@ -4,13 +4,16 @@ from typing import Any
 
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounter
 
 from mgbench.interfaces.ranks import Team
 from mgbench.recipes.recipe import LabelDistribution, Recipe
 from mgbench.registry.resolve import Assembly, assemble
+from mgbench.stages import sample
+from mgbench.stages.arithmetic import compiled_blocks, compiles_sampling
 from mgbench.stages.cost import Meter
 from mgbench.stages.labels import labels_for
-from mgbench.stages.sample import BATCHES, Batch, Model, sample_images
+from mgbench.stages.sample import BATCHES, Batch, Model, sample_images, sample_tokens
 from tests.laws.registered import registry
 
 COUNT = 64
@@ -131,6 +134,50 @@ def test_the_arithmetic_of_an_image_is_that_of_all(name: str) -> None:
     assert few.flops == pytest.approx(many.flops, rel=0.02)
     _, more = drawn(name, 16, 20, sampling_steps=6)
     assert more.flops > 1.3 * few.flops
+
+
+def test_compiled_blocks_draw_what_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here graphs are run as they are; that kernels change numbers by rounding alone, the next test holds."""
+    name = "emigm"
+    graphs, compiler, seen = CompileCounter(), torch.compile, list[int]()
+    monkeypatch.setattr(torch, "compile", lambda forward, **how: compiler(forward, backend=graphs, **how))
+    (usual, expected), (compiled, found) = drawn(name, 16, 48), drawn(name, 16, 48, sampling_compile="on")
+    assert all(torch.equal(one.images, other.images) for one, other in zip(usual, compiled, strict=True))
+    assert (found.flops, found.rows, found.tokens) == (expected.flops, expected.rows, expected.tokens)
+    assert not any("forward" in vars(module) for module in small(name)[1].module.modules())
+    before = graphs.frame_count
+    assert before > 0
+    timer = sample.clock
+    monkeypatch.setattr(sample, "clock", lambda device: seen.append(graphs.frame_count) or timer(device))
+    drawn(name, 20, 60, sampling_compile="on", sampling_steps=8)
+    assert len(set(seen)) == 1, "whatever is compiled is compiled outside of the times"
+    assert graphs.frame_count <= before + 2, "other lengths and batches need no graphs of their own"
+
+
+@pytest.mark.slow
+def test_kernels_of_compiled_blocks_round_otherwise_and_no_more() -> None:
+    assembly, model = small("emigm")
+    recipe, indices = assembly.recipe, torch.arange(6)
+    *_, expected = sample_tokens(model, recipe, indices)
+    with compiled_blocks(model.module, compiles=True):
+        *_, found = sample_tokens(model, recipe, indices)
+    error = (found.tokens - expected.tokens).abs().max() / expected.tokens.abs().max()
+    assert 0 < error < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("how", "device", "images", "compiles"),
+    [
+        ("off", "cuda", 10**6, False),
+        ("on", "cpu", 1, True),
+        ("auto", "cpu", 10**6, False),
+        ("auto", "cuda", 3125, True),
+        ("auto", "cuda", 3124, False),
+    ],
+)
+def test_sampling_is_compiled_where_it_pays(how: str, device: str, images: int, compiles: bool) -> None:
+    recipe = Recipe().change(sampling_compile=how, sampling_steps=16)
+    assert compiles_sampling(recipe, images, torch.device(device)) == compiles
 
 
 def test_every_token_of_an_unguided_emigm_is_solved_once() -> None:

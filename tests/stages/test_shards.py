@@ -63,8 +63,11 @@ def test_shards_hold_whole_batches() -> None:
     assert rows_of_a_shard(16, 256) % 256 == 0
 
 
-def test_nothing_but_a_gpu_holds_tokens() -> None:
+def test_nothing_but_a_gpu_holds_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not fits_on(CPU, 1)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 4000))
+    assert fits_on(torch.device("cuda"), 499)
+    assert not fits_on(torch.device("cuda"), 500), "as much again has to be left for the model"
 
 
 def test_memory_does_not_grow_with_what_is_read(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from mgbench.registry.resolve import Assembly, assemble
 from mgbench.results.maintenance.inventory import unused
 from mgbench.results.store import MANIFEST, Store
 from mgbench.stages import shards
-from mgbench.stages.shards import ShardedTokens, Shards
+from mgbench.stages.shards import HeldTokens, ShardedTokens, Shards
 from mgbench.stages.train import training_data
 from mgbench.trials import token_cache
 from mgbench.trials.fit import Fitted, fitted_model, fitted_tokenizer
@@ -211,6 +211,27 @@ def test_lazy_images_go_through_the_cache(registry: Registry, tmp_path: Path, mo
     assert torch.equal(found[torch.arange(1297)], expected)
     assert np.load(next(store.layout.tokens("x").parent.glob("*/*.npy")), mmap_mode="r").shape[1:] == (4, 16)
     assert images.HELD_BYTES > 0
+
+
+@pytest.mark.parametrize("change", ["values", "codes"])
+def test_tokens_that_fit_are_copied_to_the_device_as_they_are_stored(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    recipe = CHANGES[change]
+    store, assembly, fitted = prepared(registry, tmp_path, recipe)
+    expected, _ = training_data(fitted.tokenizer, assembly.data, recipe, CPU)
+    fill_caches(caches_of(store, assembly, fitted.tokenizer), CPU, QUIET)
+    asked: list[int] = []
+    monkeypatch.setattr(token_cache, "fits_on", lambda device, nbytes: not asked.append(nbytes))
+    found, _ = training_tokens(store, assembly, fitted.tokenizer, CPU, QUIET)
+    assert isinstance(found, HeldTokens)
+    assert asked == [found.stored.nbytes]
+    assert torch.equal(found[torch.arange(len(found))], expected)
+    elsewhere = ShardedTokens(
+        [kept.shards for kept in caches_of(store, assembly, fitted.tokenizer)], torch.device("meta")
+    )
+    there = elsewhere.held().stored
+    assert (there.device.type, there.shape, there.dtype) == ("meta", found.stored.shape, found.stored.dtype)
 
 
 class Rank(Team):

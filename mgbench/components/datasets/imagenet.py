@@ -13,6 +13,7 @@ from mgbench.interfaces.data import ImageData
 from mgbench.recipes.spec import Count
 
 CLASSES = 1000
+_HALVES = ("train", "val")
 _LICENCE = "ImageNet (ILSVRC 2012): for non-commercial research and education, by its terms of access"
 
 
@@ -36,6 +37,12 @@ class ImageNet:
         Raises:
             UserError: if a folder is missing or does not have the 1,000 classes.
         """
+        missing = [half for half in _HALVES if not (self._root / half).is_dir()]
+        if missing:
+            raise UserError(
+                f"imagenet: there is no folder {missing[0]} in {self.path!r}; give the one that has train and val, or has the "
+                "three archives ILSVRC2012_*, which 'mgbench prepare' unpacks"
+            )
         data = ImageFolder(self.path, self.size, "adm").load()
         if len(data.class_names) != CLASSES:
             raise UserError(
@@ -48,17 +55,25 @@ class ImageNet:
         """Unpack the archives in `path` with torchvision; downloading them requires an account.
 
         Raises:
-            UserError: if they are missing or damaged.
+            UserError: if they are missing or damaged, or unpacking them was interrupted before.
         """
         from torchvision import datasets
 
-        root = Path(self.path).expanduser()
+        root = self._root
         try:
-            for half in ("train", "val"):
+            for half in _HALVES:
                 if not (root / half).is_dir():
                     datasets.ImageNet(root, half)
+                elif any(path.is_file() for path in (root / half).iterdir()):
+                    raise UserError(
+                        f"imagenet: unpacking {root / half} was interrupted; remove that folder and prepare it again"
+                    )
         except (OSError, RuntimeError) as error:
             raise UserError(f"imagenet: the archives in {root} cannot be unpacked: {error}") from None
+
+    @property
+    def _root(self) -> Path:
+        return Path(self.path).expanduser()
 
 
 @hookimpl
