@@ -4,20 +4,22 @@ A masked model draws the tokens of one step independently. Here all tokens that 
 λ: p(x_s | x_t) = E_λ Π_n p(x_s^n | x_t, λ). A mixture of products can hold any joint distribution, in particular that of
 many steps of the teacher, a masked model, from whose weights the student starts.
 
-From the paper: for an image x_t with some tokens masked, the loss is the divergence of the student's marginals from the
-teacher's, minus the expected log-ratio of the mixture to the product of its marginals, log q(x) − Σ_n log q_n(x^n), which
-measures how well the student models the dependence of tokens. Its images x are of two sources. In the consistency
-loss, the teacher reveals a few masked tokens, and the student the others after it. In the data loss, x is the training
-image. Marginals from the teacher instead of from x are the paper's control variates.
+As in the paper, the loss for an image x_t with some tokens masked has two parts: the divergence of the student's marginals
+from the teacher's, and minus the gain log q(x) − Σ_n log q_n(x^n) of the mixture q over the product of its marginals
+(the paper's control variates). The images x are of two sources. In the data loss, x is the training image; in the
+consistency loss, the teacher reveals some of the masked tokens, and the student the others after it.
 
-Differences from the paper: λ is one of `components` values with learned embeddings instead of a number in [0, 1], so that the
-mixture is an exact sum instead of an estimate from a few λ. It acts behind the network, by a small layer before the head,
-instead of as an input, so that all values of λ cost one evaluation of the network in training. The share `data` of the data
-loss does not depend on time, and there is no separate distillation loss for the last step, where one or few tokens are
-masked: there, the divergence of the marginals takes its place.
+Differences from the paper:
 
-The data loss matters most: without it (`data=0`), the student has to find the dependence in its own draws. On a distribution
-of three tokens with an exact teacher, see docs/guides/few_steps.md.
+- λ is one of `components` values with learned embeddings instead of a number in [0, 1], and the mixture is an exact sum
+  instead of an estimate from a few λ.
+- λ acts behind the network, by a small layer before the head, instead of as an input, so that all of its values cost one
+  evaluation of the network.
+- The marginals of both losses are the teacher's at x_t; in the paper, those of the consistency loss are the student's one
+  step later.
+- The teacher reveals a random share `taught` of the masked tokens, instead of those of a twentieth of the time. The share
+  `data` is constant, instead of a tenth at most, falling with time. The divergence of the marginals takes the place of a
+  separate distillation loss for the last step.
 """
 
 import math
@@ -153,18 +155,18 @@ class Mixture:
         log_p = model.log_p(model.network(tokens, mask, labels).flatten(0, 1)[rows])
         wanted, image = taught.flatten(0, 1)[rows], rows // tokens.shape[1]
         apart = (wanted.exp() * (wanted - _mean(log_p))).sum()
-        gains = [self.gain(log_p, codes.flatten()[rows], image) for codes in (tokens, goal)]
+        gains = [self.gain(log_p, codes.flatten()[rows], image, len(tokens)) for codes in (tokens, goal)]
         loss: Tensor = (apart - self.data * gains[0] - (1 - self.data) * gains[1]) / len(rows)
         return loss.float()
 
     @staticmethod
-    def gain(log_p: Tensor, codes: Tensor, image: Tensor) -> Tensor:
-        """Σ over images of log q(x) − Σ_n log q_n(x^n) for a mixture q of products, a scalar.
+    def gain(log_p: Tensor, codes: Tensor, image: Tensor, images: int) -> Tensor:
+        """Σ over `images` of log q(x) − Σ_n log q_n(x^n) for a mixture q of products, a scalar.
 
         From log p float [C,R,K] of each component, and codes and indices of images, int64 [R] each.
         """
         of_code = log_p.gather(-1, codes.expand(len(log_p), -1)[..., None]).squeeze(-1)
-        joint = of_code.new_zeros(len(log_p), int(image[-1]) + 1).index_add(1, image, of_code)
+        joint = of_code.new_zeros(len(log_p), images).index_add(1, image, of_code)
         return _mean(joint).sum() - _mean(of_code).sum()
 
     @torch.no_grad()

@@ -81,13 +81,13 @@ def test_the_gain_is_the_log_ratio_of_the_mixture_to_the_product_of_its_marginal
     joint, product = one_step(model, 0)
     images = torch.tensor([3, 17, 25])
     z = model.network(HIDDEN, torch.ones(1, 3, dtype=torch.bool), torch.tensor([0]))[0].repeat(3, 1)
-    gain = Mixture.gain(model.log_p(z), JOINT.outcomes[images].flatten(), torch.arange(9) // 3)
+    gain = Mixture.gain(model.log_p(z), JOINT.outcomes[images].flatten(), torch.arange(9) // 3, 3)
     torch.testing.assert_close(gain.double(), (joint / product)[images].log().sum(), rtol=1e-4, atol=1e-4)
 
 
 def test_one_masked_token_has_no_gain() -> None:
     log_p = torch.randn(4, 2, 3, generator=Generator().manual_seed(0)).log_softmax(-1)
-    assert Mixture.gain(log_p, torch.tensor([0, 2]), torch.tensor([0, 1])).abs() < 1e-6
+    assert Mixture.gain(log_p, torch.tensor([0, 2]), torch.tensor([0, 1]), 2).abs() < 1e-6
 
 
 @torch.no_grad()
