@@ -47,12 +47,25 @@ sampling_steps = [4, 16]
 [recipes.emigm-deep]                 # a method of one's own: another one with fields changed
 base = "emigm"                       # left out: the defaults below
 network = "mae(depth=4)"
+
+[[claims]]                           # what the rows are expected to show, fixed before they are computed
+name = "depth"                       # a word that no other claim has
+says = "A deeper network gives a lower FID."
+source = "beyond the paper"          # where it is claimed
+better = "method=emigm-deep"         # which rows shall score better, in the language of --where
+than = "method=emigm"                # than which
+at = ["sampling_steps=4", "sampling_steps=16"]  # a verdict for each; left out: one on all rows
+metric = "fid"                       # left out: the first score
+margin = 0.05                        # at most this share worse; left out: better
+costs = ["nfe", "train_seconds"]     # whose ratio is shown beside
 ```
 
 Options of the command line are joined to the file: `--set` and `--vary` win over it field by field, and `--plugins`,
 `--methods`, `--seeds`, `--sample-seeds` and `--name` in whole. A value is a number, `true` or `false`, a word, a list, or a
 component with options, `exp(rate=3)`. Text with commas, brackets or quotation marks stands in quotation marks; a path needs none:
 `image_folder(path=/data/my photos)`.
+
+Claims decide no row and no key. [Reports](guides/reports.md#claims) says how they are judged.
 """
 
 

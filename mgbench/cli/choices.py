@@ -135,8 +135,9 @@ def choose(
     A study without a recipe that can be built is an error, unless it is not to `refuse` that.
 
     Raises:
-        UserError: if a plugin, field or component does not exist, or a tracker has no tracking hook.
+        UserError: if a plugin, field or component does not exist, a tracker has no tracking hook, or a claim fits no rows.
     """
+    from mgbench.cli.claims import check_claims
     from mgbench.cli.naming import settled
     from mgbench.registry.imported import add_imported
     from mgbench.registry.loading import find, load
@@ -157,6 +158,7 @@ def choose(
     recipes = [*plan_teachers(recipes, store, retry), *recipes]
     rows = [*plan_tokenizers(recipes, store, retry), *recipes]
     _say(store.notes)
+    check_claims(study, registry, rows)
     study, note = settled(study, store.layout, rows, given=bool(outline.name))
     if note:
         typer.secho(f"mgbench: {note}", err=True, fg="yellow")

@@ -121,6 +121,7 @@ def _counted(known: "Mapping[str, Counted]", trial: "Trial") -> "TrialCosts | No
 def _print(chosen: choices.Chosen, planned: Planned) -> None:
     from rich.text import Text
 
+    from mgbench.cli.claims import print_claims
     from mgbench.cli.costs import lines
     from mgbench.cli.table import console, plain_table
 
@@ -143,6 +144,7 @@ def _print(chosen: choices.Chosen, planned: Planned) -> None:
             screen.print(f"{trial.name}: about {clock(time.total)} ({stages})", soft_wrap=True, markup=False)
     if planned.left:
         screen.print(f"costs of {planned.left} rows are not counted; --costs counts them", soft_wrap=True, markup=False)
+    print_claims(screen, chosen.study.claims, chosen.rows)
     screen.print(summary(chosen), soft_wrap=True, markup=False)
     screen.print(_time_in_all(planned.trials, planned.times), soft_wrap=True, markup=False)
 
@@ -200,7 +202,9 @@ def _print_json(chosen: choices.Chosen, planned: Planned) -> None:
         }
         for trial, time in zip(planned.trials, planned.times, strict=True)
     ]
-    print_json({"study": chosen.study.name, "rows": rows, "trials": trials, "summary": summary(chosen)})
+    claims = [claim.plain() for claim in chosen.study.claims]
+    said = {"claims": claims, "summary": summary(chosen)}
+    print_json({"study": chosen.study.name, "rows": rows, "trials": trials, **said})
 
 
 def happens(row: "Row", trained: frozenset[str]) -> str:

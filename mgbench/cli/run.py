@@ -215,7 +215,8 @@ def save_view(chosen: choices.Chosen) -> None:
             chosen.store.save_record(row.record("skipped", row.assembly.unfit))
     rows = tuple((row.key, row.method) for row in chosen.rows)
     cited = references(chosen.registry, [(row.method, row.assembly.spelled) for row in chosen.rows])
-    chosen.store.save_study(StudyView(chosen.study.name, rows, _command(), cited, packages()))
+    claims = tuple(claim.plain() for claim in chosen.study.claims)
+    chosen.store.save_study(StudyView(chosen.study.name, rows, _command(), cited, packages(), claims))
 
 
 def _compute(work: Work, display: "Display") -> int:
@@ -289,10 +290,10 @@ def _say_what_is_kept(chosen: choices.Chosen, display: "Display") -> None:
 
 
 def _finish(chosen: choices.Chosen, results: Path, reports: Path, display: "Display", table: bool) -> None:
-    from mgbench.cli.table import print_table
-    from mgbench.report import read_results, write_all
+    from mgbench.cli.claims import print_study
+    from mgbench.report import write_all
 
     if table:
-        print_table(read_results(results, chosen.study.name))
+        print_study(results, chosen.study.name)
     page = write_all(results, reports / chosen.study.name, chosen.study.name)
     display.say(f"report: {page}")

@@ -35,6 +35,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every column.")] = False,
 ) -> None:
     """Show stored results as a table with a small plot, or describe a method or component."""
+    from mgbench.cli.claims import print_verdicts
     from mgbench.cli.recipes import is_study, show_recipe
     from mgbench.cli.table import print_table
     from mgbench.report import read_results, text_plot
@@ -47,6 +48,8 @@ def show(
         print_json(frame.to_dict("records"))
         return
     print_table(frame, scores=choices.names(scores), everything=everything)
+    if study and not where:
+        print_verdicts(results, study)
     drawn = text_plot(frame) if plot else ""
     if drawn:
         typer.echo(f"\n{drawn}")

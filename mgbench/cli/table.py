@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 # Text columns wrap on narrow terminals; numbers never do.
-TEXT_COLUMNS = ("series", "status", "tokenizer", "method", "score", "field", "before", "after")
+TEXT_COLUMNS = (
+    "series", "status", "tokenizer", "method", "score", "field", "before", "after", "claim", "at", "verdict",
+)  # fmt: skip
 # Columns that every part of a split table repeats.
 FIXED = ("series", "steps", "NFE", "s/image", "N", "seeds", "sampling seeds", "status", "tokenizer")
 WIDE, PADDING, HEAD, LEAST_TEXT = 160, 2, 18, 16

@@ -5,6 +5,7 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter
 
+from mgbench.recipes.claims import CLAIM_KEYS, NEEDED, TABLE
 from mgbench.recipes.kinds import KINDS
 from mgbench.recipes.recipe import FIELDS, SPECS, Recipe
 
@@ -24,6 +25,7 @@ def study_schema(components: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         "set": {**_table(fields), "description": "fields of every recipe"},
         "vary": {**_table(varied), "description": "values to vary; every combination runs"},
         "recipes": {"type": "object", "description": "methods of one's own", "additionalProperties": _table(based)},
+        TABLE: _list(_claim(), "what the rows are expected to show; the run ends with a verdict on each"),
     }
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A study of mgbench"}
     return {**head, **_table(properties)}
@@ -35,6 +37,13 @@ def _list(item: Mapping[str, Any], about: str) -> dict[str, Any]:
 
 def _table(properties: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def _claim() -> dict[str, Any]:
+    keys = {
+        name: {**TypeAdapter(hint).json_schema(), "description": about} for name, (hint, about) in CLAIM_KEYS.items()
+    }
+    return {**_table(keys), "required": list(NEEDED)}
 
 
 def _field(name: str, components: Mapping[str, Sequence[str]]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mgbench.errors import UserError, suggestion
+from mgbench.recipes.claims import TABLE, Claim, read_claims
 from mgbench.recipes.kinds import KINDS
 from mgbench.recipes.recipe import FIELDS, FORMER_FIELDS, Recipe, check_field, current, flattened, renamed
 from mgbench.recipes.spec import Index, Spec, checked, spelled
@@ -25,6 +26,7 @@ _FILE_KEYS: dict[str, Any] = {
     "set": dict[str, Any],
     "vary": dict[str, Any],
     "recipes": dict[str, dict[str, Any]],
+    TABLE: list[dict[str, Any]],
 }
 
 
@@ -34,7 +36,8 @@ class Study:
 
     Every trained model belongs to one of `seeds`, and is sampled once for each of `sample_seeds`. `given` holds the
     fields that the user set, by method (all fields for a method that is missing). `notes` are sentences about options
-    that a change kept. `own_steps` are methods with their own number of sampling steps, which are not varied.
+    that a change kept. `own_steps` are methods with their own number of sampling steps, which are not varied. `claims`
+    are those of its file, and `whole` says whether its rows are those of the file too.
     """
 
     name: str
@@ -45,6 +48,8 @@ class Study:
     notes: tuple[str, ...] = ()
     sample_seeds: tuple[int, ...] = ()
     own_steps: frozenset[str] = frozenset()
+    claims: tuple[Claim, ...] = ()
+    whole: bool = True
 
     def expand(self) -> Iterator[tuple[str, Recipe]]:
         """Every (method, recipe) of the grid; seeds vary slowest, so that an interrupted study has complete seeds.
@@ -69,6 +74,7 @@ class Outline:
     """A study as requested, before the plugins that provide the recipes are loaded.
 
     `changes` are fields set in every recipe; `own` are additional recipes, each a `base` method with changed fields.
+    `claims` are those of the study file, and `whole` says whether no option selects or changes its rows.
     """
 
     name: str = ""
@@ -79,6 +85,8 @@ class Outline:
     vary: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     sample_seeds: tuple[int, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    whole: bool = True
 
     def study(self, offered: Mapping[str, Mapping[str, Recipe]]) -> Study:
         """Build the study from the recipes of each plugin.
@@ -88,7 +96,7 @@ class Outline:
         """
         outline, notes = self._current()
         study = outline._study(offered)
-        return replace(study, notes=(*notes, *study.notes))
+        return replace(study, notes=(*notes, *study.notes), claims=self.claims, whole=self.whole)
 
     def _current(self) -> tuple["Outline", tuple[str, ...]]:
         """This outline with the present names of fields, and a sentence for each former name."""
@@ -143,6 +151,8 @@ class Outline:
             {**{axis: values for axis, values in other.vary.items() if axis not in self.changes}, **self.vary},
             {**other.own, **self.own},
             self.sample_seeds or other.sample_seeds,
+            other.claims,
+            not (self.plugins or self.methods or self.changes or self.vary),
         )
 
 
@@ -241,6 +251,7 @@ def read_study(path: Path) -> Outline:
         {axis: _listed(values) for axis, values in flattened(content.get("vary", {}))},
         {name: dict(flattened(fields)) for name, fields in content.get("recipes", {}).items()},
         tuple(content.get("sample_seeds", ())),
+        read_claims(content.get(TABLE, ()), path, text),
     )
 
 

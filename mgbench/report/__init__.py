@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mgbench.report.changes import compare
+    from mgbench.report.claims import verdict_table
     from mgbench.report.figures import gallery
+    from mgbench.report.figures.claims import claim_effects
     from mgbench.report.figures.effects import choice_effects
     from mgbench.report.figures.films import film_animation, film_strip
     from mgbench.report.figures.grids import heat_map, small_multiples
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from mgbench.report.figures.tradeoff import metric_panels, metric_versus
     from mgbench.report.figures.training import training_curves, training_panels
     from mgbench.report.frame import of_images, read_results
+    from mgbench.report.judging import verdicts
     from mgbench.report.latex import methods_text, paper_table
     from mgbench.report.page.report import write_report
     from mgbench.report.paired import effects
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Choices",
     "choice_effects",
+    "claim_effects",
     "compare",
     "effects",
     "film_animation",
@@ -70,6 +74,8 @@ __all__ = [
     "tokenizer_table",
     "training_curves",
     "training_panels",
+    "verdict_table",
+    "verdicts",
     "write_all",
     "write_published",
     "write_report",
@@ -78,6 +84,7 @@ __all__ = [
 _HOMES = {
     "Choices": "stored",
     "choice_effects": "figures.effects",
+    "claim_effects": "figures.claims",
     "compare": "changes",
     "effects": "paired",
     "film_animation": "figures.films",
@@ -112,6 +119,8 @@ _HOMES = {
     "tokenizer_table": "table",
     "training_curves": "figures.training",
     "training_panels": "figures.training",
+    "verdict_table": "claims",
+    "verdicts": "judging",
     "write_all": "writer",
     "write_published": "published.page",
     "write_report": "page.report",

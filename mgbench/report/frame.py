@@ -1,9 +1,7 @@
 """Stored records as one tidy frame: a row per record, and a column per field, score and cost."""
 
-import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from mgbench.errors import UserError
+from mgbench.recipes.claims import Claim
 from mgbench.recipes.recipe import FIELDS
-from mgbench.report.labels import Declared, read_declaration
+from mgbench.report.recorded import declarations, scored_images, scores_of
 from mgbench.report.where import select
 from mgbench.results.former import without_former
 from mgbench.results.layout import Layout
@@ -35,7 +34,6 @@ WHEN, COMMAND = ("started", "finished"), "command"
 ABOUT, IMAGES, TOKENIZER = "about", "images", "tokenizer"
 # The number of scored images in a protocol.
 COUNT = "scored images"
-_COUNT = re.compile(r"/n(\d+)(?:/|$)")
 
 
 class Names(tuple[str, ...]):
@@ -45,7 +43,14 @@ class Names(tuple[str, ...]):
         return self
 
 
-def read_results(path: Path | str, study: str | None = None, where: str = "") -> pd.DataFrame:
+class Claims(tuple[Claim, ...]):
+    """The claims of a study, which its frame carries in `attrs`, as it does `Names`."""
+
+    def __deepcopy__(self, _: object) -> "Claims":
+        return self
+
+
+def read_results(path: Path | str, study: str | None = None, where: str = "", every: bool = False) -> pd.DataFrame:
     """One row per stored record; with a study, its rows only, under its method names and in its order.
 
     Columns: key, training_key, about, method, series, status, reason; every field of a recipe; scores and costs by
@@ -53,14 +58,16 @@ def read_results(path: Path | str, study: str | None = None, where: str = "") ->
     scores are of; and where and with which versions it was made. A `series` is the method with the fields that vary
     within it besides the seed and the sampling steps: "maskgit, sampler=halton". Where a process decides the number of
     steps itself, `sampling_steps` are those it took (none for a row that did not finish). Of rows that asked for more
-    steps than can be taken and are the same sampling, the one that asked for fewest is kept.
+    steps than can be taken and are the same sampling, the one that asked for fewest is kept, unless `every` row is
+    wanted.
 
     Rows of an earlier version's keys are left out where there are rows of this version (`mgbench.results.former`).
 
     `frame.attrs` lists the names of the `scores`, `costs` and `origin` columns, what metrics declare of the scores
     (`declared`), how many rows were left out as the `same` sampling, the `corrupt` files, how many rows of the study
     have no record yet (`missing`), a sentence about rows of `former` keys, the study's `command`, the `references` of
-    what it uses in BibTeX, and the `packages` installed where it was started.
+    what it uses in BibTeX, the `packages` installed where it was started, and its `claims` (of the whole study only, so
+    none with `where`).
 
     `where` keeps the rows for which a condition holds, such as "sampler=halton and nfe<=16".
 
@@ -82,15 +89,22 @@ def read_results(path: Path | str, study: str | None = None, where: str = "") ->
     rows = [row for row in rows if row[0].key in together]
     if view is None:
         rows.sort(key=lambda row: _natural(*row))
-    frame = select(_frame(rows), where)
+    frame = select(as_frame(rows), where)
     frame["series"] = name_series(frame)
-    frame, same = one_row_per_sampling(frame)
     read = by_key.keys() | {Path(name).parent.name for name in corrupt}
     missing = sum(key not in read for key, _ in wanted)
     said = {name: getattr(view, name, "") for name in ("command", "references")}
     said |= {"corrupt": Names(corrupt), "packages": Names(getattr(view, "packages", ()))}
-    frame.attrs.update(missing=missing, same=same, former=former, study=study or "", **said)
-    return frame
+    claims = Claims(map(Claim.of, view.claims)) if view and not where else Claims()
+    frame.attrs.update(missing=missing, same=0, former=former, study=study or "", claims=claims, **said)
+    return frame if every else without_same(frame)
+
+
+def without_same(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame without the rows that repeat another's sampling, with their number as `attrs["same"]`."""
+    kept, same = one_row_per_sampling(frame)
+    kept.attrs["same"] = same
+    return kept
 
 
 def one_row_per_sampling(frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:
@@ -161,11 +175,12 @@ def _natural(record: Record, method: str) -> tuple[Any, ...]:
     return method, settings, record.recipe.get(REPEAT) or 0, record.recipe.get(POINT) or 0, record.key
 
 
-def _frame(rows: list[tuple[Record, str]]) -> pd.DataFrame:
+def as_frame(rows: list[tuple[Record, str]]) -> pd.DataFrame:
+    """The columns of records, each under the name of a method, in their order."""
     records = [record for record, _ in rows]
     fields = _union(FIELDS, *(record.recipe for record in records))
-    scores = sorted(_union(*map(_scores, records)), key=_asked(records))
-    declared = _declared(records)
+    scores = sorted(_union(*map(scores_of, records)), key=_asked(records))
+    declared = declarations(records)
     costs = _union(*(record.costs for record in records))
     floors = [FLOOR + name for name in _union(*(record.floors for record in records))]
     origin = _union(*(record.origin for record in records))
@@ -197,41 +212,8 @@ def _row(record: Record, method: str) -> dict[str, Any]:
     floors = {FLOOR + name: value for name, value in record.floors.items()}
     own = {name: getattr(record, name) for name in (*HEAD, *TAIL) if name not in ("series", "method")}
     recipe = {**record.recipe, POINT: _steps(record)}
-    said = {**record.origin, **record.costs, **_scores(record), **floors, **recipe, **own}
-    return {**said, COUNT: _count(record.protocol), "method": method}
-
-
-@cache
-def _count(protocol: str) -> float:
-    found = _COUNT.search(protocol)
-    return float(found[1]) if found else np.nan
-
-
-def _scores(record: Record) -> dict[str, float]:
-    """The scores by full names, which include the tokenizer for scores of tokens."""
-    return {_whole_name(record, name): value for name, value in record.scores.items()}
-
-
-def _whole_name(record: Record, name: str) -> str:
-    tokenizer = record.recipe.get("tokenizer")
-    of_tokens = record.declared.get(name, {}).get("of") == "tokens"
-    return f"{name}[{tokenizer}]" if tokenizer and of_tokens else name
-
-
-def _declared(records: list[Record]) -> Declared:
-    """The declarations of all scores, except contradictory ones."""
-    said: dict[str, list[dict[str, str]]] = {}
-    for record in records:
-        for name, plain in record.declared.items():
-            known = said.setdefault(_whole_name(record, name), [])
-            if plain not in known:
-                known.append(plain)
-    found = {name: read_declaration(known[-1]) for name, known in said.items() if _agree(known)}
-    return Declared({name: info for name, info in found.items() if info is not None})
-
-
-def _agree(known: list[dict[str, str]]) -> bool:
-    return len({(plain.get("better"), plain.get("of")) for plain in known}) == 1
+    said = {**record.origin, **record.costs, **scores_of(record), **floors, **recipe, **own}
+    return {**said, COUNT: scored_images(record.protocol), "method": method}
 
 
 def _steps(record: Record) -> Any:

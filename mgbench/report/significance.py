@@ -51,23 +51,37 @@ def paired_fields(sides: list[pd.DataFrame], by: tuple[str, ...]) -> list[str]:
     Raises:
         UserError: if a field varies on one side in values that the other does not have.
     """
-    spelled = [spelled_fields(side) for side in sides]
-    groups = [side["series"] if "series" in by else pd.Series("", side.index) for side in sides]
-    varied: list[list[str]] = []
-    for part, group in zip(spelled, groups, strict=True):
-        names = [str(name) for name in part if name not in (POINT, REPEAT, *UNPAIRED)]
-        counts = part[names].groupby(group.to_numpy()).nunique().max() if len(part) else pd.Series(1, names)
-        varied.append([name for name in names if counts[name] > 1])
-    fields = list(dict.fromkeys([*varied[0], *varied[1]]))
+    fields = varied_fields(sides, by)
     for name in fields:
-        values = [set(part[name]) if name in part else {"none"} for part in spelled]
-        if not values[0] & values[1] or min(map(len, values)) < 2:
-            several, which = (values[0], "A") if len(values[0]) >= len(values[1]) else (values[1], "B")
+        if (alone := values_of_one_side(sides, name)) is not None:
+            which, several = alone
             raise UserError(
-                f"{which} has {len(several)} values of {name} ({', '.join(sorted(several)[:3])}, …) that the other side does "
+                f"{'AB'[which]} has {len(several)} values of {name} ({', '.join(several[:3])}, …) that the other side does "
                 f"not, so its rows have no partners; name one with --where '{name}=…', or a series instead of a method"
             )
     return fields
+
+
+def varied_fields(sides: list[pd.DataFrame], by: tuple[str, ...] = ()) -> list[str]:
+    """The fields that vary within the groups of either side, besides seed, `by` and those that only affect scores."""
+    groups = [side["series"] if "series" in by else pd.Series("", side.index) for side in sides]
+    varied: list[str] = []
+    for side, group in zip(sides, groups, strict=True):
+        part = spelled_fields(side)
+        names = [str(name) for name in part if name not in (*by, REPEAT, *UNPAIRED)]
+        counts = part[names].groupby(group.to_numpy()).nunique().max() if len(part) else pd.Series(1, names)
+        varied += [name for name in names if counts[name] > 1]
+    return list(dict.fromkeys(varied))
+
+
+def values_of_one_side(sides: list[pd.DataFrame], field: str) -> tuple[int, list[str]] | None:
+    """The side (0 or 1) that has several values of a field of which the other has none or only one, with these values."""
+    spelled = [spelled_fields(side) for side in sides]
+    values = [set(part[field]) if field in part else {"none"} for part in spelled]
+    if values[0] & values[1] and min(map(len, values)) > 1:
+        return None
+    side = int(len(values[0]) < len(values[1]))
+    return side, sorted(values[side])
 
 
 def gaps(before: pd.DataFrame, after: pd.DataFrame, by: tuple[str, ...], names: tuple[str, str]) -> list[str]:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from mgbench.errors import UserError, suggestion
-from mgbench.report.frame import of_images, panel_fields, read_results, score_names
+from mgbench.report.frame import of_images, panel_fields, read_results, score_names, without_same
+from mgbench.report.judging import Verdict, verdicts
 from mgbench.report.summary import comparable, mark_protocols
 from mgbench.results.layout import Layout
 
@@ -35,11 +36,14 @@ DEFAULT = Choices()
 
 @dataclass(frozen=True)
 class Stored:
-    """The rows of a report, with marks for protocols other than the first, their folder, and the options."""
+    """The rows of a report, with marks for protocols other than the first, their folder, the options, and the verdicts on
+    the claims of their study.
+    """
 
     frame: pd.DataFrame
     layout: Layout
     choices: Choices = DEFAULT
+    verdicts: tuple[Verdict, ...] = ()
 
 
 def read_stored(results: Path, study: str | None = None, choices: Choices = DEFAULT) -> Stored:
@@ -48,7 +52,8 @@ def read_stored(results: Path, study: str | None = None, choices: Choices = DEFA
     Raises:
         UserError: if there is nothing to report, a name does not exist, or rows are not comparable and may not be mixed.
     """
-    frame = read_results(results, study, choices.where)
+    every = read_results(results, study, choices.where, every=True)
+    frame = without_same(every)
     if frame.empty:
         raise UserError(
             f"no row has {choices.where!r}; leave --where out to see all of them"
@@ -64,4 +69,4 @@ def read_stored(results: Path, study: str | None = None, choices: Choices = DEFA
     images = of_images(frame)
     for metric in score_names(images):
         comparable(images, metric, choices.allow_mismatch)
-    return Stored(mark_protocols(frame), Layout(Path(results)), choices)
+    return Stored(mark_protocols(frame), Layout(Path(results)), choices, tuple(verdicts(every)))

@@ -58,7 +58,7 @@ def _holds(frame: pd.DataFrame, term: str) -> Any:
     match = _TERM.fullmatch(term)
     if match is None:
         raise UserError(f"cannot read the condition {term!r}; write for example 'sampler=halton and nfe<=16'")
-    column, sign = frame[_column(frame, match["name"])], match["sign"]
+    column, sign = frame[column_of(frame, match["name"])], match["sign"]
     value = parse_value(match["value"])
     if isinstance(value, int | float) and not isinstance(value, bool):
         return SIGNS[sign](pd.to_numeric(column, errors="coerce"), value).to_numpy(bool)
@@ -104,7 +104,12 @@ def _fits(found: object, asked: object) -> bool:
     )
 
 
-def _column(frame: pd.DataFrame, name: str) -> str:
+def column_of(frame: pd.DataFrame, name: str) -> str:
+    """The column of this name, or the score of this name of the only extractor that has it.
+
+    Raises:
+        UserError: if there is none.
+    """
     if name in frame:
         return name
     short = [column for column in map(str, frame.attrs.get("scores", ())) if column.partition("[")[0] == name]

@@ -58,7 +58,8 @@ class Record:
 class StudyView:
     """The rows of a study in order, as pairs of key and method, its command, and the BibTeX entries of its parts.
 
-    `packages` are those installed where the study was started, as in `mgbench.results.environment.packages`.
+    `packages` are those installed where the study was started, as in `mgbench.results.environment.packages`. `claims`
+    are the claims of its file as plain values (`mgbench.recipes.claims.Claim.plain`).
     """
 
     name: str
@@ -66,6 +67,7 @@ class StudyView:
     command: str = ""
     references: str = ""
     packages: tuple[str, ...] = ()
+    claims: tuple[dict[str, Any], ...] = ()
 
 
 def ending(text: str) -> str:
@@ -96,7 +98,9 @@ def load_study(path: Path) -> StudyView:
     try:
         rows = tuple((key, method) for key, method in content["rows"])
         packages = tuple(map(str, content["packages"]))
-        return StudyView(content["name"], rows, content["command"], content["references"], packages)
+        # Studies that were stored before there were claims have none.
+        claims = tuple(map(dict, content.get("claims", ())))
+        return StudyView(content["name"], rows, content["command"], content["references"], packages, claims)
     except (KeyError, TypeError, ValueError):
         raise Corrupt("it does not hold a study") from None
 

@@ -5,12 +5,25 @@ if the rows lack the data.
 """
 
 from mgbench.errors import UserError, suggestion
-from mgbench.report.figures import against, effects, films, grids, guidance, models, schedules, sheets, stages, training
+from mgbench.report.figures import (
+    against,
+    claims,
+    effects,
+    films,
+    grids,
+    guidance,
+    models,
+    schedules,
+    sheets,
+    stages,
+    training,
+)
 from mgbench.report.figures.picture import Maker, Picture
 from mgbench.report.stored import Stored
 
 GALLERY: tuple[Maker, ...] = (
     against.pictures,
+    claims.pictures,
     guidance.pictures,
     effects.pictures,
     grids.pictures,

@@ -8,9 +8,11 @@ import pandas as pd
 
 from mgbench.report.agreement import agreement_said
 from mgbench.report.figures import gallery
+from mgbench.report.figures.claims import SECTION as CLAIMS
 from mgbench.report.findings import findings, headline
 from mgbench.report.frame import ABOUT, REPEAT, TOKENIZER, of_images
 from mgbench.report.measures import briefly, counts_scored
+from mgbench.report.page.claims import claims_of
 from mgbench.report.page.details import details
 from mgbench.report.page.grid import grids
 from mgbench.report.page.origin import environment, protocols, study_commands
@@ -42,6 +44,7 @@ def write_report(stored: Stored, output: Path) -> Path:
     output.mkdir(parents=True, exist_ok=True)
     drawn = list(embed(pictures, output, choices.paper)) if len(images) else []
     main = _main(drawn)
+    rest = [item for item in drawn[len(main) :] if item.section != CLAIMS]
     write_csv(frame, output / "table.csv")
     return write_page(
         output / "index.html",
@@ -54,7 +57,8 @@ def write_report(stored: Stored, output: Path) -> Path:
         main=main,
         spread=_spread(images),
         agreement=agreement_said(images) if len(images) else [],
-        sections=sections(drawn[len(main) :]),
+        claims=claims_of(stored, [item for item in drawn if item.section == CLAIMS]),
+        sections=sections(rest),
         facts=_facts(images),
         same=frame.attrs.get("same", 0),
         former=frame.attrs.get("former", ""),

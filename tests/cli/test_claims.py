@@ -1,0 +1,99 @@
+"""Claims on the command line: checked against the planned rows, listed by `plan`, and judged by `run` and `show`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests import doubles
+from tests.cli.conftest import Command
+
+FILE = f"""
+name = "s"
+plugins = ["{doubles.FILE}"]
+methods = ["tiny", "half"]
+seeds = [0, 1, 2, 3, 4]
+
+[set]
+train_steps = 1
+samples = 10
+
+[vary]
+sampling_steps = [1, 2]
+
+[recipes.half]
+base = "tiny"
+loss_weighting = "elbo"
+
+[[claims]]
+name = "weighting"
+says = "Uniform weights beat those of the bound."
+source = "arXiv 2503.07197"
+better = "method=tiny"
+than = "loss_weighting=elbo"
+at = ["sampling_steps=1", "sampling_steps=2"]
+margin = 0.05
+"""
+
+
+@pytest.fixture
+def plan(mgbench: Command, tmp_path: Path):
+    def planned(text: str, *options: str):
+        (tmp_path / "s.toml").write_text(text, encoding="utf-8")
+        return mgbench("plan", "s.toml", "--no-costs", *options)
+
+    return planned
+
+
+def test_a_plan_lists_the_claims_and_their_seeds(plan) -> None:
+    answer = plan(FILE)
+    assert answer.code == 0, answer.err
+    assert "weighting: Uniform weights beat those of the bound. (arXiv 2503.07197)" in answer.out
+    assert (
+        "method=tiny  at most 5 % worse than  loss_weighting=elbo, at sampling_steps=1; sampling_steps=2  (5 seeds)"
+    ) in answer.out
+    content = json.loads(plan(FILE, "--json").out)
+    assert content["claims"][0]["than"] == "loss_weighting=elbo"
+
+
+def test_a_plan_says_that_too_few_seeds_decide_nothing(plan) -> None:
+    assert "(2 seeds, of 5 that a verdict needs)" in plan(FILE, "--seeds", "0,1").out
+
+
+def test_claims_decide_no_key(plan) -> None:
+    keys = [
+        [row["key"] for row in json.loads(plan(text, "--json").out)["rows"]]
+        for text in (FILE, FILE.partition("[[claims]]")[0])
+    ]
+    assert keys[0] == keys[1]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("method=tiny", "method=tyni", "no row has 'method=tyni' at 'sampling_steps=1'; correct the condition"),
+        ("sampling_steps=2\"]", "sampling_steps=3\"]", "no row has 'method=tiny' at 'sampling_steps=3'"),
+        ("method=tiny", "metod=tiny", "the results have no column 'metod'; did you mean 'method'?"),
+        ("method=tiny", "method tiny", "cannot read the condition 'method tiny'"),
+        ("loss_weighting=elbo\"\nat", "seed<=2\"\nat", "some rows have both 'method=tiny' and 'seed<=2'"),
+        ("margin = 0.05", 'metric = "fdi"', "no metric of its rows gives a score 'fdi'; did you mean 'fid'?"),
+        ("margin = 0.05", 'costs = ["nef"]', "there is no cost 'nef'; did you mean 'nfe'?"),
+        (
+            '"method=tiny"\nthan = "loss_weighting=elbo"\nat = ["sampling_steps=1", "sampling_steps=2"]',
+            '"method=tiny"\nthan = "loss_weighting=elbo and sampling_steps=2"',
+            "have 2 values of sampling_steps (1, 2, …) that the other side does not have",
+        ),
+    ],
+)  # fmt: skip
+def test_a_claim_that_fits_no_rows_is_refused_with_what_to_do(plan, before: str, after: str, said: str) -> None:
+    assert before in FILE
+    answer = plan(FILE.replace(before, after, 1))
+    assert answer.code == 2
+    assert "claim 'weighting': " in answer.err
+    assert said in answer.err
+
+
+def test_options_that_leave_a_claim_without_rows_are_no_error(plan) -> None:
+    answer = plan(FILE, "--methods", "tiny")
+    assert answer.code == 0
+    assert "claim 'weighting': no row has 'loss_weighting=elbo'" in answer.err
