@@ -21,11 +21,12 @@ ROOT_PAGES = {
     "README.md": "",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
-    "findings/README.md": "findings.md",
+    "findings/README.md": "library_findings.md",
 }
 # Files that are copied as they are, because pages link to them.
 COPIED = (
     "studies/*.toml",
+    "studies/findings/*.toml",
     "reports/digits/index.html",
     "reports/digits/**/*.png",
     "findings/*.sh",

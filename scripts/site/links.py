@@ -35,8 +35,8 @@ def in_site(target: str) -> str:
         "README.md": "index.md",
         "CHANGELOG.md": "changelog.md",
         "CONTRIBUTING.md": "contributing.md",
-        "findings": "findings.md",
-        "findings/README.md": "findings.md",
+        "findings": "library_findings.md",
+        "findings/README.md": "library_findings.md",
         "reports/digits": "reports/digits/index.html",
     }
     if target in pages:

@@ -1,0 +1,179 @@
+"""The text of docs/findings.md."""
+
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from mgbench.report.claims import NOTE, by_chance, counts, effect_said, margin_said
+from mgbench.report.figures.claims import alt_of, drawable
+from mgbench.report.frame import of_images
+from mgbench.report.judging import Verdict
+from mgbench.report.labels import declared_in
+from mgbench.report.measures import briefly, declared_name, number
+from scripts.claims.gather import Kept
+from scripts.claims.pick import picks
+
+FIGURES = "assets/findings"
+HEAD = """# Does it hold?
+
+What the paper of eMIGM ([arXiv 2503.07197](https://arxiv.org/abs/2503.07197)) says about its design choices, and what else
+is claimed of them, tested in the small: a study file for each question, whose claims, seeds and budgets were fixed before
+any row was computed. Written by `python scripts/findings.py` from the study files in `studies/findings/` and the rows in
+`reports/findings/`, and compared with them by a test.
+
+A claim is **reproduced** if the whole 95 % interval of its effect is on its side, **reversed** if it is on the other side,
+and *undecided at this scale* otherwise; [Reports](guides/reports.md#claims) has the rules. Undecided is a result: the data
+cannot tell, and nothing is explained away. Models this small, on images this small, say what holds here, and no more.
+"""
+COSTS = {
+    "nfe": ("NFE", 1.0),
+    "flops_per_image": ("FLOPs/image", 1.0),
+    "seconds_per_image": ("s/image", 1.0),
+    "train_seconds": ("training, min", 1 / 60),
+}
+EMPTY = "No study has been kept yet: `python scripts/findings.py --keep results NAME` keeps a finished one.\n"
+
+
+def page(studies: Sequence[Kept]) -> str:
+    """The page as Markdown."""
+    parts = [HEAD]
+    if not studies:
+        return "\n".join([*parts, EMPTY])
+    found = [verdict for study in studies for verdict in study.verdicts]
+    parts += ["## At a glance\n", *_glance(studies, found)]
+    parts += ["## Where verdicts change with the number of tokens\n", *_changes(studies)]
+    parts += [line for study in studies for line in _study(study)]
+    parts += ["## What to pick\n", PICK, *picks(studies)]
+    return "\n".join(parts).rstrip("\n") + "\n"
+
+
+PICK = """The best mean score among the rows of all studies above that need at most so many network forwards an image, with its
+interval over seeds; and those whose difference from it, paired by seed, has an interval that contains 0. Only points with
+five seeds or more are asked. The best of many is a little worse than it looks: its mean was chosen for being low.
+"""
+
+
+def _glance(studies: Sequence[Kept], found: Sequence[Verdict]) -> Iterator[str]:
+    told = ", ".join(f"{count} {finding}" for finding, count in counts(found).items())
+    claims = len({(study.name, verdict.claim.name) for study in studies for verdict in study.verdicts})
+    yield f"{len(studies)} studies, {claims} claims, {len(found)} verdicts: {told}. {by_chance(found)}\n"
+    yield f"{NOTE}\n"
+    yield "| claim | study | data | verdicts |\n|---|---|---|---|"
+    for study in studies:
+        for verdicts in _by_claim(study.verdicts):
+            claim = verdicts[0].claim
+            each = "; ".join(_short(verdict, verdict.finding) for verdict in verdicts)
+            yield f"| [{claim.says.rstrip('.')}](#{_anchor(study, claim.name)}) | {study.name} | {study.data} | {each} |"
+    yield ""
+
+
+def _short(verdict: Verdict, said: str) -> str:
+    return f"{f'`{verdict.at}`: ' if verdict.at else ''}{_strong(said)}"
+
+
+def _strong(finding: str) -> str:
+    return finding if finding == "undecided" else f"**{finding}**"
+
+
+def _by_claim(verdicts: Sequence[Verdict]) -> list[list[Verdict]]:
+    found: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        found.setdefault(verdict.claim.name, []).append(verdict)
+    return list(found.values())
+
+
+def _anchor(study: Kept, claim: str) -> str:
+    """The anchor of the heading of a claim, as both mkdocs and GitHub make it."""
+    return re.sub(r"[^\w\s-]", "", f"{study.name} {claim}").lower().replace(" ", "-")
+
+
+def _changes(studies: Sequence[Kept]) -> Iterator[str]:
+    """Claims of the same name and condition in studies of other data, with what each of these says."""
+    by_data: dict[tuple[str, str], dict[str, Verdict]] = {}
+    for study in studies:
+        for verdict in study.verdicts:
+            by_data.setdefault((verdict.claim.name, verdict.at), {})[study.data] = verdict
+    both = {place: verdicts for place, verdicts in by_data.items() if len(verdicts) > 1}
+    if not both:
+        yield "No claim has been tested on two datasets yet.\n"
+        return
+    order = {study.data: study.tokens for study in studies}
+    columns = sorted({data for verdicts in both.values() for data in verdicts}, key=lambda data: (order[data], data))
+    changed = sum(_change(list(verdicts.values())) == "yes" for verdicts in both.values())
+    yield (
+        f"The same claims on data of other sizes. Of {len(both)} that were tested on several, {changed} change from "
+        "reproduced to reversed or back; one that is decided on some data and not on other may be the same.\n"
+    )
+    yield f"| claim | at | {' | '.join(columns)} | changes |\n|---|---|{'---|' * len(columns)}---|"
+    for (name, at), verdicts in both.items():
+        cells = [_cell(verdicts[data]) if data in verdicts else "–" for data in columns]
+        told = f"`{at}`" if at else "all rows"
+        yield f"| {name} | {told} | {' | '.join(cells)} | {_change(list(verdicts.values()))} |"
+    yield ""
+
+
+def _cell(verdict: Verdict) -> str:
+    return f"{_strong(verdict.finding)} {effect_said(verdict)}"
+
+
+def _change(verdicts: Sequence[Verdict]) -> str:
+    decided = {verdict.finding for verdict in verdicts} - {"undecided"}
+    if len(decided) > 1:
+        return "yes"
+    return "no" if len({verdict.finding for verdict in verdicts}) == 1 else "decided on some"
+
+
+def _study(study: Kept) -> Iterator[str]:
+    yield f"## {study.name}: {study.data}\n"
+    path = study.path.as_posix()
+    yield f"Study file: [{path}](../{path}); `mgbench run {path}`. {_extent(study)}\n"
+    if drawable(study.verdicts):
+        yield f"![{alt_of(drawable(study.verdicts))}]({posixpath.join(FIGURES, study.name)}.png)\n"
+    for verdicts in _by_claim(study.verdicts):
+        yield from _claim(study, verdicts)
+
+
+def _extent(study: Kept) -> str:
+    """The rows of a study by status, its seeds, and the time of its trainings."""
+    rows = of_images(study.frame)
+    statuses = ", ".join(f"{count} {status}" for status, count in rows["status"].value_counts().items())
+    missing = f", {study.facts['missing']} without a record" if study.facts["missing"] else ""
+    models = rows[rows["status"] == "done"].drop_duplicates("training_key")
+    seconds = pd.to_numeric(models["train_seconds"], errors="coerce").sum() if "train_seconds" in models else np.nan
+    device = ", ".join(dict.fromkeys(map(str, rows["device"].dropna()))) if "device" in rows else ""
+    return (
+        f"{len(rows)} rows ({statuses}{missing}) of {rows['seed'].nunique()} seeds; {len(models)} trainings took "
+        f"{briefly(seconds / 60)} minutes in all" + (f" on {device}." if device else ".")
+    )
+
+
+def _claim(study: Kept, verdicts: Sequence[Verdict]) -> Iterator[str]:
+    claim = verdicts[0].claim
+    yield f"### {study.name}: {claim.name}\n\n*{claim.says}*\n"
+    source = f" Source: {claim.source}." if claim.source else ""
+    yield f"`{claim.better}` {margin_said(verdicts[0]) or 'better'} than `{claim.than}`.{source}\n"
+    costs = [name for name in COSTS if any(name in verdict.costs for verdict in verdicts)]
+    score = declared_name(verdicts[0].metric, declared_in(study.frame).get(verdicts[0].metric)) or "score"
+    heads = ["at", "verdict", "effect", "seeds", score, *(COSTS[name][0] for name in costs)]
+    yield f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}"
+    for verdict in verdicts:
+        pairs = [_pair(verdict.means, 1.0), *(_pair(verdict.costs.get(name), COSTS[name][1]) for name in costs)]
+        told = f"`{verdict.at}`" if verdict.at else "all rows"
+        cells = [told, _strong(verdict.finding), effect_said(verdict), f"{verdict.seeds} of {verdict.planned}", *pairs]
+        yield f"| {' | '.join(cells)} |"
+    noted = [verdict for verdict in verdicts if verdict.notes]
+    yield from [""] * bool(noted)
+    for verdict in noted:
+        yield f"- {f'`{verdict.at}`: ' if verdict.at else ''}{'; '.join(verdict.notes)}."
+    yield ""
+
+
+def _pair(pair: tuple[float, float] | None, unit: float) -> str:
+    """Both sides of a column, "31.2 / 40.1"; once where they are the same."""
+    if pair is None or np.isnan(pair).all():
+        return "–"
+    texts = [number(value * unit) for value in pair]
+    return texts[0] if texts[0] == texts[1] else " / ".join(texts)

@@ -1,0 +1,60 @@
+"""Write docs/findings.md and its figures from kept rows of the studies in studies/findings/.
+
+python scripts/findings.py --keep results NAME …   # first keeps the rows of these finished studies in reports/findings/
+python scripts/findings.py                         # writes the page again
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.append(str(ROOT))
+
+from mgbench.errors import UserError  # noqa: E402
+from mgbench.report.figures.claims import drawable, figure_of  # noqa: E402
+from mgbench.report.figures.picture import as_bytes  # noqa: E402
+from mgbench.results.kept import keep  # noqa: E402
+from mgbench.results.layout import Layout  # noqa: E402
+from scripts.claims.gather import KEPT, Kept, gathered  # noqa: E402
+from scripts.claims.page import FIGURES, page  # noqa: E402
+
+DOCS = ROOT / "docs"
+
+
+def findings() -> str:
+    """The page."""
+    return page(gathered())
+
+
+def figures(studies: list[Kept]) -> dict[Path, bytes]:
+    """The figure of every study with an effect to draw, by its path."""
+    shown = {study.name: drawable(study.verdicts) for study in studies}
+    return {
+        DOCS / FIGURES / f"{name}.png": as_bytes(figure_of(verdicts), "png")
+        for name, verdicts in shown.items()
+        if verdicts
+    }
+
+
+def main() -> None:
+    """Keep the named studies, and write the page and its figures."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--keep", nargs="+", metavar=("RESULTS", "NAME"), default=[], help="results folder, studies")
+    wanted = parser.parse_args().keep
+    try:
+        for name in wanted[1:]:
+            print(f"{name}: {keep(Layout(Path(wanted[0])), name, ROOT / KEPT / name)} rows kept in {KEPT / name}")
+        studies = gathered()
+    except UserError as problem:
+        sys.exit(f"findings: {problem}")
+    (DOCS / "findings.md").write_text(page(studies), encoding="utf-8")
+    for path, content in figures(studies).items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    print(f"docs/findings.md: {len(studies)} studies, {sum(len(study.verdicts) for study in studies)} verdicts")
+
+
+if __name__ == "__main__":
+    main()
