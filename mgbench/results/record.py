@@ -98,8 +98,7 @@ def load_study(path: Path) -> StudyView:
     try:
         rows = tuple((key, method) for key, method in content["rows"])
         packages = tuple(map(str, content["packages"]))
-        # Studies that were stored before there were claims have none.
-        claims = tuple(map(dict, content.get("claims", ())))
+        claims = tuple(map(dict, content["claims"]))
         return StudyView(content["name"], rows, content["command"], content["references"], packages, claims)
     except (KeyError, TypeError, ValueError):
         raise Corrupt("it does not hold a study") from None

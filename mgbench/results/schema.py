@@ -13,8 +13,9 @@ from mgbench.errors import UserError
 from mgbench.results.known_scores import known_scores
 
 # Changes by version: 2 `about`; 3 `files`; 4 `tail`, and `packages` of a study; 5 `keys`; 6 `declared`; 7 `label_distribution`
-# of a recipe, before called `balanced_labels`; 8 the checksum is of the content as it is written, before of its sorted keys.
-SCHEMA = 8
+# of a recipe, before called `balanced_labels`; 8 the checksum is of the content as it is written, before of its sorted keys;
+# 9 `claims` of a study.
+SCHEMA = 9
 _AS_WRITTEN = 8
 
 
@@ -53,6 +54,7 @@ RECORDS: dict[int, Upgrade] = {
     5: lambda content: {"declared": known_scores(content["scores"]), **content},
     6: lambda content: {**content, "recipe": _distributed(content["recipe"], content["about"])},
     7: _as_it_was,
+    8: _as_it_was,
 }
 STUDIES: dict[int, Upgrade] = {
     1: lambda content: {"references": "", **content},
@@ -62,6 +64,7 @@ STUDIES: dict[int, Upgrade] = {
     5: _as_it_was,
     6: _as_it_was,
     7: _as_it_was,
+    8: lambda content: {"claims": [], **content},
 }
 MANIFESTS: dict[int, Upgrade] = {
     1: _as_it_was,
@@ -71,6 +74,7 @@ MANIFESTS: dict[int, Upgrade] = {
     5: _as_it_was,
     6: _as_it_was,
     7: _as_it_was,
+    8: _as_it_was,
 }
 
 

@@ -29,7 +29,7 @@ PAGES = [
 ]
 LANGUAGES = {"sh", "python", "toml", "text", "bibtex", ""}
 # Keys of a study file; other TOML is of other tools.
-STUDY = {"name", "plugins", "methods", "seeds", "set", "vary", "recipes"}
+STUDY = {"name", "plugins", "methods", "seeds", "set", "vary", "recipes", "claims"}
 # What is added to commands that would be slow, or that suppose published sizes.
 # Stored before a page begins; pages that mean any study say NAME.
 STUDY_OF_ALL = "emigm-maskgit"

@@ -208,8 +208,12 @@ def test_a_record_of_schema_6_says_by_a_word_how_labels_were_drawn(
 def test_a_study_of_every_schema_is_read_as_one_of_this(path: Path) -> None:
     rows = (("3fa9c1d2e4b50617", "emigm"), ("95c9e881bb74ec65", "tokenizer"))
     cited = "" if path.stem == "study-1" else "@misc{a,\n}\n"
-    packages = ("numpy==2.1", "torch==2.11") if int(path.stem.split("-")[1]) >= 4 else ()
-    assert load_study(path) == StudyView("grid", rows, "mgbench run grid.toml", cited, packages)
+    schema = int(path.stem.split("-")[1])
+    packages = ("numpy==2.1", "torch==2.11") if schema >= 4 else ()
+    said = {"source": "arXiv 2503.07197", "better": "method=emigm", "than": "method=maskgit", "costs": ["nfe"]}
+    claim = {"name": "weighting", "says": "One beats the other.", "at": ["sampling_steps=4"], "metric": "fid", **said}
+    claims = ({**claim, "margin": 0.05},) if schema >= 9 else ()
+    assert load_study(path) == StudyView("grid", rows, "mgbench run grid.toml", cited, packages, claims)
 
 
 @pytest.mark.parametrize("path", sorted(STORED.glob("manifest-*.json")), ids=lambda path: path.stem)
