@@ -65,11 +65,12 @@ def planned_frame(rows: "Sequence[Row]") -> "pd.DataFrame":
 
 def _scores(registry: "Registry", rows: "Sequence[Row]") -> set[str]:
     """The names of the scores of all metrics of the rows, without extractors."""
+    from mgbench.interfaces.optional import declared_scores
     from mgbench.recipes.spec import Spec
 
     specs = {str(spec) for row in rows for spec in row.spelled.get("metrics") or ()}
     makers = [registry.offer("metric", Spec.parse(spec)).maker for spec in specs]
-    return {name for maker in makers for name in getattr(maker, "scores", ())}
+    return {name for maker in makers for name in declared_scores(maker)}
 
 
 def print_claims(screen: "Console", claims: "Sequence[Claim]", rows: "Sequence[Row]") -> None:
