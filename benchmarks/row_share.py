@@ -69,7 +69,7 @@ def main(method: str = "emigm", rows: str = "20") -> None:
         patches = (
             patch.object(trial, "draw", watched),
             patch.object(score, "reference_of", seen_by_timed_extractor),
-            patch.object(score, "seen_and_judged", timed("scoring", score.seen_and_judged)),
+            patch.object(score, "extract_and_score", timed("scoring", score.extract_and_score)),
             patch.dict(trial._WORK, {"images": (trial.fitted_model, timed("rows", trial._record_images))}),
         )
         for one_patch in patches:
