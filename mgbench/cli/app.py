@@ -28,6 +28,7 @@ from mgbench.cli import (
     run,
     sample,
     show,
+    speed,
     status,
 )
 from mgbench.cli.command import Command, Group
@@ -45,6 +46,7 @@ for command in (
     run.run,
     sample.sample,
     plan.plan,
+    speed.speed,
     prepare.prepare,
     encode.encode,
     report.report,

@@ -90,6 +90,14 @@ Track = Annotated[
         autocompletion=completion.trackers,
     ),
 ]
+Assume = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FACT=N,…",
+        help="What to assume of data that are not here: images, held_out, classes, side (default: ImageNet's).",
+        show_default=False,
+    ),
+]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Compute failed rows again.")]
 # The value of --plugins and --vary that stands for everything.
 ALL = "all"

@@ -69,9 +69,14 @@ def trials_of_refused(rows: "Sequence[Row]") -> "list[Trial]":
     return [Trial(key, tuple(group)) for key, group in groups.items()]
 
 
-def estimate(found: "TrialCosts", rates: FlopRates) -> Estimate:
+def estimate(one: Counted, found: "TrialCosts", rates: FlopRates) -> Estimate:
     """The time of a trial at so many operations a second, but for that of scoring."""
-    return Estimate(found.training_flops / rates.train, found.sampling_flops / rates.sample, None, rates.source)
+    from mgbench.stages.forecast import Devices, sampling_seconds, training_step
+
+    recipe = one.trial.rows[0].assembly.recipe
+    step = training_step(found.model.training_flops, recipe.batch_size, Devices(rates.train))
+    train = recipe.train_steps * step.seconds if found.training_flops else 0.0
+    return Estimate(train, sampling_seconds(found.sampling_flops, Devices(rates.sample)), None, rates.source)
 
 
 def lines(one: Counted) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Estimates of a trial's time, from the rates of similar stored rows."""
+"""Estimates of a trial's time, from stored rows like it and from measured speeds."""
 
 import statistics
 from collections import defaultdict
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mgbench.results.layout import Layout
     from mgbench.results.record import Record
+    from mgbench.results.speed import Speed
+    from mgbench.trials.costs import TrialCosts
     from mgbench.trials.plan import Row, Trial
 
 # Settings that decide the time of a step, most important first.
@@ -35,40 +37,109 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """Seconds and operations of an image that was drawn in so many steps."""
+
+    steps: float
+    flops: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What an estimate rests on: trained images a second by batch size, drawn images, and seconds of scoring a row, for the
+    row itself and for each of its images.
+    """
+
+    trained: Sequence[tuple[int, float]]
+    drawn: Sequence[Drawn]
+    scored: float
+    scored_image: float
+    source: str
+
+    @classmethod
+    def of_rows(cls, records: Sequence["Record"], said: str) -> "Basis":
+        """Stored rows."""
+        devices = sorted({str(record.origin.get("device", "an unknown device")) for record in records})
+        count = f"{len(records)} stored row{'s' * (len(records) != 1)}"
+        trained = [(_batch(record.recipe), record.costs.get("train_images_per_second", 0.0)) for record in records]
+        drawn = [_drawn(record.recipe, record.costs) for record in records]
+        scored = statistics.median(map(_beside_sampling, records))
+        return cls(_known(trained), drawn, scored, 0.0, f"{count} of {said}, on {' and '.join(devices)}")
+
+    @classmethod
+    def of_speeds(cls, speeds: Sequence["Speed"]) -> "Basis":
+        """Measured speeds of one method on the device at hand."""
+        trained = [(_batch(speed.recipe), speed.costs.get("train_images_per_second", 0.0)) for speed in speeds]
+        drawn = [_drawn(speed.recipe, speed.costs) for speed in speeds if "seconds_per_image" in speed.costs]
+        scored, image = (
+            statistics.median(speed.costs.get(name, 0.0) for speed in speeds)
+            for name in ("metrics_seconds", "features_seconds_per_image")
+        )
+        return cls(_known(trained), drawn, scored, image, f"mgbench speed {speeds[0].method}, on {speeds[0].device}")
+
+    def training_seconds(self, batch: int, steps: int) -> float | None:
+        """Seconds of a training, at the rate of the nearest batch size; None if no training is known."""
+        if not self.trained:
+            return None
+        nearest = min({size for size, _ in self.trained}, key=lambda size: _apart(size, batch))
+        return steps * batch / statistics.median(rate for size, rate in self.trained if size == nearest)
+
+    def image_seconds(self, steps: float, flops: float | None) -> float:
+        """Seconds of an image: those of the nearest one drawn, times the ratio of operations, or of steps where operations are
+        not known.
+        """
+        if flops and all(one.flops for one in self.drawn):
+            return _scaled([(one.flops, one.seconds) for one in self.drawn], flops)
+        return _scaled([(one.steps, one.seconds) for one in self.drawn], steps)
+
+
+@dataclass(frozen=True)
 class Rates:
-    """Stored rows of images: all of them, and grouped by equal settings and, as a fallback, by equal component names."""
+    """Stored rows of images: all of them, and grouped by equal settings and, as a fallback, by equal component names; and
+    measured speeds of the device at hand by equal settings.
+    """
 
     exact: Mapping[tuple[str, ...], list["Record"]] = field(default_factory=dict)
     every: Sequence["Record"] = ()
     alike: Mapping[tuple[str, ...], list["Record"]] = field(default_factory=dict)
+    speeds: Mapping[tuple[str, ...], list["Speed"]] = field(default_factory=dict)
 
-    def of(self, trial: "Trial", trained: bool) -> Estimate:
-        """Estimate for a trial; training is left out if its model is stored."""
-        spelled = trial.rows[0].spelled
+    def of(self, trial: "Trial", trained: bool, counted: "TrialCosts | None" = None) -> Estimate:
+        """Estimate for a trial, from its counted costs if there are any; training is left out if its model is stored."""
         if trial.about != "images":
             return Estimate(source="")
-        for records, said in (
-            (self.exact.get(_like(spelled)), "the same network, head, tokenizer and data"),
-            (self.alike.get(_names(spelled)), "the same components with other options"),
-        ):
-            if records:
-                devices = sorted({str(record.origin.get("device", "an unknown device")) for record in records})
-                count = f"{len(records)} stored row{'s' * (len(records) != 1)}"
-                return _estimate(trial.rows, records, trained, f"{count} of {said}, on {' and '.join(devices)}")
-        return Estimate()
+        basis = self._basis(trial.rows[0].spelled)
+        return Estimate() if basis is None else _estimate(trial.rows, basis, trained, counted)
+
+    def _basis(self, spelled: Mapping[str, Any]) -> Basis | None:
+        like, names = _like(spelled), _names(spelled)
+        if like in self.exact:
+            return Basis.of_rows(self.exact[like], "the same network, head, tokenizer and data")
+        if like in self.speeds:
+            return Basis.of_speeds(self.speeds[like])
+        if names in self.alike:
+            return Basis.of_rows(self.alike[names], "the same components with other options")
+        return None
 
 
-def stored_rates(layout: "Layout") -> Rates:
-    """Rates of the newest finished rows."""
+def stored_rates(layout: "Layout", device: str = "") -> Rates:
+    """Rates of the newest finished rows, and of the speeds that were measured on a device of this name."""
+    from mgbench.results.speed import stored_speeds
+
     exact: dict[tuple[str, ...], list[Record]] = defaultdict(list)
     alike: dict[tuple[str, ...], list[Record]] = defaultdict(list)
+    speeds: dict[tuple[str, ...], list[Speed]] = defaultdict(list)
     every = []
     for record in _newest(layout):
         if record.about == "images" and record.status == "done" and record.costs.get("seconds_per_image"):
             exact[_like(record.recipe)].append(record)
             alike[_names(record.recipe)].append(record)
             every.append(record)
-    return Rates(exact, every, alike)
+    for speed in stored_speeds(layout):
+        if speed.device == device and "seconds_per_image" in speed.costs:
+            speeds[_like(speed.recipe)].append(speed)
+    return Rates(exact, every, alike, speeds)
 
 
 def _newest(layout: "Layout") -> "Iterable[Record]":
@@ -92,25 +163,39 @@ def _names(spelled: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(text.partition("(")[0] for text in _like(spelled))
 
 
-def _estimate(rows: "Sequence[Row]", records: "Sequence[Record]", trained: bool, source: str) -> Estimate:
+def _batch(recipe: Mapping[str, Any]) -> int:
+    return int(recipe.get("batch_size") or 1)
+
+
+def _known(trained: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    return [(size, rate) for size, rate in trained if rate]
+
+
+def _drawn(recipe: Mapping[str, Any], costs: Mapping[str, float]) -> Drawn:
+    steps = recipe.get("sampling_steps") or 1
+    return Drawn(steps, costs.get("flops_per_image") or 0.0, costs["seconds_per_image"])
+
+
+def _apart(one: float, other: float) -> float:
+    return max(one / other, other / one)
+
+
+def _scaled(known: Sequence[tuple[float, float]], size: float) -> float:
+    """The median seconds of the nearest size, in proportion."""
+    nearest = min({other for other, _ in known}, key=lambda other: _apart(other, size))
+    return statistics.median(seconds for other, seconds in known if other == nearest) * size / nearest
+
+
+def _estimate(rows: "Sequence[Row]", basis: Basis, trained: bool, counted: "TrialCosts | None") -> Estimate:
     recipe = rows[0].assembly.recipe
-    rates = [
-        record.costs["train_images_per_second"] for record in records if record.costs.get("train_images_per_second")
-    ]
-    images = recipe.train_steps * recipe.batch_size
-    train = 0.0 if trained else images / statistics.median(rates) if rates else None
-    sample = sum(_seconds_per_image(row, records) * row.assembly.samples for row in rows)
-    return Estimate(train, sample, len(rows) * statistics.median(map(_beside_sampling, records)), source)
-
-
-def _seconds_per_image(row: "Row", records: "Sequence[Record]") -> float:
-    """Seconds per image, scaled from the stored rows with the nearest number of steps."""
-    steps = row.spelled.get("sampling_steps") or 1
-    known: dict[float, list[float]] = defaultdict(list)
-    for record in records:
-        known[record.recipe.get("sampling_steps") or 1].append(record.costs["seconds_per_image"])
-    nearest = min(known, key=lambda other: max(other / steps, steps / other))
-    return statistics.median(known[nearest]) * steps / nearest
+    train = 0.0 if trained else basis.training_seconds(recipe.batch_size, recipe.train_steps)
+    sample = score = 0.0
+    for row in rows:
+        images = row.assembly.samples
+        flops = counted.rows[row.key].get("flops_per_image") if counted else None
+        sample += images * basis.image_seconds(row.spelled.get("sampling_steps") or 1, flops)
+        score += basis.scored + images * basis.scored_image
+    return Estimate(train, sample, score, basis.source)
 
 
 def _beside_sampling(record: "Record") -> float:

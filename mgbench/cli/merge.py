@@ -20,6 +20,7 @@ NOUNS = {
     "references": "reference",
     "imported": "import",
     "real": "set of real images",
+    "speed": "measured speed",
     "logs": "log",
 }
 PLURALS = {

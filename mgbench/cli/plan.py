@@ -38,14 +38,7 @@ def plan(
             show_default=False,
         ),
     ] = None,
-    assume: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FACT=N,…",
-            help="What to assume of data that are not here: images, held_out, classes, side (default: ImageNet's).",
-            show_default=False,
-        ),
-    ] = None,
+    assume: choices.Assume = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every row and every trial.")] = False,
 ) -> None:
     """Show every recipe of a study, what is reused or skipped and why, the shared trials, and estimated costs and times.
@@ -86,8 +79,9 @@ def _planned(chosen: choices.Chosen, facts: "Assumed", wanted: bool | None) -> P
     """
     from mgbench.cli.costs import count, estimate, trials_of_refused
     from mgbench.cli.estimates import stored_rates
-    from mgbench.cli.rates import flop_rates
+    from mgbench.cli.rates import device_at_hand, flop_rates
     from mgbench.errors import UserError
+    from mgbench.results.speed import plain_device
     from mgbench.trials.plan import plan_trials
 
     trials = plan_trials(chosen.rows)
@@ -99,19 +93,21 @@ def _planned(chosen: choices.Chosen, facts: "Assumed", wanted: bool | None) -> P
     found = count([*trials, *refused], facts, chosen.trained) if counts else []
     if broken and not any(one.costs for one in found):
         raise UserError(images[0].assembly.unfit)
-    rates = stored_rates(chosen.store.layout)
-    times = [rates.of(trial, trial.key in chosen.trained) for trial in (*trials, *refused)]
+    rates = stored_rates(chosen.store.layout, plain_device(device_at_hand()))
     known = {one.trial.key: one for one in found}
-    if any(
-        time.total is None and _counted(known, trial) for trial, time in zip((*trials, *refused), times, strict=True)
-    ):
+    every = [*trials, *refused]
+    times = [rates.of(trial, trial.key in chosen.trained, _counted(known, trial)) for trial in every]
+    unknown = [trial.key for trial, time in zip(every, times, strict=True) if time.total is None]
+    if any(key in known and known[key].costs for key in unknown):
         speed = flop_rates(rates.every)
         times = [
-            estimate(costs, speed) if time.total is None and (costs := _counted(known, trial)) else time
-            for trial, time in zip((*trials, *refused), times, strict=True)
+            estimate(known[trial.key], costs, speed)
+            if time.total is None and (costs := _counted(known, trial))
+            else time
+            for trial, time in zip(every, times, strict=True)
         ]
     blocked = images[0].assembly.unfit if broken else ""
-    return Planned([*trials, *refused], times, known, 0 if counts else rows, blocked)
+    return Planned(every, times, known, 0 if counts else rows, blocked)
 
 
 def _counted(known: "Mapping[str, Counted]", trial: "Trial") -> "TrialCosts | None":
@@ -160,7 +156,10 @@ def _time_in_all(trials: "Sequence[Trial]", times: "Sequence[Estimate]") -> str:
         return "nothing to train or to sample"
     known = [time for time in models if time.total is not None]
     if not known:
-        return "no time estimate: there are no similar stored rows; a short run with --set train_steps=50 provides them"
+        return (
+            "no time estimate: there are no similar stored rows; 'mgbench speed METHOD' measures what it takes, or a short run "
+            "with --set train_steps=50"
+        )
     from mgbench.results.maintenance.inventory import counted
 
     total = clock(sum(time.total or 0 for time in known))

@@ -1,7 +1,6 @@
 """Operations a second of the device at hand, from stored rows or measured, for trials that no stored row is like."""
 
 import statistics
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
 ASSUMED_SHARE = 0.3
 # Where Linux names its GPUs, so that none has to be woken.
 GPUS = Path("/proc/driver/nvidia/gpus")
-_SIDE, _SECONDS = 1024, 0.3
 
 
 @dataclass(frozen=True)
@@ -26,17 +24,22 @@ class FlopRates:
     source: str
 
 
-def flop_rates(records: Iterable["Record"]) -> FlopRates:
-    """The rates of the device at hand: those of stored rows, those that its maker states, or those of matrix products now."""
+def device_at_hand() -> str:
+    """The name of the device that a run takes by itself: the first GPU, or else the processor."""
     import torch
 
     from mgbench.results.environment import device_name
 
-    gpu = _gpu()
-    name = gpu or device_name(torch.device("cpu"))
-    # The number of threads stands behind the name of a processor.
-    device = name.partition(" (")[0]
-    there = [record for record in records if str(record.origin.get("device", "")).partition(" (")[0] == device]
+    return _gpu() or device_name(torch.device("cpu"))
+
+
+def flop_rates(records: Iterable["Record"]) -> FlopRates:
+    """The rates of the device at hand: those of stored rows, those that its maker states, or those of matrix products now."""
+    from mgbench.results.speed import plain_device
+
+    gpu, name = _gpu(), device_at_hand()
+    device = plain_device(name)
+    there = [record for record in records if plain_device(str(record.origin.get("device", ""))) == device]
     found = _stored(there, device)
     return found or (_stated(gpu) if gpu else None) or _measured(name)
 
@@ -84,13 +87,9 @@ def _measured(name: str) -> FlopRates:
     """The rate of products of matrices: more than a network reaches."""
     import torch
 
-    first = torch.ones(_SIDE, _SIDE)
-    torch.mm(first, first)
-    count, started = 0, time.perf_counter()
-    while time.perf_counter() - started < _SECONDS:
-        torch.mm(first, first)
-        count += 1
-    rate = 2 * _SIDE**3 * count / (time.perf_counter() - started)
+    from mgbench.stages.timing import matrix_rate
+
+    rate = matrix_rate(torch.device("cpu"))
     said = f"{said_flops(rate)}/s of matrix products, measured now on {name}: a network is slower"
     return FlopRates(rate, rate, said)
 

@@ -48,6 +48,10 @@ class Layout:
         """The file that lists the rows of a study."""
         return self.root / "studies" / f"{name}.json"
 
+    def speed(self, key: str) -> Path:
+        """The file of one measurement of speed (`mgbench.results.speed`)."""
+        return self.root / "speed" / f"{key}.json"
+
     @property
     def runs_at_work(self) -> Path:
         """The folder of status files, one for each `mgbench run`."""

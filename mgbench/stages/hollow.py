@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map_only
 
-from mgbench.stages.flops import FlopCounter
+from mgbench.stages.flops import FORMULAS
 
 _DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _WEIGHTS, _VALUES = ({dtype: torch.zeros((), dtype=dtype) for dtype in _DTYPES} for _ in range(2))
@@ -78,7 +78,7 @@ class Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.flops, self.fused = 0, _Fused()
-        self.formulas = FlopCounter().flop_registry
+        self.formulas = FORMULAS
         # What a kernel gave for such arguments: shapes and types, and its operations; None where it has to run.
         self.seen: dict[Hashable, Any] = {}
 

@@ -23,12 +23,15 @@ class Assumed:
 
 @dataclass(frozen=True)
 class Facts:
-    """Tokens and classes of a model, training images, and images to draw; `assumed` says what of that is an assumption."""
+    """Tokens and classes of a model, training images, images to draw, and the shape (C, H, W') of one; `assumed` says what of
+    that is an assumption.
+    """
 
     space: TokenSpace
     classes: int
     images: int
     samples: int
+    shape: tuple[int, int, int]
     assumed: str = ""
 
 
@@ -51,27 +54,28 @@ def trial_costs(rows: Sequence[Row], assumed: Assumed, trained: bool) -> TrialCo
         UserError: if the tokenizer cannot tell its tokens.
     """
     assembly = rows[0].assembly
-    facts, recipe = _facts(assembly, assumed), assembly.recipe
+    facts, recipe = facts_of(assembly, assumed), assembly.recipe
     taught_by = assembly.teacher.parts if assembly.teacher else None
     model = model_costs(assembly.parts, facts.space, facts.classes, taught_by)
     each = {row.key: image_costs(row.assembly.parts, facts.space, facts.classes, row.assembly.recipe) for row in rows}
     seen = 0 if trained or recipe.weights else recipe.train_steps * recipe.batch_size
-    drawn = sum(each[row.key]["flops_per_image"] * _facts(row.assembly, assumed).samples for row in rows)
+    drawn = sum(each[row.key]["flops_per_image"] * facts_of(row.assembly, assumed).samples for row in rows)
     return TrialCosts(facts, model, each, seen * model.training_flops, drawn)
 
 
-def _facts(assembly: Assembly, assumed: Assumed) -> Facts:
+def facts_of(assembly: Assembly, assumed: Assumed) -> Facts:
+    """The facts of a recipe, assumed where its data are not at hand; raises as `trial_costs`."""
     images, recipe = assembly.images, assembly.recipe
     if images is not None:
         space, said = _space(assembly, images.shape)
-        return Facts(space, assembly.classes, len(images.train), assembly.samples, said)
+        return Facts(space, assembly.classes, len(images.train), assembly.samples, images.shape, said)
     side = getattr(assembly.parts.dataset, "size", 0) or assumed.side
-    space, said = _space(assembly, (3, side, side))
+    shape = (3, side, side)
+    space, said = _space(assembly, shape)
     data = f"{assumed.images:,} images of {side}x{side} in {assumed.classes:,} classes"
     classes = assumed.classes if recipe.labels else 0
-    return Facts(
-        space, classes, assumed.images, recipe.samples or assumed.held_out, " and ".join(filter(None, (data, said)))
-    )
+    samples, said = recipe.samples or assumed.held_out, " and ".join(filter(None, (data, said)))
+    return Facts(space, classes, assumed.images, samples, shape, said)
 
 
 def _space(assembly: Assembly, shape: tuple[int, int, int]) -> tuple[TokenSpace, str]:

@@ -10,6 +10,7 @@ from mgbench.cli.as_json import plain
 from mgbench.cli.estimates import stored_rates
 from mgbench.cli.plan import clock
 from mgbench.results.record import Record
+from mgbench.results.speed import Speed, save_speed
 from mgbench.results.store import Store
 from tests import doubles
 from tests.cli.conftest import Command
@@ -76,6 +77,35 @@ def test_rows_with_other_options_serve_where_there_are_no_nearer_ones(
     assert trial["source"].startswith("1 stored row of the same components with other options")
     assert trial["seconds"]["train"] is None, "no rate of training is stored"
     assert trial["seconds"]["total"] is None
+
+
+def speed_of(spelled: dict[str, object], device: str, batch: int = 10, **costs: float) -> Speed:
+    origin = {"device": f"{device} (1 thread)"}
+    recipe = {**spelled, "batch_size": batch}
+    return Speed(f"{device}{batch}".replace(" ", ""), "tiny", recipe, costs, origin=origin)
+
+
+def test_times_are_estimated_from_measured_speeds_of_this_device_by_operations(
+    mgbench: Command, tmp_path: Path, spelled: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rates, "device_at_hand", lambda: "a core (2 threads)")
+    layout = Store(tmp_path / "results").layout
+    scored = {"metrics_seconds": 3.0, "features_seconds_per_image": 0.02}
+    drawn = {"seconds_per_image": 0.2, "flops_per_image": 1e6}
+    save_speed(layout, speed_of(spelled, "a core", train_images_per_second=50.0, **drawn, **scored))
+    save_speed(layout, speed_of(spelled, "a core", 64, train_images_per_second=90.0, **drawn, **scored))
+    save_speed(layout, speed_of(spelled, "a GPU", train_images_per_second=5e4, seconds_per_image=1e-4))
+    content = json.loads(mgbench("plan", *VARIED, "--json").out)
+    for trial in (trial for trial in content["trials"] if trial["source"]):
+        flops = [row["flops_per_image"] for row in trial["costs"]["rows"].values()]
+        # 1,000 images at 50 a second, the rate of the nearest batch; two rows of 50 images.
+        assert trial["seconds"]["train"] == 20.0
+        assert trial["seconds"]["sample"] == pytest.approx(50 * 0.2 * sum(flops) / 1e6)
+        assert trial["seconds"]["score"] == pytest.approx(2 * (3.0 + 50 * 0.02))
+        assert trial["source"] == "mgbench speed tiny, on a core"
+    # Without counts, in proportion to steps: 4 and 8 of them, where 2 took 0.2 s.
+    (first, _) = [t for t in json.loads(mgbench("plan", *VARIED, "--no-costs", "--json").out)["trials"] if t["source"]]
+    assert first["seconds"]["sample"] == pytest.approx(50 * (0.4 + 0.8))
 
 
 def test_nothing_stored_gives_no_rates(tmp_path: Path) -> None:

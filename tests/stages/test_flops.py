@@ -5,8 +5,14 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from mgbench.stages.flops import FlopCounter
+from mgbench.interfaces.data import TokenSpace
+from mgbench.registry.loading import load
+from mgbench.registry.resolve import assemble
+from mgbench.stages.flops import _FORMULAS, FlopCounter
+from mgbench.stages.speed import Subject, sampling_work, training_work
+from tests.doubles import TINY
 
 B, M, E, H, F = 5, 16, 32, 4, 64
 X = torch.randn(B, M, E)
@@ -115,3 +121,16 @@ def test_the_plain_things_that_networks_do_are_no_arithmetic_left_out() -> None:
         nn.functional.interpolate(X[None], scale_factor=2.0, mode="bilinear")
         torch.cummax(X, -1)
     assert not counter.uncounted
+
+
+def test_the_counter_of_pytorch_counts_as_much() -> None:
+    """With our formulas, over everything that our own networks, heads and samplers do, in training and in sampling."""
+    subject = Subject(TINY, assemble(load(), TINY).parts, TokenSpace(16, 4), 3, torch.device("cpu"))
+    for made in (training_work, sampling_work):
+        found = []
+        for counter in (FlopCounter(), FlopCounterMode(display=False, custom_mapping=_FORMULAS)):
+            work = made(subject)
+            with counter:
+                work()
+            found.append(counter.get_total_flops())
+        assert found[0] == found[1] > 0

@@ -19,11 +19,13 @@ from mgbench.report.page.origin import environment, protocols, study_commands
 from mgbench.report.page.pictures import Embedded, embed, sections
 from mgbench.report.page.shell import as_json, write_page
 from mgbench.report.published.overlay import overlay
+from mgbench.report.speed import reasons, speed_note, speed_tables
 from mgbench.report.spread import NOTE, printable_spread
 from mgbench.report.stored import Stored
 from mgbench.report.style import looks, on_dark
 from mgbench.report.table import problems, summary_table, tokenizer_table, write_csv
 from mgbench.results.layout import Layout
+from mgbench.results.speed import stored_speeds
 
 # Maximum number of lines of a list in the page; the table has all.
 MOST_LINES = 40
@@ -56,6 +58,7 @@ def write_report(stored: Stored, output: Path) -> Path:
         counts=_counts(frame, images),
         main=main,
         spread=_spread(images),
+        speed=_speed(stored.layout, images),
         agreement=agreement_said(images) if len(images) else [],
         claims=claims_of(stored, [item for item in drawn if item.section == CLAIMS]),
         sections=sections(rest),
@@ -85,6 +88,16 @@ def _spread(images: pd.DataFrame) -> dict[str, Any] | None:
     """The spread of scores over the sampling seeds of one model in cells; none where no model was sampled twice."""
     table = printable_spread(images)
     return None if table.empty else {"heads": list(table), "rows": table.to_numpy().tolist(), "note": NOTE}
+
+
+def _speed(layout: Layout, images: pd.DataFrame) -> dict[str, Any] | None:
+    """Tables of the measured speeds of the methods shown; none where none of them was measured."""
+    speeds = [speed for speed in stored_speeds(layout) if speed.method in set(images["method"])]
+    tables = [
+        {"title": title, "heads": list(table), "rows": table.to_numpy().tolist()}
+        for title, table in speed_tables(speeds).items()
+    ]
+    return {"tables": tables, "left_out": reasons(speeds), "note": speed_note(speeds)} if speeds else None
 
 
 def _about_rows(frame: pd.DataFrame) -> dict[str, Any]:

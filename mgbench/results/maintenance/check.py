@@ -20,6 +20,7 @@ from mgbench.results.maintenance.findings import (
 from mgbench.results.maintenance.inventory import counted, unused
 from mgbench.results.record import ARRAYS, Record, load_record, load_study
 from mgbench.results.schema import Corrupt, read_sealed
+from mgbench.results.speed import load_speed
 from mgbench.results.store import ARTIFACTS, CHECKPOINT, MANIFEST, RECORD, Store, listed, read_checkpoint
 
 # A page about the folder itself, which users may keep in it.
@@ -242,14 +243,18 @@ def _look_at_log(checkup: Checkup, path: Path) -> None:
         checkup.note("unknown", path)
 
 
-def _look_at_status(checkup: Checkup, path: Path) -> None:
-    checkup.count(path)
-    try:
-        read_sealed(path)
-    except Corrupt as reason:
-        said = str(reason)
-        costs = "mgbench status leaves its run out"
-        checkup.add_damage(path, f"damaged: {said}", costs, lambda store: store.set_aside(path, said))
+def _sealed(load: Callable[[Path], object], costs: str) -> Callable[[Checkup, Path], None]:
+    """A check of sealed files; `costs` is the consequence of a damaged one."""
+
+    def look(checkup: Checkup, path: Path) -> None:
+        checkup.count(path)
+        try:
+            load(path)
+        except Corrupt as reason:
+            said = str(reason)
+            checkup.add_damage(path, f"damaged: {said}", costs, lambda store: store.set_aside(path, said))
+
+    return look
 
 
 def _look_at_lock(checkup: Checkup, path: Path) -> None:
@@ -285,8 +290,9 @@ ROOMS: dict[str, Callable[[Checkup, Path], None]] = {
     "references": _folders("the extractor looks at these real images again"),
     "real": _look_at_real,
     "studies": _look_at_study,
+    "speed": _sealed(load_speed, "plans and reports lack what it measured; mgbench speed measures it again"),
     "logs": _look_at_log,
     "locks": _look_at_lock,
-    "status": _look_at_status,
+    "status": _sealed(read_sealed, "mgbench status leaves its run out"),
     "trackers": _look_at_tracker,
 }

@@ -13,6 +13,7 @@ from mgbench.results.imported import WEIGHTS
 from mgbench.results.layout import Layout
 from mgbench.results.record import ARRAYS, Record, StudyView, load_record, load_study
 from mgbench.results.schema import Corrupt
+from mgbench.results.speed import load_speed
 from mgbench.results.store import MANIFEST, RECORD, Store, listed
 
 # The folders that rows depend on, in copying order, so that a row is never copied before its model.
@@ -66,6 +67,7 @@ def merge(source: Path, store: Store) -> Merged:
     _each(found, theirs.root / "real", partial(_real, found, store.layout))
     _each(found, theirs.root / "runs", partial(_row, found, store.layout))
     _each(found, theirs.root / "studies", partial(_study, found, store))
+    _each(found, theirs.root / "speed", partial(_speed, found, store.layout))
     _logs(found, theirs, store.layout)
     return found
 
@@ -213,6 +215,17 @@ def _study(found: Merged, store: Store, path: Path) -> None:
     found.take("studies", name)
     if name != view.name:
         found.conflicts.append(f"the study {view.name} has other rows here; theirs is now {name}")
+
+
+def _speed(found: Merged, ours: Layout, path: Path) -> None:
+    """Copy a measurement, unless there is one of the same recipe and device here, whose times are its own."""
+    speed = load_speed(path)
+    here = ours.speed(speed.key)
+    if here.exists():
+        found.keep("speed", path.name)
+    else:
+        write(here, _copier(path))
+        found.take("speed", path.name)
 
 
 def _free_name(layout: Layout, view: StudyView) -> tuple[str, bool]:
