@@ -179,8 +179,8 @@ def _how_to_count(func: OpOverload) -> _How:
     packet = func.overloadpacket
     if packet in FORMULAS:
         return _How(FORMULAS[packet])
-    implicit = DispatchKey.CompositeImplicitAutograd
-    if implicit in func.py_kernels or torch._C._dispatch_has_kernel_for_dispatch_key(str(func), implicit):
+    implicit, name = DispatchKey.CompositeImplicitAutograd, func.name()  # type: ignore[no-untyped-call]
+    if implicit in func.py_kernels or torch._C._dispatch_has_kernel_for_dispatch_key(name, implicit):
         return _How(composite=func is not torch.ops.prim.device.default)
     return _How(name=str(packet) if _is_arithmetic(str(packet)) else "")
 
