@@ -35,7 +35,8 @@ from mgbench.report.frame import _frame, name_series
 from mgbench.report.summary import summarise
 from mgbench.results.environment import environment
 from mgbench.results.store import Store
-from mgbench.stages.evaluate import Extracted, compute_scores
+from mgbench.stages.evaluate import compute_scores
+from mgbench.stages.extracted import Extracted
 from mgbench.stages.speed import Subject, sampling_work, training_work
 from mgbench.stages.timing import Work
 from mgbench.stages.train import Training

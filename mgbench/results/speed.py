@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mgbench.recipes.keys import digest
 from mgbench.results.files import write_text
 from mgbench.results.layout import Layout
 from mgbench.results.schema import Corrupt, read_sealed, seal
@@ -41,11 +40,6 @@ class Speed:
 def plain_device(name: str) -> str:
     """The name of a device without the number of threads."""
     return name.partition(_BEHIND)[0]
-
-
-def speed_key(images_key: str, device: str) -> str:
-    """The key of the measurement of a recipe, given by the key of its images, on a device."""
-    return digest({"images": images_key, "device": device})
 
 
 def save_speed(layout: Layout, speed: Speed) -> None:

@@ -17,7 +17,9 @@ from mgbench.recipes.recipe import Recipe
 from mgbench.stages.arithmetic import short_type
 from mgbench.stages.cost import forget_peak, peak_memory
 from mgbench.stages.dry_run import image_costs, model_costs
-from mgbench.stages.evaluate import Extracted, compute_scores, extract
+from mgbench.stages.evaluate import compute_scores
+from mgbench.stages.extract import extract
+from mgbench.stages.extracted import Extracted
 from mgbench.stages.sample import Model, sample_tokens
 from mgbench.stages.teach import taught
 from mgbench.stages.timing import Stopwatch, Work, in_turns, matrix_rate

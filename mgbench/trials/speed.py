@@ -10,9 +10,10 @@ from torch import Tensor
 
 from mgbench.errors import UserError
 from mgbench.interfaces.images import in_memory, taken
+from mgbench.recipes.keys import digest
 from mgbench.registry.resolve import Assembly
 from mgbench.results.environment import device_name, environment
-from mgbench.results.speed import Speed, speed_key
+from mgbench.results.speed import Speed
 from mgbench.stages.speed import (
     Subject,
     machine_speed,
@@ -73,7 +74,8 @@ def measure(measured: Measured, rounds: int, origin: Mapping[str, Any]) -> Speed
     scored = _attempt(left_out, "scoring", lambda: _scoring(measured)) or {}
     costs = {**counted, **trained, **drawn, **scored, "matrix_rate": (before + machine_speed(subject)) / 2}
     origin = {**environment(subject.device), **origin, "finished": now()}
-    key = speed_key(measured.assembly.keys.images, device_name(subject.device))
+    # The newest measurement of a recipe on a device replaces the one before.
+    key = digest({"images": measured.assembly.keys.images, "device": device_name(subject.device)})
     return Speed(key, measured.method, measured.assembly.spelled, {**costs, **_shares(costs)}, parts, left_out, origin)
 
 
