@@ -47,8 +47,8 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Basis:
-    """What an estimate rests on: trained images a second by batch size, drawn images, and seconds of scoring a row, for the
-    row itself and for each of its images.
+    """The basis of an estimate: trained images a second by batch size, drawn images, and seconds of scoring a row, for the row
+    itself and for each of its images.
     """
 
     trained: Sequence[tuple[int, float]]

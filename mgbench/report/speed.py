@@ -85,7 +85,7 @@ def reasons(speeds: Iterable[Speed]) -> list[str]:
 
 
 def speed_note(speeds: Iterable[Speed]) -> str:
-    """Where and how it was measured, and the rates of matrix products that shares are of."""
+    """A note about the devices of the measurements, and the rates of matrix products that shares are of."""
     devices = dict.fromkeys(str(speed.origin.get(DEVICE, "")) for speed in speeds)
     rates = dict.fromkeys(f"{speed.costs['matrix_rate'] / 1e9:,.3g}" for speed in speeds)
     return (

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mgbench.interfaces.components import Parts
+from mgbench.interfaces.components import Parts, Sampler
 from mgbench.stages.cost import clock
 
 Work = Callable[[], object]
@@ -103,7 +103,7 @@ class Stopwatch:
         """The same function, timed under a name."""
 
         @wraps(work)
-        def call(*given: Any, **named: Any) -> Any:
+        def call(*given: object, **named: object) -> object:
             with self.part(name):
                 return work(*given, **named)
 
@@ -131,7 +131,7 @@ class Stopwatch:
 class _Timed:
     """A sampler whose choices are timed."""
 
-    def __init__(self, sampler: Any, watch: Stopwatch) -> None:
+    def __init__(self, sampler: Sampler, watch: Stopwatch) -> None:
         self._sampler, self.choose = sampler, watch.timed("choosing", sampler.choose)
 
     def __getattr__(self, name: str) -> Any:

@@ -80,7 +80,7 @@ def measure(measured: Measured, rounds: int, origin: Mapping[str, Any]) -> Speed
 
 
 def compared(one: Measured, other: Measured, rounds: int) -> dict[str, Ratio]:
-    """How often as long the one takes as the other, by work: ratios of the medians of rounds in which they took turns.
+    """The time of the one over that of the other, by work: ratios of the medians of rounds in which they took turns.
 
     Raises:
         UserError: if neither of these works can be measured of both.
