@@ -65,7 +65,7 @@ class Subject:
     @cached_property
     def counted(self) -> Mapping[str, float]:
         """Operations of training and of drawing an image, parameters, and the steps and forwards of an image."""
-        model = model_costs(self.parts, self.space, self.classes)
+        model = model_costs(self.parts, self.space, self.classes, self.teacher)
         drawn = image_costs(self.parts, self.space, self.classes, self.recipe)
         return {**drawn, "train_flops_per_image": model.training_flops, "parameters": float(model.parameters)}
 
