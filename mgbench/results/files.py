@@ -30,10 +30,11 @@ def _sentences(path: Path, instead: str) -> Iterator[None]:
         raise Unwritable(f"cannot write {path}: {(error.strerror or str(error)).lower()}; {advice}") from None
 
 
-def write(path: Path, writer: Writer, instead: str = ANOTHER_FOLDER) -> None:
+def write(path: Path, writer: Writer, instead: str = ANOTHER_FOLDER, last: bool = True) -> None:
     """Write a file atomically: under a temporary name, flushed to the disk (fsync), then renamed.
 
-    `instead` completes the error message with advice on what to do if the folder cannot be written.
+    `instead` completes the error message with advice on what to do if the folder cannot be written. Of several files in a
+    folder only the `last` flushes its entries, which the file that makes the others count has to be.
 
     Raises:
         Unwritable: if the folder cannot be written or the disk is full.
@@ -53,7 +54,8 @@ def write(path: Path, writer: Writer, instead: str = ANOTHER_FOLDER) -> None:
         finally:
             temporary.unlink(missing_ok=True)
         for folder in changed:
-            _flush(folder)
+            if last or folder != path.parent:
+                _flush(folder)
 
 
 def _folders(folder: Path) -> list[Path]:

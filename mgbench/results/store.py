@@ -109,7 +109,10 @@ class Store:
         write_text(folder / RECORD, seal(as_content(replace(record, files=checksums))))
 
     def _write_all(self, folder: Path, files: Mapping[str, Writer]) -> dict[str, str]:
-        """Write files and return their checksums, each taken before another process could overwrite the file."""
+        """Write files and return their checksums, each taken before another process could overwrite the file.
+
+        The record or manifest that the caller writes after them flushes their folder.
+        """
         checksums: dict[str, str] = {}
 
         def noted(name: str, writer: Writer) -> Writer:
@@ -120,7 +123,8 @@ class Store:
             return put
 
         for name, writer in files.items():
-            write(folder / name, noted(name, writer))
+            path = folder / name
+            write(path, noted(name, writer), last=path.parent != folder)
         return checksums
 
     def save_study(self, view: StudyView) -> None:

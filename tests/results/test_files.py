@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from mgbench.errors import UserError
+from mgbench.results import files
 from mgbench.results.files import difference, is_aside, is_temporary, is_whole_archive, move_aside, write, write_text
+from mgbench.results.store import Store
 
 
 def names(folder: Path) -> list[str]:
@@ -104,6 +106,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from mgbench.errors import UserError
+from mgbench.results import files
 from mgbench.results.files import write_text
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
@@ -145,6 +148,19 @@ def test_the_folders_of_a_file_are_flushed_after_it_was_renamed(
     flushed.clear()
     write_text(tmp_path / "a" / "b" / "file.txt", "y")
     assert flushed[1:] == ["b/"]
+
+
+def test_a_folder_is_flushed_once_when_all_of_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flushing takes most of the time that saving a row takes; the manifest, without which nothing counts, comes last."""
+    flushed: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(files, "_flush", lambda folder: flushed.append((folder.name, names(folder))))
+    folder = tmp_path / "folder"
+    writers = {name: lambda path: path.write_text("x") for name in ("a", "b", "inner/c")}
+    Store(tmp_path).save_folder(folder, writers)  # type: ignore[arg-type]
+    whole = ["a", "b", "inner", "manifest.json"]
+    assert [names for name, names in flushed if name == "folder"] == [["a", "b", "inner"], whole]
+    assert ("inner", ["c"]) in flushed
+    assert flushed[-1] == ("folder", whole)
 
 
 @pytest.mark.parametrize(("number", "refused"), [(errno.EINVAL, False), (errno.ENOTSUP, False), (errno.EIO, True)])
