@@ -5,8 +5,11 @@ python scripts/findings.py                         # writes the page again
 """
 
 import argparse
+import io
 import sys
 from pathlib import Path
+
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
@@ -21,6 +24,7 @@ from scripts.claims.gather import KEPT, Kept, gathered  # noqa: E402
 from scripts.claims.page import FIGURES, page  # noqa: E402
 
 DOCS = ROOT / "docs"
+COLOURS = 64
 
 
 def findings() -> str:
@@ -32,10 +36,17 @@ def figures(studies: list[Kept]) -> dict[Path, bytes]:
     """The figure of every study with an effect to draw, by its path."""
     shown = {study.name: drawable(study.verdicts) for study in studies}
     return {
-        DOCS / FIGURES / f"{name}.png": as_bytes(figure_of(verdicts), "png")
+        DOCS / FIGURES / f"{name}.png": _small(as_bytes(figure_of(verdicts), "png"))
         for name, verdicts in shown.items()
         if verdicts
     }
+
+
+def _small(content: bytes) -> bytes:
+    """A picture of few colours as PNG with a palette, a third as large."""
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(content)).convert("RGB").quantize(COLOURS).save(buffer, "png", optimize=True)
+    return buffer.getvalue()
 
 
 def main() -> None:

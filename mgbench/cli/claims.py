@@ -125,7 +125,9 @@ def print_verdicts(results: Path, study: str) -> None:
 
 
 def _notes(found: "Sequence[Verdict]") -> Iterator[str]:
+    from mgbench.report.claims import at_said
+
     for verdict in found:
         if verdict.notes:
-            at = f" at {verdict.at}" if verdict.at else ""
+            at = f" at {at_said(verdict)}" if verdict.at else ""
             yield f"{verdict.claim.name}{at}: {'; '.join(verdict.notes)}"

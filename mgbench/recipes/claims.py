@@ -87,8 +87,8 @@ def _claim(table: Mapping[str, Any], named: str) -> Claim:
     if missing:
         raise UserError(f"{named} lacks {' and '.join(missing)}; a claim says {', '.join(NEEDED)}")
     claim = Claim.of({key: checked(CLAIM_KEYS[key][0], value, f"{named}: {key}") for key, value in table.items()})
-    if not re.fullmatch(r"\w[\w-]*", claim.name):
-        raise UserError(f"{named}: take letters, digits and dashes for the name, which becomes part of a link")
+    if not re.fullmatch(r"\w[\w.-]*", claim.name):
+        raise UserError(f"{named}: take letters, digits, dots and dashes for the name, which becomes part of a link")
     if claim.better == claim.than:
         raise UserError(f"{named} has the same rows on both sides; let 'better' and 'than' name different ones")
     return claim

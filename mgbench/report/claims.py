@@ -1,10 +1,12 @@
 """Verdicts on claims as text: a table, the effect of each, and what holds for all of them."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
+from mgbench.report.frame import POINT
 from mgbench.report.judging import FEWEST, FINDINGS, Verdict
 from mgbench.report.labels import declared_in
 from mgbench.report.measures import briefly, cost_short, declared_name, number
@@ -30,7 +32,7 @@ def _row(verdict: Verdict, frame: pd.DataFrame, costs: Sequence[str]) -> dict[st
     declared = declared_in(frame).get(verdict.metric)
     return {
         "claim": verdict.claim.name,
-        "at": verdict.at or "all rows",
+        "at": at_said(verdict),
         "verdict": verdict.finding,
         "score": declared_name(verdict.metric, declared),
         "better": number(verdict.means[0]),
@@ -39,6 +41,12 @@ def _row(verdict: Verdict, frame: pd.DataFrame, costs: Sequence[str]) -> dict[st
         "seeds": f"{verdict.seeds} of {verdict.planned}",
         **{cost_short(name): ratio_said(verdict, name) for name in costs},
     }
+
+
+def at_said(verdict: Verdict) -> str:
+    """The condition of a verdict; of a number of steps alone "8 steps"."""
+    steps = re.fullmatch(rf"\s*{POINT}\s*==?\s*(\d+)\s*", verdict.at)
+    return f"{steps[1]} step{'s' * (steps[1] != '1')}" if steps else verdict.at or "all rows"
 
 
 def effect_said(verdict: Verdict) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from mgbench.report.claims import NOTE, by_chance, counts, effect_said, margin_said
+from mgbench.report.claims import NOTE, at_said, by_chance, counts, effect_said, margin_said
 from mgbench.report.figures.claims import alt_of, drawable
 from mgbench.report.frame import of_images
 from mgbench.report.judging import Verdict
@@ -65,13 +65,24 @@ def _glance(studies: Sequence[Kept], found: Sequence[Verdict]) -> Iterator[str]:
     for study in studies:
         for verdicts in _by_claim(study.verdicts):
             claim = verdicts[0].claim
-            each = "; ".join(_short(verdict, verdict.finding) for verdict in verdicts)
-            yield f"| [{claim.says.rstrip('.')}](#{_anchor(study, claim.name)}) | {study.name} | {study.data} | {each} |"
+            said = f"[{claim.says.rstrip('.')}](#{_anchor(study, claim.name)})"
+            yield f"| {said} | {study.name} | {study.data} | {_short(verdicts)} |"
     yield ""
 
 
-def _short(verdict: Verdict, said: str) -> str:
-    return f"{f'`{verdict.at}`: ' if verdict.at else ''}{_strong(said)}"
+def _short(verdicts: Sequence[Verdict]) -> str:
+    """The findings of a claim, each with the conditions at which it is found: "**reproduced** at 8 steps, 16 steps"."""
+    places: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        places.setdefault(_strong(verdict.finding), []).append(_at(verdict))
+    if len(places) == 1:
+        return next(iter(places)) + (f" (all {len(verdicts)})" if len(verdicts) > 1 else "")
+    return "; ".join(f"{finding} at {', '.join(said)}" for finding, said in places.items())
+
+
+def _at(verdict: Verdict) -> str:
+    said = at_said(verdict)
+    return f"`{said}`" if said == verdict.at else said.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _strong(finding: str) -> str:
@@ -108,15 +119,23 @@ def _changes(studies: Sequence[Kept]) -> Iterator[str]:
         "reproduced to reversed or back; one that is decided on some data and not on other may be the same.\n"
     )
     yield f"| claim | at | {' | '.join(columns)} | changes |\n|---|---|{'---|' * len(columns)}---|"
-    for (name, at), verdicts in both.items():
+    for (name, _), verdicts in both.items():
         cells = [_cell(verdicts[data]) if data in verdicts else "–" for data in columns]
-        told = f"`{at}`" if at else "all rows"
-        yield f"| {name} | {told} | {' | '.join(cells)} | {_change(list(verdicts.values()))} |"
+        yield f"| {name} | {_at(next(iter(verdicts.values())))} | {' | '.join(cells)} | {_change(list(verdicts.values()))} |"
     yield ""
 
 
 def _cell(verdict: Verdict) -> str:
-    return f"{_strong(verdict.finding)} {effect_said(verdict)}"
+    return f"{_strong(verdict.finding)} {_effect(verdict)}"
+
+
+def _effect(verdict: Verdict) -> str:
+    """The effect, which breaks before its interval only."""
+    return (
+        effect_said(verdict)
+        .replace(" %", "\N{NO-BREAK SPACE}%")
+        .replace(" to ", "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}")
+    )
 
 
 def _change(verdicts: Sequence[Verdict]) -> str:
@@ -161,13 +180,18 @@ def _claim(study: Kept, verdicts: Sequence[Verdict]) -> Iterator[str]:
     yield f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}"
     for verdict in verdicts:
         pairs = [_pair(verdict.means, 1.0), *(_pair(verdict.costs.get(name), COSTS[name][1]) for name in costs)]
-        told = f"`{verdict.at}`" if verdict.at else "all rows"
-        cells = [told, _strong(verdict.finding), effect_said(verdict), f"{verdict.seeds} of {verdict.planned}", *pairs]
+        cells = [
+            _at(verdict),
+            _strong(verdict.finding),
+            effect_said(verdict),
+            f"{verdict.seeds} of {verdict.planned}",
+            *pairs,
+        ]
         yield f"| {' | '.join(cells)} |"
     noted = [verdict for verdict in verdicts if verdict.notes]
     yield from [""] * bool(noted)
     for verdict in noted:
-        yield f"- {f'`{verdict.at}`: ' if verdict.at else ''}{'; '.join(verdict.notes)}."
+        yield f"- {f'At {_at(verdict)}: ' if verdict.at else ''}{'; '.join(verdict.notes)}."
     yield ""
 
 

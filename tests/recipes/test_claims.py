@@ -67,7 +67,7 @@ def test_claims_change_no_recipe_and_options_that_select_rows_are_noted(tmp_path
         ('than = "method=b"\n\n', "\n", "line 4: claim 'first' lacks than; a claim says name, says, better, than"),
         ('name = "first"', "", "line 4: this claim lacks name"),
         ('name = "second"', 'name = "first"', "line 10: a second claim is called 'first'; give each a name of its own"),
-        ('name = "first"', 'name = "a b"', "claim 'a b': take letters, digits and dashes for the name"),
+        ('name = "first"', 'name = "a b"', "claim 'a b': take letters, digits, dots and dashes for the name"),
         ("margin = 0.05", "margin = 5.0", "claim 'second': margin is 5.0, and should be less than 1"),
         ("margin = 0.05", 'margin = "5 %"', "claim 'second': margin is '5 %', and should be a valid number"),
         ('at = ["sampling_steps=4", "sampling_steps=8"]', 'at = "x=1"', "claim 'second': at is 'x=1', and should be"),

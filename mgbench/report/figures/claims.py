@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from mgbench.report.claims import effect_said
+from mgbench.report.claims import at_said, effect_said
 from mgbench.report.figures.axes import draw_note, halo
 from mgbench.report.figures.notebook import NotebookFigure, drawn_on
 from mgbench.report.figures.picture import Picture
@@ -129,7 +129,7 @@ def _draw(axes: Axes, height: float, verdict: Verdict) -> None:
 
 
 def _name(axes: Axes, shown: Sequence[Verdict], heights: Sequence[float]) -> None:
-    axes.set_yticks(heights, [legend_label(verdict.at or "all rows", NAME_WIDTH, 1) for verdict in shown])
+    axes.set_yticks(heights, [legend_label(at_said(verdict), NAME_WIDTH, 1) for verdict in shown])
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(min(heights) - 1.0, -0.6)
     for place, verdict in enumerate(shown):
@@ -173,5 +173,7 @@ def _caption(verdicts: Sequence[Verdict]) -> str:
 
 def alt_of(shown: Sequence[Verdict]) -> str:
     """The verdicts with their effects in words, for those who do not see the figure."""
-    said = [f"{one.claim.name}{f' at {one.at}' if one.at else ''}: {one.finding}, {effect_said(one)}" for one in shown]
+    said = [
+        f"{one.claim.name}{f' at {at_said(one)}' if one.at else ''}: {one.finding}, {effect_said(one)}" for one in shown
+    ]
     return f"Effects of claims. {'; '.join(said[:20])}."

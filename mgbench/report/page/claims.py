@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mgbench.report.claims import NOTE, by_chance, counts, margin_said, verdict_table
+from mgbench.report.claims import NOTE, at_said, by_chance, counts, margin_said, verdict_table
 from mgbench.report.judging import Verdict
 from mgbench.report.page.pictures import Embedded
 from mgbench.report.stored import Stored
@@ -48,5 +48,5 @@ def claims_of(stored: Stored, pictures: list[Embedded]) -> Section | None:
 def _said(verdicts: list[Verdict]) -> Said:
     claim, margin = verdicts[0].claim, margin_said(verdicts[0])
     sides = f"{claim.better} {margin or 'better'} than {claim.than}"
-    notes = [(verdict.at, note) for verdict in verdicts for note in verdict.notes]
+    notes = [(at_said(verdict) if verdict.at else "", note) for verdict in verdicts for note in verdict.notes]
     return Said(claim.name, claim.says, claim.source, sides, notes)
