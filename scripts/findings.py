@@ -1,7 +1,7 @@
 """Write docs/findings.md and its figures from kept rows of the studies in studies/findings/.
 
-python scripts/findings.py --keep results NAME …   # first keeps the rows of these finished studies in reports/findings/
-python scripts/findings.py                         # writes the page again
+python scripts/findings.py results NAME …   # first keeps the rows of these finished studies in reports/findings/
+python scripts/findings.py                  # writes the page again
 """
 
 import argparse
@@ -52,11 +52,12 @@ def _small(content: bytes) -> bytes:
 def main() -> None:
     """Keep the named studies, and write the page and its figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--keep", nargs="+", metavar=("RESULTS", "NAME"), default=[], help="results folder, studies")
-    wanted = parser.parse_args().keep
+    parser.add_argument("results", nargs="?", default="results", help="results folder of the studies")
+    parser.add_argument("names", nargs="*", help="studies whose rows to keep")
+    given = parser.parse_args()
     try:
-        for name in wanted[1:]:
-            print(f"{name}: {keep(Layout(Path(wanted[0])), name, ROOT / KEPT / name)} rows kept in {KEPT / name}")
+        for name in given.names:
+            print(f"{name}: {keep(Layout(Path(given.results)), name, ROOT / KEPT / name)} rows kept in {KEPT / name}")
         studies = gathered()
     except UserError as problem:
         sys.exit(f"findings: {problem}")

@@ -34,7 +34,7 @@ COSTS = {
     "seconds_per_image": ("s/image", 1.0),
     "train_seconds": ("training, min", 1 / 60),
 }
-EMPTY = "No study has been kept yet: `python scripts/findings.py --keep results NAME` keeps a finished one.\n"
+EMPTY = "No study has been kept yet: `python scripts/findings.py results NAME` keeps a finished one.\n"
 
 
 def page(studies: Sequence[Kept]) -> str:
