@@ -1,10 +1,12 @@
 """Studies with claims whose rows are kept in the repository, with their verdicts."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mgbench.recipes.study import read_study
@@ -32,16 +34,16 @@ class Kept:
     def data(self) -> str:
         """The dataset, with its tokens per image where they are known: "mnist (49 tokens)"."""
         datasets = dict.fromkeys(str(spec).partition("(")[0] for spec in self.frame["dataset"].dropna())
-        tokens = {round(record.costs["tokens"]) for record in self.records if "tokens" in record.costs}
-        counted = f" ({min(tokens)} tokens)" if len(tokens) == 1 else ""
+        counted = f" ({self.tokens:.0f} tokens)" if np.isfinite(self.tokens) else ""
         return ", ".join(datasets) + counted
 
     @property
     def tokens(self) -> float:
-        """The tokens per image, by which studies are in order; infinite where they are not known."""
-        return min(
-            (record.costs["tokens"] for record in self.records if "tokens" in record.costs), default=float("inf")
-        )
+        """The tokens per image of most rows; infinite where they are not known."""
+        of = {record.recipe["tokenizer"]: record.costs["tokens"] for record in self.records if "tokens" in record.costs}
+        rows = Counter(of.get(record.recipe.get("tokenizer")) for record in self.records if record.about == "images")
+        most = rows.most_common(1)[0][0] if rows else None
+        return float("inf") if most is None else most
 
 
 def gathered(root: Path = ROOT) -> list[Kept]:

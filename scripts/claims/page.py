@@ -9,10 +9,10 @@ import pandas as pd
 
 from mgbench.report.claims import NOTE, at_said, by_chance, counts, effect_said, margin_said
 from mgbench.report.figures.claims import alt_of, drawable
-from mgbench.report.frame import of_images
+from mgbench.report.frame import COUNT, of_images
 from mgbench.report.judging import Verdict
 from mgbench.report.labels import declared_in
-from mgbench.report.measures import briefly, declared_name, number
+from mgbench.report.measures import briefly, cost_short, declared_name, number
 from scripts.claims.gather import Kept
 from scripts.claims.pick import picks
 
@@ -30,8 +30,8 @@ cannot tell, and nothing is explained away. Models this small, on images this sm
 """
 COSTS = {
     "nfe": ("NFE", 1.0),
-    "flops_per_image": ("FLOPs/image", 1.0),
-    "seconds_per_image": ("s/image", 1.0),
+    "flops_per_image": ("MFLOPs/image", 1e-6),
+    "seconds_per_image": ("ms/image", 1e3),
     "train_seconds": ("training, min", 1 / 60),
 }
 EMPTY = "No study has been kept yet: `python scripts/findings.py results NAME` keeps a finished one.\n"
@@ -59,7 +59,8 @@ five seeds or more are asked. The best of many is a little worse than it looks: 
 def _glance(studies: Sequence[Kept], found: Sequence[Verdict]) -> Iterator[str]:
     told = ", ".join(f"{count} {finding}" for finding, count in counts(found).items())
     claims = len({(study.name, verdict.claim.name) for study in studies for verdict in study.verdicts})
-    yield f"{len(studies)} studies, {claims} claims, {len(found)} verdicts: {told}. {by_chance(found)}\n"
+    counted = f"{len(studies)} {'studies' if len(studies) > 1 else 'study'}, {claims} claims, {len(found)} verdicts"
+    yield f"{counted}: {told}. {by_chance(found)}\n"
     yield f"{NOTE}\n"
     yield "| claim | study | data | verdicts |\n|---|---|---|---|"
     for study in studies:
@@ -76,7 +77,7 @@ def _short(verdicts: Sequence[Verdict]) -> str:
     for verdict in verdicts:
         places.setdefault(_strong(verdict.finding), []).append(_at(verdict))
     if len(places) == 1:
-        return next(iter(places)) + (f" (all {len(verdicts)})" if len(verdicts) > 1 else "")
+        return next(iter(places)) + (f" ({len(verdicts)} of {len(verdicts)})" if len(verdicts) > 1 else "")
     return "; ".join(f"{finding} at {', '.join(said)}" for finding, said in places.items())
 
 
@@ -162,11 +163,18 @@ def _extent(study: Kept) -> str:
     missing = f", {study.facts['missing']} without a record" if study.facts["missing"] else ""
     models = rows[rows["status"] == "done"].drop_duplicates("training_key")
     seconds = pd.to_numeric(models["train_seconds"], errors="coerce").sum() if "train_seconds" in models else np.nan
+    sampled = sum(_product(rows, "seconds_per_image", COUNT))
     device = ", ".join(dict.fromkeys(map(str, rows["device"].dropna()))) if "device" in rows else ""
     return (
         f"{len(rows)} rows ({statuses}{missing}) of {rows['seed'].nunique()} seeds; {len(models)} trainings took "
-        f"{briefly(seconds / 60)} minutes in all" + (f" on {device}." if device else ".")
+        f"{briefly(seconds / 60)} minutes in all, sampling {briefly(sampled / 60)}"
+        + (f", on {device}." if device else ".")
     )
+
+
+def _product(rows: pd.DataFrame, one: str, other: str) -> pd.Series:
+    known = [pd.to_numeric(rows[name], errors="coerce") for name in (one, other) if name in rows]
+    return (known[0] * known[1]).dropna() if len(known) == 2 else pd.Series(dtype=float)
 
 
 def _claim(study: Kept, verdicts: Sequence[Verdict]) -> Iterator[str]:
@@ -174,12 +182,16 @@ def _claim(study: Kept, verdicts: Sequence[Verdict]) -> Iterator[str]:
     yield f"### {study.name}: {claim.name}\n\n*{claim.says}*\n"
     source = f" Source: {claim.source}." if claim.source else ""
     yield f"`{claim.better}` {margin_said(verdicts[0]) or 'better'} than `{claim.than}`.{source}\n"
-    costs = [name for name in COSTS if any(name in verdict.costs for verdict in verdicts)]
+    wanted = {name: COSTS.get(name, (cost_short(name), 1.0)) for name in (*COSTS, *claim.costs)}
+    costs = {name: told for name, told in wanted.items() if any(name in verdict.costs for verdict in verdicts)}
     score = declared_name(verdicts[0].metric, declared_in(study.frame).get(verdicts[0].metric)) or "score"
-    heads = ["at", "verdict", "effect", "seeds", score, *(COSTS[name][0] for name in costs)]
+    heads = ["at", "verdict", "effect", "seeds", score, *(head for head, _ in costs.values())]
     yield f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}"
     for verdict in verdicts:
-        pairs = [_pair(verdict.means, 1.0), *(_pair(verdict.costs.get(name), COSTS[name][1]) for name in costs)]
+        pairs = [
+            _pair(verdict.means, 1.0),
+            *(_pair(verdict.costs.get(name), unit) for name, (_, unit) in costs.items()),
+        ]
         cells = [
             _at(verdict),
             _strong(verdict.finding),
