@@ -8,8 +8,8 @@ from the root of the repository. Printed, and written to `gpu.json` in the folde
 - `train`: images a second of training steps (bfloat16, compiled, clipping, moving average) and the utilisation: operations
   of the model, counted on paper, over those that the maker states for the GPU; the share of the time in which no kernel ran, from
   the profile that is kept beside (`train-NAME.json.gz`, for https://ui.perfetto.dev);
-- `sample`: images a second as a run draws them, in turns with an eager loop of the same recipe under float16 autocast that asks
-  the network for every token of every image, and the ratio of medians with its interval.
+- `sample`: images a second as a run draws them, compiled, in turns with an eager loop of the same recipe under float16
+  autocast that asks the network for every token of every image, and the ratio of medians with its interval.
 
 A part that would begin after `--minutes` is left out and named.
 """
@@ -46,6 +46,7 @@ TINY = {
     "network": "mae(width=16, depth=1, heads=2, class_tokens=2)",
     "head": "diffusion(width=16, depth=1, noise_samples=1)",
     "compile": "off",
+    "sampling_compile": "off",
 }
 
 
@@ -177,7 +178,8 @@ def parts(
         yield f"train {size}", partial(with_less, plan.train_batch, train, lambda batch: print(f"… {batch} images"))
     for suffix, rounds in plan.sampling:
         for size in ("b", "l"):
-            subject = partial(subject_of, f"emigm-{size}-256{suffix}", plan, device, plan.sample_batch, tiny)
+            method, compiled = f"emigm-{size}-256{suffix}", {"sampling_compile": "on"}
+            subject = partial(subject_of, method, plan, device, plan.sample_batch, tiny, **compiled)
             yield (
                 f"sample {size}{suffix or '-16steps'}",
                 lambda subject=subject, rounds=rounds: sampling(subject(), rounds),

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -57,23 +58,27 @@ def seen_by_timed_extractor(*args: Any) -> Any:
     return reference
 
 
+def patches() -> list[Any]:
+    """The functions that are timed, while each of these is entered."""
+    return [
+        patch.object(trial, "draw", watched),
+        patch.object(trial, "score", timed("scoring", trial.score)),
+        patch.object(score, "reference_of", seen_by_timed_extractor),
+        patch.dict(trial._WORK, {"images": (trial.fitted_model, timed("rows", trial._record_images))}),
+    ]
+
+
 def main(method: str = "emigm", rows: str = "20") -> None:
     """Measure, and print a line for each part."""
     torch.set_num_threads(1)
     registry = load()
     recipe = next(found[method] for found in registry.recipes.values() if method in found).change(train_steps=100)
     study = Study("share", {method: recipe}, {"sampling_steps": tuple(range(1, int(rows) + 1))})
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as entered:
         store = Store(Path(folder))
         (one,) = plan_trials(plan_rows(registry, study, store))
-        patches = (
-            patch.object(trial, "draw", watched),
-            patch.object(score, "reference_of", seen_by_timed_extractor),
-            patch.object(score, "extract_and_score", timed("scoring", score.extract_and_score)),
-            patch.dict(trial._WORK, {"images": (trial.fitted_model, timed("rows", trial._record_images))}),
-        )
-        for one_patch in patches:
-            one_patch.start()
+        for each in patches():
+            entered.enter_context(each)
         trial.run_trial(store, one, torch.device("cpu"), Progress())
     total = SPENT["rows"]
     for name in ("rows", "drawing", "network", "head", "scoring", "features"):

@@ -81,7 +81,7 @@ def _recipes(
             raise UserError(f"there is no method {name!r}; {suggestion(name, known)}")
         recipe = known[name].change(**changes)
         sizes: list[dict[str, object]] = [{"batch_size": size, "accumulate": 1} for size in batches] or [{}]
-        ways: list[dict[str, object]] = [{"compile": "off"}, {"compile": "on"}] if compiled else [{}]
+        ways = [{"compile": way, "sampling_compile": way} for way in ("off", "on")] if compiled else [{}]
         yield from ((name, recipe.change(**size, **way)) for size in sizes for way in ways)
 
 

@@ -58,7 +58,7 @@ def _cells(
     if title != SAMPLING or not speed.parts:
         return cells
     total = sum(speed.parts.values())
-    return {**cells, **{name: f"{speed.parts.get(name, 0) / total:.0%}" for name in parts}}
+    return {**cells, **{name: f"{speed.parts[name] / total:.0%}" if name in speed.parts else "" for name in parts}}
 
 
 # Fields of recipes that tell measurements of one method apart, by the heads of their columns.

@@ -1,7 +1,7 @@
 """Measured speeds of methods: one sealed file for each recipe on each device, the newest measurement of it."""
 
+import contextlib
 import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,10 +65,10 @@ def load_speed(path: Path) -> Speed:
         raise Corrupt("it does not hold a measurement") from None
 
 
-def stored_speeds(layout: Layout) -> Iterator[Speed]:
-    """Every readable measurement, in the order of keys; `mgbench doctor` reports the others."""
-    for path in sorted(layout.speed("x").parent.glob("*.json")):
-        try:
-            yield load_speed(path)
-        except (Corrupt, FileNotFoundError):
-            continue
+def stored_speeds(layout: Layout) -> list[Speed]:
+    """Every readable measurement, by method and batch; `mgbench doctor` reports the others."""
+    found = []
+    for path in layout.speed("x").parent.glob("*.json"):
+        with contextlib.suppress(Corrupt, FileNotFoundError):
+            found.append(load_speed(path))
+    return sorted(found, key=lambda speed: (speed.method, speed.recipe.get("batch_size") or 0, speed.key))

@@ -14,7 +14,7 @@ from mgbench.interfaces.components import Metric, Parts, Teacher
 from mgbench.interfaces.data import UNLABELLED, ExtractorModule, TokenSpace
 from mgbench.interfaces.modules import TokenizerModule
 from mgbench.recipes.recipe import Recipe
-from mgbench.stages.arithmetic import short_type
+from mgbench.stages.arithmetic import compile_blocks, compiles_sampling, short_type
 from mgbench.stages.cost import forget_peak, peak_memory
 from mgbench.stages.dry_run import image_costs, model_costs
 from mgbench.stages.evaluate import compute_scores
@@ -81,6 +81,8 @@ def sampling_work(subject: Subject, watch: Stopwatch | None = None) -> Work:
     """One batch of images at each call, its parts timed by a watch."""
     model = subject.fresh()
     model.module.requires_grad_(False).eval()
+    if compiles_sampling(subject.recipe, subject.recipe.batch_size, subject.device):
+        compile_blocks(model.module)
     if watch:
         model = replace(model, parts=watch.watched(model.module, model.parts))
     indices, tokenizer = torch.arange(subject.recipe.batch_size), subject.tokenizer

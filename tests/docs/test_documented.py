@@ -19,7 +19,7 @@ COMMANDS = commands.group()
 # Options of other programs that pages name.
 OTHERS = {
     *("--logdir", "--backend-store-uri", "--gpus-per-node", "--help"),
-    *("--kills", "--damage", "--configs", "--rounds", "--rows", "--steps", "--strict", "--cfg", "--before"),
+    *("--kills", "--damage", "--configs", "--rounds", "--rows", "--steps", "--strict", "--cfg", "--before", "--out"),
 }
 
 
