@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from mgbench.report.frame import of_images, score_names
+from mgbench.report.frame import of_images, score_names, without_same
 from mgbench.report.judging import FEWEST
 from mgbench.report.measures import higher_is_better, number, with_interval
 from mgbench.report.names import short_names
@@ -35,7 +35,7 @@ def picks(studies: Sequence[Kept]) -> Iterator[str]:
 
 def _table(studies: Sequence[Kept], protocol: str) -> Iterator[str]:
     records = {record.key: record for study in studies for record in study.records if record.protocol == protocol}
-    frame = of_images(framed(list(records.values())))
+    frame = without_same(of_images(framed(list(records.values()))))
     metric = next(iter(score_names(frame)), "")
     if not metric or "nfe" not in frame or higher_is_better(frame, metric) is None:
         return

@@ -8,6 +8,7 @@ import pytest
 from tests import doubles
 from tests.cli.conftest import Command
 
+ROOT = Path(__file__).resolve().parents[2]
 FILE = f"""
 name = "s"
 plugins = ["{doubles.FILE}"]
@@ -91,6 +92,13 @@ def test_a_claim_that_fits_no_rows_is_refused_with_what_to_do(plan, before: str,
     assert answer.code == 2
     assert "claim 'weighting': " in answer.err
     assert said in answer.err
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "studies" / "findings").glob("*.toml")), ids=lambda path: path.stem)
+def test_the_claims_of_our_studies_fit_their_rows(mgbench: Command, path: Path) -> None:
+    answer = mgbench("plan", str(path), "--no-costs", "--seeds", "0")
+    assert answer.code == 0, answer.err
+    assert "claim" not in answer.err
 
 
 def test_options_that_leave_a_claim_without_rows_are_no_error(plan) -> None:
