@@ -30,6 +30,7 @@ from mgbench.cli import (
     show,
     speed,
     status,
+    tune,
 )
 from mgbench.cli.command import Command, Group
 
@@ -47,6 +48,7 @@ for command in (
     sample.sample,
     plan.plan,
     speed.speed,
+    tune.tune,
     prepare.prepare,
     encode.encode,
     report.report,

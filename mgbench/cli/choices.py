@@ -232,8 +232,8 @@ def outline(
     """
     from mgbench.recipes.study import Outline, read_study
 
-    given = Outline(name, listed(plugins), listed(methods), _seeds(seeds), changes(set_), _axes(vary))
-    given = replace(given, sample_seeds=_seeds(sample_seeds, "--sample-seeds"))
+    given = Outline(name, listed(plugins), listed(methods), seed_list(seeds), changes(set_), axes(vary))
+    given = replace(given, sample_seeds=seed_list(sample_seeds, "--sample-seeds"))
     return given if study_file is None else given.over(read_study(study_file))
 
 
@@ -257,7 +257,7 @@ def changes(items: list[str] | None) -> dict[str, Any]:
     return found
 
 
-def _axes(items: list[str] | None) -> dict[str, tuple[Any, ...]]:
+def axes(items: list[str] | None) -> dict[str, tuple[Any, ...]]:
     """The fields varied by `--vary`; values of a repeated field are joined."""
     from mgbench.recipes.spec import parse_values
 
@@ -278,7 +278,7 @@ def listed(texts: Iterable[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for text in texts or () for name in names(text)))
 
 
-def _seeds(texts: list[str] | None, option: str = "--seeds") -> tuple[int, ...]:
+def seed_list(texts: list[str] | None, option: str = "--seeds") -> tuple[int, ...]:
     try:
         return tuple(int(seed) for seed in listed(texts))
     except ValueError:

@@ -89,7 +89,15 @@ def _sides(
         if name not in known:
             raise UserError(_unknown(name, other, frame, studies))
     first, second = (frame[(frame["method"] == name) | (frame["series"] == name)] for name in (before, after))
-    return (first, second), ("sampling_steps",)
+    return (first, second), () if _of_one_budget(first, second) else ("sampling_steps",)
+
+
+def _of_one_budget(first: "pd.DataFrame", second: "pd.DataFrame") -> bool:
+    """Whether each side has one number of steps and these differ, so that they are paired by seed alone."""
+    from mgbench.report.frame import of_images
+
+    steps = [set(of_images(side)["sampling_steps"].dropna()) for side in (first, second)]
+    return all(len(part) == 1 for part in steps) and not steps[0] & steps[1]
 
 
 def _unknown(name: str, other: str, frame: "pd.DataFrame", studies: set[str]) -> str:
@@ -130,6 +138,8 @@ def _print(table: "pd.DataFrame", by: tuple[str, ...], frame: "pd.DataFrame") ->
     )
     images = images_scored(frame)
     print_frame(console(), shown, "B − A, paired by seed" + (f" ({images} images)" if images else ""))
+    if not by:
+        typer.echo("paired by seed alone: each side has one number of steps, and these differ")
     if table.attrs["averaged"]:
         typer.echo(f"averaged within each seed over pairs that differ in:  {', '.join(table.attrs['averaged'])}")
     if (table["seeds"] < 2).any():

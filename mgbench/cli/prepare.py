@@ -49,7 +49,7 @@ def prepare(
             with shown(f"looking at {name}") as advance:
                 floors = prepare_reference(chosen.store, assembly, torch.device(slots(device)[0]), advance)
             said = ", ".join(f"{score} {value:.4g}" for score, value in floors.items())
-            count = min(assembly.samples, len(assembly.data.test))
+            count = min(assembly.samples, len(assembly.reference_data.test))
             typer.echo(f"{name}: {count:,} held-out ones score {said}" if said else f"{name}: no floors")
     for sentence in lacking:
         typer.secho(f"missing: {sentence}", fg="red")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mgbench.engines.status import StatusWriter
     from mgbench.interfaces.engine import Engine, Event, Job, Options, Run
     from mgbench.recipes.study import Outline
+    from mgbench.results.tuning import Tuning
     from mgbench.trials.plan import Trial
 
 
@@ -89,7 +90,7 @@ def run(
     limit = FailureLimit.of(fail_fast, max_failures)
     leases = Leases(devices, devices_per_trial, seconds(trial_timeout), trial_memory * 2**30 or None)
     chosen = choices.choose(asked, results, retry_failed, choices.listed(track))
-    place = _engine(chosen, engine, address)
+    place = engine_of(chosen, engine, address)
     trials = plan_trials(chosen.rows)
     check_batches(trials, devices_per_trial)
     if detach:
@@ -98,9 +99,9 @@ def run(
     work = Work(chosen, trials, place.open(leases), Options(batch, most_images(keep_images)), limit)
     chosen.store.check_writable()
     save_view(chosen)
-    display = _display(work, quiet, json)
+    display = display_of(work, quiet, json)
     display.say(f"study {chosen.study.name}: {summary(chosen)}")
-    exit_code = _compute(work, display)
+    exit_code = compute(work, display)
     if exit_code == INTERRUPTED:
         display.say("stopped; run the same command again to continue")
     elif limit.reached:
@@ -151,7 +152,7 @@ class Work:
             chosen.store.root.resolve(),
             self.options,
             chosen.study.name,
-            _command(),
+            command_line(),
             chosen.trackers,
             tuple(row.key for row in trial.rows),
             tuple(source.code() for source in chosen.sources),
@@ -169,7 +170,7 @@ def _detach(chosen: choices.Chosen) -> None:
     )
 
 
-def _engine(chosen: choices.Chosen, engine: str, address: str) -> "Engine":
+def engine_of(chosen: choices.Chosen, engine: str, address: str) -> "Engine":
     """Build the engine.
 
     Raises:
@@ -188,7 +189,7 @@ def _engine(chosen: choices.Chosen, engine: str, address: str) -> "Engine":
     return chosen.registry.build(Engine, spec)
 
 
-def _display(work: Work, quiet: bool, json: bool) -> "Display":
+def display_of(work: Work, quiet: bool, json: bool) -> "Display":
     from mgbench.cli.displays import JsonLines, Quiet
     from mgbench.cli.live import Live
     from mgbench.cli.naming import row_names
@@ -198,14 +199,14 @@ def _display(work: Work, quiet: bool, json: bool) -> "Display":
     return Quiet() if quiet else Live(sum(len(trial.rows) for trial in work.trials), row_names(work.trials))
 
 
-def _command() -> str:
+def command_line() -> str:
     import shlex
 
     return shlex.join(["mgbench", *sys.argv[1:]])
 
 
-def save_view(chosen: choices.Chosen) -> None:
-    """Store the list of the study's rows, and the records of skipped rows."""
+def save_view(chosen: choices.Chosen, tuning: "Tuning | None" = None) -> None:
+    """Store the list of the study's rows, the search that found one of its recipes, and the records of skipped rows."""
     from mgbench.registry.citations import references
     from mgbench.results.environment import packages
     from mgbench.results.record import StudyView
@@ -216,10 +217,10 @@ def save_view(chosen: choices.Chosen) -> None:
     rows = tuple((row.key, row.method) for row in chosen.rows)
     cited = references(chosen.registry, [(row.method, row.assembly.spelled) for row in chosen.rows])
     claims = tuple(claim.plain() for claim in chosen.study.claims)
-    chosen.store.save_study(StudyView(chosen.study.name, rows, _command(), cited, packages(), claims))
+    chosen.store.save_study(StudyView(chosen.study.name, rows, command_line(), cited, packages(), claims, tuning))
 
 
-def _compute(work: Work, display: "Display") -> int:
+def compute(work: Work, display: "Display") -> int:
     """Run every trial; returns 0 if all rows are done or skipped, 1 if some failed, 130 if the user stopped the run."""
     from mgbench.engines.status import StatusWriter
     from mgbench.engines.supervise import supervise
@@ -228,7 +229,7 @@ def _compute(work: Work, display: "Display") -> int:
     if not work.trials:
         return _exit_code(chosen, stopped=False)
     board = StatusWriter(
-        chosen.store.layout, chosen.study.name, _command(), sum(len(trial.rows) for trial in work.trials)
+        chosen.store.layout, chosen.study.name, command_line(), sum(len(trial.rows) for trial in work.trials)
     )
 
     def show(event: "Event") -> None:

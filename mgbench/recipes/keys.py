@@ -9,7 +9,7 @@ from typing import Any
 from mgbench.recipes.kinds import KINDS, Decides
 from mgbench.recipes.normal import Node
 from mgbench.recipes.recipe import FIELDS, Recipe, decides, plain
-from mgbench.recipes.stage_code import RECONSTRUCTION, STAGE_CODE, TAUGHT, code_of, upto
+from mgbench.recipes.stage_code import HALVED, RECONSTRUCTION, STAGE_CODE, TAUGHT, code_of, upto
 
 # 3: hashes of the reached definitions, including stages; 1 and 2: of whole files and a number raised by hand.
 KEY_VERSION = 3
@@ -81,6 +81,8 @@ def make_keys(recipe: Recipe, chosen: Mapping[str, str], data_fingerprint: str, 
     if recipe.sample_seed == recipe.seed:
         # As a recipe without a sampling seed is sampled.
         del changed["sample_seed"]
+    if "reference" in changed:
+        changed["reference"] = [recipe.reference, code_of((), HALVED, "scores")[0]]
     if teacher:
         changed["teacher"] = [teacher, code_of((), TAUGHT, "model")[0]]
     return Keys(**{key: _key(key, recipe, changed, chosen[key], data_fingerprint) for key in _KEYS})

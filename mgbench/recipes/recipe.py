@@ -36,6 +36,8 @@ Digest = Annotated[str, StringConstraints(pattern="^([0-9a-f]{64})?$")]
 
 
 LabelDistribution = Literal["balanced", "data", "uniform"]
+# Real images that scores compare with: the training images, or one of two halves of the held-out images.
+ReferencePart = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +117,13 @@ class Recipe(Answers):
         "drawn uniformly and independently (uniform)",
     )
     samples: Index = _setting("images", 0, "images to draw and score; 0 means the number of held-out images")
+
+    reference: ReferencePart = _setting(
+        "scores",
+        "train",
+        "real images that scores compare with: the training images (train), or a half of the held-out images: "
+        "validation, to choose settings by, or test",
+    )
 
     # Whether `sampling_steps` was given: a study varies them where they were not.
     says_steps: ClassVar[bool] = False

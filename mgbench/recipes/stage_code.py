@@ -30,6 +30,8 @@ STAGE_CODE: dict[Decides, tuple[str, ...]] = {
 RECONSTRUCTION = ("mgbench.stages.tokenize:reconstruct",)
 # Only models with a teacher depend on these.
 TAUGHT = ("mgbench.stages.teach:taught",)
+# Only scores against a half of the held-out images depend on these.
+HALVED = ("mgbench.stages.reference:reference_images",)
 # Code that stores or reports something, and affects no number.
 SILENT = (
     "mgbench.errors",

@@ -21,6 +21,7 @@ from mgbench.registry.registry import Bound, Registry
 from mgbench.registry.rehearse import REHEARSED, check_shapes, left_out, rehearse
 from mgbench.registry.settings import check_settings
 from mgbench.registry.teachers import check_teacher, teacher_recipe
+from mgbench.stages.reference import reference_images
 
 T = TypeVar("T")
 
@@ -56,6 +57,11 @@ class Assembly:
         if self.images is None:
             raise UserError(self.unfit)
         return self.images
+
+    @property
+    def reference_data(self) -> ImageData:
+        """The images that scores compare with (`train`) and other real ones for the floor (`test`); raises as `data`."""
+        return reference_images(self.data, self.recipe.reference)
 
     @property
     def classes(self) -> int:
@@ -95,10 +101,12 @@ def assemble(registry: Registry, recipe: Recipe, given: Collection[str] = FIELDS
         return Assembly(recipe, keys, spelled, found.parts, found.images, too_much, unasked=True)
     judged = dataclasses.replace(found)
     judged.attempt(lambda: check_settings(recipe))
+    if found.images is not None:
+        judged.attempt(lambda: reference_images(found.data, recipe.reference))
     if found.taught and not found.reason:
         by, unfit = (teacher.parts, teacher.unfit) if teacher else (None, "")
         judged.attempt(lambda: check_teacher(recipe, found.parts, by, unfit))
-    missing = () if found.reason else judged.attempt(lambda: _left_out(registry, recipe, found)) or ()
+    missing = () if judged.reason else judged.attempt(lambda: _left_out(registry, recipe, found)) or ()
     return Assembly(
         recipe,
         keys,
@@ -230,9 +238,9 @@ def _rehearse(registry: Registry, found: _Found, kind: str) -> None:
 
 def _left_out(registry: Registry, recipe: Recipe, found: _Found) -> tuple[str, ...]:
     """The reasons why metrics of a recipe will be left out."""
-    data = found.data
-    images = recipe.samples or len(data.test)
-    counts = (images, len(data.train), len(data.test))
+    real = reference_images(found.data, recipe.reference)
+    images = recipe.samples or len(found.data.test)
+    counts = (images, len(real.train), len(real.test))
     if (key := ("metrics", str(recipe.metrics), counts)) not in registry.memory:
         registry.memory[key] = left_out(found.parts.metrics, *counts)
     reasons: tuple[str, ...] = registry.memory[key]

@@ -10,7 +10,8 @@ import pandas as pd
 
 from mgbench.errors import UserError
 from mgbench.recipes.claims import Claim
-from mgbench.recipes.recipe import FIELDS
+from mgbench.recipes.kinds import KINDS
+from mgbench.recipes.recipe import FIELDS, Recipe
 from mgbench.report.recorded import declarations, scored_images, scores_of
 from mgbench.report.where import select
 from mgbench.results.former import without_former
@@ -34,6 +35,8 @@ WHEN, COMMAND = ("started", "finished"), "command"
 ABOUT, IMAGES, TOKENIZER = "about", "images", "tokenizer"
 # The number of scored images in a protocol.
 COUNT = "scored images"
+# The fields that a record may be older than, with the values that it was made with.
+_SETTINGS = {name: value for name, value in Recipe().spelled().items() if name not in KINDS}
 
 
 class Names(tuple[str, ...]):
@@ -93,7 +96,7 @@ def read_results(path: Path | str, study: str | None = None, where: str = "", ev
     frame["series"] = name_series(frame)
     read = by_key.keys() | {Path(name).parent.name for name in corrupt}
     missing = sum(key not in read for key, _ in wanted)
-    said = {name: getattr(view, name, "") for name in ("command", "references")}
+    said = {name: getattr(view, name, "") for name in ("command", "references", "tuning")}
     said |= {"corrupt": Names(corrupt), "packages": Names(getattr(view, "packages", ()))}
     claims = Claims(map(Claim.of, view.claims)) if view and not where else Claims()
     frame.attrs.update(missing=missing, same=0, former=former, study=study or "", claims=claims, **said)
@@ -211,7 +214,7 @@ def _asked(records: list[Record]) -> Any:
 def _row(record: Record, method: str) -> dict[str, Any]:
     floors = {FLOOR + name: value for name, value in record.floors.items()}
     own = {name: getattr(record, name) for name in (*HEAD, *TAIL) if name not in ("series", "method")}
-    recipe = {**record.recipe, POINT: _steps(record)}
+    recipe = {**(_SETTINGS if record.about == IMAGES else {}), **record.recipe, POINT: _steps(record)}
     said = {**record.origin, **record.costs, **scores_of(record), **floors, **recipe, **own}
     return {**said, COUNT: scored_images(record.protocol), "method": method}
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from mgbench.errors import UserError, suggestion
 from mgbench.results.layout import Layout
 from mgbench.results.schema import RECORDS, STUDIES, Corrupt, read_sealed
+from mgbench.results.tuning import Tuning, read_tuning
 
 # The number of log lines kept in a record.
 TAIL_LINES = 12
@@ -59,7 +60,8 @@ class StudyView:
     """The rows of a study in order, as pairs of key and method, its command, and the BibTeX entries of its parts.
 
     `packages` are those installed where the study was started, as in `mgbench.results.environment.packages`. `claims`
-    are the claims of its file as plain values (`mgbench.recipes.claims.Claim.plain`).
+    are the claims of its file as plain values (`mgbench.recipes.claims.Claim.plain`). `tuning` is the search that found
+    one of its recipes, if one did.
     """
 
     name: str
@@ -68,6 +70,7 @@ class StudyView:
     references: str = ""
     packages: tuple[str, ...] = ()
     claims: tuple[dict[str, Any], ...] = ()
+    tuning: Tuning | None = None
 
 
 def ending(text: str) -> str:
@@ -99,7 +102,8 @@ def load_study(path: Path) -> StudyView:
         rows = tuple((key, method) for key, method in content["rows"])
         packages = tuple(map(str, content["packages"]))
         claims = tuple(map(dict, content["claims"]))
-        return StudyView(content["name"], rows, content["command"], content["references"], packages, claims)
+        tuning = read_tuning(content.get("tuning"))
+        return StudyView(content["name"], rows, content["command"], content["references"], packages, claims, tuning)
     except (KeyError, TypeError, ValueError):
         raise Corrupt("it does not hold a study") from None
 

@@ -20,7 +20,7 @@ def foreseen(assemblies: Iterable[Assembly]) -> list[str]:
 
 def _decides(assembly: Assembly) -> tuple[object, ...]:
     recipe, data = assembly.recipe, assembly.data
-    numbers = (assembly.samples, recipe.labels, recipe.label_distribution)
+    numbers = (assembly.samples, recipe.labels, recipe.label_distribution, recipe.reference)
     return data.fingerprint, assembly.spelled["extractor"], *numbers, assembly.advised
 
 
@@ -30,12 +30,13 @@ def _foreseen(assembly: Assembly) -> Iterator[str]:
     yield from on_labels(assembly, count)
     yield from assembly.advised
     if assembly.parts.extractor is not None and any(data.shape):
-        yield from on_numbers(count, _features(assembly.parts.extractor, data.shape), len(data.train), len(data.test))
+        real = assembly.reference_data
+        yield from on_numbers(count, _features(assembly.parts.extractor, data.shape), len(real.train), len(real.test))
 
 
 def on_labels(assembly: Assembly, count: int, drawn: bool = True) -> Iterator[str]:
     """Sentences about unbalanced classes for this number of scored images, which are `drawn` or real."""
-    data, recipe = assembly.data, assembly.recipe
+    data, recipe = assembly.reference_data, assembly.recipe
     found = [unequal_classes(assembly.class_counts, recipe.label_distribution)] if drawn else []
     if recipe.labels:
         found.append(too_few_held_out(data, count, recipe.label_distribution))

@@ -41,8 +41,9 @@ class Extract:
         metrics = [optional.mergeable(assembly.parts.metrics[place]) for place in self.metrics]
         module = _extractor(assembly.parts.extractor, helper.device)
         work = Pass(module, helper.device, tuple(filter(None, metrics)), self.keeps, self.batch)
-        images: Any = {"train": assembly.data.train, "test": assembly.data.test}.get(self.split)
-        labels = {"train": assembly.data.train_labels, "test": assembly.data.test_labels}.get(self.split)
+        real = assembly.reference_data
+        images: Any = {"train": real.train, "test": real.test}.get(self.split)
+        labels = {"train": real.train_labels, "test": real.test_labels}.get(self.split)
         known = labels if self.labelled else None
         turn = _turn(work, self.split, images, known, helper.team)
         take_turns(work, self.count, turn, helper.team)

@@ -17,7 +17,7 @@ from mgbench.results.store import Store
 from mgbench.trials.foreseen import foreseen
 
 # The fields of a recipe that affect a row about its tokenizer, which scores as many images as rows about models.
-_OF_TOKENIZER = ("dataset", "tokenizer", "extractor", "metrics", "samples", "label_distribution")
+_OF_TOKENIZER = ("dataset", "tokenizer", "extractor", "metrics", "samples", "label_distribution", "reference")
 TOKENIZER = "tokenizer"
 
 

@@ -14,7 +14,8 @@ from mgbench.registry.registry import Registry
 from mgbench.registry.resolve import Assembly
 from mgbench.results.store import Store
 from mgbench.trials.plan import Row
-from mgbench.trials.real_features import is_stored, reference_of
+from mgbench.trials.real_features import is_stored
+from mgbench.trials.score import real_images
 
 
 def fetchers(registry: Registry, recipes: Iterable[Recipe]) -> Mapping[str, list[Callable[[], None]]]:
@@ -45,6 +46,7 @@ def scored(rows: Iterable[Row]) -> Iterator[Assembly]:
             recipe.label_distribution,
             recipe.metrics,
             recipe.samples,
+            recipe.reference,
         )
         if not row.assembly.unfit and of not in known:
             known.add(of)
@@ -59,10 +61,8 @@ def prepare_reference(
     Raises:
         UserError: if the extractor lacks its library or its weights.
     """
-    recipe, spelled, parts = assembly.recipe, assembly.spelled, assembly.parts
-    reference = reference_of(
-        assembly.data, spelled["dataset"], parts.extractor, device, store.root, recipe.label_distribution, advance
-    )
+    parts = assembly.parts
+    reference = real_images(store, assembly, device, advance)
     reference.real.gather(parts.metrics)
     for metric in filter(optional.needs_reference, parts.metrics):
         merging = optional.mergeable(metric)
@@ -77,4 +77,4 @@ def prepare_reference(
 
 def has_reference(store: Store, assembly: Assembly) -> bool:
     """Whether the features of real images, or the states of all metrics that look at them, are stored."""
-    return is_stored(assembly.data, assembly.parts.extractor, assembly.parts.metrics, store)
+    return is_stored(assembly.reference_data, assembly.parts.extractor, assembly.parts.metrics, store)

@@ -28,12 +28,14 @@ def record_reconstruction(
     `rmse`, the root mean squared error of a pixel in 8-bit grey levels, is added to the metrics of the recipe.
     """
     data, started = row.assembly.data, now()
-    rows = held_out_rows(data, row.assembly.samples, row.assembly.recipe.label_distribution)
-    labels = None if data.test_labels is None else data.test_labels[rows]
+    # Held-out images that the scores do not compare with.
+    others = row.assembly.reference_data
+    rows = held_out_rows(others, row.assembly.samples, row.assembly.recipe.label_distribution)
+    labels = None if others.test_labels is None else others.test_labels[rows]
     shown = shown_rows(data)
     back = progress.batches("reconstruct", row.key)
     with progress.anywhere():
-        real = taken(data.test, rows)
+        real = taken(others.test, rows)
         images, tokens = reconstruct(fitted.tokenizer, real, device, options.batch, back)
         again, _ = reconstruct(fitted.tokenizer, data.test[shown], device, options.batch)
     found = score(store, row, images, labels, device, progress, team).fields

@@ -3,7 +3,7 @@
 import io
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 
 from mgbench.interfaces.data import ImageData
-from mgbench.interfaces.progress import Progress
+from mgbench.interfaces.progress import UNREPORTED, Advance, Progress
 from mgbench.interfaces.ranks import Team
+from mgbench.registry.resolve import Assembly
 from mgbench.results.environment import environment
 from mgbench.results.files import Writer, is_whole_archive, write
 from mgbench.results.record import ARRAYS
 from mgbench.results.store import Store
+from mgbench.stages.extract import HERE, Through
 from mgbench.stages.extracted import BATCH
 from mgbench.stages.labels import held_out_rows
 from mgbench.trials.foreseen import on_labels
@@ -50,13 +52,10 @@ def score(
         RankFailed: if another rank of the team failed.
     """
     assembly = row.assembly
-    extractor: Any = assembly.parts.extractor
-    drawn, name, batches = assembly.recipe.label_distribution, assembly.spelled["dataset"], progress.batches
+    drawn, batches = assembly.recipe.label_distribution, progress.batches
     metrics, through = assembly.parts.metrics, through_ranks(row, team)
     with progress.of(team).anywhere():
-        reference = reference_of(
-            assembly.data, name, extractor, device, store.root, drawn, batches("reference"), through
-        )
+        reference = real_images(store, assembly, device, batches("reference"), through)
         progress("score", 0, math.ceil(len(images) / BATCH), row.key)
         seen = seen_by(metrics, reference, images, labels, device, through, batches("score", row.key))
     with progress.anywhere():
@@ -67,6 +66,23 @@ def score(
     warnings = [*assembly.data.notes, *on_labels(assembly, len(images), generated), *advised, *found.warnings]
     said = {**vars(found), "warnings": warnings, "keys": {**row.keys, **reference.keys}}
     return Scored(said, seen.opening, reference)
+
+
+def real_images(
+    store: Store, assembly: Assembly, device: torch.device, advance: Advance = UNREPORTED, through: Through = HERE
+) -> Reference:
+    """The real images that scores of a recipe compare with; `advance` and `through` are those of `reference_of`.
+
+    Raises:
+        UserError: if the extractor lacks its library or its weights.
+    """
+    recipe, real, name = assembly.recipe, assembly.reference_data, assembly.spelled["dataset"]
+    extractor: Any = assembly.parts.extractor
+    found = reference_of(real, name, extractor, device, store.root, recipe.label_distribution, advance, through)
+    if recipe.reference == "train":
+        return found
+    protocol = f"{name}@{assembly.data.fingerprint[:8]}/{recipe.reference}{len(real.train)}"
+    return replace(found, name=protocol)
 
 
 def save_real(store: Store, data: ImageData) -> None:

@@ -149,7 +149,7 @@ def _record_images(
 
 def _nearest(row: Row, scored: Scored) -> Mapping[str, Writer]:
     """The file of the training images nearest to the first samples, by the features used for scoring."""
-    if not scored.reference.real.is_whole:
+    if row.assembly.recipe.reference != "train" or not scored.reference.real.is_whole:
         return {}
     return nearest_file(scored.features[:MATCHED], scored.reference.real.features.features, row.assembly.data.train)
 

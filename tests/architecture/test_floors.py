@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("components",),
     ("registry",),
     ("trials",),
-    ("engines",),
+    ("engines", "tuning"),
     ("cli",),
 )
 LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}

@@ -35,6 +35,15 @@ def test_two_methods_are_compared_at_every_number_of_steps(mgbench: Command, res
         assert shown in answer.out
 
 
+def test_methods_of_one_number_of_steps_each_are_paired_by_seed(mgbench: Command, tmp_path: Path) -> None:
+    rows = [record(method, steps, seed) for method, steps in (("emigm", 10), ("maskgit", 16)) for seed in range(3)]
+    store(tmp_path / "results", *rows)
+    said = json.loads(mgbench("compare", "emigm", "maskgit", "--json").out)
+    assert (FID, 3) in [(row["metric"], row["seeds"]) for row in said["pairs"]]
+    assert said["missing"] == []
+    assert "paired by seed alone" in mgbench("compare", "emigm", "maskgit").out
+
+
 def test_json_holds_the_pairs_and_what_is_missing(mgbench: Command, results: Path) -> None:
     store_study(results, "short", [(key, "mine") for key, _ in load_study(Layout(results).study("new")).rows[:1]])
     said = json.loads(mgbench("compare", "emigm", "maskgit", "--json", "--fail-on", "fid:+60%").out)

@@ -34,7 +34,7 @@ STUDY = {"name", "plugins", "methods", "seeds", "set", "vary", "recipes", "claim
 # Stored before a page begins; pages that mean any study say NAME.
 STUDY_OF_ALL = "emigm-maskgit"
 # What needs no second look: it draws the same figures wherever it stands.
-ONCE = {"published"}
+ONCE = {"published", "tune"}
 # Paths of the machine of whoever reads lie in the page's folder here.
 _ABSOLUTE = re.compile(r"(?<![\w./])(?=/(?:data|shared|weights)/)")
 # How far a command gets that needs published weights, published images or GPUs, which are not here.
@@ -44,7 +44,7 @@ ABSENT = (
     "give the folder with the files of FashionMNIST",
     "this machine has no CUDA device",
 )
-ADDED = {"report": ("--pictures", "fid-versus-nfe"), "import": ("--set", "network.heads=4")}
+ADDED = {"tune": ("--dry-run",), "report": ("--pictures", "fid-versus-nfe"), "import": ("--set", "network.heads=4")}
 
 
 @dataclass

@@ -73,10 +73,10 @@ def pretend(patch: pytest.MonkeyPatch) -> None:
         def open(self, leases: Any) -> None:
             return None
 
-    build = run._engine
+    build = run.engine_of
     patch.setattr(prepare, "_fetch", lambda asked: None)
-    patch.setattr(run, "_engine", Engine)
-    patch.setattr(run, "_compute", lambda work, display: computed(work.chosen))
+    patch.setattr(run, "engine_of", Engine)
+    patch.setattr(run, "compute", lambda work, display: computed(work.chosen))
     patch.setattr(run, "_detach", lambda chosen: (run.save_view(chosen), computed(chosen)))
     patch.setattr(run, "_finish", lambda *args, **options: None)
 

@@ -39,6 +39,7 @@ SETTINGS: dict[str, Any] = {
     "sampling_compile": "on",
     "label_distribution": "data",
     "samples": 7,
+    "reference": "test",
 }
 
 

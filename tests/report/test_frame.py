@@ -39,6 +39,15 @@ def test_a_study_shows_its_rows_only_under_its_names_and_in_its_order(tmp_path):
     assert frame.attrs["command"] == "mgbench run study.toml"
 
 
+def test_a_record_that_is_older_than_a_field_has_its_default(tmp_path):
+    older, newer = (record("emigm", 8, seed) for seed in (0, 1))
+    store(tmp_path, replace(newer, recipe={**newer.recipe, "reference": "train"}))
+    store(tmp_path, replace(older, recipe={k: v for k, v in older.recipe.items() if k != "reference"}))
+    frame = read_results(tmp_path)
+    assert list(frame["reference"]) == ["train", "train"]
+    assert set(frame["series"]) == {"emigm"}
+
+
 def test_an_unknown_study_is_refused_with_the_nearest_name(tmp_path):
     store_study(store(tmp_path, record()), "mine", [])
     with pytest.raises(UserError, match="did you mean 'mine'"):

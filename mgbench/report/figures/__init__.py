@@ -17,6 +17,7 @@ from mgbench.report.figures import (
     sheets,
     stages,
     training,
+    tuning,
 )
 from mgbench.report.figures.picture import Maker, Picture
 from mgbench.report.stored import Stored
@@ -24,6 +25,7 @@ from mgbench.report.stored import Stored
 GALLERY: tuple[Maker, ...] = (
     against.pictures,
     claims.pictures,
+    tuning.pictures,
     guidance.pictures,
     effects.pictures,
     grids.pictures,

@@ -24,8 +24,11 @@ from mgbench.report.spread import NOTE, printable_spread
 from mgbench.report.stored import Stored
 from mgbench.report.style import looks, on_dark
 from mgbench.report.table import problems, summary_table, tokenizer_table, write_csv
+from mgbench.report.tuning import NOTE as TUNING_NOTE
+from mgbench.report.tuning import changes_said, printable_gap, verdict
 from mgbench.results.layout import Layout
 from mgbench.results.speed import stored_speeds
+from mgbench.results.tuning import Tuning
 
 # Maximum number of lines of a list in the page; the table has all.
 MOST_LINES = 40
@@ -59,6 +62,7 @@ def write_report(stored: Stored, output: Path) -> Path:
         main=main,
         spread=_spread(images),
         speed=_speed(stored.layout, images),
+        tuning=_tuning(stored, images),
         agreement=agreement_said(images) if len(images) else [],
         claims=claims_of(stored, [item for item in drawn if item.section == CLAIMS]),
         sections=sections(rest),
@@ -98,6 +102,21 @@ def _speed(layout: Layout, images: pd.DataFrame) -> dict[str, Any] | None:
         for title, table in speed_tables(speeds).items()
     ]
     return {"tables": tables, "left_out": reasons(speeds), "note": speed_note(speeds)} if speeds else None
+
+
+def _tuning(stored: Stored, images: pd.DataFrame) -> dict[str, Any] | None:
+    """The search that found a recipe of the study: its outcome, and the gap in cells; none without a search."""
+    tuning: Tuning | None = stored.frame.attrs.get("tuning") or None
+    if tuning is None:
+        return None
+    table = printable_gap(stored.layout, images, tuning)
+    return {
+        "heads": list(table),
+        "rows": table.to_numpy().tolist(),
+        "verdict": verdict(images, tuning),
+        "note": TUNING_NOTE,
+        "recipes": {name: changes_said(attempt.changes) or "as it is" for name, attempt in tuning.names.items()},
+    }
 
 
 def _about_rows(frame: pd.DataFrame) -> dict[str, Any]:

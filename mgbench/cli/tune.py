@@ -1,0 +1,239 @@
+"""`mgbench tune`: searches how a trained model is sampled, and compares what it finds on images that it did not see."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mgbench.cli import choices, completion
+from mgbench.cli.tuning import line, print_plan, print_time, report
+from mgbench.errors import UserError
+
+if TYPE_CHECKING:
+    from mgbench.interfaces.engine import Options, Run
+    from mgbench.recipes.study import Study
+    from mgbench.results.tuning import Tuning
+    from mgbench.tuning.session import Request, Session
+
+
+def tune(
+    method: Annotated[
+        str,
+        typer.Argument(metavar="METHOD", help="The method.", show_default=False, autocompletion=completion.methods),
+    ],
+    nfe: Annotated[
+        float, typer.Option(help="Forward passes of the network for an image, at most.", show_default=False)
+    ],
+    trials: Annotated[int, typer.Option(min=1, help="Recipes to try.")] = 40,
+    together: Annotated[
+        int, typer.Option(min=1, help="Recipes suggested and drawn at once; the same for the same search.")
+    ] = 5,
+    set_: choices.Set = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIELD=VALUE,…",
+            help="Values to try beside or instead of the usual ones; LOW..HIGH is a range; may be repeated.",
+            show_default=False,
+            autocompletion=completion.settings,
+        ),
+    ] = None,
+    space: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A file with a [vary] table: only these values.", show_default=False),
+    ] = None,
+    metric: Annotated[str, typer.Option(help="The score to search for.")] = "fid",
+    seeds: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SEED,…", help="Training seeds of the comparison (default: 0,1,2,3,4).", show_default=False
+        ),
+    ] = None,
+    search_seeds: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SEED,…",
+            help="Training seeds whose models the search samples (default: the first of --seeds).",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the search.")] = 0,
+    plugins: choices.AlsoPlugins = None,
+    name: choices.Name = "",
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Study file to write (default: tuned-METHOD.toml).", show_default=False),
+    ] = None,
+    results: choices.Results = Path("results"),
+    reports: Annotated[Path, typer.Option(help="Output folder of the report.")] = Path("reports"),
+    devices: Annotated[
+        str, typer.Option(help="auto (all GPUs, or all cores), cuda, cpu, cpu:2, or a list such as cuda:0,cuda:1.")
+    ] = "auto",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the budget, the space and the rows, and stop.")
+    ] = False,
+) -> None:
+    """Search how a trained model is sampled for the best score at a number of network forwards (Optuna).
+
+    The search compares with one half of the held-out images, and the recipe that it finds is compared with the method on the
+    other half, over several trained models. The same command continues after an interruption.
+    """
+    from mgbench.tuning.study_file import check_free
+
+    target = output or Path(f"tuned-{method}.toml")
+    check_free(target)
+    request = _request(method, nfe, set_, vary, space, metric, (trials, together, seed), (seeds, search_seeds))
+    workshop = _workshop(results, plugins, devices)
+    session = _session(workshop, request, name or f"tune-{method}-nfe{nfe:g}")
+    print_plan(session)
+    if dry_run:
+        print_time(session)
+        return
+    workshop.store.check_writable()
+    for some in session.run():
+        for tried in some:
+            typer.echo(line(session, tried))
+    tuning = _compare(session, workshop)
+    target.write_text(_study_file(session, workshop), encoding="utf-8")
+    report(session, tuning, reports / session.name, target)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Loaded plugins, a results folder, and a function that opens an engine to compute rows."""
+
+    sources: Any
+    registry: Any
+    store: Any
+    open: "Callable[[], Run]"
+
+    def compute(self, study: "Study", options: "Options") -> choices.Chosen:
+        """Compute the rows of a study that are not stored; those that failed before stay as they are.
+
+        Raises:
+            typer.Exit: if the user stopped it.
+        """
+        from mgbench.cli.displays import Quiet
+        from mgbench.cli.failures import FailureLimit
+        from mgbench.cli.run import Work, compute, display_of
+        from mgbench.interfaces.progress import INTERRUPTED
+        from mgbench.trials.plan import plan_rows, plan_teachers, plan_tokenizers, plan_trials
+
+        known = len(self.store.notes)
+        recipes = plan_rows(self.registry, study, self.store, refuse=False)
+        recipes = [*plan_teachers(recipes, self.store), *recipes]
+        rows = [*plan_tokenizers(recipes, self.store), *recipes]
+        self._say(known)
+        chosen = choices.Chosen(self.sources, self.registry, study, self.store, rows)
+        trials = plan_trials(rows)
+        work = Work(chosen, trials, self.open(), options, FailureLimit())
+        # Rows of trained models are many and short.
+        quiet = all(trial.key in chosen.trained for trial in trials)
+        if trials and compute(work, Quiet() if quiet else display_of(work, quiet=False, json=False)) == INTERRUPTED:
+            typer.echo("stopped; run the same command again to continue")
+            raise typer.Exit(INTERRUPTED)
+        return chosen
+
+    def _say(self, known: int) -> None:
+        """Print notes about rows that were not printed before."""
+        said = set(self.store.notes[:known])
+        for note in dict.fromkeys(note for note in self.store.notes[known:] if note not in said):
+            typer.secho(f"mgbench: {note}", err=True, fg="yellow")
+
+
+def _request(
+    method: str,
+    nfe: float,
+    set_: list[str] | None,
+    vary: list[str] | None,
+    space: Path | None,
+    metric: str,
+    numbers: tuple[int, int, int],
+    seeds: tuple[list[str] | None, list[str] | None],
+) -> "Request":
+    from mgbench.tuning.search import Plan
+    from mgbench.tuning.session import Request
+
+    trials, together, seed = numbers
+    compared = choices.seed_list(seeds[0]) or tuple(range(5))
+    searched = choices.seed_list(seeds[1], "--search-seeds") or compared[:1]
+    values = {**(_space(space) if space else {}), **choices.axes(vary)}
+    plan = Plan(trials, together, seed)
+    return Request(method, nfe, plan, compared, searched, metric, choices.changes(set_), values, space is not None)
+
+
+def _space(path: Path) -> dict[str, Any]:
+    """The values to try from the [vary] table of a file.
+
+    Raises:
+        UserError: if it cannot be read, or has anything else.
+    """
+    from mgbench.recipes.study import Outline, read_study
+
+    found = read_study(path)
+    if not found.vary or found != Outline(found.name, vary=found.vary):
+        raise UserError(
+            f"{path} should have a [vary] table and nothing else; seeds and changes are options of the command"
+        )
+    return dict(found.vary)
+
+
+def _workshop(results: Path, plugins: list[str] | None, devices: str) -> Workshop:
+    from mgbench.engines.local import Local
+    from mgbench.interfaces.engine import Leases
+    from mgbench.registry.imported import add_imported
+    from mgbench.registry.loading import find, load
+    from mgbench.results.store import Store
+
+    sources = tuple(find(name) for name in choices.listed(plugins))
+    registry, store = load(sources), Store(results)
+    add_imported(registry, store.layout)
+    return Workshop(sources, registry, store, lambda: Local().open(Leases(devices)))
+
+
+def _session(workshop: Workshop, request: "Request", name: str) -> "Session":
+    from mgbench.interfaces.engine import Options
+    from mgbench.tuning.session import Session
+
+    # Of searched recipes the scores are kept, and the images of none are looked at.
+    searching = Options(keep_images=0)
+
+    def compute(study: "Study") -> None:
+        workshop.compute(study, searching)
+
+    return Session(workshop.registry, workshop.store, request, compute, name)
+
+
+def _compare(session: "Session", workshop: Workshop) -> "Tuning":
+    """Compute the comparison on held-out images, and store it as a study with its search."""
+    from mgbench.cli.run import save_view
+    from mgbench.interfaces.engine import USUAL
+
+    asked = session.request
+    chosen = workshop.compute(session.comparison(asked.seeds), USUAL)
+    others = [seed for seed in asked.search_seeds if seed not in asked.seeds]
+    if others:
+        workshop.compute(session.comparison(others), USUAL)
+    tuning = session.tuning()
+    save_view(chosen, tuning)
+    return tuning
+
+
+def _study_file(session: "Session", workshop: Workshop) -> str:
+    from mgbench.cli.run import command_line
+    from mgbench.tuning.study_file import MARK, found_study, study_text
+
+    asked, base = session.request, session.base
+    steps = {"sampling_steps": base.sampling_steps}
+    tuned = session.recipes().get(session.tuned)
+    found = (session.tuned, {"sampling_steps": tuned.sampling_steps, **session.winner.changes}) if tuned else None
+    plugins = tuple(source.target for source in workshop.sources)
+    outline = found_study(session.name, (asked.method, steps), found, asked.changes, asked.seeds, plugins)
+    comments = [
+        f"{MARK.removeprefix('# ')}: {command_line()}",
+        "Both recipes compared on the half of the held-out images that the search did not see; in a comparison with other",
+        f"methods: mgbench run FILE --methods {session.tuned},OTHER --set reference=train",
+    ]
+    return study_text(outline, comments)
