@@ -1,12 +1,15 @@
 """Claims on the command line: checked against the planned rows, listed by `plan`, and judged by `run` and `show`."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests import doubles
 from tests.cli.conftest import Command
+from tests.report.test_verdicts import CLAIM, LARGE, SMALL, frame_of, rows
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = f"""
@@ -105,3 +108,18 @@ def test_options_that_leave_a_claim_without_rows_are_no_error(plan) -> None:
     answer = plan(FILE, "--methods", "tiny")
     assert answer.code == 0
     assert "claim 'weighting': no row has 'loss_weighting=elbo'" in answer.err
+
+
+def test_the_table_of_a_study_ends_with_the_verdicts(mgbench: Command, tmp_path: Path) -> None:
+    claims = (CLAIM, replace(CLAIM, name="few", at=("sampling_steps=9",)))
+    frame_of(tmp_path / "results", *rows("emigm", SMALL), *rows("maskgit", LARGE), claims=claims)
+    answer = mgbench("show", "s", "--no-plot")
+    assert answer.code == 0, answer.err
+    table = answer.out.partition("verdicts on the claims")[2]
+    assert re.search(
+        r"weighting +all rows +reproduced +FID\[digits_cnn\] +21 +31\.1 +−32 % \(−36 to −29\) +5 of 5", table
+    )
+    assert "few at 9 steps: no row has 'method=emigm' at 'sampling_steps=9'" in table
+    assert re.search(r"few +9 steps +undecided", table)
+    assert "about 0.05 would be decided by chance (5 %)" in table
+    assert "verdicts on the claims" not in mgbench("show", "s", "--no-plot", "--where", "sampling_steps=8").out
