@@ -64,8 +64,8 @@ class _Fused(TorchFunctionMode):
         self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        fusible = func is nn.functional.scaled_dot_product_attention and torch.backends.cuda.flash_sdp_enabled()
-        if not fusible or not is_hollow(args[0]):
+        attention = func is nn.functional.scaled_dot_product_attention and is_hollow(args[0])
+        if not attention or not torch.backends.cuda.flash_sdp_enabled():  # type: ignore[no-untyped-call]
             return func(*args, **kwargs)
         mask, causal = kwargs.get("attn_mask"), kwargs.get("is_causal", False)
         fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
