@@ -24,6 +24,7 @@ from torch import Generator, Tensor, nn
 from mgbench.components.heads.mean_velocity import MeanVelocity, as_wide, balanced, draw_times, velocity_of
 from mgbench.components.heads.mlp import FREQUENCIES, TokenMLP
 from mgbench.components.networks.blocks import check_heads, time_features
+from mgbench.components.networks.linear import Linear
 from mgbench.components.networks.timed import SLOW_TICKS, TimedTransformer
 from mgbench.components.schedules.guidance_schedules import advise_label_drop
 from mgbench.errors import Unfit
@@ -141,7 +142,7 @@ class MeanFlowMLP(TokenMLP):
         super().__init__(dim, dim, condition, options.width, options.depth, options.noise_samples)
         self.options = options
         width = options.width
-        self.span = nn.Sequential(nn.Linear(2 * FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width))
+        self.span = nn.Sequential(Linear(2 * FREQUENCIES, width), nn.SiLU(), Linear(width, width))
 
     def forward(self, x: Tensor, t: Tensor, z: Tensor, span: Tensor | None = None) -> tuple[Tensor, None]:
         embedded = self.embedded(SLOW_TICKS * t, x.dtype)

@@ -126,6 +126,10 @@ def _added_products(bias: Shape, first: Shape, second: Shape, *_: object, **__: 
     return 2 * math.prod(first) * second[-1]
 
 
+def _linear(x: Shape, weight: Shape, *_: object, **__: object) -> int:
+    return 2 * math.prod(x) * weight[0]
+
+
 class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts operations inside a `with` (a multiplication and an addition are two).
 
@@ -207,6 +211,7 @@ _FORMULAS = {
     _ATEN.vdot: _matrix_vector,
     _ATEN.addmv: _added_matrix_vector,
     _ATEN.addbmm: _added_products,
+    torch.ops.mkldnn._linear_pointwise: _linear,
 }
 # Every kernel with a formula, those of PyTorch among them.
 FORMULAS: Mapping[Any, Callable[..., Any]] = FlopCounterMode(display=False, custom_mapping=_FORMULAS).flop_registry

@@ -7,6 +7,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from mgbench.components.networks.linear import Linear
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Parts
@@ -22,7 +23,7 @@ class CategoricalModule(nn.Module):
     def __init__(self, options: "Categorical", codes: int, width: int) -> None:
         super().__init__()
         self.options = options
-        self.logits = nn.Linear(width, codes)
+        self.logits = Linear(width, codes)
         nn.init.normal_(self.logits.weight, std=0.02)
         nn.init.zeros_(self.logits.bias)
 

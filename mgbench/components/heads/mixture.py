@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
+from mgbench.components.networks.linear import Linear
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Parts
@@ -63,7 +64,7 @@ class MixtureModule(nn.Module):
     def __init__(self, options: "GaussianMixture", dim: int, width: int) -> None:
         super().__init__()
         self.options, self.dim = options, dim
-        self.numbers = nn.Linear(width, options.components * (1 + 2 * dim))
+        self.numbers = Linear(width, options.components * (1 + 2 * dim))
         nn.init.normal_(self.numbers.weight, std=0.02)
         # Components must start with different means, or all would learn the same.
         nn.init.normal_(self.numbers.bias, std=0.5)

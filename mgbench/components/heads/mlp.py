@@ -6,6 +6,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from mgbench.components.networks.blocks import time_features
+from mgbench.components.networks.linear import Linear
 from mgbench.interfaces.components import Parts
 from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.sampling import Drawn, guided
@@ -20,13 +21,17 @@ class ResidualBlock(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width, eps=EPS)
-        self.mlp = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
-        self.modulation = nn.Linear(width, 3 * width)
+        self.mlp = nn.Sequential(Linear(width, width), nn.SiLU(), Linear(width, width))
+        self.modulation = Linear(width, 3 * width)
 
     def forward(self, h: Tensor, condition: Tensor) -> Tensor:
         shift, scale, gate = self.modulation(condition).chunk(3, -1)
-        out: Tensor = h + gate * self.mlp(self.norm(h) * (1 + scale) + shift)
-        return out
+        return torch.addcmul(h, gate, self.mlp(torch.addcmul(shift, self.norm(h), 1 + scale)))
+
+
+def _repeated(rows: Tensor, count: int) -> Tensor:
+    """Copies of rows [R,W] one after the other, `count` rows in all."""
+    return rows if len(rows) == count else rows.repeat(count // len(rows), 1)
 
 
 class TokenMLP(nn.Module):
@@ -41,13 +46,13 @@ class TokenMLP(nn.Module):
     def __init__(self, dim: int, outputs: int, condition: int, width: int, depth: int, noise_samples: int) -> None:
         super().__init__()
         self.dim, self.noise_samples = dim, noise_samples
-        self.time = nn.Sequential(nn.Linear(2 * FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width))
-        self.condition = nn.Linear(condition, width)
-        self.entry = nn.Linear(dim, width)
+        self.time = nn.Sequential(Linear(2 * FREQUENCIES, width), nn.SiLU(), Linear(width, width))
+        self.condition = Linear(condition, width)
+        self.entry = Linear(dim, width)
         self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(depth))
         self.exit_norm = nn.LayerNorm(width, eps=EPS, elementwise_affine=False)
-        self.exit_modulation = nn.Linear(width, 2 * width)
-        self.exit = nn.Linear(width, outputs)
+        self.exit_modulation = Linear(width, 2 * width)
+        self.exit = Linear(width, outputs)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -63,14 +68,15 @@ class TokenMLP(nn.Module):
     def numbers(self, x: Tensor, embedded: Tensor, z: Tensor, known: Tensor | None = None) -> Tensor:
         """The outputs float [R,`outputs`], from embedded times [R,width] or [1,width].
 
-        `known` is `condition(z)` [R,width] if it was computed before.
+        A z [R/S,W] of fewer rows is that of S copies one after the other. `known` is `condition(z)` if it was computed
+        before.
         """
-        y = nn.functional.silu(embedded + (self.condition(z) if known is None else known))
+        y = nn.functional.silu(embedded + _repeated(self.condition(z) if known is None else known, len(x)))
         h = self.entry(x)
         for block in self.blocks:
             h = block(h, y)
         shift, scale = self.exit_modulation(y).chunk(2, -1)
-        out: Tensor = self.exit(self.exit_norm(h) * (1 + scale) + shift)
+        out: Tensor = self.exit(torch.addcmul(shift, self.exit_norm(h), 1 + scale))
         return out
 
     def embedded(self, t: Tensor, dtype: torch.dtype) -> Tensor:
@@ -88,12 +94,12 @@ class TokenMLP(nn.Module):
 
     @abstractmethod
     def loss_terms(self, z: Tensor, values: Tensor, t: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
-        """The terms [R] of the loss of values [R,D] at times [R] with noise [R,D]."""
+        """The terms [R] of the loss of values [R,D] at times [R] with noise [R,D], given z [R,W], or [R/S,W] for S copies."""
 
     def loss(self, z: Tensor, values: Tensor, generator: Generator) -> Tensor:
         """The loss [R], averaged over `noise_samples` noisy copies of each row."""
-        z, values = z.repeat(self.noise_samples, 1), values.repeat(self.noise_samples, 1)
-        t = self.draw_times(len(z), generator)
+        values = values.repeat(self.noise_samples, 1)
+        t = self.draw_times(len(values), generator)
         noise = torch.randn(values.shape, generator=generator, device=z.device)
         terms = torch.stack(self.loss_terms(z, values, t, noise)).sum(0)
         return terms.reshape(self.noise_samples, -1).mean(0)

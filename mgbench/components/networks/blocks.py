@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mgbench.components.networks.linear import Linear, linear
 from mgbench.interfaces.data import UNLABELLED, TokenSpace
 
 EPS = 1e-6
@@ -37,8 +38,8 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads, self.dropout = heads, dropout
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
+        self.qkv = Linear(width, 3 * width)
+        self.proj = Linear(width, width)
         self.drop = nn.Dropout(dropout)
 
     def forward(
@@ -54,8 +55,8 @@ class Attention(nn.Module):
         else:
             width = x.shape[-1]
             weight, bias = self.qkv.weight, self.qkv.bias
-            (q,) = self._heads(functional.linear(asking, weight[:width], bias[:width]), 1)
-            k, v = self._heads(functional.linear(x, weight[width:], bias[width:]), 2)
+            (q,) = self._heads(linear(asking, weight[:width], bias[:width]), 1)
+            k, v = self._heads(linear(x, weight[width:], bias[width:]), 2)
         if cache is not None:
             k, v = cache.extend(self, k, v)
         heads = None if seen is None else seen[:, None, None, :] if seen.ndim == 2 else seen[:, None]
@@ -79,8 +80,8 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(width, eps=EPS)
         self.attn = Attention(width, heads, dropout)
         self.norm2 = nn.LayerNorm(width, eps=EPS)
-        self.fc1 = nn.Linear(width, mlp_ratio * width)
-        self.fc2 = nn.Linear(mlp_ratio * width, width)
+        self.fc1 = Linear(width, mlp_ratio * width)
+        self.fc2 = Linear(mlp_ratio * width, width)
         self.drop = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, seen: Tensor | None = None, places: Tensor | None = None) -> Tensor:
@@ -109,10 +110,10 @@ class AdaptiveBlock(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(width, eps=EPS, elementwise_affine=False)
         self.attn = Attention(width, heads, dropout)
-        self.fc1 = nn.Linear(width, mlp_ratio * width)
-        self.fc2 = nn.Linear(mlp_ratio * width, width)
+        self.fc1 = Linear(width, mlp_ratio * width)
+        self.fc2 = Linear(mlp_ratio * width, width)
         self.drop = nn.Dropout(dropout)
-        self.modulation = nn.Linear(width, 6 * width)
+        self.modulation = Linear(width, 6 * width)
 
     def forward(self, x: Tensor, condition: Tensor, seen: Tensor | None = None, cache: Cache | None = None) -> Tensor:
         """Map x [B,M,W] to [B,M,W] given a condition [B,W]; `seen` and `cache` as in `Attention`."""
@@ -129,8 +130,8 @@ class AdaptiveExit(nn.Module):
     def __init__(self, width: int, dim: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width, eps=EPS, elementwise_affine=False)
-        self.modulation = nn.Linear(width, 2 * width)
-        self.proj = nn.Linear(width, dim)
+        self.modulation = Linear(width, 2 * width)
+        self.proj = Linear(width, dim)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         shift, scale = self.modulation(condition)[:, None].chunk(2, -1)
@@ -184,7 +185,7 @@ def rows_read(x: Tensor, read: Tensor | None) -> Tensor:
 
 def token_embedding(space: TokenSpace, width: int) -> nn.Module:
     """An embedding of codes or continuous tokens in `width` dimensions."""
-    return nn.Embedding(space.codes, width) if space.codes else nn.Linear(space.dim, width)
+    return nn.Embedding(space.codes, width) if space.codes else Linear(space.dim, width)
 
 
 def positions(length: int, width: int) -> nn.Parameter:

@@ -13,6 +13,7 @@ from mgbench.components.networks.blocks import (
     time_features,
     token_embedding,
 )
+from mgbench.components.networks.linear import Linear
 from mgbench.interfaces.data import TokenSpace
 
 FREQUENCIES = 32
@@ -62,4 +63,4 @@ class TimedTransformer(nn.Module):
 
 
 def _embedding(width: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(2 * FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width))
+    return nn.Sequential(Linear(2 * FREQUENCIES, width), nn.SiLU(), Linear(width, width))

@@ -19,6 +19,7 @@ from mgbench.components.networks.blocks import (
     token_embedding,
     true_places,
 )
+from mgbench.components.networks.linear import Linear
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.data import TokenSpace
 from mgbench.recipes.spec import Count, Share
@@ -44,7 +45,7 @@ class MaskedAutoencoder(nn.Module):
         self.embed_norm = nn.LayerNorm(width, eps=EPS)
         self.encoder = nn.ModuleList(Block(width, options.heads, options.dropout) for _ in range(options.depth))
         self.encoder_norm = nn.LayerNorm(width, eps=EPS)
-        self.bridge = nn.Linear(width, width)
+        self.bridge = Linear(width, width)
         self.decoder_positions = positions(length, width)
         self.decoder = nn.ModuleList(Block(width, options.heads, options.dropout) for _ in range(options.depth))
         self.decoder_norm = nn.LayerNorm(width, eps=EPS)

@@ -1,0 +1,78 @@
+"""Linear layers, whose float32 products on a CPU are those of oneDNN.
+
+PyTorch multiplies float32 matrices on x86 with MKL, which uses AVX2 on CPUs that are not Intel's, also where these have
+AVX-512. oneDNN, in the same build of PyTorch, uses AVX-512 on all of them, and takes about half the time there.
+"""
+
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import Function
+from torch.nn import functional
+
+# Smaller products do not earn back what a call of oneDNN costs before it multiplies: about 0.1 ms, and 0.4 ms for a new
+# shape. Transposed matrices, as in the gradients of weights, are copied first.
+LEAST_SIZE = 2**24
+LEAST_TRANSPOSED = 2**27
+
+
+class Linear(nn.Linear):
+    """A linear layer from x float [...,K] to [...,N]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return linear(x, self.weight, self.bias)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """X weightᵀ + bias, float [...,N], of x float [...,K], weight float [N,K] and bias float [N]."""
+    if not _suits_onednn(x, weight):
+        return functional.linear(x, weight, bias)
+    product: Tensor = _Product.apply(x.flatten(0, -2), weight, bias)  # type: ignore[no-untyped-call]
+    return product.unflatten(0, x.shape[:-1])
+
+
+def _suits_onednn(x: Tensor, weight: Tensor) -> bool:
+    return (
+        x.numel() * len(weight) >= (LEAST_SIZE if x.is_contiguous() else LEAST_TRANSPOSED)
+        and x.device.type == "cpu"
+        and x.dtype == weight.dtype == torch.float32
+        and not torch.is_autocast_enabled("cpu")
+        and _has_kernel()
+    )
+
+
+@cache
+def _has_kernel() -> bool:
+    faster = torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return faster and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+class _Product(Function):
+    """The linear layer of oneDNN, for matrices of any strides, with the derivatives of any order that it lacks."""
+
+    @staticmethod
+    # Any: the context with what is kept for derivatives, which PyTorch gives no type.
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.save_for_forward(x, weight)
+        product: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, weight, bias, "none", [], "")
+        return product
+
+    @staticmethod
+    # Any: as above.
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        (x, weight), needed = ctx.saved_tensors, ctx.needs_input_grad
+        of_x = linear(slope, weight.t()) if needed[0] else None
+        of_weight = linear(slope.t(), x.t()) if needed[1] else None
+        return of_x, of_weight, slope.sum(0) if needed[2] else None
+
+    @staticmethod
+    # Any: as above.
+    def jvp(ctx: Any, x: Tensor | None, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        at_x, at_weight = ctx.saved_tensors
+        terms = [bias]
+        terms += [None if weight is None else linear(at_x, weight), None if x is None else linear(x, at_weight)]
+        known = [term for term in terms if term is not None]
+        return torch.stack(torch.broadcast_tensors(*known)).sum(0)
