@@ -1,6 +1,7 @@
 """Published checkpoints become methods that are sampled and scored, and come out as they came in."""
 
 import json
+import re
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,27 @@ def test_what_does_not_fit_is_named(mgbench: Command, content_of: Any, sentence:
     answer = mgbench("import", "wrong.pth", *HEADS)
     assert answer.code == 2
     assert_says(answer.err, sentence)
+
+
+def test_every_tensor_is_named_and_equal_layers_together(mgbench: Command) -> None:
+    state = average()
+    lost = [name for name in state if "norm" in name or name in ("z_proj.bias", "encoder_blocks.0.attn.qkv.weight")]
+    torch.save({"model_ema": {name: value for name, value in state.items() if name not in lost}}, "wrong.pth")
+    said = mgbench("import", "wrong.pth", *HEADS).err
+    named = re.search("lacks (.*);", said)
+    assert named
+    found = [name for one in re.split(", (?![^{]*})", named[1]) for name in spelled_out(one)]
+    assert sorted(found) == sorted(lost)
+    assert len(named[1]) < sum(map(len, lost)) / 1.5
+
+
+def spelled_out(name: str) -> list[str]:
+    """The names that one with ranges or lists of numbers stands for."""
+    found = re.search(r"{(\d+)-(\d+)}|{([\d,]+)}", name)
+    if not found:
+        return [name]
+    numbers = found[3].split(",") if found[3] else range(int(found[1]), int(found[2]) + 1)
+    return [whole for number in numbers for whole in spelled_out(name.replace(found[0], str(number), 1))]
 
 
 def assert_says(text: str, sentence: str) -> None:
