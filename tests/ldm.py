@@ -48,13 +48,17 @@ class Net:
 
     def encode(self, x: Tensor) -> Tensor:
         """The mean of the posterior."""
+        return self.latents(x).chunk(2, 1)[0]
+
+    def latents(self, x: Tensor) -> Tensor:
+        """All that the encoder says."""
         x = self.conv("encoder.conv_in", x, padding=1)
         for level in range(self.levels):
             x = self.level(f"encoder.down.{level}", x, BLOCKS)
             if level < self.levels - 1:
                 x = self.conv(f"encoder.down.{level}.downsample.conv", F.pad(x, (0, 1, 0, 1)), stride=2)
         x = F.silu(self.norm("encoder.norm_out", self.middle("encoder", x)))
-        return self.conv("quant_conv", self.conv("encoder.conv_out", x, padding=1)).chunk(2, 1)[0]
+        return self.conv("quant_conv", self.conv("encoder.conv_out", x, padding=1))
 
     def decode(self, z: Tensor) -> Tensor:
         x = self.middle("decoder", self.conv("decoder.conv_in", self.conv("post_quant_conv", z), padding=1))
@@ -64,6 +68,13 @@ class Net:
                 larger = F.interpolate(x, scale_factor=2.0)
                 x = self.conv(f"decoder.up.{level}.upsample.conv", larger, padding=1)
         return self.conv("decoder.conv_out", F.silu(self.norm("decoder.norm_out", x)), padding=1)
+
+
+def put(state: State, name: str, after: int, before: int, side: int) -> None:
+    """Set the random weights of a convolution."""
+    made = torch.Generator().manual_seed(len(state))
+    state[f"{name}.weight"] = 0.1 * torch.randn(after, before, side, side, generator=made)
+    state[f"{name}.bias"] = 0.1 * torch.randn(after, generator=made)
 
 
 class _Weights:

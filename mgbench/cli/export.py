@@ -20,8 +20,8 @@ def export(
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write, such as checkpoint.pth.")],
     results: choices.Results = Path("results"),
 ) -> None:
-    """Write weights in the format of the official code of MAR and eMIGM, and autoencoders in that of latent diffusion
-    (kl16.ckpt).
+    """Write weights in the format of the official code of MAR, eMIGM or Halton-MaskGIT, and autoencoders in that of latent
+    diffusion (kl16.ckpt).
 
     An imported model is written exactly as it was read; of an autoencoder, every tensor that encodes or decodes.
     """

@@ -37,10 +37,10 @@ def import_(
     set_: choices.Set = None,
     results: choices.Results = Path("results"),
 ) -> None:
-    """Read a checkpoint of MAR or eMIGM, or an autoencoder such as kl16.ckpt, without running code in it.
+    """Read a checkpoint of MAR, eMIGM or Halton-MaskGIT, or an autoencoder such as kl16.ckpt, without running code in it.
 
     Then 'mgbench run --methods NAME' samples a model; an autoencoder is stored as a folder for
-    tokenizer=pretrained_kl(path=…).
+    tokenizer=pretrained_kl(path=…), or pretrained_vq if it has codes.
     """
     from mgbench.components.checkpoints.exchange import Request, import_checkpoint
     from mgbench.recipes.recipe import Recipe

@@ -23,7 +23,7 @@ class Origin:
     """The source of imported weights: the file and its SHA-256, its layout, the state dict that was taken, and the
     plain values beside it.
 
-    The model has `classes` classes, and images of `tokens` tokens with `dim` numbers each.
+    The model has `classes` classes, and images of `tokens` tokens with `dim` numbers each, or of one of `codes` codes.
     """
 
     file: str
@@ -34,6 +34,7 @@ class Origin:
     tokens: int
     dim: int
     about: Mapping[str, Any] = field(default_factory=dict)
+    codes: int = 0
 
 
 @dataclass(frozen=True)

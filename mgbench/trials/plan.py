@@ -161,8 +161,8 @@ def _misfit(store: Store, assembly: Assembly) -> str:
         there = store.complete(store.layout.model(assembly.keys.training))
         return "" if there else f"its weights are not in {store.root}; import them again with 'mgbench import'"
     origin, space = found.origin, token_space(assembly.parts, assembly.data)
-    wanted = (origin.classes, origin.tokens, origin.dim)
-    given = (assembly.classes, space.length, space.dim if space.codes is None else 0)
+    wanted = (origin.classes, origin.tokens, origin.dim, origin.codes)
+    given = (assembly.classes, space.length, space.dim if space.codes is None else 0, space.codes or 0)
     if wanted == given:
         return ""
     return (
@@ -171,8 +171,8 @@ def _misfit(store: Store, assembly: Assembly) -> str:
     )
 
 
-def _needs(classes: int, tokens: int, dim: int) -> str:
-    return f"{classes} classes and {tokens} tokens of {f'{dim} numbers' if dim else 'codes'}"
+def _needs(classes: int, tokens: int, dim: int, codes: int) -> str:
+    return f"{classes} classes and {tokens} tokens of {f'{codes} codes' if codes else f'{dim} numbers'}"
 
 
 def plan_tokenizers(rows: Iterable[Row], store: Store, retry: bool = False) -> list[Row]:

@@ -15,6 +15,7 @@ from mgbench.components.checkpoints.container import read_container
 from mgbench.results.imported import imported_as
 from mgbench.results.layout import Layout
 from mgbench.results.maintenance.inventory import stored_records
+from tests import halton
 from tests.cli.conftest import Command
 from tests.ldm import layout
 
@@ -99,6 +100,25 @@ def test_imported_methods_are_sampled_and_nothing_is_trained(mgbench: Command) -
     assert mgbench("doctor").code == 0
 
 
+def test_a_checkpoint_of_halton_maskgit_is_planned_with_and_comes_out_as_it_came_in(mgbench: Command) -> None:
+    theirs = {"iter": 7, "global_epoch": 1, "model_state_dict": halton.layout(), "optimizer_state_dict": None}
+    torch.save(theirs, "halton.pth")
+    said = mgbench("import", "halton.pth", "--as", "theirs", "--set", "network.heads=3")
+    assert said.code == 0, said.err
+    assert "10 classes and 16 tokens of 16 codes" in said.out
+    plan = ("plan", "--methods", "theirs", "--set", "dataset=digits", "--set")
+    assert "sample, score (trained already)" in mgbench(*plan, "tokenizer=kmeans(codes=16, size=2)").out
+    other = mgbench(*plan, "tokenizer=kmeans(codes=32, size=2)").out.replace("\n", " ")
+    assert "16 tokens of 16 codes" in other
+    assert "16 tokens of 32 codes" in other
+    assert mgbench("export", "theirs", "-o", "out.pth").code == 0
+    after = content(Path("out.pth"))
+    assert (after["iter"], after["global_epoch"]) == (7, 1)
+    state = after["model_state_dict"]
+    assert state.keys() == halton.layout().keys()
+    assert all(torch.equal(state[name], value) for name, value in halton.layout().items())
+
+
 def test_weights_for_other_data_are_skipped_with_a_sentence(mgbench: Command) -> None:
     mgbench("import", str(GOLDEN / "mar_ckpt_tiny.pth"), "--as", "theirs", *HEADS)
     said = mgbench("plan", "--methods", "theirs", "--set", "sampling_steps=2", "--set", "dataset=shapes").out
@@ -120,11 +140,18 @@ WRONG: list[tuple[Any, str]] = [
     (lambda state: {"model_ema": {"net.fc": torch.zeros(2)}}, r"no layout that is known .*net\.fc"),
     (lambda state: torch.zeros(3), "holds a Tensor and no weights"),
     (
-        lambda state: (
-            {"tok_emb.weight": torch.zeros(2), "cls_emb.weight": torch.zeros(2), "reg_tokens": torch.zeros(2)}
-            | {"transformer.layers.0.ln1.weight": torch.zeros(1), "pos_emb.weight": torch.zeros(2)}
-        ),
-        "a checkpoint of Halton-MaskGIT",
+        lambda state: {
+            f"{name}.weight": torch.zeros(2) for name in ("tok_emb", "pos_emb", "bias", "transformer.layers.0")
+        },
+        r"a checkpoint of Maskgit-pytorch \(valeoai, v1\)",
+    ),
+    (
+        lambda state: {
+            "tok_emb.weight": torch.zeros(2),
+            "cls_emb.weight": torch.zeros(2),
+            "pos_emb.weight": torch.zeros(2),
+        },
+        "lacks head",
     ),
 ]
 

@@ -20,6 +20,8 @@ from mgbench.errors import UserError
 TREES = ("model_ema", "model", "model_state_dict", "state_dict")
 # The name given to a state dict that is the whole file.
 BARE = "weights"
+# Plain values that trainers store beside them, and ask for when they go on.
+_BESIDE = ("epoch", "args", "iter", "global_epoch")
 # Prefixes added by DistributedDataParallel and torch.compile.
 _WRAPPERS = ("module.", "_orig_mod.")
 _ALIEN = re.compile(r"(?:GLOBAL|global) (\S+?) was not an allowed")
@@ -27,7 +29,7 @@ _ALIEN = re.compile(r"(?:GLOBAL|global) (\S+?) was not an allowed")
 
 @dataclass(frozen=True)
 class Container:
-    """State dicts by name, and the other plain values of a checkpoint (`epoch`, `args`)."""
+    """State dicts by name, and the other plain values of a checkpoint (`epoch`, `args`, …)."""
 
     trees: Mapping[str, Mapping[str, Tensor]]
     about: Mapping[str, Any] = field(default_factory=dict)
@@ -48,7 +50,7 @@ def read_container(path: Path) -> Container:
     if not trees:
         found = ", ".join(sorted(map(str, content))[:5]) or "nothing"
         raise UserError(f"{path} holds no weights under {', '.join(TREES)} (it holds {found}); give a checkpoint")
-    return Container(trees, {name: _plain(content[name]) for name in ("epoch", "args") if name in content})
+    return Container(trees, {name: _plain(content[name]) for name in _BESIDE if name in content})
 
 
 def write_container(path: Path, container: Container) -> None:

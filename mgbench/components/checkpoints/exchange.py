@@ -19,7 +19,8 @@ from mgbench.components.checkpoints.autoencoders import (
 )
 from mgbench.components.checkpoints.container import BARE, Container, read_container, write_container
 from mgbench.components.checkpoints.layouts import LAYOUTS, layout_named, layout_of
-from mgbench.components.checkpoints.ldm import is_autoencoder, read_autoencoder
+from mgbench.components.checkpoints.ldm import StoredAutoencoder, is_autoencoder, read_autoencoder
+from mgbench.components.checkpoints.llamagen import is_llamagen, read_llamagen
 from mgbench.components.checkpoints.reading import Reading
 from mgbench.errors import UserError
 from mgbench.recipes.recipe import FIELDS, OF_TRAINING, Recipe
@@ -55,8 +56,10 @@ def import_checkpoint(store: Store, asked: Request) -> tuple[str, ...]:
     container = read_container(asked.path)
     tree = _tree(container, asked)
     state = container.trees[tree]
+    if is_llamagen(state.keys()):
+        return _keep_autoencoder(store, name, read_llamagen(state, str(asked.path)), "pretrained_vq")
     if is_autoencoder(state.keys()):
-        return _keep_autoencoder(store, name, state, asked.path)
+        return _keep_autoencoder(store, name, read_autoencoder(state, str(asked.path)), "pretrained_kl")
     layout = layout_of(state.keys(), str(asked.path))
     recipe = asked.like.change(**asked.changes)
     reading = layout.read(state, str(asked.path), dict(recipe.network.options) if recipe.network else {})
@@ -70,6 +73,7 @@ def import_checkpoint(store: Store, asked: Request) -> tuple[str, ...]:
         reading.space.length,
         reading.space.dim,
         container.about,
+        reading.space.codes or 0,
     )
     _save(store, name, container, reading, origin, found)
     return _told(imported_as(store.layout, name), origin)
@@ -88,22 +92,28 @@ def _told(found: Imported, origin: Origin) -> tuple[str, ...]:
 
 
 def _said_sizes(origin: Origin) -> str:
-    return f"{origin.classes} classes; {origin.tokens} tokens of {origin.dim} numbers an image"
+    return f"{origin.classes} classes; {_tokens(origin)} an image"
 
 
-def _keep_autoencoder(store: Store, name: str, state: Mapping[str, Tensor], path: Path) -> tuple[str, ...]:
-    found = read_autoencoder(state, str(path))
+def _tokens(origin: Origin) -> str:
+    each = f"{origin.codes:,} codes" if origin.codes else f"{origin.dim} numbers"
+    return f"{origin.tokens} tokens of {each}"
+
+
+def _keep_autoencoder(store: Store, name: str, found: StoredAutoencoder, tokenizer: str) -> tuple[str, ...]:
     folder = store.layout.imported(name)
     files = {
         CONFIG: lambda file: _write(file, json.dumps(found.config, indent=1)),
         AUTOENCODER: lambda file: _put(file, found.tensors),
     }
     store.save_folder(folder, files)
-    scale = found.config.get("scaling_factor")
+    codes, scale = found.config.get("num_vq_embeddings"), found.config.get("scaling_factor")
     lines = [f"{name}: a KL autoencoder {found.form}, whose scale is {scale or 'not known: give scale=… with it'}"]
+    if codes:
+        lines = [f"{name}: an autoencoder {found.form} with {codes:,} codes"]
     if found.left_out:
         lines += [f"{len(found.left_out)} tensors that only train it are left out, such as {found.left_out[0]}"]
-    return (*lines, f"'--set tokenizer=pretrained_kl(path={folder})' encodes and decodes with it")
+    return (*lines, f"'--set tokenizer={tokenizer}(path={folder})' encodes and decodes with it")
 
 
 def export_model(store: Store, name: str, path: Path) -> str:
@@ -153,8 +163,13 @@ def _as_trained(store: Store, name: str) -> tuple[Container, str]:
     folder = store.layout.model(models.pop())
     if not store.complete(folder):
         raise UserError(f"the model of {name} is not in {store.root} any more; run its study again, which trains it")
-    layout = LAYOUTS[0]
-    return Container({"model_ema": layout.write(load_file(folder / WEIGHTS), {})}), layout.name
+    tensors, reasons = load_file(folder / WEIGHTS), list[str]()
+    for layout in LAYOUTS:
+        try:
+            return Container({"model_ema": layout.write(tensors, {})}), layout.name
+        except UserError as reason:
+            reasons.append(str(reason))
+    raise UserError("; ".join(reasons))
 
 
 def _tree(container: Container, asked: Request) -> str:
@@ -191,7 +206,7 @@ def _save(
     for tree, state in container.trees.items():
         if tree != origin.tree:
             beside |= {f"{tree}/{title}": value for title, value in state.items()}
-    comment = f"{origin.file}, {origin.tree}: {origin.classes} classes, {origin.tokens} tokens of {origin.dim} numbers"
+    comment = f"{origin.file}, {origin.tree}: {origin.classes} classes, {_tokens(origin)}"
     files = {
         WEIGHTS: lambda path: _put(path, reading.tensors),
         BESIDE: lambda path: _put(path, beside),

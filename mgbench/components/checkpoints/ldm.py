@@ -70,8 +70,7 @@ def read_autoencoder(state: Mapping[str, Tensor], source: str) -> StoredAutoenco
     }
     refuse_differences(source, wanted.keys() - kept.keys(), kept.keys() - wanted.keys(), shapes)
     refuse_numbers(source, kept)
-    names = _names(config)
-    tensors = {str(names.ours(name) or name): _ours(name, value) for name, value in kept.items()}
+    tensors = in_diffusers(config, kept)
     form = f"f{2 ** (len(config['block_out_channels']) - 1)}c{config['latent_channels']}"
     scale = {"scaling_factor": _SCALES[form]} if form in _SCALES else {}
     left_out = tuple(sorted(name for name in own if name not in kept))
@@ -80,19 +79,39 @@ def read_autoencoder(state: Mapping[str, Tensor], source: str) -> StoredAutoenco
 
 def write_autoencoder(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The state dict, tensors of any shape, that `read_autoencoder` converts into this configuration and these tensors."""
+    return in_latent_diffusion(config, tensors)
+
+
+def in_diffusers(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of any shape of a configuration, with names of latent diffusion, under those of `diffusers`."""
+    names = _names(config)
+    return {str(names.ours(name) or name): _ours(name, value) for name, value in state.items()}
+
+
+def in_latent_diffusion(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of any shape of a configuration, with names of `diffusers`, under those of latent diffusion."""
     names = _names(config)
     return {(theirs := str(names.theirs(name) or name)): _theirs(theirs, value) for name, value in tensors.items()}
 
 
 def _config(state: Mapping[str, Tensor], source: str) -> dict[str, Any]:
+    latent = len(state["post_quant_conv.weight"])
+    if state["post_quant_conv.weight"].shape[1] != latent or "quantize.embedding.weight" in state:
+        raise UserError(f"{source} is no KL autoencoder, but one with a codebook; give it as the VQModel of diffusers")
+    return network_of(state, source)
+
+
+def network_of(state: Mapping[str, Tensor], source: str) -> dict[str, Any]:
+    """The configuration of the encoder and decoder in a state dict with names of latent diffusion.
+
+    Raises:
+        UserError: if a level is missing, or its width is not that of a network of latent diffusion.
+    """
     levels = _count(state, r"encoder\.down\.(\d+)\.")
     try:
         widths = [len(state[f"encoder.down.{level}.block.0.conv1.weight"]) for level in range(levels)]
     except KeyError as error:
         raise UserError(f"{source} does not fit: it lacks {error.args[0]}; give an autoencoder, whole") from None
-    latent = len(state["post_quant_conv.weight"])
-    if state["post_quant_conv.weight"].shape[1] != latent or "quantize.embedding.weight" in state:
-        raise UserError(f"{source} is no KL autoencoder, but one with a codebook; give it as the VQModel of diffusers")
     if any(width % _GROUPS for width in widths):
         raise UserError(
             f"{source} has levels {said_shape(widths)} wide, which {_GROUPS} groups cannot share; give another"
@@ -102,7 +121,7 @@ def _config(state: Mapping[str, Tensor], source: str) -> dict[str, Any]:
         "out_channels": len(state["decoder.conv_out.weight"]),
         "block_out_channels": widths,
         "layers_per_block": _count(state, r"encoder\.down\.0\.block\.(\d+)\."),
-        "latent_channels": latent,
+        "latent_channels": len(state["post_quant_conv.weight"]),
         "norm_num_groups": _GROUPS,
         "down_block_types": [f"{_attends(state, 'encoder.down', i)}DownEncoderBlock2D" for i in range(levels)],
         "up_block_types": [f"{_attends(state, 'decoder.up', i)}UpDecoderBlock2D" for i in reversed(range(levels))],
@@ -118,11 +137,11 @@ def _count(state: Mapping[str, Tensor], pattern: str) -> int:
 
 
 def hollow(config: Mapping[str, Any]) -> Any:
-    """The `AutoencoderKL` of a configuration, with weights without content."""
-    from diffusers import AutoencoderKL
+    """The autoencoder of a configuration, an `AutoencoderKL` unless it names another class, with weights without content."""
+    import diffusers
 
     with torch.device("meta"):
-        return AutoencoderKL.from_config(dict(config))
+        return getattr(diffusers, config.get("_class_name", "AutoencoderKL")).from_config(dict(config))
 
 
 def _names(config: Mapping[str, Any]) -> Renaming:

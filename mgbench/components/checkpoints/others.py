@@ -31,14 +31,6 @@ class _NoNetwork:
         )
 
 
-class MaskGitV2(_NoNetwork):
-    """The transformer of Halton-MaskGIT (arXiv:2503.17076): `cls_emb`, `tok_emb`, `reg_tokens`, `transformer.layers.#.mlp.1`."""
-
-    name, about = "maskgit_v2", "Halton-MaskGIT (valeoai, v2)"
-    needs = "layer norms that the label sets, SwiGLU, normalised queries and keys, an output tied to the codes"
-    signs = ("cls_emb", "tok_emb", "reg_tokens")
-
-
 class MaskGitV1(_NoNetwork):
     """The transformer of Maskgit-pytorch (arXiv:2310.14400): `tok_emb`, `pos_emb`, `bias`, `transformer.layers.#.0.fn`."""
 
