@@ -115,9 +115,9 @@ def _written(pattern: str, numbers: list[tuple[int, ...]]) -> Iterator[str]:
         values_of_each = [[[number] for number in one] for one in sorted(numbers)]
     else:
         values_of_each = [values]
+    between = pattern.split("#")
     for each in values_of_each:
-        spelled = iter(map(_range, each))
-        yield re.sub("#", lambda _, spelled=spelled: next(spelled), pattern)
+        yield "".join(map(str.__add__, between, (*map(_range, each), "")))
 
 
 def _range(numbers: list[int]) -> str:

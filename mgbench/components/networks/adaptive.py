@@ -83,6 +83,11 @@ class GatedBlock(nn.Module):
         return out
 
 
+def _close(module: nn.Module) -> None:
+    if isinstance(module, GatedBlock):
+        nn.init.zeros_(module.modulation.weight)
+
+
 class AdaptiveStream(nn.Module):
     """A transformer over all tokens, with a mask token for masked ones, and registers after them."""
 
@@ -98,9 +103,7 @@ class AdaptiveStream(nn.Module):
         self.norm = nn.RMSNorm(width, eps=EPS)
         self.norm_bias = nn.Parameter(torch.zeros(width))
         self.modulation = nn.Linear(width, 2 * width)
-        self.apply(initialise)
-        for block in self.blocks:
-            nn.init.zeros_(block.modulation.weight)
+        self.apply(initialise).apply(_close)
 
     def forward(self, tokens: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
         """Z float [B,N,W] of tokens int64 [B,N] or float [B,N,D], mask bool [B,N] and labels int64 [B]."""
