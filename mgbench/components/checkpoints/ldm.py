@@ -102,7 +102,7 @@ def _config(state: Mapping[str, Tensor], source: str) -> dict[str, Any]:
 
 
 def network_of(state: Mapping[str, Tensor], source: str) -> dict[str, Any]:
-    """The configuration of the encoder and decoder in a state dict with names of latent diffusion.
+    """The configuration of encoder and decoder in a state dict of tensors of any shape, with names of latent diffusion.
 
     Raises:
         UserError: if a level is missing, or its width is not that of a network of latent diffusion.
