@@ -59,7 +59,11 @@ class HaltonLayout:
         return sum(sign in names for sign in _SIGNS) > len(_SIGNS) // 2
 
     def read(self, state: Mapping[str, Tensor], source: str, given: Mapping[str, Any]) -> Reading:
-        """Read the model in a state dict of tensors of any shape; `given` may have `heads` of the network."""
+        """Read the model in a state dict of tensors of any shape; `given` may have `heads` of the network.
+
+        Raises:
+            UserError: if a tensor is missing, unexpected, misshapen or not finite, or the output is not tied.
+        """
         refuse_differences(source, {*_SIGNS, _OUT, _BIAS} - state.keys())
         network, space, classes = _sizes(state, _heads(state, source, given), source)
         with torch.device("meta"):
