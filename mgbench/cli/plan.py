@@ -166,7 +166,8 @@ def _time_in_all(trials: "Sequence[Trial]", times: "Sequence[Estimate]") -> str:
     rest = f"; no estimate for {counted(len(models) - len(known), 'other trial')}" if len(known) < len(models) else ""
     sources = "; ".join(dict.fromkeys(time.source for time in known))
     return (
-        f"about {total} of one device in all, estimated from {sources}{rest}; trials share the devices that there are"
+        f"about {total} of one device in all, estimated from {sources}{rest}; trials share the devices that there are, and "
+        "take some seconds each to start"
     )
 
 

@@ -138,19 +138,26 @@ def sampling_parts(subject: Subject, rounds: int) -> dict[str, float]:
 
 
 def scoring_speed(
-    extractor: ExtractorModule, metrics: Sequence[Metric], images: Tensor, others: Tensor, device: torch.device
+    extractor: ExtractorModule,
+    metrics: Sequence[Metric],
+    images: Tensor,
+    others: Tensor,
+    device: torch.device,
+    rounds: int,
 ) -> dict[str, float]:
     """Seconds of the features of an image uint8 [B,C,H,W'], and of the metrics of these images against `others`."""
-    names = "features_seconds_per_image", "metrics_seconds", "scored_images"
-    watch = Stopwatch(device)
-    extract(extractor, images[:1], None, device)
-    with watch.part(names[0]):
-        seen = extract(extractor, images, None, device)
-    real = Extracted.of(extract(extractor, others, None, device))
-    with watch.part(names[1]):
-        compute_scores(metrics, Extracted.of(seen), real, "")
-    per_image = watch.seconds[names[0]] / len(images)
-    return dict(zip(names, (per_image, watch.seconds[names[1]], float(len(images))), strict=True))
+    seen, real = (extract(extractor, shown, None, device) for shown in (images, others))
+    reference = Extracted.of(real)
+    works: list[Work] = [
+        lambda: extract(extractor, images, None, device),
+        lambda: compute_scores(metrics, Extracted.of(seen), reference, ""),
+    ]
+    features, scores = map(statistics.median, in_turns(works, rounds, device))
+    return {
+        "features_seconds_per_image": features / len(images),
+        "metrics_seconds": scores,
+        "scored_images": float(len(images)),
+    }
 
 
 def machine_speed(subject: Subject) -> float:

@@ -71,7 +71,7 @@ def measure(measured: Measured, rounds: int, origin: Mapping[str, Any]) -> Speed
     counted = _attempt(left_out, "operations", lambda: dict(subject.counted)) or {}
     trained = _attempt(left_out, "training", lambda: training_speed(subject, rounds)) or {}
     drawn, parts = _attempt(left_out, "sampling", lambda: sampling_speed(subject, rounds)) or ({}, {})
-    scored = _attempt(left_out, "scoring", lambda: _scoring(measured)) or {}
+    scored = _attempt(left_out, "scoring", lambda: _scoring(measured, rounds)) or {}
     costs = {**counted, **trained, **drawn, **scored, "matrix_rate": (before + machine_speed(subject)) / 2}
     origin = {**environment(subject.device), **origin, "finished": now()}
     # The newest measurement of a recipe on a device replaces the one before.
@@ -113,12 +113,12 @@ def _shares(costs: Mapping[str, float]) -> dict[str, float]:
     return shares
 
 
-def _scoring(measured: Measured) -> dict[str, float]:
+def _scoring(measured: Measured, rounds: int) -> dict[str, float]:
     extractor: Any = measured.assembly.parts.extractor
     device = measured.subject.device
     module = extractor.build().to(device)
     images, others = _images(measured)
-    return scoring_speed(module, measured.assembly.parts.metrics, images, others, device)
+    return scoring_speed(module, measured.assembly.parts.metrics, images, others, device, rounds)
 
 
 def _images(measured: Measured) -> tuple[Tensor, Tensor]:
