@@ -19,7 +19,10 @@ def print_plan(session: "Session") -> None:
     data = session.assembly.data
     halves = [len(half) for half in held_out_halves(data.test_labels, len(data.test))]
     needed = session.budget.forwards(base)
-    typer.echo(f"{asked.method} at {asked.nfe:g} NFE: {base.sampling_steps} sampling steps, which need {needed:g}")
+    typer.echo(
+        f"{asked.method} for the best {session.score.label} at {asked.nfe:g} NFE: as it is, it has {base.sampling_steps} "
+        f"sampling steps, which need {needed:g}"
+    )
     typer.echo(
         f"searches on {halves[0]} held-out images (reference=validation) with the models of seeds "
         f"{_listed(asked.search_seeds)}; reports on {halves[1]} others (reference=test) with those of {_listed(asked.seeds)}"

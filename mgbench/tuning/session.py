@@ -18,7 +18,7 @@ from mgbench.tuning.budget import Budget
 from mgbench.tuning.defaults import every, usual_values
 from mgbench.tuning.judge import Compute, Judge, changed
 from mgbench.tuning.search import Plan, Tried, best, search
-from mgbench.tuning.space import Space, space_of
+from mgbench.tuning.space import Space, check_searchable, space_of
 
 # Added to the seed of a search for the noise of its images, so that it is not that of any row.
 SEARCH_NOISE = 1_000_000
@@ -56,6 +56,8 @@ class Request:
                 raise UserError(f"{name} cannot be set here: {why}")
         if self.nfe < 1:
             raise UserError(f"an image needs at least 1 forward of the network, and --nfe is {self.nfe:g}")
+        for name in self.values:
+            check_searchable(name)
         twice = set(self.changes) & set(self.values)
         if twice:
             raise UserError(f"{', '.join(sorted(twice))} is both set and searched; keep either --set or --vary")

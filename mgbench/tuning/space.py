@@ -174,6 +174,21 @@ def space_of(recipe: Recipe, spelled: Mapping[str, Any], values: Mapping[str, Se
     return Space(tuple(Axis(name, _own(recipe, spelled, name), _specs(name, each)) for name, each in values.items()))
 
 
+def check_searchable(name: str) -> None:
+    """Check that a field, or the one of an option, may be searched.
+
+    Raises:
+        UserError: if there is no such field, or it does not decide how a model is sampled.
+    """
+    field = name.partition(".")[0]
+    check_field(field)
+    if decides(field) != "images":
+        raise UserError(
+            f"{field} decides {_DECIDED[decides(field)]}, and a search changes only how a trained model is sampled; "
+            f"set it with --set, or compare its values with 'mgbench run --vary'"
+        )
+
+
 def _specs(name: str, values: Sequence[Value]) -> tuple[Value, ...]:
     """Values, those that name components as specs."""
     return tuple(
@@ -184,12 +199,7 @@ def _specs(name: str, values: Sequence[Value]) -> tuple[Value, ...]:
 def _own(recipe: Recipe, spelled: Mapping[str, Any], name: str) -> Value:
     """The value of a field, or of an option of its component, with the defaults filled in."""
     field, *path = name.split(".")
-    check_field(field)
-    if decides(field) != "images":
-        raise UserError(
-            f"{field} decides {_DECIDED[decides(field)]}, and a search changes only how a trained model is sampled; "
-            f"set it with --set, or compare its values with 'mgbench run --vary'"
-        )
+    check_searchable(name)
     given = getattr(recipe, field)
     if field not in SPECS:
         value: Value = recipe.drawn_with if field == "sampling_ema" else given
