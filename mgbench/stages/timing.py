@@ -71,7 +71,7 @@ def matrix_rate(device: torch.device, dtype: torch.dtype = torch.float32, second
     first = torch.ones(SIDE, SIDE, device=device, dtype=dtype)
     torch.mm(first, first)
     rates, began = [], time.perf_counter()
-    while time.perf_counter() - began < seconds:
+    while not rates or time.perf_counter() - began < seconds:
         started = clock(device)
         torch.mm(first, first)
         rates.append(2 * SIDE**3 / (clock(device) - started))
