@@ -34,8 +34,10 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def _suits_onednn(x: Tensor, weight: Tensor) -> bool:
+    # The compiler chooses kernels itself, and takes this one for constant weights only.
     return (
-        x.numel() * len(weight) >= (LEAST_SIZE if x.is_contiguous() else LEAST_TRANSPOSED)
+        not torch.compiler.is_compiling()
+        and x.numel() * len(weight) >= (LEAST_SIZE if x.is_contiguous() else LEAST_TRANSPOSED)
         and x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")

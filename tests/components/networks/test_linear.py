@@ -100,6 +100,20 @@ def test_autocast_decides_the_type_of_a_product() -> None:
         assert Linear(K, N)(drawn(ROWS, K)).dtype == torch.bfloat16
 
 
+def test_a_compiled_layer_is_that_of_pytorch() -> None:
+    layer, x = Linear(K, N), drawn(ROWS, K)
+    graphs = []
+
+    def compiler(graph: torch.fx.GraphModule, _: object) -> object:
+        graphs.append(graph.code)
+        return graph.forward
+
+    torch.testing.assert_close(torch.compile(layer, backend=compiler)(x), layer(x))
+    (graph,) = graphs
+    assert "mkldnn" not in graph
+    assert "linear" in graph
+
+
 def test_a_layer_is_stored_as_one_of_pytorch() -> None:
     assert isinstance(Linear(K, N), nn.Linear)
     assert {name: value.shape for name, value in Linear(K, N).state_dict().items()} == {
