@@ -1,5 +1,7 @@
-"""One thread, no network, and a disk that is soon full."""
+"""One thread, no network, a disk that is soon full, and nothing that costs time without proving anything."""
 
+import gc
+import os
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -10,6 +12,34 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+# Imports and the collection of tests make only what stays, and each full collection would go through all of it.
+gc.disable()
+gc.set_threshold(20_000, 10, 10)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that no worker is left alone with one at the end (see tox.ini)."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish() -> None:
+    gc.enable()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _what_stays_is_not_gone_through_again() -> None:
+    """What is alive before a file's tests (modules, the collected tests) is left out of later garbage collections."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """Files are written without waiting until a power failure would spare them; tests/results/test_files.py notes the calls."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
 
 
 @pytest.fixture(autouse=True)

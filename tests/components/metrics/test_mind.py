@@ -90,8 +90,8 @@ def test_torch_fidelity_agrees_where_it_has_the_metric() -> None:
 def test_infinity_takes_the_bias_of_the_images_away() -> None:
     reference = normal(20_000, 4)
     few = normal(400, 4, seed=1)
-    biased = mind(few, reference)
-    assert abs(MindInfinity()(Features(few), Features(reference))["mind_infinity"]) < biased / 2
+    biased = mind(few, reference, 100)
+    assert abs(MindInfinity(directions=100)(Features(few), Features(reference))["mind_infinity"]) < biased / 2
 
 
 def test_what_cannot_be_measured_is_refused() -> None:
