@@ -102,7 +102,7 @@ class Chaos:
         return subprocess.Popen(
             command,
             cwd=self.folder,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])},
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=(self.folder / "errors.log").open("a"),
             text=True,

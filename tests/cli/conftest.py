@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mgbench.cli import main
+from tests.in_process import without_report
 
 
 @dataclass(frozen=True)
@@ -41,3 +42,9 @@ def mgbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 
     yield run
     signal.signal(signal.SIGINT, handler)
+
+
+@pytest.fixture
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`run` writes no report here; another test reads one."""
+    without_report(monkeypatch)

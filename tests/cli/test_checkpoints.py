@@ -236,6 +236,7 @@ def pictures(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_report")
 def test_a_checkpoint_and_an_autoencoder_give_scored_images(mgbench: Command) -> None:
     pictures(Path("data"))
     torch.save({"model": layout((32, 32, 32, 32)), "epoch": 3}, "kl8.ckpt")

@@ -1,8 +1,6 @@
 """`mgbench sample`: images of a trained model, as files that `mgbench evaluate` reads."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ from PIL import Image
 
 from tests import doubles
 from tests.cli.conftest import Command
+from tests.in_process import ran
 
 STUDY = (
     "--plugins",
@@ -30,8 +29,7 @@ STUDY = (
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results of a study of one model."""
     folder = tmp_path_factory.mktemp("study")
-    command = [sys.executable, "-m", "mgbench", "run", *STUDY, "--devices", "cpu:1", "--quiet"]
-    subprocess.run(command, cwd=folder, check=True, timeout=240)
+    assert ran(folder, "run", *STUDY, "--devices", "cpu:1", "--quiet") == 0
     return folder / "results"
 
 

@@ -11,9 +11,7 @@ import pytest
 
 from mgbench.results.record import load_record
 from tests.cli.conftest import Command
-from tests.cli.test_run import DOUBLES, _no_report, environment, records
-
-__all__ = ["_no_report"]
+from tests.cli.test_run import DOUBLES, environment, records
 
 pytestmark = pytest.mark.slow
 
@@ -73,7 +71,7 @@ def test_all_trackers_at_once_keep_every_trial_and_one_that_raises_takes_nothing
     assert all(record.origin["plugins"][0].startswith("doubles ") for record in rows)
 
 
-@pytest.mark.usefixtures("_no_report")
+@pytest.mark.usefixtures("no_report")
 def test_tracked_or_not_the_results_are_the_same_and_quiet_tells_of_the_tracker(
     tmp_path: Path, mgbench: Command
 ) -> None:
