@@ -153,6 +153,12 @@ WRONG: list[tuple[Any, str]] = [
         },
         "lacks head",
     ),
+    (
+        lambda state: {
+            f"{n}.weight": torch.zeros(2) for n in ("encoder.latent_head", "decoder.decoder_embed", "decoder.conv_out")
+        },
+        r"the tokenizer of l-DeTok, which needs no import; take it as it is, tokenizer=detok\(path=wrong\.pth\)",
+    ),
 ]
 
 

@@ -36,7 +36,7 @@ OPTIONS: dict[tuple[str, str], str | Callable[[], str]] = {
     ("extractor", "torchvision"): lambda: f"torchvision(shufflenet_v2_x0_5, '{weights.squeezed()}')",
 }
 # What reads a model from elsewhere is tested where the tests write one.
-READ_FILES = {("tokenizer", name) for name in ("pretrained_kl", "dc_ae", "pretrained_tiny", "pretrained_vq")}
+READ_FILES = {("tokenizer", name) for name in ("pretrained_kl", "dc_ae", "pretrained_tiny", "pretrained_vq", "detok")}
 
 # Twenty seconds of convolutions.
 SLOW = {("extractor", "inception")}

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mgbench.components.checkpoints.halton import HaltonLayout
 from mgbench.components.checkpoints.mar import MarLayout
-from mgbench.components.checkpoints.others import MaskGitV1
+from mgbench.components.checkpoints.others import DeTokFile, MaskGitV1
 from mgbench.components.checkpoints.reading import Reading
 from mgbench.errors import UserError
 
@@ -38,7 +38,7 @@ class CheckpointLayout(Protocol):
         """
 
 
-LAYOUTS: tuple[CheckpointLayout, ...] = (MarLayout(), HaltonLayout(), MaskGitV1())
+LAYOUTS: tuple[CheckpointLayout, ...] = (MarLayout(), HaltonLayout(), DeTokFile(), MaskGitV1())
 
 
 def layout_of(names: Collection[str], source: str) -> CheckpointLayout:

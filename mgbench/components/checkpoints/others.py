@@ -31,6 +31,18 @@ class _NoNetwork:
         )
 
 
+class DeTokFile(_NoNetwork):
+    """The tokenizer of l-DeTok (arXiv:2507.15856), which is read where it lies: `encoder.latent_head`, `decoder.conv_out`."""
+
+    name, about = "detok", "the tokenizer of l-DeTok"
+    signs = ("encoder.latent_head", "decoder.decoder_embed", "decoder.conv_out")
+
+    def _refuse(self, source: str) -> NoReturn:
+        raise UserError(
+            f"{source} is {self.about}, which needs no import; take it as it is, tokenizer=detok(path={source})"
+        )
+
+
 class MaskGitV1(_NoNetwork):
     """The transformer of Maskgit-pytorch (arXiv:2310.14400): `tok_emb`, `pos_emb`, `bias`, `transformer.layers.#.0.fn`."""
 
