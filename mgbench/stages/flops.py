@@ -7,16 +7,19 @@ a record can state what its number leaves out.
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from unittest.mock import patch
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._C import DispatchKey
 from torch._ops import OpOverload
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._pytree import tree_flatten
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 # Parts of the names of kernels with more than a few operations per element.
@@ -146,6 +149,34 @@ class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """The operations counted so far."""
         return self._total
 
+    @contextmanager
+    def remembering(self, modules: Iterable[nn.Module]) -> Iterator[None]:
+        """Inside the `with`, a call of one of these modules adds what an earlier call with inputs of the same shapes, of it or of
+        one with parameters of the same shapes, was counted to take, and is not looked at again.
+
+        Counting a kernel takes as long as a small kernel itself. The operations of the modules must depend on shapes alone.
+        """
+        known: dict[Hashable, int] = {}
+        with ExitStack() as patched:
+            for module in modules:
+                patched.enter_context(patch.object(module, "forward", self._remembered(module, known)))
+            yield
+
+    def _remembered(self, module: nn.Module, known: dict[Hashable, int]) -> Callable[..., Any]:
+        forward, of = module.forward, (type(module), *(part.shape for part in module.parameters()))
+
+        def call(*args: object, **kwargs: object) -> object:
+            key = (of, *kwargs, *map(_described, tree_flatten((args, kwargs))[0]))
+            before = self._total
+            # Of a module inside another one that is not looked at, nothing is counted that is not counted there.
+            with _disable_current_modes() if key in known else nullcontext():
+                out = forward(*args, **kwargs)
+            known[key] = known.get(key, self._total - before)
+            self._total = before + known[key]
+            return out
+
+        return call
+
     def __torch_dispatch__(
         self, func: OpOverload, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
@@ -161,6 +192,13 @@ class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         elif how.name:
             self.uncounted.add(how.name)
         return out
+
+
+def _described(part: object) -> Hashable:
+    """What of an input counts: of a tensor its shape and type, of other values their type alone, as they are times or flags."""
+    if isinstance(part, Tensor):
+        return tuple(part.shape), part.dtype
+    return part if isinstance(part, bool | int | None) else str(type(part))
 
 
 @dataclass(frozen=True)

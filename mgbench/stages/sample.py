@@ -21,6 +21,7 @@ from mgbench.stages.film import Camera, Film
 from mgbench.stages.flops import FlopCounter
 from mgbench.stages.labels import labels_for
 from mgbench.stages.likelihood import Bound
+from mgbench.stages.parallel import blocks_of
 from mgbench.stages.tokenize import decode
 
 # Minimum number of batches: the first is a warm-up, and the time per image is the median of the others.
@@ -110,7 +111,7 @@ def sample_images(
             if compiles and turn == 0:
                 _warm_up(model, recipe, indices, meter, counts, check)
             camera, started = Camera(indices), clock(model.device)
-            with meter.watch(model.module), _counted(meter, len(indices), counts and not compiles):
+            with meter.watch(model.module), _counted(meter, model.module, len(indices), counts and not compiles):
                 for state in sample_tokens(model, recipe, indices):
                     last = state
                     meter.steps += len(indices)
@@ -126,7 +127,7 @@ def _warm_up(
 ) -> None:
     """Compile by drawing images that are dropped; if `counts`, also count their operations, as written."""
     if counts:
-        with uncompiled(compiles=True), _counted(meter, len(indices), counts):
+        with uncompiled(compiles=True), _counted(meter, model.module, len(indices), counts):
             for _ in sample_tokens(model, recipe, indices):
                 check()
     for _ in sample_tokens(model, recipe, indices):
@@ -134,12 +135,13 @@ def _warm_up(
 
 
 @contextmanager
-def _counted(meter: Meter, images: int, counts: bool) -> Iterator[None]:
+def _counted(meter: Meter, model: nn.Module, images: int, counts: bool) -> Iterator[None]:
     """Context that counts the operations per image, with `images` images drawn inside, if `counts`."""
     if not counts:
         yield
         return
-    with FlopCounter() as counter:
+    heads = (child for name, child in model.named_children() if name == "head")
+    with FlopCounter() as counter, counter.remembering((*blocks_of(model), *heads)):
         yield
     meter.flops = float(counter.get_total_flops()) / images
     meter.uncounted = tuple(sorted(counter.uncounted))

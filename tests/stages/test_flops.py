@@ -11,6 +11,8 @@ from mgbench.interfaces.data import TokenSpace
 from mgbench.registry.loading import load
 from mgbench.registry.resolve import assemble
 from mgbench.stages.flops import _FORMULAS, FlopCounter
+from mgbench.stages.parallel import blocks_of
+from mgbench.stages.sample import sample_tokens
 from mgbench.stages.speed import Subject, sampling_work, training_work
 from tests.doubles import TINY
 
@@ -134,3 +136,41 @@ def test_the_counter_of_pytorch_counts_as_much() -> None:
                 work()
             found.append(counter.get_total_flops())
         assert found[0] == found[1] > 0
+
+
+class Twice(nn.Module):
+    """A product with a matrix, done as often as a flag says, of another module inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(E, E)
+
+    def forward(self, x: Tensor, again: bool = False) -> Tensor:
+        return self.inner(self.inner(x)) if again else self.inner(x)
+
+
+def test_calls_alike_are_counted_once_and_added_as_often() -> None:
+    """Of a module, of one like it and of what is inside; not where shapes or flags differ, and what comes out is the same."""
+    first, second = Twice(), Twice()
+    modules = (first, second, first.inner, second.inner)
+    calls = [(first, X, False), (second, X, False), (first, X, True), (first, X[:2], False), (second, X, True)]
+    with torch.no_grad(), FlopCounter() as counter, counter.remembering(modules):
+        out = [module(x, again=again) for module, x, again in calls]
+        first.inner(X)
+    one = 2 * B * M * E * E
+    assert counter.get_total_flops() == one + one + 2 * one + one * 2 // B + 2 * one + one
+    for (module, x, again), found in zip(calls, out, strict=True):
+        assert torch.equal(module(x, again=again), found)
+    assert "forward" not in vars(first)
+
+
+def test_what_samples_alike_is_remembered_with_the_same_number() -> None:
+    subject = Subject(TINY, assemble(load(), TINY).parts, TokenSpace(16, 4), 3, torch.device("cpu"))
+    model, found = subject.fresh(), []
+    for remembers in (False, True):
+        modules = (*blocks_of(model.module), model.module.head) if remembers else ()
+        with FlopCounter() as counter, counter.remembering(modules):
+            for _ in sample_tokens(model, TINY.change(sampling_steps=5), torch.arange(7)):
+                pass
+        found.append(counter.get_total_flops())
+    assert found[0] == found[1] > 0
