@@ -195,7 +195,7 @@ class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _described(part: object) -> Hashable:
-    """What of an input counts: of a tensor its shape and type, of other values their type alone, as they are times or flags."""
+    """The part of an input that operations depend on: shape and type of a tensor, value of a flag or count, type of others."""
     if isinstance(part, Tensor):
         return tuple(part.shape), part.dtype
     return part if isinstance(part, bool | int | None) else str(type(part))
