@@ -4,10 +4,10 @@ A masked model draws the tokens of one step independently. Here all tokens that 
 λ: p(x_s | x_t) = E_λ Π_n p(x_s^n | x_t, λ). A mixture of products can hold any joint distribution, in particular that of
 many steps of the teacher, a masked model, from whose weights the student starts.
 
-As in the paper, the loss for an image x_t with some tokens masked has two parts: the divergence of the student's marginals
-from the teacher's, and minus the gain log q(x) − Σ_n log q_n(x^n) of the mixture q over the product of its marginals
-(the paper's control variates). The images x are of two sources. In the data loss, x is the training image; in the
-consistency loss, the teacher reveals some of the masked tokens, and the student the others after it.
+As in the paper, two losses are added, for an image x_t with some tokens masked. The data loss is −log q(x) of the training
+image x under the mixture q. In the consistency loss, the teacher reveals some of the masked tokens, and the student the
+others after it, to give x; the loss is the divergence of the marginals q_n from the teacher's, minus log q(x) − Σ_n log
+q_n(x^n) (the paper's control variates: of what is drawn, only the dependence of tokens is learnt).
 
 Differences from the paper:
 
@@ -15,8 +15,9 @@ Differences from the paper:
   instead of an estimate from a few λ.
 - λ acts behind the network, by a small layer before the head, instead of as an input, so that all of its values cost one
   evaluation of the network.
-- The marginals of both losses are the teacher's at x_t; in the paper, those of the consistency loss are the student's one
-  step later.
+- The marginals of the consistency loss are the teacher's at x_t; in the paper, they are the student's one step later.
+- The data loss has no control variates. Where a model remembers its training images, they reward marginals that are
+  broader than the teacher's: on digits, by 0.2 nats after 1,800 steps.
 - The teacher reveals a random share `taught` of the masked tokens, instead of those of a twentieth of the time. The share
   `data` is constant, instead of a tenth at most, falling with time. The divergence of the marginals takes the place of a
   separate distillation loss for the last step.
@@ -100,9 +101,9 @@ class Mixture:
     """Masked image generation in which the tokens drawn in one step share one of `components` values of a latent,
     distilled from a teacher (arXiv:2410.08709).
 
-    `width` is that of the layer that takes the latent. The share `data` of the loss of dependence is on training images,
-    the rest on images of which the teacher reveals a share `taught` of the masked tokens, and the student the others. A
-    share `label_drop` of the training images has no label.
+    `width` is that of the layer that takes the latent. The loss is on training images by a share `data`, and for the rest
+    on images of which the teacher reveals a share `taught` of the masked tokens, and the student the others. A share
+    `label_drop` of the training images has no label.
     """
 
     components: Count = 16
@@ -143,9 +144,7 @@ class Mixture:
         begin_as(parts.teacher.model, model)
 
     def loss(self, model: MixtureModel, parts: Parts, tokens: Tensor, labels: Tensor, generator: Generator) -> Tensor:
-        """The divergence of the marginals from the teacher's, minus the log-ratio of the mixture to the product of its
-        marginals, in nats per masked token, a scalar; tokens int64 [B,N], labels int64 [B].
-        """
+        """The weighted mean of the two losses in nats per masked token, a scalar; tokens int64 [B,N], labels int64 [B]."""
         mask, _ = parts.masking.draw(parts.mask_schedule, len(tokens), tokens.shape[1], generator)
         dropped = torch.rand(labels.shape, generator=generator, device=labels.device) < self.label_drop
         labels = labels.masked_fill(dropped, UNLABELLED)
@@ -155,19 +154,21 @@ class Mixture:
         log_p = model.log_p(model.network(tokens, mask, labels).flatten(0, 1)[rows])
         wanted, image = taught.flatten(0, 1)[rows], rows // tokens.shape[1]
         apart = (wanted.exp() * (wanted - _mean(log_p))).sum()
-        gains = [self.gain(log_p, codes.flatten()[rows], image, len(tokens)) for codes in (tokens, goal)]
-        loss: Tensor = (apart - self.data * gains[0] - (1 - self.data) * gains[1]) / len(rows)
+        of_data, _ = self.log_mixture(log_p, tokens.flatten()[rows], image, len(tokens))
+        of_goal, independent = self.log_mixture(log_p, goal.flatten()[rows], image, len(tokens))
+        consistency = apart - (of_goal - independent)
+        loss: Tensor = ((1 - self.data) * consistency - self.data * of_data) / len(rows)
         return loss.float()
 
     @staticmethod
-    def gain(log_p: Tensor, codes: Tensor, image: Tensor, images: int) -> Tensor:
-        """Σ over `images` of log q(x) − Σ_n log q_n(x^n) for a mixture q of products, a scalar.
+    def log_mixture(log_p: Tensor, codes: Tensor, image: Tensor, images: int) -> tuple[Tensor, Tensor]:
+        """Σ log q(x) over `images` for a mixture q of products, and Σ log of the product of its marginals, scalars.
 
         From log p float [C,R,K] of each component, and codes and indices of images, int64 [R] each.
         """
         of_code = log_p.gather(-1, codes.expand(len(log_p), -1)[..., None]).squeeze(-1)
         joint = of_code.new_zeros(len(log_p), images).index_add(1, image, of_code)
-        return _mean(joint).sum() - _mean(of_code).sum()
+        return _mean(joint).sum(), _mean(of_code).sum()
 
     @torch.no_grad()
     def _two_steps(
