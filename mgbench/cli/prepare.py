@@ -37,7 +37,7 @@ def prepare(
     asked = choices.outline(study_file, plugins, set_, vary, None, methods, "")
     if not check:
         _fetch(asked)
-    chosen = choices.choose(asked, results)
+    chosen = choices.choose(asked, results, refuse=False)
     lacking = list(dict.fromkeys(row.assembly.unfit for row in chosen.rows if row.assembly.refused))
     for assembly in scored(chosen.rows):
         name = f"{assembly.spelled['dataset']} through {assembly.spelled['extractor']}"
