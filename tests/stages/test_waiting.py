@@ -1,4 +1,7 @@
-"""A training step waits for the device a fixed number of times, whatever the batch and the model: each wait idles a GPU."""
+"""Training and sampling wait for the device a fixed number of times a step, whatever the batch and the model.
+
+Each wait idles a GPU.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +12,17 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from mgbench.components.heads.categorical import Categorical
+from mgbench.components.heads.code_draws import Softmax
 from mgbench.components.networks.transformers import MAE, Transformer
+from mgbench.components.processes.masked import Masked
+from mgbench.components.schedules.guidance_schedules import Constant
+from mgbench.interfaces.components import Sampler
+from mgbench.interfaces.data import TokenSpace
+from mgbench.interfaces.randomness import Streams
+from mgbench.interfaces.sampling import Request, SamplerInput, Step
+from mgbench.testing.toys import Evenly, Joint, Line, toy_parts
+from tests.laws.registered import built, registry
 from tests.stages.test_train import LABELS, RECIPE, TOKENS, training
 
 ATEN = torch.ops.aten
@@ -73,3 +86,66 @@ def test_what_waits_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
         numbers[numbers > 1].sum().item()
         numbers.tolist()
     assert found == {"aten.index": 1, "item": 1, "aten._local_scalar_dense": 1, "tolist": 1}
+
+
+SPACE = TokenSpace(16, 3, codes=7, grid=(4, 4))
+STEPS = 6
+
+
+class Watched:
+    """A sampler whose waits are counted: `choosing` of the host for `choose`, out of all that are `found`."""
+
+    def __init__(self, sampler: Sampler, found: Counter[str]) -> None:
+        self.sampler, self.found, self.choosing, self.steps = sampler, found, Counter[str](), 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.sampler, name)
+
+    def choose(self, view: SamplerInput, step: Step, rng: Streams) -> Tensor:
+        before = self.found.copy()
+        then = self.sampler.choose(view, step, rng)
+        self.choosing += self.found - before
+        self.steps += 1
+        return then
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, sampler: Sampler, depth: int = 1, batch: int = 8) -> Watched:
+    """A guided sampling of codes with a sampler, without the waits for its plan, which is made once."""
+    network, head = MAE(width=16, depth=depth, heads=2), Categorical()
+    parts = toy_parts(
+        Joint.example(),
+        network=network,
+        head=head,
+        code_draw=Softmax(),
+        time_grid=Evenly(),
+        guidance_schedule=Constant(1.7),
+    )
+    torch.manual_seed(0)
+    model, shared = Masked().build(parts, SPACE, 3), Streams.root(0, "shared")
+    request = Request(torch.arange(batch) % 3, STEPS, Streams.root(0, "images").fold(torch.arange(batch)), shared)
+    with torch.no_grad():
+        with counted(monkeypatch) as planning:
+            list(sampler.plan(Line(), SPACE, Evenly()(STEPS), shared))
+        with counted(monkeypatch) as found:
+            parts.sampler = watch = Watched(sampler, found)
+            list(Masked().sample(model, parts, SPACE, request))
+    found.subtract(planning)
+    return watch
+
+
+@pytest.mark.parametrize("name", sorted(registry().names("sampler")))
+def test_a_sampling_step_waits_as_often_for_a_larger_batch_and_model(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    sampler = built("sampler", name)
+    small, large = watched(monkeypatch, sampler), watched(monkeypatch, sampler, depth=3, batch=16)
+    plan = list(sampler.plan(Line(), SPACE, Evenly()(STEPS), Streams.root(0, "shared")))
+    assert small.steps == large.steps == len(plan)
+    # To choose, a sampler asks at most whether anything is left to choose from.
+    assert large.choosing.total() <= (0 if sampler.requires == "mask" else len(plan))
+    if all(step.reveal is not None for step in plan):
+        assert small.found == large.found
+        # Once for each of the tokens that are visible and revealed, and once for each tensor that is read or set there.
+        assert large.found.total() <= 9 * len(plan) + 1
+    # Where images differ in their counts, some of them are left out of a step.
+    assert large.found.total() <= 16 * len(plan)

@@ -29,8 +29,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """X weightᵀ + bias, float [...,N], of x float [...,K], weight float [N,K] and bias float [N]."""
     if not _suits_onednn(x, weight):
         return functional.linear(x, weight, bias)
-    product: Tensor = _Product.apply(x.flatten(0, -2), weight, bias)  # type: ignore[no-untyped-call]
-    return product.unflatten(0, x.shape[:-1])
+    product: Tensor = _Product.apply(x.flatten(0, -2), weight, bias)
+    return product.unflatten(0, x.shape[:-1])  # type: ignore[no-any-return, no-untyped-call]
 
 
 def _suits_onednn(x: Tensor, weight: Tensor) -> bool:
@@ -47,7 +47,7 @@ def _suits_onednn(x: Tensor, weight: Tensor) -> bool:
 
 @cache
 def _has_kernel() -> bool:
-    faster = torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
+    faster = torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"  # type: ignore[no-untyped-call]
     return faster and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
@@ -77,4 +77,4 @@ class _Product(Function):
         terms = [bias]
         terms += [None if weight is None else linear(at_x, weight), None if x is None else linear(x, at_weight)]
         known = [term for term in terms if term is not None]
-        return torch.stack(torch.broadcast_tensors(*known)).sum(0)
+        return torch.stack(torch.broadcast_tensors(*known)).sum(0)  # type: ignore[no-untyped-call]
