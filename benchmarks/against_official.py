@@ -185,7 +185,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path", type=Path)
     parser.add_argument("--configs", default="A,B")
-    parser.add_argument("--repetitions", type=int, help="turns that count, instead of 9 (training 45) for A and 3 for B")
+    parser.add_argument(
+        "--repetitions", type=int, help="turns that count, instead of 9 (training 45) for A and 3 for B"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     on_a_cpu()
