@@ -25,7 +25,7 @@ EXPECTED = {
     "a comment": ("", NOTHING),
     "an unused function": ("", NOTHING),
     "a file in another room": ("", NOTHING),
-    "sampling loop": ("IS", r"process=masked\b"),
+    "sampling loop": ("IS", r"process=(masked|mixture)\b"),
 }
 
 
