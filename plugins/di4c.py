@@ -214,7 +214,7 @@ DI4C = Recipe.of(
     masking="exact(rounding=ceil)",
     sampler="maskgit(temperature=2.0)",
     guidance_schedule="none",
-    train_steps=1800,
+    train_steps=800,
     ema=0.998,
     sampling_steps=4,
 )

