@@ -1,5 +1,6 @@
 """Base classes of commands: suggestions for unknown commands and options, and an error for repeated single options."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -26,14 +27,23 @@ class Command(TyperCommand):
         """Parse the arguments of the command.
 
         Raises:
-            UserError: if an option does not exist, or is repeated although it takes one value.
+            UserError: if an option does not exist, is repeated although it takes one value, or is not a finite number.
         """
         try:
             if not ctx.resilient_parsing:
                 self._check_once(ctx, args)
-            return super().parse_args(ctx, args)
+            rest: list[str] = super().parse_args(ctx, args)
         except _CLICK.NoSuchOption as error:
             raise UserError(self._unknown(error.option_name, args)) from None
+        self._check_finite(ctx)
+        return rest
+
+    def _check_finite(self, ctx: "Context") -> None:
+        # Comparisons with NaN are false, so it passes through every check of a range.
+        for param in self.params:
+            value = ctx.params.get(param.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UserError(f"{max(param.opts, key=len)} is {value:g}, and should be a finite number")
 
     def _check_once(self, ctx: "Context", args: list[str]) -> None:
         order = self.make_parser(ctx).parse_args(args=list(args))[2]

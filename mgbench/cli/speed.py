@@ -57,10 +57,12 @@ def speed(
     registry = load([find(name) for name in choices.listed(plugins)])
     facts, on = assumed(assume), torch.device(slots(device)[0])
     torch.set_num_threads(1)
-    subjects = [
-        to_measure(name, assemble(registry, recipe), facts, on)
-        for name, recipe in _recipes(registry, methods, choices.changes(set_), _sizes(batch), compile_)
-    ]
+    recipes = list(_recipes(registry, methods, choices.changes(set_), _sizes(batch), compile_))
+    if compare and len(recipes) != 2:
+        raise UserError(
+            f"--compare takes two methods at one batch, and there are {len(recipes)} sides; {_other_sides(recipes)}"
+        )
+    subjects = [to_measure(name, assemble(registry, recipe), facts, on) for name, recipe in recipes]
     if compare:
         _compare(subjects, rounds, as_json)
     else:
@@ -83,6 +85,11 @@ def _recipes(
         sizes: list[dict[str, object]] = [{"batch_size": size, "accumulate": 1} for size in batches] or [{}]
         ways = [{"compile": way, "sampling_compile": way} for way in ("off", "on")] if compiled else [{}]
         yield from ((name, recipe.change(**size, **way)) for size in sizes for way in ways)
+
+
+def _other_sides(recipes: "list[tuple[str, Recipe]]") -> str:
+    """The remedy where a comparison does not have two sides."""
+    return "name two methods" if len({name for name, _ in recipes}) != 2 else "give one --batch and leave out --compile"
 
 
 def _sizes(batch: list[str] | None) -> tuple[int, ...]:
@@ -137,10 +144,6 @@ def _compare(subjects: "list[Measured]", rounds: int, as_json: bool) -> None:
     from mgbench.cli.as_json import print_json
     from mgbench.trials.speed import compared
 
-    if len(subjects) != 2:
-        raise UserError(
-            f"--compare takes two methods at one batch, and there are {len(subjects)} sides; name two methods"
-        )
     ratios, (one, other) = compared(subjects[0], subjects[1], rounds), map(_side, subjects)
     if as_json:
         found = {name: asdict(ratio) for name, ratio in ratios.items()}

@@ -29,6 +29,8 @@ TINY = (
     ("arguments", "said"),
     [
         (("tune", "tyny", "--plugins", doubles.FILE, "--nfe", "2"), "no method is called 'tyny'; did you mean 'tiny'?"),
+        (("tune", "tiny", "--nfe", "nan"), "--nfe is nan, and should be a finite number"),
+        (("tune", "tiny", "--nfe", "inf"), "--nfe is inf, and should be a finite number"),
         ((*TINY, "--set", "seed=3"), "seed cannot be set here: --seeds has the trained models that are compared"),
         (
             (*TINY, "--vary", "network=mae"),
