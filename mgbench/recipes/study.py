@@ -236,6 +236,10 @@ def read_study(path: Path) -> Outline:
     except ValueError as error:
         raise UserError(f"{path} is not valid TOML: {error}") from None
     _check_keys(path, text, "", content, _FILE_KEYS)
+    if not content:
+        raise UserError(f'{path} is empty; name plugins in it, such as plugins = ["emigm"]')
+    if isinstance(content.get(TABLE), dict):
+        raise UserError(f"{path}, line {_line_of(TABLE, '', text)}: write [[{TABLE}]], in double brackets")
     for key, value in content.items():
         content[key] = checked(_FILE_KEYS[key], value, f"{path}, line {_line_of(key, '', text)}: {key}")
     for table in ("set", "vary"):

@@ -1,5 +1,6 @@
 """A study: the order of its grid, its files, and what is said about a typo."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,20 @@ def test_a_toml_error_is_told_with_its_line(tmp_path: Path) -> None:
 def test_a_value_of_another_type_is_refused_in_a_sentence(tmp_path: Path, text: str | bytes) -> None:
     with pytest.raises(UserError):
         list(read_study(write(tmp_path, text)).study(OFFERED).expand())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", " is empty; name plugins in it"),
+        ("# seeds = [1]\n", " is empty; name plugins in it"),
+        ('name = "x"\n[claims]\nname = "y"', ", line 2: write [[claims]], in double brackets"),
+    ],
+)
+def test_a_file_that_says_nothing_or_half_is_told(tmp_path: Path, text: str, said: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(UserError, match=re.escape(f"{path}{said}")):
+        read_study(path)
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
