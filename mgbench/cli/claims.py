@@ -58,9 +58,15 @@ def planned_frame(rows: "Sequence[Row]") -> "pd.DataFrame":
     """The rows of a study about images as a frame without scores, as they are before any is computed."""
     from mgbench.report.frame import as_frame, name_series
 
-    frame = as_frame([(row.record("planned"), row.method) for row in rows if row.about == "images"])
+    pictured = [row for row in rows if row.about == "images"]
+    frame = as_frame([(row.record(*_standing(row)), row.method) for row in pictured])
     frame["series"] = name_series(frame)
     return frame
+
+
+def _standing(row: "Row") -> tuple[str, str]:
+    """Status and reason of a row before anything is computed."""
+    return ("skipped", row.assembly.unfit) if row.assembly.unfit else ("planned", "")
 
 
 def _scores(registry: "Registry", rows: "Sequence[Row]") -> set[str]:
@@ -97,6 +103,9 @@ def _lines(claims: "Sequence[Claim]", rows: "Sequence[Row]") -> Iterator[str]:
             f"    {claim.better}  {margin_said(found[0]) or 'better'}{score} than  {claim.than}{places}  "
             f"({paired} seed{'s' * (seeds[-1] != 1)}{few})"
         )
+        skipped = [item for verdict in found for item in verdict.skipped.items()]
+        for condition, reason in dict(skipped).items():
+            yield f"    no verdict can come of it: rows of {condition!r} are skipped ({reason})"
 
 
 def print_study(results: Path, study: str) -> None:

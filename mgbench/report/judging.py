@@ -43,7 +43,8 @@ class Verdict:
     `effect` with its interval `low` and `high` is the mean logarithm of the ratio of both scores (of their difference,
     unless `relative`), NaN where no seed is complete; below `bound` it speaks for the claim. `means` are the mean scores
     of both sides over the complete seeds; `seeds` counts these, and `planned` all. `costs` are means of both sides over
-    the rows that have partners; `notes` say what is missing, and why a verdict is none.
+    the rows that have partners; `notes` say what is missing, and why a verdict is none. `skipped` has the conditions of
+    which such rows are skipped, so that no seed is ever complete, with a reason of each.
     """
 
     claim: Claim
@@ -60,6 +61,7 @@ class Verdict:
     planned: int = 0
     costs: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
 
 def verdicts(frame: pd.DataFrame) -> list[Verdict]:
@@ -131,8 +133,14 @@ class Pairs:
             finding, why = "undecided", [barred]
         return Verdict(
             self.claim, self.at, self.metric, finding, mean, low, high, bound, values.relative, values.means,
-            len(complete), planned, dict(self._costs()), (*why, *self._missing()),
+            len(complete), planned, dict(self._costs()), (*why, *self._missing()), self._skipped(),
         )  # fmt: skip
+
+    def _skipped(self) -> dict[str, str]:
+        """Conditions of which rows with partners are skipped, with the reason of the first."""
+        reasons = [rows.loc[rows["status"] == "skipped", "reason"] for rows in map(self._paired, self.rows)]
+        sides = zip((self.claim.better, self.claim.than), reasons, strict=True)
+        return {condition: str(found.iloc[0]) for condition, found in sides if len(found)}
 
     @cached_property
     def rows(self) -> list[pd.DataFrame]:

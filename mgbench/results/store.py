@@ -128,14 +128,17 @@ class Store:
         return checksums
 
     def save_study(self, view: StudyView) -> None:
-        """Write the list of rows of a study.
+        """Write the list of rows of a study; one that has all former rows and no search of its own keeps the former search.
 
         Raises:
             UserError: if a newer version of mgbench wrote the existing one, or it cannot be written.
         """
         path = self.layout.study(view.name)
         try:
-            load_study(path)
+            former = load_study(path)
+            # The file that a search writes is the study of its comparison, and is run like any other.
+            if view.tuning is None and set(former.rows) <= set(view.rows):
+                view = replace(view, tuning=former.tuning)
         except FileNotFoundError:
             pass
         except Corrupt as reason:

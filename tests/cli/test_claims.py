@@ -64,6 +64,16 @@ def test_a_plan_says_that_too_few_seeds_decide_nothing(plan) -> None:
     assert "(2 seeds, of 5 that a verdict needs)" in plan(FILE, "--seeds", "0,1").out
 
 
+def test_a_plan_says_that_rows_which_are_skipped_decide_nothing(plan) -> None:
+    assert "no verdict can come" not in plan(FILE).out
+    answer = plan(
+        FILE.replace('loss_weighting = "elbo"', 'tokenizer = "levels"').replace("loss_weighting=elbo", "method=half")
+    )
+    assert answer.code == 0, answer.err
+    assert answer.out.count("no verdict can come of it: rows of 'method=half' are skipped (") == 1
+    assert "no verdict can come of it: rows of 'method=tiny'" not in answer.out
+
+
 def test_claims_decide_no_key(plan) -> None:
     keys = [
         [row["key"] for row in json.loads(plan(text, "--json").out)["rows"]]

@@ -94,5 +94,7 @@ def test_a_whole_search_is_a_study_that_other_commands_read(
     assert len(found.attempts) == 3
     planned = json.loads(mgbench("plan", "tuned-tiny.toml", "--json").out)
     assert {row["status"] for row in planned["rows"]} == {"done"}
+    assert mgbench("run", "tuned-tiny.toml", "--devices", "cpu:1").code == 0
+    assert find_study(Layout(tmp_path / "results"), "tune-tiny-nfe2").tuning == found
     monkeypatch.setattr(run, "compute", None)  # nothing is left to compute
     assert mgbench(*command).out.splitlines()[-4:] == first.out.splitlines()[-4:]

@@ -14,6 +14,7 @@ from mgbench.errors import UserError
 from mgbench.results.record import Record, StudyView, load_study
 from mgbench.results.schema import seal
 from mgbench.results.store import CHECKPOINT, MANIFEST, RECORD, Store
+from mgbench.results.tuning import Attempt, Tuning
 
 ROW = Record(key="key", training_key="training", method="m", status="done", recipe={})
 
@@ -98,6 +99,16 @@ def test_a_study_is_kept(tmp_path: Path) -> None:
     store, view = Store(tmp_path), StudyView("grid", (("key", "m"),), "mgbench run")
     store.save_study(view)
     assert load_study(store.layout.study("grid")) == view
+
+
+def test_a_study_that_keeps_its_rows_keeps_its_search(tmp_path: Path) -> None:
+    store, rows = Store(tmp_path), (("a", "m"), ("b", "m"))
+    search = Tuning("m", "m-tuned", "fid", False, 4, 0, (0,), 1, (Attempt({}),), 0, {})
+    store.save_study(StudyView("found", rows, tuning=search))
+    store.save_study(StudyView("found", (("c", "m"), *rows)))
+    assert load_study(store.layout.study("found")).tuning == search
+    store.save_study(StudyView("found", rows))
+    assert load_study(store.layout.study("found")).tuning is None
 
 
 @pytest.fixture
