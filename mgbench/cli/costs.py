@@ -38,7 +38,7 @@ def assumed(items: Sequence[str] | None) -> "Assumed":
         if name not in known:
             raise UserError(f"--assume knows no {name!r}; {suggestion(name, known)}")
         if not value.isdecimal() or not int(value):
-            raise UserError(f"--assume {name} needs a number above 0; write for example --assume classes=1000")
+            raise UserError(f"--assume {name} needs a number above 0; write for example --assume {name}=1000")
         given[name] = int(value)
     return Assumed(**given)
 

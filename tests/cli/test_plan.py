@@ -158,7 +158,11 @@ def test_the_costs_of_a_released_size_need_neither_data_nor_weights(mgbench: Com
 
 @pytest.mark.parametrize(
     ("given", "sentence"),
-    [("clases=3", "did you mean 'classes'"), ("classes=none", "needs a number above 0"), ("side", "needs a number")],
+    [
+        ("clases=3", "did you mean 'classes'"),
+        ("images=0", "needs a number above 0; write for example --assume images=1000"),
+        ("side", "needs a number"),
+    ],
 )
 def test_what_is_assumed_wrongly_is_said(mgbench: Command, given: str, sentence: str) -> None:
     answer = mgbench("plan", *OPTIONS, "--set", "sampling_steps=2", "--assume", given)
