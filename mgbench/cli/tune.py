@@ -234,6 +234,6 @@ def _study_file(session: "Session", workshop: Workshop) -> str:
     comments = [
         f"{MARK.removeprefix('# ')}: {command_line()}",
         "Both recipes compared on the half of the held-out images that the search did not see; in a comparison with other",
-        f"methods: mgbench run FILE --methods {session.tuned},OTHER --set reference=train",
+        f"methods: mgbench run FILE --name NAME --methods {session.tuned},OTHER --set reference=train",
     ]
     return study_text(outline, comments)

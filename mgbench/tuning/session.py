@@ -144,7 +144,7 @@ class Session:
         left_out: dict[str, list[Value]] = {}
         reasons: dict[str, str] = {}
         for name, value, filled in whole.alternatives():
-            reason = self._misfit({name: filled})
+            reason = self._misfit({name: filled}, name in own)
             if reason:
                 left_out.setdefault(name, []).append(value)
                 reasons.setdefault(name, reason)
@@ -154,10 +154,13 @@ class Session:
         ]
         return whole.without(left_out), notes
 
-    def _misfit(self, changes: Mapping[str, Value]) -> str:
+    def _misfit(self, changes: Mapping[str, Value], given: bool) -> str:
+        """The reason why a changed recipe does not fit; a value that the user has given must at least exist."""
         try:
             return self.budget.assemble(changed(self.base, changes)).unfit
         except UserError as error:
+            if given:
+                raise
             return str(error)
 
     @property

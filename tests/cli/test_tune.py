@@ -39,6 +39,7 @@ TINY = (
         ((*TINY, "--search-seeds", "a"), "--search-seeds a is not a list of whole numbers"),
         ((*TINY, "--metric", "fod"), "tiny has no score 'fod'; did you mean 'fid'"),
         ((*TINY, "--space", "nowhere.toml"), "cannot read the study file nowhere.toml"),
+        ((*TINY, "--vary", "sampler=haltn"), "did you mean 'halton'"),
         ((*TINY, "--vary", "solver.steps=9..4"), "the range 9..4 is empty; write the smaller number first"),
     ],
 )
