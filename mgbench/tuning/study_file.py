@@ -27,8 +27,8 @@ def study_text(outline: Outline, comments: list[str]) -> str:
 
 
 def _key(field: str) -> str:
-    # A dotted key would be a table in TOML, which a study file reads as the same option; both are fine.
-    return field
+    # Without quotes a dotted key is a table.
+    return json.dumps(field) if "." in field else field
 
 
 def _written(value: Value) -> str:

@@ -35,7 +35,7 @@ def test_the_protocol_of_every_kind_is_a_name_of_the_package(script: dict[str, A
 
 def test_the_schema_takes_our_studies_and_refuses_a_typo(script: dict[str, Any]) -> None:
     check = jsonschema.Draft202012Validator(json.loads(script["schema"]()))
-    studies = [tomllib.loads(path.read_text(encoding="utf-8")) for path in (ROOT / "studies").glob("*.toml")]
+    studies = [tomllib.loads(path.read_text(encoding="utf-8")) for path in (ROOT / "studies").rglob("*.toml")]
     example = script["HEAD"].partition("```toml\n")[2].partition("```")[0]
     assert studies
     for study in (*studies, tomllib.loads(example)):
