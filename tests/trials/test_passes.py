@@ -51,7 +51,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def row(data: ImageData, metrics: tuple[Any, ...]) -> Row:
     parts = SimpleNamespace(extractor=Eye(), metrics=metrics)
-    return cast("Row", SimpleNamespace(key="r", assembly=SimpleNamespace(parts=parts, data=data)))
+    return cast("Row", SimpleNamespace(key="r", assembly=SimpleNamespace(parts=parts, reference_data=data)))
 
 
 def on_ranks(made: Crew, data: ImageData, metrics: tuple[Any, ...]) -> Through:

@@ -138,6 +138,7 @@ def test_a_row_about_a_tokenizer_spells_only_what_decides_it(registry: Registry,
         "metrics": ["fid", "kid", "accuracy"],
         "samples": 20,
         "label_distribution": "balanced",
+        "reference": "train",
     }
     assert (record.key, record.training_key, record.about) == (row.key, row.trial, "tokenizer")
 

@@ -17,7 +17,7 @@ from mgbench.recipes.study import Study
 from mgbench.registry.loading import load
 from mgbench.registry.registry import Registry
 from mgbench.results.store import Store
-from mgbench.stages import evaluate, tokenize
+from mgbench.stages import extract, tokenize
 from mgbench.trials import image_scores
 from mgbench.trials.plan import plan_rows, plan_tokenizers, plan_trials
 from mgbench.trials.trial import run_trial
@@ -51,7 +51,7 @@ def watch(monkeypatch: pytest.MonkeyPatch, done: Done) -> None:
         (lloyd, "_nearest", "fit"),
         (Masked, "loss", "train"),
         (Masked, "bound", "likelihood"),
-        (evaluate, "_kept", "extract"),
+        (extract, "_kept", "extract"),
         (image_scores, "compute_scores", "compute_scores"),
     ):
         monkeypatch.setattr(owner, method, _after(getattr(owner, method), name, done))
