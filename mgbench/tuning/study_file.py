@@ -20,9 +20,8 @@ def study_text(outline: Outline, comments: list[str]) -> str:
     lines += [f"{name} = {_written(values)}" for name, values in lists.items() if values]
     tables = {"set": outline.changes} | {f"recipes.{json.dumps(name)}": fields for name, fields in outline.own.items()}
     for name, fields in tables.items():
-        lines += ["", f"[{name}]", *(f"{_key(field)} = {_written(value)}" for field, value in fields.items())] * bool(
-            fields
-        )
+        if fields:
+            lines += ["", f"[{name}]", *(f"{_key(field)} = {_written(value)}" for field, value in fields.items())]
     return "\n".join(lines) + "\n"
 
 
