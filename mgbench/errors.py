@@ -2,8 +2,12 @@
 (`Diverged`).
 """
 
+import textwrap
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+
+# Characters of another library's message that become part of a sentence.
+_LONGEST = 300
 
 
 class UserError(Exception):
@@ -32,6 +36,18 @@ class Partly(Unfit):
 
 class Diverged(Exception):
     """The training loss became NaN or infinite, or exploded; the rows of the trial are recorded as `diverged`."""
+
+
+def in_brief(error: BaseException) -> str:
+    """The message of an exception in one line, cut after a word where it is long; empty if there is none."""
+    return textwrap.shorten(str(error), _LONGEST, placeholder=" …")
+
+
+def as_sentence(error: BaseException) -> str:
+    """An exception in one line: a `UserError` as it is, another one by its type and its message in brief."""
+    if isinstance(error, UserError):
+        return " ".join(str(error).split())
+    return f"{type(error).__name__}: {in_brief(error) or 'no message'}"
 
 
 def _plain(name: str) -> str:

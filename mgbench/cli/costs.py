@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mgbench.cli.estimates import Estimate
 from mgbench.cli.rates import FlopRates, said_flops
-from mgbench.errors import UserError, suggestion
+from mgbench.errors import UserError, as_sentence, suggestion
 
 if TYPE_CHECKING:
     from mgbench.trials.costs import Assumed, TrialCosts
@@ -54,7 +54,7 @@ def count(trials: "Sequence[Trial]", facts: "Assumed", trained: frozenset[str]) 
         try:
             found.append(Counted(trial, trial_costs(trial.rows, facts, trial.key in trained)))
         except Exception as error:  # whatever a component raises
-            found.append(Counted(trial, None, " ".join(f"{type(error).__name__}: {error}".split())))
+            found.append(Counted(trial, None, as_sentence(error)))
     return found
 
 

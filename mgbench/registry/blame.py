@@ -5,16 +5,17 @@ import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
+from mgbench.errors import in_brief
+
 
 def blame(error: BaseException, makers: Iterable[type]) -> str:
     """An error as a sentence with file and line: the innermost frame in the packages of these components, if any."""
-    said = " ".join(str(error).split()) or "no message"
     frames = traceback.extract_tb(error.__traceback__)
     homes = [home for home in map(_home, makers) if home]
     inside = [frame for frame in frames if any(Path(frame.filename).is_relative_to(home) for home in homes)]
     where = (inside or list(frames))[-1:]
     place = "".join(f" ({frame.filename}, line {frame.lineno})" for frame in where)
-    return f"{type(error).__name__}: {said}{place}"
+    return f"{type(error).__name__}: {in_brief(error) or 'no message'}{place}"
 
 
 def _home(maker: type) -> Path | None:

@@ -17,7 +17,7 @@ import pluggy
 from packaging.requirements import Requirement
 
 from mgbench import components, hookspecs
-from mgbench.errors import UserError, suggestion
+from mgbench.errors import UserError, as_sentence, suggestion
 from mgbench.interfaces import bibtex
 from mgbench.interfaces.tracking import LIFE_HOOKS
 from mgbench.recipes.kinds import EVERY_KIND
@@ -137,7 +137,7 @@ def _add(manager: pluggy.PluginManager, registry: Registry, source: Source) -> N
     except Exception as error:
         if manager.has_plugin(source.name):
             manager.unregister(name=source.name)
-        raise UserError(f"plugin {source.name!r} ({source.target}): {_sentence(error)}") from error
+        raise UserError(f"plugin {source.name!r} ({source.target}): {as_sentence(error)}") from error
     if seconds > SLOW_IMPORT and source.name not in ours():
         registry.slow[source.name] = seconds
     registry.docstrings[source.name] = module.__doc__ or ""
@@ -257,7 +257,7 @@ def _import(source: Source) -> ModuleType:
     try:
         return _import_file(source) if source.target.endswith(".py") else importlib.import_module(source.target)
     except (Exception, SystemExit) as error:
-        raise UserError(f"plugin {source.name!r} ({source.target}) does not import: {_sentence(error)}") from error
+        raise UserError(f"plugin {source.name!r} ({source.target}) does not import: {as_sentence(error)}") from error
 
 
 def _import_file(source: Source) -> ModuleType:
@@ -274,8 +274,3 @@ def _import_file(source: Source) -> ModuleType:
         del sys.modules[name]
         raise
     return module
-
-
-def _sentence(error: BaseException) -> str:
-    said = " ".join(str(error).split())
-    return said if isinstance(error, UserError) else f"{type(error).__name__}: {said}"

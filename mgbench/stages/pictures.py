@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from mgbench.errors import in_brief
+
 # Formats as detected by Pillow from the content; all other supported formats are lossless.
 LOSSY = {"JPEG", "MPO", "WEBP", "JPEG2000", "AVIF"}
 EXTENSIONS = frozenset(
@@ -61,7 +63,7 @@ def show(file: Path | io.BytesIO, change: Change = lambda picture: picture) -> S
         empty = isinstance(file, Path) and not file.stat().st_size
         raise Unreadable("it is empty" if empty else "its content is in no format of pictures") from None
     except Exception as error:
-        raise Unreadable(" ".join(str(error).split()) or type(error).__name__) from None
+        raise Unreadable(in_brief(error) or type(error).__name__) from None
     return shown
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from mgbench.errors import UserError
+from mgbench.errors import as_sentence
 from mgbench.interfaces.engine import Job, Message, Note, StageProgress
 from mgbench.interfaces.tracking import FINISHED, LOGGED, STARTED, TrackedRun
 from mgbench.registry.registry import TrackerHooks
@@ -68,7 +68,7 @@ class _Notifier:
             except (Exception, SystemExit) as error:
                 traceback.print_exc()
                 del self._hooks[name]
-                reason = f"tracker {name!r} is not called again in this trial: {_sentence(error)} (log: {self._log})"
+                reason = f"tracker {name!r} is not called again in this trial: {as_sentence(error)} (log: {self._log})"
                 self._emit(Note(reason))
 
 
@@ -99,8 +99,3 @@ def _same_random_numbers(device: torch.device) -> Iterator[None]:
     finally:
         random.setstate(here)
         np.random.set_state(there)
-
-
-def _sentence(error: BaseException) -> str:
-    said = " ".join(str(error).split())
-    return said if isinstance(error, UserError) else f"{type(error).__name__}: {said or 'no message'}"

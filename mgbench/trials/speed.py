@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from mgbench.errors import UserError
+from mgbench.errors import UserError, as_sentence
 from mgbench.interfaces.images import in_memory, taken
 from mgbench.recipes.keys import digest
 from mgbench.registry.resolve import Assembly
@@ -136,5 +136,5 @@ def _attempt(left_out: dict[str, str], what: str, work: Callable[[], T]) -> T | 
     try:
         return work()
     except Exception as error:  # whatever a component raises
-        left_out[what] = " ".join(f"{type(error).__name__}: {error}".split())
+        left_out[what] = as_sentence(error)
         return None

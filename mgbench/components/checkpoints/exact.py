@@ -1,14 +1,13 @@
 """Strict loading of external weights: exactly the tensors of a module, by name and shape."""
 
-import math
-import re
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from mgbench.errors import UserError
+from mgbench.components.checkpoints.tensor_names import named
+from mgbench.errors import UserError, in_brief
 
 
 def load_exactly(module: nn.Module, state: object, source: str, optional: Iterable[str] = ()) -> frozenset[str]:
@@ -37,7 +36,7 @@ def _load(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> tupl
     try:
         missing, left_over = module.load_state_dict(_versioned(module, tensors), strict=False)
     except (RuntimeError, ValueError) as error:
-        raise UserError(f"{source} does not fit: {' '.join(str(error).split())}; give other weights") from None
+        raise UserError(f"{source} does not fit: {in_brief(error)}; give other weights") from None
     return missing, left_over
 
 
@@ -63,12 +62,12 @@ def refuse_differences(
     `misshapen` maps names to a description of both shapes.
 
     Raises:
-        UserError: with all names of each sort; those of equal layers in one.
+        UserError: with the names of each sort, those of equal layers in one, or with their groups if they are many.
     """
     sorts = [
-        _named("lacks", missing),
-        _named("also has", left_over),
-        _named("has in other shapes", misshapen or {}),
+        named("lacks", missing),
+        named("also has", left_over),
+        named("has in other shapes", misshapen or {}),
     ]
     said = "; it ".join(filter(None, sorts))
     if said:
@@ -79,11 +78,11 @@ def refuse_numbers(source: str, state: Mapping[str, Tensor]) -> None:
     """Raise if weights, tensors of any shape, are not finite.
 
     Raises:
-        UserError: naming all such tensors.
+        UserError: naming such tensors.
     """
     bad = [name for name, part in state.items() if part.is_floating_point() and not bool(part.isfinite().all())]
     if bad:
-        raise UserError(f"{source} {_named('holds numbers that are not finite in', bad)}; get it again")
+        raise UserError(f"{source} {named('holds numbers that are not finite in', bad)}; get it again")
 
 
 def _tensors(state: object, source: str) -> Mapping[str, Tensor]:
@@ -91,41 +90,8 @@ def _tensors(state: object, source: str) -> Mapping[str, Tensor]:
         raise UserError(f"{source} holds no state dict, but a {type(state).__name__}; give a file of named tensors")
     others = [str(name) for name, part in state.items() if not isinstance(part, torch.Tensor)]
     if others:
-        raise UserError(f"{source} {_named('holds other things than tensors', others)}; give the state dict in it")
+        raise UserError(f"{source} {named('holds other things than tensors', others)}; give the state dict in it")
     return state
-
-
-def _named(what: str, names: Iterable[str] | Mapping[str, str]) -> str:
-    """The names of all tensors, each with its description if there is one; those that differ in numbers only in one."""
-    how = names if isinstance(names, Mapping) else dict.fromkeys(names, "")
-    alike: dict[tuple[str, str], list[tuple[int, ...]]] = {}
-    for name in sorted(how):
-        numbers = tuple(map(int, re.findall(r"\d+", name)))
-        alike.setdefault((re.sub(r"\d+", "#", name), how[name]), []).append(numbers)
-    said = [
-        f"{name} ({about})" if about else name for (like, about), all_ in alike.items() for name in _written(like, all_)
-    ]
-    return f"{what} {', '.join(said)}" if said else ""
-
-
-def _written(pattern: str, numbers: list[tuple[int, ...]]) -> Iterator[str]:
-    """Names with these numbers in the places of `#`: one with ranges if every combination occurs, otherwise each."""
-    values = [sorted(set(place)) for place in zip(*numbers, strict=True)]
-    if math.prod(map(len, values)) != len(numbers):
-        values_of_each = [[[number] for number in one] for one in sorted(numbers)]
-    else:
-        values_of_each = [values]
-    between = pattern.split("#")
-    for each in values_of_each:
-        yield "".join(map(str.__add__, between, (*map(_range, each), "")))
-
-
-def _range(numbers: list[int]) -> str:
-    """A number, a range such as {0-11}, or a list such as {0,3}."""
-    if len(numbers) == 1:
-        return str(numbers[0])
-    whole = numbers[-1] - numbers[0] == len(numbers) - 1 and len(numbers) > 2
-    return f"{{{numbers[0]}-{numbers[-1]}}}" if whole else f"{{{','.join(map(str, numbers))}}}"
 
 
 def said_shape(shape: Iterable[int]) -> str:

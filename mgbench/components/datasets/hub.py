@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mgbench.components.datasets.files import Fitted, Resize, split
-from mgbench.errors import UserError, suggestion
+from mgbench.errors import UserError, in_brief, suggestion
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Dataset
 from mgbench.interfaces.data import ImageData
@@ -87,7 +87,7 @@ class Hub:
                 str(folder) if folder.exists() else self.name, self.config or None, download_config=config
             )
         except Exception as error:
-            said = " ".join(str(error).split())[:300]
+            said = in_brief(error)
             raise UserError(f"hub: {self.name} cannot be read ({said}); 'mgbench prepare' fetches it") from None
 
     def _pictures(self, rows: "datasets.Dataset") -> Pictures:

@@ -17,7 +17,7 @@ from torch.nn import functional as F  # noqa: N812 - its name everywhere
 
 from mgbench.components.checkpoints.exact import load_exactly, refuse_numbers
 from mgbench.components.extractors.weight_files import checked, float32, library, located, ready, sha256, state_of
-from mgbench.errors import UserError, suggestion
+from mgbench.errors import UserError, in_brief, suggestion
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Extractor
 from mgbench.interfaces.data import Features
@@ -129,8 +129,8 @@ def _whole(file: Path) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, KeyError, AssertionError) as error:
-        said = " ".join(str(error).split())
-        raise UserError(f"{file} does not fit: {type(error).__name__}: {said}; get the weights again") from None
+        said = f"{type(error).__name__}: {in_brief(error)}"
+        raise UserError(f"{file} does not fit: {said}; get the weights again") from None
 
 
 @contextmanager

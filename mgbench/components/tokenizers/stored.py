@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mgbench.components.checkpoints.exact import refuse_differences, refuse_numbers, said_shape
-from mgbench.errors import UserError
+from mgbench.errors import UserError, in_brief
 
 CONFIG, WEIGHTS = "config.json", "diffusion_pytorch_model"
 
@@ -23,8 +23,8 @@ def read_autoencoder(kind: type[Any], path: str) -> Any:
     try:
         autoencoder, found = _loaded(kind, folder)
     except Exception as error:
-        said = " ".join(str(error).split())
-        raise UserError(f"{path!r} cannot be read ({type(error).__name__}: {said}); name {what}") from error
+        said = f"{type(error).__name__}: {in_brief(error)}"
+        raise UserError(f"{path!r} cannot be read ({said}); name {what}") from error
     shapes = {
         name: f"{said_shape(theirs)} instead of {said_shape(ours)}" for name, theirs, ours in found["mismatched_keys"]
     }
@@ -47,9 +47,9 @@ def fetch_autoencoder(path: str) -> None:
         for name in (CONFIG, f"{WEIGHTS}.safetensors"):
             hf_hub_download(path, name)
     except Exception as error:
-        said = " ".join(str(error).split())[:300]
         raise UserError(
-            f"cannot fetch {path} from the hub ({said}); give a name that has {CONFIG} and {WEIGHTS}.safetensors, or a folder"
+            f"cannot fetch {path} from the hub ({in_brief(error)}); give a name that has {CONFIG} and "
+            f"{WEIGHTS}.safetensors, or a folder"
         ) from None
 
 

@@ -316,7 +316,8 @@ def test_torchvision_says_what_enters_the_last_layer() -> None:
         ),
         (
             "mnasnet0_5",
-            r"as a mnasnet0_5, does not fit: it lacks layers\.\{0,1,.*\}\.weight, .*; it also has conv\{1,5\}\.\{0,1\}\.weight",
+            r"as a mnasnet0_5, does not fit: it lacks \d+ tensors: \d+ of layers\.\{.*\} \(such as layers\.0\.weight\).*; "
+            r"it also has \d+ tensors: \d+ of stage\{2-4\}\..*, \d+ of conv\{1,5\}\.\{0,1\} \(such as conv1\.0\.weight\)",
         ),
         ("squeezenet1_0", "ends in no linear layer"),
     ],
