@@ -1,4 +1,9 @@
-"""Metrics of memorisation, which distances to the training images cannot detect."""
+"""Metrics of memorisation, which distances to the training images cannot detect.
+
+They compare with the images of the reference, and measure memorisation only with `reference=train`. With the half
+`validation` or `test` of the held-out images, these take the place of the training images and the other half that of the
+held-out ones, and the scores are those of a model that copies nothing, up to chance.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +31,8 @@ class Copied:
 
     For new images of the same distribution it is `share` (0.05 by default); larger values indicate memorisation. The
     comparison of distances to training images with those of held-out images follows Meehan, Chaudhuri and Dasgupta
-    (arXiv:2004.05675).
+    (arXiv:2004.05675). With a `reference` other than `train`, a half of the held-out images takes the place of the
+    training images, so that copies of these are not detected.
     """
 
     scores: ClassVar[Mapping[str, ScoreInfo]] = {"copied": ScoreInfo("Copied (share)", "lower")}
@@ -55,7 +61,8 @@ class AuthPct:
     """The percentage of generated images that are authentic (Alaa et al., arXiv:2102.08921); higher is better.
 
     An image is authentic if its nearest training image is closer to another training image than to it. Held-out images
-    do not reach 100 either: read it next to its floor.
+    do not reach 100 either: read it next to its floor. With a `reference` other than `train`, a half of the held-out
+    images takes the place of the training images, so that copies of these are not detected.
     """
 
     scores: ClassVar[Mapping[str, ScoreInfo]] = {"authpct": ScoreInfo("Authentic", "higher", unit="%")}
@@ -83,7 +90,8 @@ class Gap:
     memorisation.
 
     Equal numbers of images give both FIDs the same bias; the second is the mean over `subsets` random sets of training
-    images.
+    images. With a `reference` other than `train`, the two sets are the halves of the held-out images, and the gap of any
+    model is 0 up to chance.
     """
 
     scores: ClassVar[Mapping[str, ScoreInfo]] = {"gap": ScoreInfo("Generalisation gap of FID", "lower")}

@@ -89,3 +89,11 @@ def test_statistics_are_not_enough(metric: Metric) -> None:
 def test_without_held_out_images_it_says_so(metric: Metric) -> None:
     with pytest.raises(Unfit, match="needs held-out images"):
         metric(Features(FRESH), Features(TRAIN))
+
+
+def test_against_halves_of_the_held_out_images_copies_look_like_fresh_images() -> None:
+    halves = Features(HELD_OUT[::2], held_out=Features(HELD_OUT[1::2]))
+    copies = partly_copied(1.0)
+    for metric, near in ((Copied(), 0.05), (AuthPct(), 8)):
+        assert score(metric, copies, halves) == pytest.approx(score(metric, FRESH, halves), abs=near)
+        assert abs(score(metric, copies) - score(metric, FRESH)) > 2 * near
