@@ -54,7 +54,9 @@ class Recipe(Answers):
     )
 
     teacher: Spec | None = _setting(
-        "model", None, "a method, with settings in parentheses, whose trained model the process learns from"
+        "model",
+        None,
+        "a method or recipe of the study, with settings in parentheses, whose trained model the process learns from",
     )
     labels: bool = _setting("model", True, "whether the model is class-conditional")
     weights: Digest = _setting(

@@ -11,9 +11,10 @@ from typing import Any
 
 from mgbench.errors import UserError, suggestion
 from mgbench.recipes.claims import TABLE, Claim, read_claims
-from mgbench.recipes.kinds import KINDS
+from mgbench.recipes.notes import kept, not_taught
 from mgbench.recipes.recipe import FIELDS, FORMER_FIELDS, Recipe, check_field, current, flattened, renamed
-from mgbench.recipes.spec import Index, Spec, checked, spelled
+from mgbench.recipes.spec import Index, checked
+from mgbench.recipes.students import OwnRecipes, applies
 
 DEFAULT_STEPS = (1, 2, 4, 8, 16, 32)
 _STEPS, _SAMPLE_SEED = "sampling_steps", "sample_seed"
@@ -64,9 +65,14 @@ class Study:
         axes = {**({_SAMPLE_SEED: self.sample_seeds} if self.sample_seeds else {}), **self.vary}
         for seed, (method, base) in itertools.product(self.seeds or (None,), self.recipes.items()):
             seeded = base if seed is None else base.change(seed=seed)
-            vary = {axis: values for axis, values in axes.items() if axis != _STEPS or method not in self.own_steps}
+            vary = {axis: values for axis, values in axes.items() if self._varies(method, axis)}
             for values in itertools.product(*vary.values()):
                 yield method, seeded.change(**dict(zip(vary, values, strict=True)))
+
+    def _varies(self, method: str, axis: str) -> bool:
+        if axis == _STEPS and method in self.own_steps:
+            return False
+        return applies(axis, self.recipes[method], self.recipes.values())
 
 
 @dataclass(frozen=True)
@@ -124,8 +130,9 @@ class Outline:
             )
         for method in chosen:
             _printable(method)
-        recipes = {method: recipe.change(**self.changes) for method, recipe in chosen.items()}
-        vary = dict(self.vary)
+        taught = OwnRecipes(own, self.own)
+        recipes = {method: taught.taught(self._changed(recipe, chosen)) for method, recipe in chosen.items()}
+        vary = {axis: taught.values(axis, values) for axis, values in self.vary.items()}
         for axis, values in vary.items():
             if not values:
                 raise UserError(f"{axis} varies over an empty list; give values, or leave it out")
@@ -137,8 +144,13 @@ class Outline:
         set_here = {*self.changes, *vary}
         given = {method: _fields({*set_here, *self.own.get(method, ())}) for method in recipes}
         name = _folder_name(self.name or "-".join(self.plugins) or "all")
-        notes = tuple(_kept(chosen, self.changes))
+        changed = {**{name: (value,) for name, value in self.changes.items()}, **self.vary}
+        notes = (*kept(chosen, self.changes), *not_taught(recipes, changed, known))
         return Study(name, recipes, vary, self.seeds, given, notes, self.sample_seeds, own_steps)
+
+    def _changed(self, recipe: Recipe, among: Mapping[str, Recipe]) -> Recipe:
+        changes = {name: value for name, value in self.changes.items() if applies(name, recipe, among.values())}
+        return recipe.change(**changes)
 
     def over(self, other: "Outline") -> "Outline":
         """This outline, completed with the values of another; changes and varied fields are merged."""
@@ -159,33 +171,6 @@ class Outline:
 def _fields(names: Iterable[str]) -> frozenset[str]:
     """The fields of names of fields and options (`head.width` belongs to `head`)."""
     return frozenset(name.partition(".")[0] for name in names)
-
-
-def _kept(recipes: Mapping[str, Recipe], changes: Mapping[str, Any]) -> Iterator[str]:
-    """Notes about options that a method keeps when a change names the same component."""
-    for name, value in changes.items():
-        if name not in KINDS or not isinstance(value, str | Spec):
-            continue
-        said: dict[str, list[str]] = {}
-        for method, recipe in recipes.items():
-            sentence = _left(Spec.parse(value), getattr(recipe, name))
-            if sentence:
-                said.setdefault(sentence, []).append(method)
-        for sentence, methods in said.items():
-            yield f"{name}={value} {sentence} of {', '.join(methods)}"
-
-
-def _left(after: Spec, before: Spec | None) -> str:
-    """A sentence about the options that a change of a spec keeps; empty if none."""
-    if before is None or after.name != before.name:
-        return ""
-    if (after.args and before.options) or (before.args and after.options):
-        return (
-            f"mixes positional and named options, so those of {before} are dropped; name all options to keep the rest,"
-        )
-    stays = [f"{name}={spelled(value)}" for name, value in before.options if name not in dict(after.options)]
-    stays += [spelled(value) for value in before.args[len(after.args) :]]
-    return f"keeps {', '.join(stays)}" if stays else ""
 
 
 def _folder_name(name: str) -> str:

@@ -8,12 +8,8 @@ from mgbench.interfaces import optional
 from mgbench.interfaces.components import Parts
 from mgbench.recipes.recipe import Recipe, check_field
 from mgbench.recipes.spec import Spec
+from mgbench.recipes.students import SHARED, TOKENS
 from mgbench.registry.registry import Registry
-
-# The same tokens and classes, without which distillation is impossible,
-TOKENS = ("dataset", "tokenizer", "labels")
-# the seed, so that each seed has its own teacher, and the metrics of the teacher's own row.
-SHARED = (*TOKENS, "seed", "extractor", "metrics", "samples", "label_distribution")
 
 
 def teacher_recipe(registry: Registry, recipe: Recipe) -> Recipe | None:
