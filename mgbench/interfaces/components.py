@@ -277,3 +277,16 @@ class MergeableMetric(Metric, Protocol):
         """The numbers of the metric, equal up to rounding to those from all features at once; raises as the metric
         itself.
         """
+
+
+class ReferenceMetric(Metric, Protocol):
+    """A metric that needs all features at once, part of whose work looks at the real images alone.
+
+    That part is done once per reference and stored: `compare(g, r, of_reference(r))` equals `metric(g, r)`.
+    """
+
+    def of_reference(self, reference: Features) -> MetricState:
+        """The part about real images, without held-out ones; raises as the metric itself."""
+
+    def compare(self, generated: Features, reference: Features, known: MetricState) -> Mapping[str, float]:
+        """The numbers of the metric, given what is `known` of the reference; raises as the metric itself."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         MetricState,
         Parts,
         Process,
+        ReferenceMetric,
         Sampler,
         Solver,
         Tokenizer,
@@ -236,6 +237,12 @@ def mergeable(metric: "Metric") -> "MergeableMetric | None":
     """`update`, `merge` and `compute`: the metric itself if it has them; None if it needs all features at once."""
     has_all = all(hasattr(metric, name) for name in ("update", "merge", "compute"))
     return cast("MergeableMetric", metric) if has_all else None
+
+
+def comparing(metric: "Metric") -> "ReferenceMetric | None":
+    """`of_reference` and `compare`: the metric itself if it has them; None if none of its work is about real images alone."""
+    has_all = all(hasattr(metric, name) for name in ("of_reference", "compare"))
+    return cast("ReferenceMetric", metric) if has_all else None
 
 
 def finished(metric: "MergeableMetric", state: "MetricState") -> "MetricState":

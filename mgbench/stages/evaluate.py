@@ -65,12 +65,14 @@ def _numbers(metric: Metric, generated: Extracted, reference: Extracted) -> tupl
 
 
 def _compared(metric: Metric, generated: Extracted, reference: Extracted) -> Any:
-    merging = optional.mergeable(metric)
+    merging, comparing = optional.mergeable(metric), optional.comparing(metric)
     with exact_arithmetic():
-        if merging is None:
-            return metric(generated.features, reference.features)
-        real = reference.state(merging) if optional.needs_reference(metric) else {}
-        return merging.compute(generated.state(merging), real)
+        if merging is not None:
+            real = reference.state(merging) if optional.needs_reference(metric) else {}
+            return merging.compute(generated.state(merging), real)
+        if comparing is not None:
+            return comparing.compare(generated.features, reference.features, reference.state(comparing))
+        return metric(generated.features, reference.features)
 
 
 def small_sample_warning(count: int, dim: int) -> str | None:

@@ -3,15 +3,18 @@
 from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import replace
+from typing import cast
 
 from torch import Tensor
 
 from mgbench.errors import Unfit
 from mgbench.interfaces import optional
-from mgbench.interfaces.components import MergeableMetric, Metric, MetricState
+from mgbench.interfaces.components import MergeableMetric, Metric, MetricState, ReferenceMetric
 from mgbench.interfaces.data import Features, Statistics
 
 BATCH = 256
+# A metric of which something can be known about a set of images.
+Keeping = MergeableMetric | ReferenceMetric
 # The way in which images are put through an extractor: a `Through` of `mgbench.stages.extract`.
 Way = Callable[..., "Extracted"]
 
@@ -25,7 +28,7 @@ class Extracted:
         self.opening = opening
         self._features = features
         # A list, because metrics of plugins need not be hashable; equal metrics share a state.
-        self._states: list[tuple[MergeableMetric, MetricState | Unfit]] = []
+        self._states: list[tuple[Keeping, MetricState | Unfit]] = []
 
     @classmethod
     def of(cls, features: Features) -> "Extracted":
@@ -72,16 +75,16 @@ class Extracted:
         found._features = replace(self.features, held_out=held_out.features if held_out else None)
         return found
 
-    def keep(self, metric: MergeableMetric, state: MetricState | Unfit) -> None:
+    def keep(self, metric: Keeping, state: MetricState | Unfit) -> None:
         """Store the state of a metric for these images, or the reason why it has none."""
         self._states.append((metric, state))
 
-    def knows(self, metric: MergeableMetric) -> bool:
+    def knows(self, metric: Keeping) -> bool:
         """Whether the state of a metric is stored."""
         return any(known is metric or known == metric for known, _ in self._states)
 
-    def state(self, metric: MergeableMetric) -> MetricState:
-        """The finished state of a metric for these images, computed once.
+    def state(self, metric: Keeping) -> MetricState:
+        """The finished state of a metric for these images, or what it knows of them as a reference, computed once.
 
         Raises:
             Unfit: if the metric cannot be computed for these images.
@@ -93,8 +96,11 @@ class Extracted:
             raise found
         return found
 
-    def _computed(self, metric: MergeableMetric) -> MetricState | Unfit:
+    def _computed(self, metric: Keeping) -> MetricState | Unfit:
+        merging = optional.mergeable(metric)
         try:
-            return optional.finished(metric, metric.update(None, self.features))
+            if merging is not None:
+                return optional.finished(merging, merging.update(None, self.features))
+            return cast("ReferenceMetric", metric).of_reference(replace(self.features, held_out=None))
         except Unfit as reason:
             return reason

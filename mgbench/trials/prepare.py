@@ -65,10 +65,10 @@ def prepare_reference(
     reference = real_images(store, assembly, device, advance)
     reference.real.gather(parts.metrics)
     for metric in filter(optional.needs_reference, parts.metrics):
-        merging = optional.mergeable(metric)
+        keeping = optional.mergeable(metric) or optional.comparing(metric)
         try:
-            if merging is not None:
-                reference.real.state(merging)
+            if keeping is not None:
+                reference.real.state(keeping)
         except Unfit:
             # The rows say why the metric is left out.
             continue

@@ -16,7 +16,7 @@ from mgbench.recipes.fingerprint import fingerprint
 from mgbench.recipes.keys import digest
 from mgbench.results.store import FACTS, Store
 from mgbench.stages.extract import HERE
-from mgbench.stages.extracted import BATCH, Extracted, Way
+from mgbench.stages.extracted import BATCH, Extracted, Keeping, Way
 
 STATE = "state.safetensors"
 FEATURE = 8  # bytes, as float64
@@ -61,7 +61,7 @@ class StoredExtracted(Extracted):
         super().__init__(len(features.features), features, features.features[:BATCH])
         self.shelf = shelf
 
-    def state(self, metric: MergeableMetric) -> MetricState:
+    def state(self, metric: Keeping) -> MetricState:
         """The finished state of a metric, read from the store if it was computed before; raises as `Extracted.state`."""
         facts = described(metric)
         if facts is None or self.knows(metric):
@@ -131,7 +131,7 @@ class StreamedExtracted(Extracted):
             self.keep(metric, load_file(found))
         return self.knows(metric)
 
-    def state(self, metric: MergeableMetric) -> MetricState:
+    def state(self, metric: Keeping) -> MetricState:
         """The finished state of a metric, read from the store if it was computed before; raises as `Extracted.state`."""
         self.gather([metric])
         return super().state(metric)

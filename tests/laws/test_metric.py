@@ -40,6 +40,18 @@ class Sideways(Pretender):
     scores: ClassVar = {"d": ScoreInfo("Distance", "left")}  # type: ignore[arg-type]
 
 
+class Forgetful(Pretender):
+    """A distance of which half is about the reference, and not the same half whoever asks."""
+
+    scores: ClassVar = {"d": ScoreInfo("Distance", "lower")}
+
+    def of_reference(self, reference: Features) -> dict[str, torch.Tensor]:
+        return {"mean": reference.features.mean()}
+
+    def compare(self, generated: Features, reference: Features, known: dict[str, torch.Tensor]) -> dict[str, float]:
+        return {"d": float(generated.features.mean() - known["mean"].add_(1))}
+
+
 BROKEN = {
     "name its numbers": lambda generated, reference: [1.0],
     "finite": lambda generated, reference: {"d": math.nan},
@@ -50,6 +62,7 @@ BROKEN = {
     "must be declared": lambda generated, reference: {"d": 0.0},
     "depends on the features": Pretender(),
     "better is": Sideways(),
+    "known of the reference": Forgetful(),
 }
 
 

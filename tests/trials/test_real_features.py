@@ -137,6 +137,21 @@ def test_more_images_than_are_held_out_are_said_to_have_an_unequal_floor(tmp_pat
     assert found.warnings == ["the floor is of 32 held-out images, the scores of 64"]
 
 
+def test_the_part_of_a_metric_about_real_images_is_computed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    of_reference = Kid.of_reference
+    monkeypatch.setattr(Kid, "of_reference", lambda *args: asked.append(1) or of_reference(*args))
+    for rows in (slice(0, 20), slice(5, 30), slice(20)):
+        # Read from the store, as by another process.
+        found = score_images((Kid(),), reference(tmp_path), DATA.test[rows], None, CPU)
+        assert asked == [1]
+    seen, real = (Means()(images.expand(-1, 3, -1, -1)) for images in (DATA.test[:20], DATA.train))
+    sets = (Features(part.features.double()) for part in (seen, real))
+    assert found.scores == {"kid[means]": Kid()(*sets)["kid"]}
+
+
 def test_a_scarce_reference_is_warned_about(tmp_path: Path) -> None:
     data = dataclasses.replace(DATA, train=DATA.train[:30], train_labels=DATA.train_labels[:30])  # type: ignore[index]
     found = score_images((Fid(),), reference(tmp_path, data=data), DATA.test, None, CPU)

@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from mgbench.components.metrics.distances import both, need_each
+from mgbench.components.metrics.frechet import finite
+from mgbench.components.metrics.states import State
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Metric
 from mgbench.interfaces.data import Features
@@ -42,19 +44,35 @@ class Cmmd:
             Unfit: if only statistics of the reference are known, or with fewer than 2 images in a set.
             UserError: with features that are not finite, or of different extractors.
         """
-        pair = both("cmmd", generated, reference)
-        first, second = (normalize(features) if self.unit else features for features in pair)
-        return {"cmmd": _SCALE * gaussian_discrepancy(first, second, self.sigma)}
+        return self.compare(generated, reference, self.of_reference(reference))
+
+    def of_reference(self, reference: Features) -> State:
+        """`within`, float64 []: the mean kernel, minus 1, of two real images; raises as the metric itself."""
+        real = self._scaled(finite(reference.features))
+        self.check_counts(len(real), len(real))
+        return {"within": torch.tensor(_mean(real, real, self.sigma), dtype=torch.float64)}
+
+    def compare(self, generated: Features, reference: Features, known: State) -> dict[str, float]:
+        """`cmmd` of features [M,F] and [L,F], given `of_reference` of the latter; raises as the metric itself."""
+        first, second = map(self._scaled, both("cmmd", generated, reference))
+        return {"cmmd": _SCALE * _discrepancy(first, second, self.sigma, float(known["within"]))}
 
     def check_counts(self, generated: int, reference: int) -> None:
         """Raises `Unfit` with fewer than 2 images in a set, or with statistics instead of real images."""
         need_each("cmmd", generated, reference)
 
+    def _scaled(self, features: Tensor) -> Tensor:
+        return normalize(features) if self.unit else features
+
 
 def gaussian_discrepancy(first: Tensor, second: Tensor, sigma: float) -> float:
     """The biased squared maximum mean discrepancy (at least 0) of features float64 [M,F] and [L,F]."""
+    return _discrepancy(first, second, sigma, _mean(second, second, sigma))
+
+
+def _discrepancy(first: Tensor, second: Tensor, sigma: float, within_second: float) -> float:
     # The kernel minus 1, whose constant part cancels, and would cost digits if σ is large.
-    within = _mean(first, first, sigma) + _mean(second, second, sigma)
+    within = _mean(first, first, sigma) + within_second
     return max(within - 2 * _mean(first, second, sigma), 0.0)
 
 

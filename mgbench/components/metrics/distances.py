@@ -5,7 +5,7 @@ distances are in `frechet_variants`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mgbench.components.metrics import states
-from mgbench.components.metrics.frechet import comparable
+from mgbench.components.metrics.frechet import comparable, finite
 from mgbench.components.metrics.states import State
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
@@ -160,11 +160,22 @@ class Kid:
             Unfit: with fewer than 2 images (or than `subset_size`) in a set, or only statistics of the reference.
             UserError: with features that are not finite, or of different extractors.
         """
+        return self.compare(generated, reference, self.of_reference(reference))
+
+    def of_reference(self, reference: Features) -> State:
+        """`within`, float64 [1] or [subsets]: the mean kernel of two different real images; raises as the metric itself."""
+        real = finite(reference.features)
+        self.check_counts(len(real), len(real))
+        means = [_mean_of_pairs(part) for _, part in self._pairs(real, real)]
+        return {"within": torch.tensor(means, dtype=torch.float64)}
+
+    def compare(self, generated: Features, reference: Features, known: State) -> dict[str, float]:
+        """`kid` of features [M,F] and [L,F], given `of_reference` of the latter; raises as the metric itself."""
         first, second = both("kid", generated, reference)
         self.check_counts(len(first), len(second))
-        if not self.subsets:
-            return {"kid": kernel_distance(first, second)}
-        return {"kid": sum(self._subset_distances(first, second)) / self.subsets}
+        pairs, within = self._pairs(first, second), known["within"].tolist()
+        distances = [_distance(one, two, mean) for (one, two), mean in zip(pairs, within, strict=True)]
+        return {"kid": sum(distances) / len(distances)}
 
     def check_counts(self, generated: int, reference: int) -> None:
         """Raises `Unfit` with fewer than 2 images in a set, or than a subset has."""
@@ -176,11 +187,13 @@ class Kid:
                 "the images of the smaller set"
             )
 
-    def _subset_distances(self, first: Tensor, second: Tensor) -> list[float]:
-        size = self.subset_size
-        streams = Streams.root(self.seed, "kid")
-        pairs = [(streams.fold(2 * subset), streams.fold(2 * subset + 1)) for subset in range(self.subsets)]
-        return [kernel_distance(_some(first, one, size), _some(second, two, size)) for one, two in pairs]
+    def _pairs(self, first: Tensor, second: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """The subsets of both sets, or both sets themselves; those of one set depend on its size alone."""
+        if not self.subsets:
+            yield first, second
+        streams, size = Streams.root(self.seed, "kid"), self.subset_size
+        for subset in range(self.subsets):
+            yield _some(first, streams.fold(2 * subset), size), _some(second, streams.fold(2 * subset + 1), size)
 
 
 def _some(features: Tensor, rng: Streams, count: int) -> Tensor:
@@ -189,8 +202,12 @@ def _some(features: Tensor, rng: Streams, count: int) -> Tensor:
 
 def kernel_distance(first: Tensor, second: Tensor) -> float:
     """The unbiased squared maximum mean discrepancy of features float64 [M,F] and [L,F], with kernel (x·y/F + 1)³."""
+    return _distance(first, second, _mean_of_pairs(second))
+
+
+def _distance(first: Tensor, second: Tensor, within_second: float) -> float:
     between = _kernel_sum(first, second) / (len(first) * len(second))
-    return _mean_of_pairs(first) + _mean_of_pairs(second) - 2 * between
+    return _mean_of_pairs(first) + within_second - 2 * between
 
 
 def _mean_of_pairs(features: Tensor) -> float:
@@ -206,7 +223,8 @@ def _kernel_sum(first: Tensor, second: Tensor) -> float:
 
 
 def _kernel(products: Tensor, dim: int) -> Tensor:
-    return (products / dim + 1) ** 3
+    """The kernel, in place of products float64 that nobody else reads."""
+    return products.div_(dim).add_(1).pow_(3)
 
 
 @hookimpl

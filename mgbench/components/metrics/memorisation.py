@@ -14,8 +14,9 @@ from annotated_types import Gt, Lt
 from torch import Tensor
 
 from mgbench.components.metrics.distances import both, need_each
-from mgbench.components.metrics.frechet import comparable, frechet_distance
+from mgbench.components.metrics.frechet import comparable, finite, frechet_distance
 from mgbench.components.metrics.neighbours import distance_blocks
+from mgbench.components.metrics.states import State
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Metric
@@ -74,10 +75,20 @@ class AuthPct:
             Unfit: if there are but statistics of the reference, or fewer than 2 images in a set.
             UserError: with features that are not finite, or of different extractors.
         """
+        return self.compare(generated, reference, self.of_reference(reference))
+
+    def of_reference(self, reference: Features) -> State:
+        """`among` [L]: the distance of every training image to the nearest other one; raises as the metric itself."""
+        true = finite(reference.features)
+        self.check_counts(len(true), len(true))
+        nearest = [block.topk(2, largest=False).values[:, 1] for _, block in distance_blocks(true, true)]
+        return {"among": torch.cat(nearest)}
+
+    def compare(self, generated: Features, reference: Features, known: State) -> dict[str, float]:
+        """`authpct` of features [M,F] and [L,F], given `of_reference` of the latter; raises as the metric itself."""
         fake, true = both("authpct", generated, reference)
         near, which = _nearest(fake, true)
-        among = torch.cat([block.topk(2, largest=False).values[:, 1] for _, block in distance_blocks(true, true)])
-        return {"authpct": 100 * float((among[which] < near).double().mean())}
+        return {"authpct": 100 * float((known["among"][which] < near).double().mean())}
 
     def check_counts(self, generated: int, reference: int) -> None:
         """Raises `Unfit` with fewer than 2 images in a set, or with statistics instead of real images."""

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from mgbench.components.metrics.distances import both
+from mgbench.components.metrics.frechet import finite
+from mgbench.components.metrics.states import State
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Metric
@@ -54,11 +56,22 @@ class Prdc:
             Unfit: if only statistics of the reference are known, or a set has no more images than neighbours.
             UserError: with features that are not finite.
         """
+        return self.compare(generated, reference, self.of_reference(reference))
+
+    def of_reference(self, reference: Features) -> State:
+        """`reach` [L,n]: the distances of every real image to its nearest n = max(k, density_k) others; raises as the metric
+        itself.
+        """
+        true = finite(reference.features)
+        self.check_counts(len(true), len(true))
+        return {"reach": _reaches(true.to(_DTYPES[self.arithmetic]), max(self.k, self.density_k))}
+
+    def compare(self, generated: Features, reference: Features, known: State) -> dict[str, float]:
+        """The numbers of features [M,F] and [L,F], given `of_reference` of the latter; raises as the metric itself."""
         fake, true = both("prdc", generated, reference)
         self.check_counts(len(fake), len(true))
-        most = max(self.k, self.density_k)
         fake, true = (part.to(_DTYPES[self.arithmetic]) for part in (fake, true))
-        true_reach, fake_reach = _reaches(true, most), _reaches(fake, self.k)
+        true_reach, fake_reach = known["reach"], _reaches(fake, self.k)
         near, wide = true_reach[:, self.k - 1], true_reach[:, self.density_k - 1]
         precise = balls = 0.0
         recalled, covered = torch.zeros(2, len(true), dtype=torch.bool)

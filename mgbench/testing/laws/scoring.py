@@ -67,6 +67,7 @@ def metric(component: Metric) -> None:
     need(bool(component(one, two)), "all there is to see must give some number")
     _bare(component, one, two)
     _states(component, first, second + 50)
+    _known(component, one, two)
     need(same(one.features, kept), "a metric must leave the features as they are")
     _declared(component, one, two)
 
@@ -109,6 +110,16 @@ def _states(component: Metric, first: Tensor, second: Tensor) -> None:
         for state in (grown, merged, optional.finished(merging, merged)):
             found = merging.compute(state, optional.finished(merging, real))
             need(_close(found, whole), "a state of batches must give the numbers of all features at once")
+
+
+def _known(component: Metric, one: Features, two: Features) -> None:
+    comparing = optional.comparing(component)
+    if comparing is None:
+        return
+    known = comparing.of_reference(replace(two, held_out=None))
+    for other in (two, one):
+        found = comparing.compare(other, two, known)
+        need(found == component(other, two), "what is known of the reference must give the same numbers")
 
 
 def _close(one: Mapping[str, float], two: Mapping[str, float]) -> bool:
