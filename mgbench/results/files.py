@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mgbench.errors import Unwritable, UserError
@@ -30,31 +30,49 @@ def _sentences(path: Path, instead: str) -> Iterator[None]:
         raise Unwritable(f"cannot write {path}: {(error.strerror or str(error)).lower()}; {advice}") from None
 
 
-def write(path: Path, writer: Writer, instead: str = ANOTHER_FOLDER, last: bool = True) -> None:
+def write(path: Path, writer: Writer, instead: str = ANOTHER_FOLDER) -> None:
     """Write a file atomically: under a temporary name, flushed to the disk (fsync), then renamed.
 
-    `instead` completes the error message with advice on what to do if the folder cannot be written. Of several files in a
-    folder only the `last` flushes its entries, which the file that makes the others count has to be.
+    `instead` completes the error message with advice on what to do if the folder cannot be written.
 
     Raises:
         Unwritable: if the folder cannot be written or the disk is full.
     """
-    with _sentences(path, instead):
-        changed = _folders(path.parent)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            writer(temporary)
-            with temporary.open("rb+") as file:
+    write_together({path: writer}, instead)
+
+
+def write_together(files: Mapping[Path, Writer], instead: str = ANOTHER_FOLDER, unflushed: Path | None = None) -> None:
+    """Write files as `write` does, in steps: all are written, then all flushed, then all renamed.
+
+    Most of what a flush waits for, the journal of the file system, is thus waited for once. The entries of a folder that is
+    left `unflushed` are flushed by the file that the caller writes to it next.
+
+    Raises:
+        Unwritable: if a folder cannot be written or the disk is full.
+    """
+    changed, written = dict[Path, None](), dict[Path, Path]()
+    try:
+        for path, writer in files.items():
+            with _sentences(path, instead):
+                changed |= dict.fromkeys(_folders(path.parent))
+                handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+                os.close(handle)
+                written[path] = Path(name)
+                writer(written[path])
+        for path, temporary in written.items():
+            with _sentences(path, instead), temporary.open("rb+") as file:
                 os.fsync(file.fileno())
-            # mkstemp creates private files; results get the usual permissions.
-            temporary.chmod(0o666 & ~_umask())
-            temporary.replace(path)
-        finally:
+        for path, temporary in written.items():
+            with _sentences(path, instead):
+                # mkstemp creates private files; results get the usual permissions.
+                temporary.chmod(0o666 & ~_umask())
+                temporary.replace(path)
+    finally:
+        for temporary in written.values():
             temporary.unlink(missing_ok=True)
-        for folder in changed:
-            if last or folder != path.parent:
+    for folder in changed:
+        with _sentences(folder, instead):
+            if folder != unflushed:
                 _flush(folder)
 
 

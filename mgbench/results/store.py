@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mgbench.results.files import PROBE, difference, move_aside, sha256, write, write_bytes, write_text
+from mgbench.results.files import PROBE, difference, move_aside, sha256, write_bytes, write_text, write_together
 from mgbench.results.files import Writer as Writer
 from mgbench.results.layout import Layout
 from mgbench.results.record import Record, StudyView, as_content, load_record, load_study
@@ -122,9 +122,7 @@ class Store:
 
             return put
 
-        for name, writer in files.items():
-            path = folder / name
-            write(path, noted(name, writer), last=path.parent != folder)
+        write_together({folder / name: noted(name, writer) for name, writer in files.items()}, unflushed=folder)
         return checksums
 
     def save_study(self, view: StudyView) -> None:

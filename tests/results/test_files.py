@@ -13,7 +13,16 @@ import pytest
 
 from mgbench.errors import UserError
 from mgbench.results import files
-from mgbench.results.files import difference, is_aside, is_temporary, is_whole_archive, move_aside, write, write_text
+from mgbench.results.files import (
+    difference,
+    is_aside,
+    is_temporary,
+    is_whole_archive,
+    move_aside,
+    write,
+    write_text,
+    write_together,
+)
 from mgbench.results.store import Store
 
 
@@ -158,9 +167,27 @@ def test_a_folder_is_flushed_once_when_all_of_it_is_there(tmp_path: Path, monkey
     writers = {name: lambda path: path.write_text("x") for name in ("a", "b", "inner/c")}
     Store(tmp_path).save_folder(folder, writers)  # type: ignore[arg-type]
     whole = ["a", "b", "inner", "manifest.json"]
-    assert [names for name, names in flushed if name == "folder"] == [["a", "b", "inner"], whole]
+    assert [names for name, names in flushed if name == "folder"] == [whole]
     assert ("inner", ["c"]) in flushed
     assert flushed[-1] == ("folder", whole)
+
+
+def test_files_of_a_folder_are_flushed_when_all_are_written_and_before_any_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync, there = os.fsync, list[list[str]]()
+    monkeypatch.setattr(os, "fsync", lambda handle: sync(handle) or there.append(names(tmp_path)))
+    write_together({tmp_path / name: lambda path: path.write_text("x") for name in ("a", "b")})  # type: ignore[misc]
+    assert [[name[:3] for name in found] for found in there] == [[".a.", ".b."]] * 2 + [["a", "b"]]
+
+
+def test_files_that_belong_together_are_written_all_or_not_at_all(tmp_path: Path) -> None:
+    def fail(temporary: Path) -> None:
+        raise ValueError("half of it")
+
+    with pytest.raises(ValueError, match="half of it"):
+        write_together({tmp_path / "a": lambda path: path.touch(), tmp_path / "b": fail})
+    assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize(("number", "refused"), [(errno.EINVAL, False), (errno.ENOTSUP, False), (errno.EIO, True)])

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mgbench.errors import UserError
+from mgbench.results import store as stores
 from mgbench.results.record import Record, StudyView, load_study
 from mgbench.results.schema import seal
 from mgbench.results.store import CHECKPOINT, MANIFEST, RECORD, Store
@@ -271,14 +272,16 @@ def test_in_a_folder_that_cannot_be_written_what_is_broken_is_a_note(
     assert len(store.notes) == 2
 
 
-def test_a_record_holds_the_checksum_of_what_was_written_not_of_what_another_put_there(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+def test_a_record_holds_the_checksum_of_what_was_written_not_of_what_another_put_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def between(path: Path, text: str) -> None:
+        (path.parent / "images.npz").write_text("by another process")
+        write_text(path, text)
 
-    def other(path: Path) -> None:
-        path.write_text("later")
-        (tmp_path / "runs" / "key" / "images.npz").write_text("by another process")
-
-    store.save_record(ROW, {"images.npz": put("images"), "film.npz": other})
+    write_text, store = stores.write_text, Store(tmp_path)
+    monkeypatch.setattr(stores, "write_text", between)
+    store.save_record(ROW, {"images.npz": put("images"), "film.npz": put("film")})
     assert store.record("key") is None
     assert "images.npz is damaged" in store.notes[0]
 
