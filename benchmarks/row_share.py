@@ -1,6 +1,7 @@
-"""Share of the time of rows that lies outside network, head and features: `python benchmarks/row_share.py [METHOD [ROWS]]`.
+"""Share of the time of rows that lies outside network, head and features: `python -m benchmarks.row_share [METHOD [ROWS]]`.
 
-Trains one model of a method briefly, draws rows of 1, 2, … steps from it, and prints the seconds of each part.
+Trains one model of a method briefly, draws rows of 1, 2, … steps from it, and prints the seconds of each part: those of
+the processor, which other programs do not lengthen, and those on the clock, in which waiting for the disk counts too.
 """
 
 import sys
@@ -22,7 +23,10 @@ from mgbench.results.store import Store
 from mgbench.trials import draw, real_features, score, trial
 from mgbench.trials.plan import plan_rows, plan_trials
 
+# Seconds of the processor, and on the clock.
 SPENT: Counter[str] = Counter()
+PASSED: Counter[str] = Counter()
+NEEDED = ("network", "head", "features")
 _TIMED: list[Any] = []
 
 
@@ -30,11 +34,12 @@ def timed(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
     """The same work, whose seconds are added under a name."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        started = time.perf_counter()
+        spent, passed = time.process_time(), time.perf_counter()
         try:
             return work(*args, **kwargs)
         finally:
-            SPENT[name] += time.perf_counter() - started
+            SPENT[name] += time.process_time() - spent
+            PASSED[name] += time.perf_counter() - passed
 
     return call
 
@@ -68,6 +73,17 @@ def patches() -> list[Any]:
     ]
 
 
+def outside(seconds: Counter[str]) -> dict[str, float]:
+    """The share of each part of the rows that is neither network nor head nor features."""
+    work = {
+        "drawing besides network and head": seconds["drawing"] - seconds["network"] - seconds["head"],
+        "scoring besides features": seconds["scoring"] - seconds["features"],
+        "saving and the rest": seconds["rows"] - seconds["drawing"] - seconds["scoring"],
+        "outside": seconds["rows"] - sum(seconds[name] for name in NEEDED),
+    }
+    return {name: part / seconds["rows"] for name, part in work.items()}
+
+
 def main(method: str = "emigm", rows: str = "20") -> None:
     """Measure, and print a line for each part."""
     torch.set_num_threads(1)
@@ -80,12 +96,11 @@ def main(method: str = "emigm", rows: str = "20") -> None:
         for each in patches():
             entered.enter_context(each)
         trial.run_trial(store, one, torch.device("cpu"), Progress())
-    total = SPENT["rows"]
-    for name in ("rows", "drawing", "network", "head", "scoring", "features"):
-        print(f"{name:<10} {SPENT[name]:8.2f} s  {SPENT[name] / total:6.1%}")
-    print(
-        f"outside network, head and features: {1 - sum(SPENT[x] for x in ('network', 'head', 'features')) / total:.1%}"
-    )
+    print(f"{'seconds':<34} processor     clock")
+    for name in ("rows", "drawing", "scoring", *NEEDED):
+        print(f"{name:<34} {SPENT[name]:9.2f} {PASSED[name]:9.2f}")
+    for (name, spent), passed in zip(outside(SPENT).items(), outside(PASSED).values(), strict=True):
+        print(f"{name:<34} {spent:9.1%} {passed:9.1%}")
 
 
 if __name__ == "__main__":
