@@ -26,7 +26,7 @@ DIGEST_BYTES = 16
 _MOST_THREADS = 16
 _BATCHES_AHEAD = 2
 _MOST_AHEAD = 256
-# Number of images from which the first pass shows its progress.
+# Number of images or files from which progress is shown.
 _SHOWN_FROM = 500
 
 
@@ -196,10 +196,40 @@ def each(work: Callable[[S], T], items: Sequence[S], what: str) -> Iterator[T]:
     yield from _shown(found, what, len(items)) if watcher is None else _told(found, watcher, len(items))
 
 
+def as_found(items: Iterable[T], what: str) -> Iterator[T]:
+    """Yield items whose number is not known before, such as files of a folder, with progress as that of `each`.
+
+    The watcher gets the number so far as their total.
+    """
+    watcher = _WATCHER.get()
+    if watcher is None:
+        yield from _tallied(items, what)
+        return
+    for count, item in enumerate(items, 1):
+        watcher(count, count)
+        yield item
+
+
 def _told(found: Iterator[T], watcher: Watcher, total: int) -> Iterator[T]:
     for done, result in enumerate(found, 1):
         watcher(done, total)
         yield result
+
+
+def _tallied(items: Iterable[T], what: str) -> Iterator[T]:
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn
+
+    columns = (TextColumn("{task.description}:"), TextColumn("{task.completed:,.0f}"))
+    terminal = sys.stderr.isatty()
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not terminal) as bar:
+        task = bar.add_task(what, total=None, visible=False)
+        for count, item in enumerate(items, 1):
+            if count == _SHOWN_FROM and not terminal:
+                print(f"mgbench: {what}", file=sys.stderr, flush=True)
+            if count % _SHOWN_FROM == 0:
+                bar.update(task, completed=count, visible=True)
+            yield item
 
 
 def _shown(found: Iterator[T], what: str, total: int) -> Iterator[T]:

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from mgbench.errors import UserError
-from mgbench.interfaces.images import Images
+from mgbench.interfaces.images import Images, as_found
 from mgbench.stages.first_look import Look, images_of, look_at
 from mgbench.stages.pictures import EXTENSIONS, Change, Shown, Unreadable, show
 
@@ -107,7 +107,8 @@ class _Found:
 def _walk(folder: Path) -> _Found:
     """All files in a folder and its subfolders, by category; links to folders are followed, except cycles."""
     found, real = _Found(), Path(os.path.realpath(folder))
-    for path in _below(folder, {str(real), *map(str, real.parents)}, found):
+    below = _below(folder, {str(real), *map(str, real.parents)}, found)
+    for path in as_found(below, f"looking for pictures in {folder}"):
         if path.suffix.lower() in EXTENSIONS or (not path.suffix and _opens(path)):
             found.pictures.append(path)
         else:

@@ -1,6 +1,8 @@
 """Images that are read when they are asked for are what a tensor of them is."""
 
 import dataclasses
+import io
+import sys
 import threading
 from collections.abc import Sequence
 
@@ -13,7 +15,17 @@ from mgbench.components.tokenizers.multiscale import Multiscale
 from mgbench.components.tokenizers.patches import KMeans, Patch
 from mgbench.interfaces import images
 from mgbench.interfaces.data import Features, ImageData
-from mgbench.interfaces.images import LazyImages, as_digests, batches, digest, each, fits, in_colour, in_memory
+from mgbench.interfaces.images import (
+    LazyImages,
+    as_digests,
+    as_found,
+    batches,
+    digest,
+    each,
+    fits,
+    in_colour,
+    in_memory,
+)
 from mgbench.interfaces.progress import Interrupted, Progress, StopRequest
 from mgbench.stages.tokenize import encode
 
@@ -117,6 +129,27 @@ def test_work_for_each_is_counted_and_many_items_are_announced(capsys: pytest.Ca
     assert capsys.readouterr().err == ""
     assert list(each(abs, range(images._SHOWN_FROM), "counting many")) == list(range(images._SHOWN_FROM))
     assert (capsys.readouterr().err, len(seen)) == ("mgbench: counting many\n", 3)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_what_is_found_one_by_one_is_counted_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, int]] = []
+    with images.watched_by(lambda done, total: seen.append((done, total))):
+        assert list(as_found(iter("abc"), "looking")) == ["a", "b", "c"]
+    assert seen == [(1, 1), (2, 2), (3, 3)]
+    for many in (images._SHOWN_FROM - 1, images._SHOWN_FROM):
+        assert list(as_found(iter(range(many)), "looking")) == list(range(many))
+    assert capsys.readouterr().err == "mgbench: looking\n"
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stderr", Terminal())
+    assert sum(1 for _ in as_found(iter(range(3 * images._SHOWN_FROM + 7)), "looking")) == 3 * images._SHOWN_FROM + 7
+    assert "1,500" in sys.stderr.getvalue()  # type: ignore[attr-defined]
 
 
 def test_a_request_to_stop_is_heard_within_one_file() -> None:
