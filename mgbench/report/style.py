@@ -224,3 +224,14 @@ def legend_label(name: str, width: int = 48, most: int = 5) -> str:
     wrapped = textwrap.wrap(name, width, break_long_words=True) or [" "]
     shown = "\n".join(wrapped[:most]) + (" …" if len(wrapped) > most else "")
     return " " + shown if shown.startswith("_") else shown
+
+
+def axis_label(name: str, inches: float) -> str:
+    """The label of an axis of this length: where it is too long for it, what is in brackets begins a line."""
+    width = letters(inches)
+    if len(name) <= width:
+        return legend_label(name, width)
+    front, bracket, inside = name.partition(" (")
+    parts = [front, f"({inside}"] if bracket else [front]
+    # "N = 500" stays together.
+    return "\n".join(legend_label(part.replace(" = ", "\u00a0=\u00a0"), width) for part in parts)

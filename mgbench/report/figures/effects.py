@@ -18,7 +18,7 @@ from mgbench.report.measures import higher_is_better, images_scored, number, sco
 from mgbench.report.names import short_specs
 from mgbench.report.paired import effects
 from mgbench.report.stored import Stored
-from mgbench.report.style import COLOURS, LIGHT, legend_label, lines, medium, panel, theme
+from mgbench.report.style import COLOURS, LIGHT, axis_label, legend_label, lines, medium, panel, theme
 
 MOST_CHOICES = 30
 NAME_WIDTH, NAME_LINES = 40, 3
@@ -61,7 +61,8 @@ def _draw_all(axes: Axes, frame: pd.DataFrame, metric: str, found: pd.DataFrame)
     higher = higher_is_better(frame, metric)
     said = [images_scored(frame, metric), {True: "right is better", False: "left is better", None: ""}[higher]]
     inside = ", ".join(part for part in said if part)
-    axes.set_xlabel(f"Difference in {score_name(frame, metric)}" + (f" ({inside})" if inside else ""))
+    name = f"Difference in {score_name(frame, metric)}" + (f" ({inside})" if inside else "")
+    axes.set_xlabel(axis_label(name, 0.8 * panel()[0]))
     axes.grid(axis="y", visible=False)
     axes.margins(x=0.12)
     axes.spines["left"].set_visible(False)

@@ -24,7 +24,19 @@ from mgbench.report.measures import cost_axis, higher_is_better, number, score_a
 from mgbench.report.names import short_specs
 from mgbench.report.paired import axes_within, effects
 from mgbench.report.stored import Stored
-from mgbench.report.style import LIGHT, MOST_LONG, WHITE, Look, legend_label, lines, looks, medium, panel, theme
+from mgbench.report.style import (
+    LIGHT,
+    MOST_LONG,
+    WHITE,
+    Look,
+    axis_label,
+    legend_label,
+    lines,
+    looks,
+    medium,
+    panel,
+    theme,
+)
 from mgbench.report.summary import comparable, sampled_scores, summarise
 
 MOST_MAPS, MOST_CELLS = 3, 24
@@ -192,7 +204,7 @@ def small_multiples(
         grid[(len(parts) - 1) // across * across + (across - 1) // 2].set_xlabel(cost_axis(cost))
         arrow = {True: " ↑", False: " ↓", None: ""}[higher_is_better(frame, metric)]
         for axes in grid[: len(parts) : across]:
-            axes.set_ylabel(f"{score_name(frame, metric)}{arrow}")
+            axes.set_ylabel(axis_label(f"{score_name(frame, metric)}{arrow}", 0.55 * panel()[1]))
         shown = pd.concat([found.shown for _, found in parts])
         below(figure, list(shown["series"].unique()), styles)
     return figure

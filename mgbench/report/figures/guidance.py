@@ -21,12 +21,14 @@ from mgbench.report.frame import POINT, REPEAT, name_series, spelled_fields
 from mgbench.report.measures import higher_is_better, in_rank, number, score_axis, score_name
 from mgbench.report.names import short_names
 from mgbench.report.stored import Stored
-from mgbench.report.style import MOST_LONG, MOST_SERIES, Look, legend_label, letters, looks, panel, theme
+from mgbench.report.style import MOST_LONG, MOST_SERIES, Look, axis_label, legend_label, looks, panel, theme
 from mgbench.report.summary import comparable, half_width, sampled_scores
 
 FIELD, OPTION = "guidance_schedule", "scale"
 # Scores that guidance trades off against the first one, and the maximum number of panels.
 MOST_PANELS = 3
+# The height of one of several, in panels.
+_HEIGHT = 0.72
 UNGUIDED = 1.0
 COLUMNS = ["line", "series", POINT, "scale", "mean", "low", "high"]
 
@@ -166,7 +168,7 @@ def _panels(frame: pd.DataFrame, sweeps: dict[str, pd.DataFrame], styles: Mappin
     first, found = next(iter(sweeps.items()))
     kept = _line_looks(found, {**looks(frame), **(styles or {})}, higher_is_better(frame, first))
     with theme():
-        figure = NotebookFigure(figsize=panel(1, 0.72 * len(sweeps) + 0.1), layout="constrained")
+        figure = NotebookFigure(figsize=panel(1, _HEIGHT * len(sweeps) + 0.1), layout="constrained")
         grid = np.ravel(figure.subplots(len(sweeps), squeeze=False, sharex=True))
         for axes, (metric, found) in zip(grid, sweeps.items(), strict=True):
             _draw_sweep(axes, found, kept, score_axis(frame, metric))
@@ -192,7 +194,7 @@ def _draw_sweep(axes: Axes, found: pd.DataFrame, kept: Mapping[str, Look], name:
     axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlabel("Guidance scale (1: none)")
-    axes.set_ylabel(legend_label(name, letters(0.5 * panel()[1])))
+    axes.set_ylabel(axis_label(name, panel(1, _HEIGHT)[1]))
 
 
 def _alt(found: pd.DataFrame, name: str, higher: bool | None) -> str:

@@ -15,7 +15,7 @@ from mgbench.report.measures import higher_is_better, in_rank, number, score_axi
 from mgbench.report.names import short_names
 from mgbench.report.paired import interval
 from mgbench.report.stored import Stored
-from mgbench.report.style import LIGHT, MOST_SERIES, Look, legend_label, lines, looks, medium, panel, theme
+from mgbench.report.style import LIGHT, MOST_SERIES, Look, axis_label, legend_label, lines, looks, medium, panel, theme
 from mgbench.report.summary import comparable, sampled_scores
 
 NAME_WIDTH = 30
@@ -92,7 +92,7 @@ def _frame(axes: Axes, found: pd.DataFrame, name: str) -> None:
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel(legend_label(name, 60))
+    axes.set_xlabel(axis_label(name, 0.8 * panel()[0]))
 
 
 def _names(found: pd.DataFrame) -> list[str]:

@@ -23,8 +23,8 @@ from mgbench.report.style import (
     LIGHT,
     MOST_LONG,
     Look,
+    axis_label,
     legend_label,
-    letters,
     lines,
     looks,
     medium,
@@ -52,7 +52,7 @@ def draw_lines(axes: Axes, found: Lines, asked: Tradeoff, styles: Mapping[str, L
     scale_width(axes, found.summary["cost"])
     _draw_floors(axes, floors, asked.metric, found.rows, found.shown)
     axes.set_xlabel(cost_axis(asked.cost))
-    axes.set_ylabel(legend_label(score_axis(found.rows, asked.metric), letters(0.95 * panel()[1])))
+    axes.set_ylabel(axis_label(score_axis(found.rows, asked.metric), 0.95 * panel()[1]))
 
 
 def metric_versus(

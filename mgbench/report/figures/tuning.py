@@ -13,7 +13,7 @@ from mgbench.report.figures.picture import Picture
 from mgbench.report.frame import METHOD, REPEAT, of_images
 from mgbench.report.measures import number, score_name
 from mgbench.report.stored import Stored
-from mgbench.report.style import COLOURS, LIGHT, looks, medium, panel, theme
+from mgbench.report.style import COLOURS, LIGHT, axis_label, looks, medium, panel, theme
 from mgbench.report.tuning import full_name, history, verdict
 from mgbench.results.tuning import Tuning
 
@@ -63,10 +63,10 @@ def tuning_figure(frame: pd.DataFrame, found: pd.DataFrame, tuning: Tuning, metr
         widths = [2, 1] if len(pairs) else [1]
         axes = figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
         _draw_history(axes[0], found, tuning.winner, colours)
-        axes[0].set_ylabel(f"{score_name(frame, metric)} on searched images")
+        axes[0].set_ylabel(axis_label(f"{score_name(frame, metric)} on searched images", panel()[1]))
         if len(pairs):
             _draw_pairs(axes[1], pairs, colours)
-            axes[1].set_ylabel(f"{score_name(frame, metric)} on held-out images")
+            axes[1].set_ylabel(axis_label(f"{score_name(frame, metric)} on held-out images", panel()[1]))
     return figure
 
 
