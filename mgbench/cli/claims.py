@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -131,6 +131,14 @@ def print_verdicts(results: Path, study: str) -> None:
     print_frame(screen, verdict_table(found, frame), "verdicts on the claims")
     for line in (*_notes(found), NOTE, by_chance(found)):
         screen.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def verdict_values(results: Path, study: str) -> list[dict[str, Any]]:
+    """The verdicts on the claims of a stored study, as plain values."""
+    from mgbench.report import read_results, verdicts
+    from mgbench.report.claims import as_values
+
+    return [as_values(verdict) for verdict in verdicts(read_results(results, study, every=True))]
 
 
 def _notes(found: "Sequence[Verdict]") -> Iterator[str]:

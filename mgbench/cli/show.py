@@ -32,10 +32,12 @@ def show(
         bool, typer.Option("--recipe", help="Show the method or component even if a study has the same name.")
     ] = False,
     plot: Annotated[bool, typer.Option(help="Plot the first score against network forwards.")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every column.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: rows with every column, and verdicts on claims.")
+    ] = False,
 ) -> None:
     """Show stored results as a table with a small plot, or describe a method or component."""
-    from mgbench.cli.claims import print_verdicts
+    from mgbench.cli.claims import print_verdicts, verdict_values
     from mgbench.cli.recipes import is_study, show_recipe
     from mgbench.cli.table import print_table
     from mgbench.report import read_results, text_plot
@@ -45,7 +47,8 @@ def show(
         return
     frame = read_results(results, study or None, where)
     if as_json:
-        print_json(frame.to_dict("records"))
+        claims = [] if where or not study else verdict_values(results, study)
+        print_json({"rows": frame.to_dict("records"), "claims": claims})
         return
     print_table(frame, scores=choices.names(scores), everything=everything)
     if study and not where:

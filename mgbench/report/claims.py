@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,15 @@ def _row(verdict: Verdict, frame: pd.DataFrame, costs: Sequence[str]) -> dict[st
         "seeds": f"{verdict.seeds} of {verdict.planned}",
         **{cost_short(name): ratio_said(verdict, name) for name in costs},
     }
+
+
+def as_values(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as plain values with those of its claim, for JSON: `at` is its one condition, `metric` the score that was read.
+
+    The values of both sides are lists of two, those of `better` first.
+    """
+    values = {name: value for name, value in vars(verdict).items() if name not in ("claim", "finding")}
+    return {**verdict.claim.plain(), **values, "verdict": verdict.finding}
 
 
 def at_said(verdict: Verdict) -> str:

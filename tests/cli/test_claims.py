@@ -9,6 +9,7 @@ import pytest
 
 from tests import doubles
 from tests.cli.conftest import Command
+from tests.report.synthetic import FID
 from tests.report.test_verdicts import CLAIM, LARGE, SMALL, frame_of, rows
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -133,3 +134,11 @@ def test_the_table_of_a_study_ends_with_the_verdicts(mgbench: Command, tmp_path:
     assert re.search(r"few +9 steps +undecided", table)
     assert "about 0.05 would be decided by chance (5 %)" in table
     assert "verdicts on the claims" not in mgbench("show", "s", "--no-plot", "--where", "sampling_steps=8").out
+    content = json.loads(mgbench("show", "s", "--json").out)
+    first, few = content["claims"]
+    assert (first["name"], first["verdict"], first["metric"], first["seeds"]) == ("weighting", "reproduced", FID, 5)
+    assert first["means"] == pytest.approx([21, 31.1], abs=0.05)
+    assert first["low"] < first["effect"] < first["high"] < first["bound"]
+    assert (few["at"], few["verdict"], few["effect"]) == ("sampling_steps=9", "undecided", None)
+    assert len(content["rows"]) == 10
+    assert json.loads(mgbench("show", "s", "--json", "--where", "sampling_steps=8").out)["claims"] == []
