@@ -3,11 +3,14 @@
 """
 
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 
 # Characters of another library's message that become part of a sentence.
 _LONGEST = 300
+# Files of a folder that are named.
+_NAMED = 4
 
 
 class UserError(Exception):
@@ -71,3 +74,16 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     if near:
         return f"did you mean {near!r}?"
     return f"there are {', '.join(names)}" if names else "there are none"
+
+
+def no_file(path: Path, suffixes: Collection[str]) -> str:
+    """The message about a path that is no file: the files with these suffixes in a folder, or the nearest name beside it."""
+    if path.is_dir():
+        found = [file for pattern in ("*", "*/*") for file in sorted(path.glob(pattern)) if file.suffix in suffixes]
+        more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        if found:
+            return f"{path} is a folder; give one of the files in it: {', '.join(map(str, found[:_NAMED]))}{more}"
+        return f"{path} is a folder without such a file ({', '.join(suffixes)}); give the path of one"
+    beside = [file.name for file in path.parent.glob("*") if file.is_file()] if path.parent.is_dir() else []
+    near = nearest(path.name, beside)
+    return f"there is no file {path}; " + (f"did you mean {path.parent / near}?" if near else "give the path of one")

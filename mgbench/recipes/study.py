@@ -9,7 +9,7 @@ from itertools import starmap
 from pathlib import Path
 from typing import Any
 
-from mgbench.errors import UserError, suggestion
+from mgbench.errors import UserError, no_file, suggestion
 from mgbench.recipes.claims import TABLE, Claim, read_claims
 from mgbench.recipes.notes import kept, not_taught
 from mgbench.recipes.recipe import FIELDS, FORMER_FIELDS, Recipe, check_field, current, flattened, renamed
@@ -216,6 +216,8 @@ def read_study(path: Path) -> Outline:
     try:
         text = path.read_text(encoding="utf-8")
         content = tomllib.loads(text)
+    except (FileNotFoundError, IsADirectoryError):
+        raise UserError(f"cannot read the study file {path}: {no_file(path, ('.toml',))}") from None
     except OSError as error:
         raise UserError(f"cannot read the study file {path}: {(error.strerror or str(error)).lower()}") from None
     except ValueError as error:

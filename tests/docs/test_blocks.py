@@ -40,7 +40,7 @@ _ABSOLUTE = re.compile(r"(?<![\w./])(?=/(?:data|shared|weights)/)")
 # How far a command gets that needs published weights, published images or GPUs, which are not here.
 ABSENT = (
     "the weights of inception are not at",
-    "there is no file 'mobilenet_v2.pt'",
+    "there is no file mobilenet_v2.pt",
     "give the folder with the files of FashionMNIST",
     "this machine has no CUDA device",
 )

@@ -226,8 +226,11 @@ def test_a_file_that_says_nothing_or_half_is_told(tmp_path: Path, text: str, sai
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cannot read the study file .*nothing.toml"):
         read_study(tmp_path / "nothing.toml")
-    with pytest.raises(UserError, match="cannot read the study file"):
+    (tmp_path / "digits.toml").touch()
+    with pytest.raises(UserError, match=r"is a folder; give one of the files in it: .*digits\.toml"):
         read_study(tmp_path)
+    with pytest.raises(UserError, match=r"there is no file .*; did you mean .*digits\.toml\?"):
+        read_study(tmp_path / "digts.toml")
 
 
 def test_the_command_line_goes_over_the_file_where_it_says_something() -> None:

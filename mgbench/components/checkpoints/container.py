@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from mgbench.components.checkpoints.given import existing_file
 from mgbench.errors import UserError
 
 # Names of state dicts in a checkpoint; first the one with which official images are drawn.
@@ -61,8 +62,7 @@ def write_container(path: Path, container: Container) -> None:
 
 
 def _content(path: Path) -> Any:
-    if not path.is_file():
-        raise UserError(f"there is no file {path}; give the path of a checkpoint")
+    existing_file(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)

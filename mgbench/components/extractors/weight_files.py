@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from mgbench.components.checkpoints.given import existing_file
 from mgbench.errors import UserError
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -40,7 +41,7 @@ def located(extractor: str, path: str, usual: str, url: str = "") -> Path:
     if file.is_file():
         return file
     if path:
-        raise UserError(f"{extractor}: there is no file {path!r}; give the path of the weights")
+        return existing_file(file, f"{extractor}: ")
     if not url:
         raise UserError(
             f"the weights of {extractor} are not at {file}; put them there, name a file with {extractor}(path='…'), "
