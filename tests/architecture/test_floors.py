@@ -156,7 +156,7 @@ def picture(depth: int) -> tuple[int, int]:
 
 
 def test_there_are_no_more_arrows_than_the_design_says() -> None:
-    """A new arrow between rooms is a change of the design; in the build before there were rooms they were 215, of 46 modules."""
+    """A new arrow between rooms is a change of the design."""
     rooms, arrows = picture(1)
     text = " ".join((ROOT / "docs" / "design.md").read_text(encoding="utf-8").split())
     said = re.search(r"(\d+) rooms on (\d+) floors with (\d+) arrows, none up and no circle", text)
@@ -256,9 +256,7 @@ def compared(path: Path) -> Iterator[tuple[int, str]]:
 
 # Values of options that happen to be called like a component: (file, value).
 OPTION_VALUES = {
-    ("mgbench/stages/optimizer.py", "cosine"),
     ("mgbench/stages/optimizer.py", "constant"),
-    ("mgbench/report/axes.py", "log"),
     ("mgbench/stages/evaluate.py", "features"),
     ("mgbench/report/published/data.py", "guidance"),
 }
@@ -272,6 +270,10 @@ def test_nothing_branches_on_the_name_of_a_component(path: Path) -> None:
         if text in registered() and (shown(path), text) not in OPTION_VALUES
     ]
     assert not found, f"{shown(path)} branches on {found}"
+
+
+def test_every_exception_is_needed() -> None:
+    assert not [(file, text) for file, text in OPTION_VALUES if text not in {said for _, said in compared(ROOT / file)}]
 
 
 def test_the_walk_for_names_finds_them(tmp_path: Path) -> None:
@@ -310,9 +312,8 @@ def test_a_plugin_imports_the_library_of_a_tracker_only_when_a_run_starts(path: 
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_every_hook_is_documented(hook: str) -> None:
+def test_every_hook_says_what_it_is(hook: str) -> None:
     assert vars(hookspecs)[hook].__doc__
-    assert re.search(rf"\b{hook}\b", (ROOT / "docs" / "guides" / "plugins.md").read_text(encoding="utf-8"))
 
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

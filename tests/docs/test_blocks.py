@@ -30,7 +30,6 @@ PAGES = [
 LANGUAGES = {"sh", "python", "toml", "text", "bibtex", ""}
 # Keys of a study file; other TOML is of other tools.
 STUDY = {"name", "plugins", "methods", "seeds", "set", "vary", "recipes", "claims"}
-# What is added to commands that would be slow, or that suppose published sizes.
 # Stored before a page begins; pages that mean any study say NAME.
 STUDY_OF_ALL = "emigm-maskgit"
 # What needs no second look: it draws the same figures wherever it stands.
@@ -44,6 +43,7 @@ ABSENT = (
     "give the folder with the files of FashionMNIST",
     "this machine has no CUDA device",
 )
+# What is added to commands that would be slow, or that suppose published sizes.
 ADDED = {"tune": ("--dry-run",), "report": ("--pictures", "fid-versus-nfe"), "import": ("--set", "network.heads=4")}
 
 
