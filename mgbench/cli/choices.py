@@ -4,11 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from mgbench.cli import completion
+from mgbench.cli.terminal import notify
 from mgbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,90 +16,8 @@ if TYPE_CHECKING:
     from mgbench.results.store import Store
     from mgbench.trials.plan import Row
 
-StudyFile = Annotated[
-    Path | None,
-    typer.Argument(metavar="STUDY.toml", help="A study file; the options below add to it.", show_default=False),
-]
-Plugins = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME,…",
-        help="Plugins whose methods to run: installed names, files (.py) or modules; all means every installed one.",
-        show_default=False,
-        autocompletion=completion.plugins,
-    ),
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="FIELD=VALUE",
-        help="Set a field in every recipe, such as dataset=digits; may be repeated.",
-        show_default=False,
-        autocompletion=completion.settings,
-    ),
-]
-Vary = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="FIELD=VALUE,…",
-        help="Run every combination with each of these values (all: every component); may be repeated.",
-        show_default=False,
-        autocompletion=completion.settings,
-    ),
-]
-Seeds = Annotated[
-    list[str] | None,
-    typer.Option(metavar="SEED,…", help="Training seeds; every seed trains a new model.", show_default=False),
-]
-SampleSeeds = Annotated[
-    list[str] | None,
-    typer.Option(metavar="SEED,…", help="Sampling seeds; each samples every trained model again.", show_default=False),
-]
-AlsoPlugins = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--plugins",
-        metavar="NAME,…",
-        help="Also load these plugin files or modules; may be repeated.",
-        show_default=False,
-        autocompletion=completion.plugins,
-    ),
-]
-Methods = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME,…",
-        help="Only these methods of the plugins.",
-        show_default=False,
-        autocompletion=completion.methods,
-    ),
-]
-Name = Annotated[
-    str,
-    typer.Option(help="Name of the study and of its report (default: the names of its plugins).", show_default=False),
-]
-Track = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME,…",
-        help="Log every trial with these plugins: tensorboard, wandb, mlflow, files or modules.",
-        show_default=False,
-        autocompletion=completion.trackers,
-    ),
-]
-Assume = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="FACT=N,…",
-        help="What to assume of data that are not here: images, held_out, classes, side (default: ImageNet's).",
-        show_default=False,
-    ),
-]
-RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Compute failed rows again.")]
 # The value of --plugins and --vary that stands for everything.
 ALL = "all"
-Results = Annotated[Path, typer.Option(help="Folder of stored results.")]
 
 
 @dataclass(frozen=True)
@@ -126,13 +42,8 @@ class Chosen:
         }
         given = {row.trial for row in self.rows if row.about == "images" and row.assembly.recipe.weights}
         found = frozenset(key for key, home in homes.items() if key in given or self.store.complete(home))
-        _say(self.store.notes[known:])
+        notify(*self.store.notes[known:])
         return found
-
-
-def _say(notes: Sequence[str]) -> None:
-    for note in notes:
-        typer.secho(f"mgbench: {note}", err=True, fg="yellow")
 
 
 def choose(
@@ -150,7 +61,7 @@ def choose(
     from mgbench.registry.imported import add_imported
     from mgbench.registry.loading import find, load
     from mgbench.results.store import Store
-    from mgbench.trials.plan import plan_rows, plan_teachers, plan_tokenizers
+    from mgbench.trials.plan import plan_study
 
     sources = tuple(find(name) for name in outline.plugins if name != ALL)
     trackers = tuple(find(name) for name in track)
@@ -159,17 +70,14 @@ def choose(
     add_imported(registry, store.layout)
     for tracker in trackers:
         _check_tracker(registry, tracker)
-    for problem in registry.problems.values():
-        typer.secho(f"mgbench: left out: {problem}", err=True, fg="yellow")
+    notify(*(f"left out: {problem}" for problem in registry.problems.values()))
     study = study_of(outline, registry, sources)
-    recipes = plan_rows(registry, study, store, retry, refuse)
-    recipes = [*plan_teachers(recipes, store, retry), *recipes]
-    rows = [*plan_tokenizers(recipes, store, retry), *recipes]
-    _say(store.notes)
+    rows = plan_study(registry, study, store, retry, refuse)
+    notify(*store.notes)
     check_claims(study, registry, rows)
-    study, note = settled(study, store.layout, rows, given=bool(outline.name))
-    if note:
-        typer.secho(f"mgbench: {note}", err=True, fg="yellow")
+    study, renamed = settled(study, store.layout, rows, given=bool(outline.name))
+    if renamed:
+        notify(renamed)
     tracking = tuple(dict.fromkeys(tracker.name for tracker in trackers))
     return Chosen(tuple(dict.fromkeys((*sources, *trackers))), registry, study, store, rows, tracking)
 
@@ -201,7 +109,7 @@ def _every(registry: "Registry", kind: str) -> tuple[str, ...]:
     known = {name: set(hints(offer.maker)) - set(defaults(offer.maker)) for name, offer in registry.names(kind).items()}
     for name, needed in known.items():
         if needed:
-            typer.secho(f"mgbench: left out of {kind}={ALL}: {name} needs {', '.join(needed)}", err=True, fg="yellow")
+            notify(f"left out of {kind}={ALL}: {name} needs {', '.join(needed)}")
     return tuple(sorted(name for name, needed in known.items() if not needed))
 
 

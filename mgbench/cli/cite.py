@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from mgbench.cli import choices, completion
+from mgbench.cli import completion, options
 
 
 def cite(
     study: Annotated[str, typer.Argument(help="A study's name.", show_default=False, autocompletion=completion.study)],
-    results: choices.Results = Path("results"),
+    results: options.Results = Path("results"),
 ) -> None:
     """Print the BibTeX entry of every method and component of a study, with a comment that names its users."""
     from mgbench.errors import UserError

@@ -5,8 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
+from mgbench.cli.terminal import notify
 from mgbench.errors import UserError, suggestion
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def check_claims(study: "Study", registry: "Registry", rows: "Sequence[Row]") ->
             said = f"claim {claim.name!r}: {problem}"
             if study.whole:
                 raise UserError(said) from None
-            typer.secho(f"mgbench: {said}", err=True, fg="yellow")
+            notify(said)
 
 
 def _check(claim: "Claim", frame: "pd.DataFrame", scores: set[str]) -> None:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mgbench.cli import choices, completion
+from mgbench.cli import completion, options
 from mgbench.cli.as_json import print_json
+from mgbench.cli.terminal import notify
 from mgbench.errors import UserError, suggestion
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def compare(
             help="Exit with 1 if a score moves beyond this limit or rows are missing: 'fid:+5%', 'accuracy:-0.01'.",
         ),
     ] = None,
-    results: choices.Results = Path("results"),
+    results: options.Results = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare B with A, paired by seed: difference, 95 % interval and p-value (Holm-corrected over all comparisons)."""
@@ -52,8 +53,7 @@ def compare(
     if table.empty:
         why = f" ({'; '.join(missing)})" if missing else ""
         raise UserError(f"{before} and {after} have no finished rows of the same steps and seed to compare{why}")
-    for text in missing:
-        typer.secho(f"mgbench: {text}", fg="yellow", err=True)
+    notify(*missing)
     if as_json:
         print_json({"pairs": table.to_dict("records"), "averaged": table.attrs["averaged"], "missing": missing})
     else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mgbench.cli.estimates import Estimate
 from mgbench.cli.rates import FlopRates, said_flops
 from mgbench.errors import UserError, as_sentence, suggestion
+from mgbench.results.wording import amount
 
 if TYPE_CHECKING:
     from mgbench.trials.costs import Assumed, TrialCosts
@@ -93,14 +94,14 @@ def lines(one: Counted) -> Iterator[str]:
         yield (
             f"  training: {recipe.train_steps:,} steps of {recipe.batch_size:,} images ({epochs:,.3g} epochs), "
             f"{said_flops(model.training_flops)} an image, {said_flops(costs.training_flops)} in all; memory "
-            f"{_bytes(model.training_bytes)} and, in float32, {_bytes(model.activation_bytes)} for each image at once"
+            f"{amount(model.training_bytes)} and, in float32, {amount(model.activation_bytes)} for each image at once"
         )
     for row in one.trial.rows:
         each = costs.rows[row.key]
         yield (
             f"  {row.method}: {each['steps_taken']:g} steps, NFE {each['nfe']:g}, {each['head_evaluations']:.3g} evaluations "
             f"of the head a token, {said_flops(each['flops_per_image'])} an image, {costs.facts.samples:,} images; weights "
-            f"{_bytes(4 * model.parameters)}"
+            f"{amount(4 * model.parameters)}"
         )
     if costs.facts.assumed:
         yield f"  assumed: {costs.facts.assumed} (--assume images=N,classes=N,side=N says otherwise)"
@@ -124,10 +125,3 @@ def as_values(one: Counted) -> Mapping[str, Any] | None:
         "rows": costs.rows,
         "assumed": costs.facts.assumed,
     }
-
-
-def _bytes(count: float) -> str:
-    for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if count >= factor:
-            return f"{count / factor:.3g} {unit}"
-    return f"{count:.0f} B"

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mgbench.cli import choices, completion
+from mgbench.cli import choices, completion, options
+from mgbench.cli.terminal import notify
 from mgbench.errors import UserError
+from mgbench.results.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,8 +24,8 @@ def diff(
         str,
         typer.Argument(help="Another study or method.", show_default=False, autocompletion=completion.study_or_method),
     ],
-    results: choices.Results = Path("results"),
-    plugins: choices.AlsoPlugins = None,
+    results: options.Results = Path("results"),
+    plugins: options.AlsoPlugins = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what changed between two studies (recipes and paired score differences), or how two recipes differ."""
@@ -59,11 +61,11 @@ def _print_json(found: "Comparison") -> None:
 
 
 def _print(found: "Comparison", before: str, after: str, rows: "pd.DataFrame") -> None:
-    typer.echo(f"{before} → {after}: {found.same} row{'s' if found.same != 1 else ''} in both")
+    typer.echo(f"{before} → {after}: {counted(found.same, 'row')} in both")
     _print_changes(found, before, after, rows)
     for problem, reasons in (("not compared", found.unpaired), ("did not finish", found.unfinished)):
         for method, why in reasons.items():
-            typer.secho(f"mgbench: {method}: {problem}: {why}", fg="yellow", err=True)
+            notify(f"{method}: {problem}: {why}")
 
 
 def _print_changes(found: "Comparison", before: str, after: str, rows: "pd.DataFrame") -> None:

@@ -88,7 +88,7 @@ class _Waiting:
 
 
 def _amounts(checkup: "Checkup") -> str:
-    from mgbench.results.maintenance.inventory import amount, counted
+    from mgbench.results.wording import amount, counted
 
     return f"{counted(checkup.files, 'file')}, {amount(checkup.bytes)}"
 
@@ -122,7 +122,7 @@ def _mended(checkup: "Checkup", broken: "list[Finding]") -> "list[Finding]":
 
 
 def _conclude(root: Path, checkup: "Checkup | None", broken: "list[Finding]") -> None:
-    from mgbench.results.maintenance.inventory import counted
+    from mgbench.results.wording import counted
 
     looked = f"{_amounts(checkup)} in {root} checked" if checkup else f"there are no results in {root} yet"
     if broken:

@@ -5,19 +5,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mgbench.cli import choices
+from mgbench.cli import choices, options
 
 if TYPE_CHECKING:
     from mgbench.trials.token_cache import TokenCache
 
 
 def encode(
-    study_file: choices.StudyFile = None,
-    plugins: choices.Plugins = None,
-    set_: choices.Set = None,
-    vary: choices.Vary = None,
-    methods: choices.Methods = None,
-    results: choices.Results = Path("results"),
+    study_file: options.StudyFile = None,
+    plugins: options.Plugins = None,
+    set_: options.Set = None,
+    vary: options.Vary = None,
+    methods: options.Methods = None,
+    results: options.Results = Path("results"),
     devices: Annotated[
         str,
         typer.Option(help="auto (all GPUs, or all cores), cuda, cpu, cpu:2, or a list; a process encodes on each."),
@@ -49,7 +49,8 @@ def encode(
 
 
 def _sentence(cache: "TokenCache", new: bool) -> str:
-    from mgbench.results.maintenance.inventory import amount, counted, size
+    from mgbench.results.maintenance.inventory import size
+    from mgbench.results.wording import amount, counted
 
     spelled, space, shards = cache.assembly.spelled, cache.tokenizer.space, cache.shards
     token = "codes" if space.codes else f"{space.dim} numbers ({cache.assembly.recipe.token_precision})"

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from mgbench.results.wording import counted
+
 if TYPE_CHECKING:
     from mgbench.results.layout import Layout
     from mgbench.results.record import Record
@@ -61,11 +63,11 @@ class Basis:
     def of_rows(cls, records: Sequence["Record"], said: str) -> "Basis":
         """Stored rows."""
         devices = sorted({str(record.origin.get("device", "an unknown device")) for record in records})
-        count = f"{len(records)} stored row{'s' * (len(records) != 1)}"
         trained = [(_batch(record.recipe), record.costs.get("train_images_per_second", 0.0)) for record in records]
         drawn = [_drawn(record.recipe, record.costs) for record in records]
         scored = statistics.median(map(_beside_sampling, records))
-        return cls(_known(trained), drawn, scored, 0.0, f"{count} of {said}, on {' and '.join(devices)}")
+        source = f"{counted(len(records), 'stored row')} of {said}, on {' and '.join(devices)}"
+        return cls(_known(trained), drawn, scored, 0.0, source)
 
     @classmethod
     def of_speeds(cls, speeds: Sequence["Speed"]) -> "Basis":

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from mgbench.cli import choices, completion
+from mgbench.cli import choices, completion, options
+from mgbench.cli.terminal import notify
 
 if TYPE_CHECKING:
     from mgbench.stages.image_files import Floats
@@ -48,9 +49,9 @@ def evaluate(
         Path | None,
         typer.Option(help="Write mu, sigma (and mu_s, sigma_s with sfid), N and the protocol to this .npz."),
     ] = None,
-    plugins: choices.AlsoPlugins = None,
-    results: choices.Results = Path("results"),
-    device: Annotated[str, typer.Option(help="auto, cpu, or one device such as cuda:1.")] = "auto",
+    plugins: options.AlsoPlugins = None,
+    results: options.Results = Path("results"),
+    device: options.Device = "auto",
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Score images made by other programs, with the same references, metrics, floors and warnings as our own."""
@@ -125,8 +126,7 @@ def _print(images: Path, answer: "Answer") -> None:
         floor = number(result.floors[name]) if name in result.floors else ""
         typer.echo(f"{shown:<{room}}  {number(result.scores[name]):>10}  {floor:>10}".rstrip())
     typer.secho(f"protocol: {result.protocol}", dim=True)
-    for warning in result.warnings:
-        typer.secho(f"mgbench: {warning}", err=True, fg="yellow")
+    notify(*result.warnings)
 
 
 def _described(answer: "Answer") -> str:

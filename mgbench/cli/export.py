@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mgbench.cli import choices, completion
+from mgbench.cli import completion, options
 
 
 def export(
@@ -18,7 +18,7 @@ def export(
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write, such as checkpoint.pth.")],
-    results: choices.Results = Path("results"),
+    results: options.Results = Path("results"),
 ) -> None:
     """Write weights in the format of the official code of MAR, eMIGM or Halton-MaskGIT, and autoencoders in that of latent
     diffusion (kl16.ckpt).

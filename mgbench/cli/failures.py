@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mgbench.errors import UserError
+from mgbench.results.wording import counted
 
 if TYPE_CHECKING:
     from mgbench.interfaces.engine import Event
@@ -47,8 +48,7 @@ class FailureLimit:
 
     def sentence(self) -> str:
         """The reason of the stop, and the ways to continue."""
-        count = f"{len(self.failed)} failed trial{'s' * (len(self.failed) > 1)}"
         return (
-            f"stopped after {count}; the same command continues with the other rows, and --retry-failed computes failed "
-            "rows again"
+            f"stopped after {counted(len(self.failed), 'failed trial')}; the same command continues with the other rows, and "
+            "--retry-failed computes failed rows again"
         )

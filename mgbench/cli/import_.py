@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mgbench.cli import choices
+from mgbench.cli import choices, options
 from mgbench.errors import UserError, suggestion
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def import_(
             show_default=False,
         ),
     ] = "",
-    set_: choices.Set = None,
-    results: choices.Results = Path("results"),
+    set_: options.Set = None,
+    results: options.Results = Path("results"),
 ) -> None:
     """Read a checkpoint of MAR, eMIGM or Halton-MaskGIT, or an autoencoder such as kl16.ckpt, without running code in it.
 

@@ -114,10 +114,8 @@ def _chosen(study: "Study", plugins: Iterable[str], results: Folder) -> "Chosen"
     from mgbench.cli.choices import Chosen
     from mgbench.registry.loading import find, load
     from mgbench.results.store import Store
-    from mgbench.trials.plan import plan_rows, plan_teachers, plan_tokenizers
+    from mgbench.trials.plan import plan_study
 
     sources = tuple(find(name) for name in plugins)
     registry, store = load(sources), Store(Path(results))
-    recipes = plan_rows(registry, study, store)
-    recipes = [*plan_teachers(recipes, store), *recipes]
-    return Chosen(sources, registry, study, store, [*plan_tokenizers(recipes, store), *recipes])
+    return Chosen(sources, registry, study, store, plan_study(registry, study, store))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mgbench.cli import choices, completion
+from mgbench.cli import choices, completion, options
 
 if TYPE_CHECKING:
     from mgbench.recipes.recipe import Recipe
@@ -19,8 +19,8 @@ def list_(
             help="Only this kind, such as mask_schedule.", show_default=False, autocompletion=completion.kind
         ),
     ] = "",
-    plugins: choices.AlsoPlugins = None,
-    results: choices.Results = Path("results"),
+    plugins: options.AlsoPlugins = None,
+    results: options.Results = Path("results"),
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON, with option types (JSON Schema) and papers.")
     ] = False,

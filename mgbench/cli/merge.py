@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mgbench.cli import choices
+from mgbench.cli import options
 
 if TYPE_CHECKING:
     from mgbench.results.maintenance.merge import Merged
@@ -34,7 +34,7 @@ def merge(
     sources: Annotated[
         list[Path], typer.Argument(metavar="SOURCE…", help="Results folders, or .zip or .tar archives of them.")
     ],
-    results: choices.Results = Path("results"),
+    results: options.Results = Path("results"),
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON: for each source what was copied, exists, differs or is damaged.")
     ] = False,

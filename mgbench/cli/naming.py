@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mgbench.results.wording import counted
+
 if TYPE_CHECKING:
     from mgbench.recipes.study import Study
     from mgbench.results.layout import Layout
@@ -31,7 +33,7 @@ def settled(study: "Study", layout: "Layout", rows: "Iterable[Row]", given: bool
         )
     name = next(name for name in _names(study.name) if not _lost(layout, name, keys))
     return replace(study, name=name), (
-        f"this study is called {name}, because {study.name} has {lost} row{'s' * (lost != 1)} that would be dropped; "
+        f"this study is called {name}, because {study.name} has {counted(lost, 'row')} that would be dropped; "
         "use --name to choose a name"
     )
 

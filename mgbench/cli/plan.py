@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mgbench.cli import choices
+from mgbench.cli import choices, options
+from mgbench.cli.terminal import notify
 
 if TYPE_CHECKING:
     from mgbench.cli.costs import Counted
@@ -20,16 +21,16 @@ COUNTED_ROWS = 24
 
 
 def plan(
-    study_file: choices.StudyFile = None,
-    plugins: choices.Plugins = None,
-    set_: choices.Set = None,
-    vary: choices.Vary = None,
-    seeds: choices.Seeds = None,
-    sample_seeds: choices.SampleSeeds = None,
-    methods: choices.Methods = None,
-    name: choices.Name = "",
-    results: choices.Results = Path("results"),
-    retry_failed: choices.RetryFailed = False,
+    study_file: options.StudyFile = None,
+    plugins: options.Plugins = None,
+    set_: options.Set = None,
+    vary: options.Vary = None,
+    seeds: options.Seeds = None,
+    sample_seeds: options.SampleSeeds = None,
+    methods: options.Methods = None,
+    name: options.Name = "",
+    results: options.Results = Path("results"),
+    retry_failed: options.RetryFailed = False,
     costs: Annotated[
         bool | None,
         typer.Option(
@@ -38,7 +39,7 @@ def plan(
             show_default=False,
         ),
     ] = None,
-    assume: choices.Assume = None,
+    assume: options.Assume = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every row and every trial.")] = False,
 ) -> None:
     """Show every recipe of a study, what is reused or skipped and why, the shared trials, and estimated costs and times.
@@ -56,7 +57,7 @@ def plan(
     else:
         _print(chosen, planned)
     if planned.blocked:
-        typer.secho(f"mgbench: nothing of this can run yet: {planned.blocked}", err=True, fg="yellow")
+        notify(f"nothing of this can run yet: {planned.blocked}")
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def _time_in_all(trials: "Sequence[Trial]", times: "Sequence[Estimate]") -> str:
             "no time estimate: there are no similar stored rows; 'mgbench speed METHOD' measures what it takes, or a short run "
             "with --set train_steps=50"
         )
-    from mgbench.results.maintenance.inventory import counted
+    from mgbench.results.wording import counted
 
     total = clock(sum(time.total or 0 for time in known))
     rest = f"; no estimate for {counted(len(models) - len(known), 'other trial')}" if len(known) < len(models) else ""
@@ -269,7 +270,7 @@ def clock(seconds: float) -> str:
 
 def summary(chosen: choices.Chosen) -> str:
     """Counts of recipes, trials and tokenizers by action."""
-    from mgbench.results.maintenance.inventory import counted
+    from mgbench.results.wording import counted
     from mgbench.trials.plan import plan_trials
 
     rows = [row for row in chosen.rows if row.about == "images"]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mgbench.cli import choices
+from mgbench.cli import choices, options
 
 if TYPE_CHECKING:
     from mgbench.recipes.study import Outline
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def prepare(
-    study_file: choices.StudyFile = None,
-    plugins: choices.Plugins = None,
-    set_: choices.Set = None,
-    vary: choices.Vary = None,
-    methods: choices.Methods = None,
-    results: choices.Results = Path("results"),
-    device: Annotated[str, typer.Option(help="auto, cpu, or one device such as cuda:1.")] = "auto",
+    study_file: options.StudyFile = None,
+    plugins: options.Plugins = None,
+    set_: options.Set = None,
+    vary: options.Vary = None,
+    methods: options.Methods = None,
+    results: options.Results = Path("results"),
+    device: options.Device = "auto",
     check: Annotated[
         bool, typer.Option("--check", help="Fetch and compute nothing; exit with 1 if something is missing.")
     ] = False,

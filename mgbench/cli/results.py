@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mgbench.cli import choices, completion
+from mgbench.cli import completion, options
 from mgbench.cli.as_json import print_json
+from mgbench.cli.terminal import notify
 from mgbench.errors import UserError
+from mgbench.results.wording import amount, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +45,7 @@ def results_(
         bool, typer.Option("--unused", help="With --remove: only models and other files that no row uses.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="With --remove: do not ask for confirmation.")] = False,
-    results: choices.Results = Path("results"),
+    results: options.Results = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the rows with every column as JSON.")] = False,
 ) -> None:
     """List the stored rows; show one row, export rows or remove them."""
@@ -97,8 +99,8 @@ def _rows(results: Path, study: str, where: str, keys: Sequence[str], exact: boo
         frame = read_results(results, study or None, where)
     if frame.attrs["corrupt"]:
         count = len(frame.attrs["corrupt"])
-        said = f"{count} record{'s' * (count > 1)} cannot be read and {'are' if count > 1 else 'is'} left out"
-        typer.secho(f"mgbench: {said}; see mgbench doctor {results}", err=True, fg="yellow")
+        said = f"{counted(count, 'record')} cannot be read and {'are' if count > 1 else 'is'} left out"
+        notify(f"{said}; see mgbench doctor {results}")
     if where and frame.empty:
         raise UserError(f"no row has {where!r}; leave --where out to list all rows")
     if not keys:
@@ -124,7 +126,6 @@ def _list(frame: "pd.DataFrame", results: Path) -> None:
     from mgbench.cli.table import console, plain_table
     from mgbench.report.frame import score_names
     from mgbench.report.measures import number, score_name
-    from mgbench.results.maintenance.inventory import counted
 
     if frame.empty:
         typer.echo(f"{results} holds no rows yet; 'mgbench run' computes some")
@@ -170,7 +171,7 @@ def _show(results: Path, frame: "pd.DataFrame") -> None:
 
 def _export(put: "Export", path: Path, frame: "pd.DataFrame", results: Path) -> None:
     from mgbench.results.layout import Layout
-    from mgbench.results.maintenance.inventory import amount, counted, stored_records
+    from mgbench.results.maintenance.inventory import stored_records
 
     put(path, frame, stored_records(Layout(results)).values())
     typer.echo(f"{path}: {counted(len(frame), 'row')}, {amount(path.stat().st_size)}")
@@ -178,7 +179,7 @@ def _export(put: "Export", path: Path, frame: "pd.DataFrame", results: Path) -> 
 
 def _remove(results: Path, keys: list[str], yes: bool) -> None:
     from mgbench.results.layout import Layout
-    from mgbench.results.maintenance.inventory import counted, removal
+    from mgbench.results.maintenance.inventory import removal
 
     found = removal(Layout(results), keys)
     if not found.rows:
@@ -209,7 +210,7 @@ def _remove_unused(results: Path, yes: bool) -> None:
 
 def _carry_out(results: Path, found: "Removal", yes: bool) -> None:
     """Print what will be removed, ask for confirmation, and remove it."""
-    from mgbench.results.maintenance.inventory import amount, counted, remove, size
+    from mgbench.results.maintenance.inventory import remove, size
 
     for path in found.along:
         typer.echo(f"  {path.relative_to(results)}  {amount(size(path))}")

@@ -15,8 +15,9 @@ def print_row(layout: "Layout", key: str) -> None:
     from mgbench.cli.table import console
     from mgbench.report.labels import read_declaration
     from mgbench.report.measures import cost_axis, declared_name, number
-    from mgbench.results.maintenance.inventory import amount, stored_studies
+    from mgbench.results.maintenance.inventory import stored_studies
     from mgbench.results.record import load_record
+    from mgbench.results.wording import amount
 
     record, screen = load_record(layout.run(key) / "record.json"), console()
     studies = [name for name, view in stored_studies(layout).items() if key in dict(view.rows)]

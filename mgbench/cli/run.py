@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mgbench.cli import background, choices, completion
+from mgbench.cli import background, choices, completion, options
 from mgbench.cli.amounts import most_images, seconds
 from mgbench.cli.failures import FailureLimit
 from mgbench.cli.plan import summary
 from mgbench.errors import UserError
+from mgbench.results.wording import amount, counted
 
 if TYPE_CHECKING:
     from mgbench.cli.displays import Display
@@ -25,16 +26,16 @@ if TYPE_CHECKING:
 
 
 def run(
-    study_file: choices.StudyFile = None,
-    plugins: choices.Plugins = None,
-    set_: choices.Set = None,
-    vary: choices.Vary = None,
-    seeds: choices.Seeds = None,
-    sample_seeds: choices.SampleSeeds = None,
-    methods: choices.Methods = None,
-    name: choices.Name = "",
-    results: choices.Results = Path("results"),
-    reports: Annotated[Path, typer.Option(help="Output folder of the report.")] = Path("reports"),
+    study_file: options.StudyFile = None,
+    plugins: options.Plugins = None,
+    set_: options.Set = None,
+    vary: options.Vary = None,
+    seeds: options.Seeds = None,
+    sample_seeds: options.SampleSeeds = None,
+    methods: options.Methods = None,
+    name: options.Name = "",
+    results: options.Results = Path("results"),
+    reports: options.Reports = Path("reports"),
     engine: Annotated[
         str,
         typer.Option(
@@ -47,9 +48,7 @@ def run(
             help="Address of the cluster: host:port, or auto for the cluster of this machine.", show_default=False
         ),
     ] = "",
-    devices: Annotated[
-        str, typer.Option(help="auto (all GPUs, or all cores), cuda, cpu, cpu:2, or a list such as cuda:0,cuda:1.")
-    ] = "auto",
+    devices: options.Devices = "auto",
     devices_per_trial: Annotated[
         int, typer.Option(min=1, help="Devices per trial; they share its batches equally.")
     ] = 1,
@@ -66,12 +65,12 @@ def run(
         str,
         typer.Option(metavar="N|all|none", help="Images of each row to store for metrics added later."),
     ] = "all",
-    retry_failed: choices.RetryFailed = False,
+    retry_failed: options.RetryFailed = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop when a trial fails.")] = False,
     max_failures: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Stop when N trials have failed.", show_default=False)
     ] = None,
-    track: choices.Track = None,
+    track: options.Track = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print failures only.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
     detach: Annotated[
@@ -143,19 +142,19 @@ class Work:
 
         chosen = self.chosen
         return Job(
-            trial.name,
-            trial.key,
-            trial.about,
-            trial.needs,
-            tuple((row.method, row.assembly.recipe) for row in trial.rows),
-            chosen.sources,
-            chosen.store.root.resolve(),
-            self.options,
-            chosen.study.name,
-            command_line(),
-            chosen.trackers,
-            tuple(row.key for row in trial.rows),
-            tuple(source.code() for source in chosen.sources),
+            name=trial.name,
+            key=trial.key,
+            about=trial.about,
+            needs=trial.needs,
+            rows=tuple((row.method, row.assembly.recipe) for row in trial.rows),
+            sources=chosen.sources,
+            root=chosen.store.root.resolve(),
+            options=self.options,
+            study=chosen.study.name,
+            command=command_line(),
+            trackers=chosen.trackers,
+            planned=tuple(row.key for row in trial.rows),
+            code=tuple(source.code() for source in chosen.sources),
         )
 
 
@@ -258,8 +257,7 @@ def _stop_on_ctrl_c(engine: "Run", display: "Display", board: "StatusWriter") ->
             return
         trained = sum(stage.stage == "train" for stage in board.status.stages.values())
         kept = "a checkpoint" if trained == 1 else "checkpoints"
-        at_work = f"{trained} training{'s' * (trained > 1)} running, which will write {kept}"
-        waits = f": {at_work}" if trained else ""
+        waits = f": {counted(trained, 'training')} running, which will write {kept}" if trained else ""
         display.say(f"stopping{waits}; press Ctrl-C again to stop at once")
         engine.stop()
 
@@ -279,7 +277,7 @@ def _exit_code(chosen: choices.Chosen, stopped: bool) -> int:
 
 def _say_what_is_kept(chosen: choices.Chosen, display: "Display") -> None:
     """Print the space that the study's stored images take, and the option that stores fewer."""
-    from mgbench.results.maintenance.inventory import amount, size
+    from mgbench.results.maintenance.inventory import size
 
     folders = {chosen.store.layout.images(row.assembly.keys.images) for row in chosen.rows}
     kept = sum(map(size, folders))

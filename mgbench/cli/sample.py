@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mgbench.cli import choices, completion
+from mgbench.cli import choices, completion, options
+from mgbench.results.wording import counted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,10 +30,10 @@ def sample(
     steps: Annotated[
         int, typer.Option(min=0, help="Number of sampling steps (default: as in the row).", show_default=False)
     ] = 0,
-    set_: choices.Set = None,
-    plugins: choices.Plugins = None,
-    results: choices.Results = Path("results"),
-    device: Annotated[str, typer.Option(help="auto, cpu, or one device such as cuda:1.")] = "auto",
+    set_: options.Set = None,
+    plugins: options.Plugins = None,
+    results: options.Results = Path("results"),
+    device: options.Device = "auto",
     batch: Annotated[int, typer.Option(min=1, help="Images per sampling batch; does not change the images.")] = 250,
 ) -> None:
     """Draw images from a model that 'mgbench run' trained, and write them as PNG files, as one grid, or as one .npz."""
@@ -56,7 +57,7 @@ def sample(
     else:
         _write_pictures(output, batches, found.class_names)
     taken = found.row.spelled["sampling_steps"]
-    typer.echo(f"{count} images of {found.row.method} at {taken} step{'s' * (taken != 1)}: {output}")
+    typer.echo(f"{count} images of {found.row.method} at {counted(taken, 'step')}: {output}")
 
 
 def _shown(batches: "Iterator[Batch]", count: int) -> "Iterator[Batch]":

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mgbench.cli import choices, completion
+from mgbench.cli import choices, completion, options
 from mgbench.cli.as_json import print_json
 
 
@@ -18,8 +18,8 @@ def show(
             autocompletion=completion.thing,
         ),
     ] = "",
-    results: choices.Results = Path("results"),
-    plugins: choices.AlsoPlugins = None,
+    results: options.Results = Path("results"),
+    plugins: options.AlsoPlugins = None,
     where: Annotated[
         str, typer.Option(metavar="CONDITION", help="Only these rows, such as 'sampler=halton and nfe<=16'.")
     ] = "",

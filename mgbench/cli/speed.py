@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mgbench.cli import choices, completion
+from mgbench.cli import choices, completion, options
 from mgbench.errors import UserError, suggestion
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ def speed(
             metavar="METHOD…", help="Methods to measure.", show_default=False, autocompletion=completion.method
         ),
     ],
-    set_: choices.Set = None,
-    plugins: choices.AlsoPlugins = None,
+    set_: options.Set = None,
+    plugins: options.AlsoPlugins = None,
     batch: Annotated[
         list[str] | None,
         typer.Option(
@@ -37,9 +37,9 @@ def speed(
         bool, typer.Option("--compare", help="Compare two methods that take turns: ratios with 95 % intervals.")
     ] = False,
     rounds: Annotated[int, typer.Option(min=1, help="Times of which the median is taken.")] = 5,
-    device: Annotated[str, typer.Option(help="auto, cpu, or one device such as cuda:1.")] = "auto",
-    assume: choices.Assume = None,
-    results: choices.Results = Path("results"),
+    device: options.Device = "auto",
+    assume: options.Assume = None,
+    results: options.Results = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every cost and part.")] = False,
 ) -> None:
     """Measure training steps, sampling by parts, features, metrics and memory of methods; nothing is trained.
@@ -100,22 +100,20 @@ def _sizes(batch: list[str] | None) -> tuple[int, ...]:
 
 
 def _measure(registry: "Registry", subjects: "list[Measured]", rounds: int, results: Path, as_json: bool) -> None:
-    import shlex
-    import sys
     from dataclasses import asdict
 
     from mgbench.cli.as_json import print_json
+    from mgbench.cli.run import command_line
     from mgbench.results.speed import save_speed
     from mgbench.results.store import Store
     from mgbench.trials.speed import measure
 
     store, found = Store(results), list["Speed"]()
     store.check_writable()
-    command = shlex.join(["mgbench", *sys.argv[1:]])
     for one in subjects:
         typer.secho(f"measuring {one.method} at {one.subject.recipe.batch_size} images …", err=True, dim=True)
         plugins = registry.versions(one.method, one.assembly.spelled)
-        found.append(measure(one, rounds, {"command": command, "plugins": plugins}))
+        found.append(measure(one, rounds, {"command": command_line(), "plugins": plugins}))
         save_speed(store.layout, found[-1])
     if as_json:
         print_json([asdict(speed) for speed in found])

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mgbench.cli import choices, completion
+from mgbench.cli import completion, options
+from mgbench.cli.terminal import notify
 
 if TYPE_CHECKING:
     from mgbench.engines.status import Stage, Status
@@ -20,7 +21,7 @@ def status(
     study: Annotated[
         str, typer.Argument(help="A study's name (default: all).", show_default=False, autocompletion=completion.study)
     ] = "",
-    results: choices.Results = Path("results"),
+    results: options.Results = Path("results"),
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Show how many rows of each study are done, which runs are active, and the current stage of each trial."""
@@ -54,7 +55,7 @@ def _views(layout: "Layout", study: str) -> "list[StudyView]":
         try:
             found.append(load_study(path))
         except Corrupt as problem:
-            typer.secho(f"mgbench: {path} cannot be read ({problem}); run the study again", err=True, fg="yellow")
+            notify(f"{path} cannot be read ({problem}); run the study again")
     return found
 
 

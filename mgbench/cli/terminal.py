@@ -32,6 +32,14 @@ def prepare() -> None:
             stream.reconfigure(encoding=ENCODING if ascii_only else None, errors=ENCODING)
 
 
+def notify(*sentences: str) -> None:
+    """Print sentences for the user on standard error, beside the output of a command."""
+    import typer
+
+    for sentence in sentences:
+        typer.secho(f"mgbench: {sentence}", err=True, fg="yellow")
+
+
 def _shows(stream: TextIO, text: str) -> bool:
     try:
         text.encode(stream.encoding or "ascii")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mgbench.cli import choices, completion
+from mgbench.cli import choices, completion, options
+from mgbench.cli.terminal import notify
 from mgbench.cli.tuning import line, print_plan, print_time, report
 from mgbench.errors import UserError
 
@@ -30,7 +31,7 @@ def tune(
     together: Annotated[
         int, typer.Option(min=1, help="Recipes suggested and drawn at once; the same for the same search.")
     ] = 5,
-    set_: choices.Set = None,
+    set_: options.Set = None,
     vary: Annotated[
         list[str] | None,
         typer.Option(
@@ -60,17 +61,15 @@ def tune(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the search.")] = 0,
-    plugins: choices.AlsoPlugins = None,
-    name: choices.Name = "",
+    plugins: options.AlsoPlugins = None,
+    name: options.Name = "",
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="Study file to write (default: tuned-METHOD.toml).", show_default=False),
     ] = None,
-    results: choices.Results = Path("results"),
-    reports: Annotated[Path, typer.Option(help="Output folder of the report.")] = Path("reports"),
-    devices: Annotated[
-        str, typer.Option(help="auto (all GPUs, or all cores), cuda, cpu, cpu:2, or a list such as cuda:0,cuda:1.")
-    ] = "auto",
+    results: options.Results = Path("results"),
+    reports: options.Reports = Path("reports"),
+    devices: options.Devices = "auto",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the budget, the space and the rows, and stop.")
     ] = False,
@@ -80,11 +79,24 @@ def tune(
     The search compares with one half of the held-out images, and the recipe that it finds is compared with the method on the
     other half, over several trained models. The same command continues after an interruption.
     """
+    from mgbench.tuning.search import Plan
+    from mgbench.tuning.session import Request
     from mgbench.tuning.study_file import check_free
 
     target = output or Path(f"tuned-{method}.toml")
     check_free(target)
-    request = _request(method, nfe, set_, vary, space, metric, (trials, together, seed), (seeds, search_seeds))
+    compared = choices.seed_list(seeds) or tuple(range(5))
+    request = Request(
+        method,
+        nfe,
+        Plan(trials, together, seed),
+        seeds=compared,
+        search_seeds=choices.seed_list(search_seeds, "--search-seeds") or compared[:1],
+        metric=metric,
+        changes=choices.changes(set_),
+        values={**(_space(space) if space else {}), **choices.axes(vary)},
+        only=space is not None,
+    )
     workshop = _workshop(results, plugins, devices)
     session = _session(workshop, request, name or f"tune-{method}-nfe{nfe:g}")
     print_plan(session)
@@ -119,12 +131,10 @@ class Workshop:
         from mgbench.cli.failures import FailureLimit
         from mgbench.cli.run import Work, compute, display_of
         from mgbench.interfaces.progress import INTERRUPTED
-        from mgbench.trials.plan import plan_rows, plan_teachers, plan_tokenizers, plan_trials
+        from mgbench.trials.plan import plan_study, plan_trials
 
         known = len(self.store.notes)
-        recipes = plan_rows(self.registry, study, self.store, refuse=False)
-        recipes = [*plan_teachers(recipes, self.store), *recipes]
-        rows = [*plan_tokenizers(recipes, self.store), *recipes]
+        rows = plan_study(self.registry, study, self.store, refuse=False)
         self._say(known)
         chosen = choices.Chosen(self.sources, self.registry, study, self.store, rows)
         trials = plan_trials(rows)
@@ -139,29 +149,7 @@ class Workshop:
     def _say(self, known: int) -> None:
         """Print notes about rows that were not printed before."""
         said = set(self.store.notes[:known])
-        for note in dict.fromkeys(note for note in self.store.notes[known:] if note not in said):
-            typer.secho(f"mgbench: {note}", err=True, fg="yellow")
-
-
-def _request(
-    method: str,
-    nfe: float,
-    set_: list[str] | None,
-    vary: list[str] | None,
-    space: Path | None,
-    metric: str,
-    numbers: tuple[int, int, int],
-    seeds: tuple[list[str] | None, list[str] | None],
-) -> "Request":
-    from mgbench.tuning.search import Plan
-    from mgbench.tuning.session import Request
-
-    trials, together, seed = numbers
-    compared = choices.seed_list(seeds[0]) or tuple(range(5))
-    searched = choices.seed_list(seeds[1], "--search-seeds") or compared[:1]
-    values = {**(_space(space) if space else {}), **choices.axes(vary)}
-    plan = Plan(trials, together, seed)
-    return Request(method, nfe, plan, compared, searched, metric, choices.changes(set_), values, space is not None)
+        notify(*dict.fromkeys(note for note in self.store.notes[known:] if note not in said))
 
 
 def _space(path: Path) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from mgbench.cli.terminal import notify
+
 if TYPE_CHECKING:
     from mgbench.results.tuning import Tuning
     from mgbench.tuning.search import Tried
@@ -30,8 +32,7 @@ def print_plan(session: "Session") -> None:
     for axis in session.space.axes:
         shown = [str(axis.range)] if axis.range else list(axis.choices)
         typer.echo(f"  {axis.field}: {', '.join(shown)}")
-    for note in session.notes:
-        typer.secho(f"mgbench: {note}", err=True, fg="yellow")
+    notify(*session.notes)
 
 
 def _listed(seeds: tuple[int, ...]) -> str:

@@ -11,8 +11,8 @@ from types import ModuleType
 
 from mgbench.errors import UserError
 from mgbench.results.maintenance.findings import Finding
-from mgbench.results.maintenance.inventory import amount
 from mgbench.results.store import Store
+from mgbench.results.wording import amount
 
 # Bytes; enough for a study of small images.
 SCARCE = 10**9

@@ -6,6 +6,7 @@ import pandas as pd
 from mgbench.report.frame import of_images, score_names
 from mgbench.report.labels import declared_in, family
 from mgbench.report.measures import briefly, score_name
+from mgbench.results.wording import counted
 
 COLUMNS = ["score", "by", "rows", "difference"]
 
@@ -38,6 +39,6 @@ def agreement_said(frame: pd.DataFrame) -> list[str]:
         names = [score_name(frame, str(row[side])) for side in ("by", "score")]
         said.append(
             f"{names[0]} differs from our {names[1]} by at most {briefly(100 * row['difference'])} % of it, on the same images "
-            f"of {row['rows']} row{'s' * (row['rows'] > 1)}."
+            f"of {counted(row['rows'], 'row')}."
         )
     return said

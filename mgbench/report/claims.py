@@ -11,6 +11,7 @@ from mgbench.report.frame import POINT
 from mgbench.report.judging import FEWEST, FINDINGS, Verdict
 from mgbench.report.labels import declared_in
 from mgbench.report.measures import briefly, cost_short, declared_name, number
+from mgbench.results.wording import counted
 
 # The chance that an interval leaves 0 out where nothing differs.
 CHANCE = 0.05
@@ -56,7 +57,7 @@ def as_values(verdict: Verdict) -> dict[str, Any]:
 def at_said(verdict: Verdict) -> str:
     """The condition of a verdict; of a number of steps alone "8 steps"."""
     steps = re.fullmatch(rf"\s*{POINT}\s*==?\s*(\d+)\s*", verdict.at)
-    return f"{steps[1]} step{'s' * (steps[1] != '1')}" if steps else verdict.at or "all rows"
+    return f"{counted(int(steps[1]), 'step')}" if steps else verdict.at or "all rows"
 
 
 def effect_said(verdict: Verdict) -> str:
@@ -100,8 +101,8 @@ def by_chance(verdicts: Sequence[Verdict]) -> str:
     able = sum(verdict.seeds >= FEWEST for verdict in verdicts)
     if not able:
         return f"No verdict has its {FEWEST} complete seeds yet, so nothing is decided."
-    counted = f"{able} verdict{'s' * (able > 1)} with {FEWEST} complete seeds or more"
+    complete = f"{counted(able, 'verdict')} with {FEWEST} complete seeds or more"
     return (
-        f"Every interval is of one verdict, and none is corrected for their number: of {counted}, about "
+        f"Every interval is of one verdict, and none is corrected for their number: of {complete}, about "
         f"{briefly(CHANCE * able)} would be decided by chance (5 %) if every true effect were none, or the claim's margin."
     )

@@ -19,6 +19,7 @@ from mgbench.report.measures import (
 )
 from mgbench.report.paired import Points
 from mgbench.report.summary import comparable, floor_of, sampled_scores
+from mgbench.results.wording import counted
 
 NEAR = 0.1  # relative distance from the best that counts as nearly as good
 
@@ -79,7 +80,7 @@ def _about(part: pd.DataFrame, metric: str, sampled: bool, costs_too: bool) -> I
 
 def _best(part: pd.DataFrame, best: pd.Series, metric: str, sampled: bool) -> str:
     score, floor = with_interval(best["mean"], best["low"], best["high"]), floor_of(part, metric)
-    seeds = f"{best['count']} seed{'s' if best['count'] > 1 else ''}"
+    seeds = counted(best["count"], "seed")
     beside = f" Real images score {briefly(floor)}." if floor is not None else ""
     name = score_name(part, metric) + (of_images_said(part, metric) if sampled else "")
     return f"the best {name} is {score}, by {_who(best, sampled)} ({seeds}).{beside}"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 import mgbench
+from mgbench.results.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -55,7 +56,7 @@ def device_name(device: "torch.device") -> str:
 
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{_cpu()} ({torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)})"
+    return f"{_cpu()} ({counted(torch.get_num_threads(), 'thread')})"
 
 
 @cache

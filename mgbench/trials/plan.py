@@ -14,6 +14,7 @@ from mgbench.results.former import FORMER, former_rows
 from mgbench.results.imported import with_weights
 from mgbench.results.record import FAILED, About, Record, Status
 from mgbench.results.store import Store
+from mgbench.results.wording import counted
 from mgbench.trials.foreseen import foreseen
 
 # The fields of a recipe that affect a row about its tokenizer, which scores as many images as rows about models.
@@ -115,6 +116,16 @@ class Trial:
         return f"{named} (seed {assembly.recipe.seed})"
 
 
+def plan_study(registry: Registry, study: Study, store: Store, retry: bool = False, refuse: bool = True) -> list[Row]:
+    """All rows of a study in the order in which they are computed: of tokenizers, of teachers, of recipes.
+
+    Arguments and exceptions are those of `plan_rows`.
+    """
+    rows = plan_rows(registry, study, store, retry, refuse)
+    rows = [*plan_teachers(rows, store, retry), *rows]
+    return [*plan_tokenizers(rows, store, retry), *rows]
+
+
 def plan_rows(registry: Registry, study: Study, store: Store, retry: bool = False, refuse: bool = True) -> list[Row]:
     """Every distinct recipe of a study, assembled; failed rows are kept too, unless `retry`.
 
@@ -143,14 +154,14 @@ def _left_out(rows: Iterable[Row]) -> list[str]:
     for row in rows:
         for reason in () if row.standing else row.assembly.left_out:
             found[reason] = found.get(reason, 0) + 1
-    return [f"a metric will be left out of {count} row{'s' * (count > 1)}: {why}" for why, count in found.items()]
+    return [f"a metric will be left out of {counted(count, 'row')}: {why}" for why, count in found.items()]
 
 
 def _former(rows: Mapping[str, Row], store: Store) -> list[str]:
     """A sentence about finished rows of these methods with keys of an earlier version, if some will be computed again."""
     methods = {row.method for row in rows.values() if not row.standing and not row.assembly.unfit}
     count = former_rows(store.layout, methods, rows) if methods else 0
-    what = f"{count} finished row{'s' * (count > 1)} of {', '.join(sorted(methods))}"
+    what = f"{counted(count, 'finished row')} of {', '.join(sorted(methods))}"
     return [f"{what} in {store.root} with keys of an earlier version, {FORMER}"] if count else []
 
 

@@ -20,6 +20,7 @@ from mgbench.engines.ray.cluster import ActorResources, ClusterRun
 from mgbench.errors import UserError
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.engine import Engine, Leases
+from mgbench.results.wording import counted
 
 # Seconds after which an address counts as dead: Ray itself tries for many minutes.
 PATIENCE = 20.0
@@ -76,7 +77,7 @@ def actor_resources(leases: Leases, nodes: Sequence[Mapping[str, float]]) -> Act
     kind = "GPU" if asked[0].startswith("cuda") or (asked[0].startswith("auto") and most["GPU"]) else "CPU"
     if most[kind] < leases.each:
         raise UserError(
-            f"each trial takes {leases.each} {kind}{'s' * (leases.each > 1)} of one node, and the largest node of the cluster "
+            f"each trial takes {counted(leases.each, kind)} of one node, and the largest node of the cluster "
             f"has {most[kind]:g}; start another node, or change --devices or --devices-per-trial"
         )
     at_once = int(asked["number"]) // leases.each if asked["number"] else math.inf

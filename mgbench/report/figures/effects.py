@@ -19,6 +19,7 @@ from mgbench.report.names import short_specs
 from mgbench.report.paired import effects
 from mgbench.report.stored import Stored
 from mgbench.report.style import COLOURS, LIGHT, axis_label, legend_label, lines, medium, panel, theme
+from mgbench.results.wording import counted
 
 MOST_CHOICES = 30
 NAME_WIDTH, NAME_LINES = 40, 3
@@ -164,7 +165,7 @@ def _caption(found: pd.DataFrame) -> str:
 def _alt(found: pd.DataFrame, name: str) -> str:
     columns = found[["axis", "choice", "reference", "mean", "seeds"]].astype({"seeds": int}).to_numpy().tolist()
     said = [
-        f"{axis} {choice} instead of {reference}: {number(mean)} ({seeds} seed{'s' if seeds > 1 else ''})"
+        f"{axis} {choice} instead of {reference}: {number(mean)} ({counted(seeds, 'seed')})"
         for axis, choice, reference, mean, seeds in columns
     ]
     return f"Paired differences in {name}. {'; '.join(said[:12])}."

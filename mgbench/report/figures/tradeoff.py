@@ -32,6 +32,7 @@ from mgbench.report.style import (
     theme,
 )
 from mgbench.report.summary import comparable, floor_of, pareto, reconstruction_floors
+from mgbench.results.wording import counted
 
 # Maximum number of faint series; of more, a spread selection is drawn.
 MOST_FAINT = 100
@@ -170,7 +171,7 @@ def _height(shown: pd.DataFrame, beside: bool) -> float:
 def _said(point: Mapping[Any, Any], asked: Tradeoff, rows: pd.DataFrame) -> str:
     """The hover text of a point: its series, the steps taken, both values and the seeds."""
     score = with_interval(point["mean"], point["low"], point["high"])
-    seeds = f"{point['count']} seed{'s' if point['count'] > 1 else ''}"
+    seeds = counted(point["count"], "seed")
     where = f"{point['taken']:.0f} step{'s' if point['taken'] > 1 else ''}, {cost_short(asked.cost)} {number(point['cost'])}"
     return f"{point['series']}: {score_name(rows, asked.metric)} {score}; {where}; {seeds}"
 

@@ -17,11 +17,12 @@ from mgbench.results.maintenance.findings import (
     readable,
     within,
 )
-from mgbench.results.maintenance.inventory import counted, unused
+from mgbench.results.maintenance.inventory import unused
 from mgbench.results.record import ARRAYS, Record, load_record, load_study
 from mgbench.results.schema import Corrupt, read_sealed
 from mgbench.results.speed import load_speed
 from mgbench.results.store import ARTIFACTS, CHECKPOINT, MANIFEST, RECORD, Store, listed, read_checkpoint
+from mgbench.results.wording import counted
 
 # A page about the folder itself, which users may keep in it.
 README = "README.md"

@@ -9,9 +9,10 @@ from pathlib import Path
 from mgbench.errors import UserError
 from mgbench.results.files import is_aside, is_temporary
 from mgbench.results.former import FORMER
-from mgbench.results.maintenance.inventory import amount, counted, remove, size
+from mgbench.results.maintenance.inventory import remove, size
 from mgbench.results.schema import Newer
 from mgbench.results.store import Store
+from mgbench.results.wording import amount, counted
 
 # Seconds without a change after which a temporary file counts as left behind.
 ABANDONED = 600.0

@@ -16,7 +16,6 @@ from mgbench.results.schema import Corrupt
 from mgbench.results.store import FACTS, RECORD, TOKENS
 
 T = TypeVar("T")
-UNITS = ("kB", "MB", "GB", "TB")
 # Names of keys in a record.
 TOKENIZER, IMAGES = "tokenizer", "images"
 
@@ -181,16 +180,3 @@ def remove(paths: Iterable[Path]) -> None:
             continue
         except OSError as error:
             raise UserError(f"cannot remove {path}: {(error.strerror or str(error)).lower()}") from None
-
-
-def amount(count: int) -> str:
-    """A number of bytes for people: 512 bytes, 20.1 kB, 3.46 GB."""
-    if count < 1000:
-        return f"{count} byte{'s' * (count != 1)}"
-    thousands = next((power for power in range(1, len(UNITS)) if count < 999.5 * 1000**power), len(UNITS))
-    return f"{count / 1000**thousands:.3g} {UNITS[thousands - 1]}"
-
-
-def counted(count: int, word: str) -> str:
-    """A number with its noun: 1 row, 2 rows."""
-    return f"{count} {word}{'s' * (count != 1)}"
