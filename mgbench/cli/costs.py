@@ -60,7 +60,7 @@ def count(trials: "Sequence[Trial]", facts: "Assumed", trained: frozenset[str]) 
 
 
 def trials_of_refused(rows: "Sequence[Row]") -> "list[Trial]":
-    """Trials of rows whose data or weights could not be read, as they would be."""
+    """Trials of rows whose data or weights cannot be read, as they would run with them."""
     from mgbench.trials.plan import Trial
 
     groups: dict[str, list[Row]] = {}
@@ -71,7 +71,7 @@ def trials_of_refused(rows: "Sequence[Row]") -> "list[Trial]":
 
 
 def estimate(one: Counted, found: "TrialCosts", rates: FlopRates) -> Estimate:
-    """The time of a trial at so many operations a second, but for that of scoring."""
+    """The time of a trial, without scoring, at these rates of operations."""
     from mgbench.stages.forecast import Devices, sampling_seconds, training_step
 
     recipe = one.trial.rows[0].assembly.recipe

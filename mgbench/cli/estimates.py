@@ -40,7 +40,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Seconds and operations of an image that was drawn in so many steps."""
+    """Seconds and operations of an image at a number of sampling steps."""
 
     steps: float
     flops: float

@@ -1,4 +1,4 @@
-"""`mgbench prepare`: what a study needs beside its plugins, before it runs where there is no network."""
+"""`mgbench prepare`: obtain what a study needs, before it runs on a node without a network."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

@@ -1,4 +1,4 @@
-"""Operations a second of the device at hand, from stored rows or measured, for trials that no stored row is like."""
+"""Operations a second of the device at hand, from stored rows or measured, for trials without similar stored rows."""
 
 import statistics
 from collections.abc import Iterable, Sequence
@@ -84,7 +84,7 @@ def _stated(gpu: str) -> FlopRates | None:
 
 
 def _measured(name: str) -> FlopRates:
-    """The rate of products of matrices: more than a network reaches."""
+    """The rate of matrix products, which is more than a network reaches."""
     import torch
 
     from mgbench.stages.timing import matrix_rate

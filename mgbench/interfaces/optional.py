@@ -77,12 +77,12 @@ def content_files(component: object) -> Iterable[Path]:
 
 
 def fetching(component: object) -> Callable[[], None] | None:
-    """`fetch()`: get the files that a component reads and that are missing, as `mgbench prepare` asks; None without it.
+    """`fetch()`: download the missing files of a component, for `mgbench prepare`; None without it.
 
     A run never calls it.
 
     Raises:
-        UserError: if they cannot be had.
+        UserError: if they cannot be downloaded.
     """
     known: Callable[[], None] | None = getattr(component, "fetch", None)
     return known

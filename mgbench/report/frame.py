@@ -250,14 +250,14 @@ def spelled_fields(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def written(values: pd.Series, write: Callable[[Any], str]) -> np.ndarray:
-    """The text of every value; a long column has few values, and each is written once."""
+    """Every value as text; distinct values, of which long columns have few, are converted once."""
     places, found = _different(values)
     texts: np.ndarray = np.array([write(value) for value in found], object)[places]
     return texts
 
 
 def _different(values: pd.Series) -> tuple[np.ndarray, Sequence[Any]]:
-    """The place of each value among the different ones, and these."""
+    """The index of each value among the distinct ones, and the distinct values."""
     try:
         places, found = pd.factorize(values, use_na_sentinel=False)
         return places, list(found)
@@ -269,7 +269,7 @@ def _different(values: pd.Series) -> tuple[np.ndarray, Sequence[Any]]:
 
 
 def panel_fields(frame: pd.DataFrame) -> list[str]:
-    """The columns that say how a row was made, by each value of which its figures may be told apart."""
+    """The columns by whose values a figure may be split into panels."""
     origin = [name for name in frame.attrs.get("origin", ()) if name not in (*WHEN, COMMAND)]
     return [name for name in (METHOD, *frame.attrs.get("fields", FIELDS), *origin) if name in frame]
 

@@ -72,7 +72,7 @@ def _head(speed: Speed) -> dict[str, str]:
 
 
 def _told(rows: list[dict[str, str]]) -> pd.DataFrame:
-    """A table without the columns of fields that do not differ, but for the batch, and without empty ones."""
+    """A table without empty columns and without fields, except the batch, that are equal in all rows."""
     table = pd.DataFrame(rows).fillna("")
     alike = [name for name in (*FIELDS, DEVICE) if name != "batch" and table[name].nunique() == 1]
     return table.drop(columns=[*alike, *(name for name in table if (table[name] == "").all() and name not in alike)])

@@ -1,4 +1,4 @@
-"""The rows of a study as two small text files, which a repository can hold: what differs between them, and what is the same."""
+"""The rows of a study as two small text files for a repository: one with what differs between rows, one with the rest."""
 
 import csv
 import io

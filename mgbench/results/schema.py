@@ -89,7 +89,7 @@ def _hash(text: str) -> str:
 
 
 def _body(text: str, schema: int, content: object) -> str:
-    """The text that the checksum of a sealed text is of: to write ten thousand contents anew takes longer than to read them."""
+    """The part of a sealed text that its checksum covers, as written: serialising ten thousand contents again is slow."""
     if schema < _AS_WRITTEN:
         return json.dumps(content, indent=1, sort_keys=True)
     return text.partition('"content": ')[2].rpartition("\n}")[0]

@@ -1,4 +1,4 @@
-"""What a search over recipes leaves beside its rows: which recipes it tried, and which of them it chose."""
+"""The record of a search over recipes: the recipes that it tried, and the one that it chose."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The arithmetic of models: their precision, what is computed twice to save memory, and what is compiled."""
+"""The arithmetic of models: precision, recomputation to save memory, and compilation."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -19,18 +19,18 @@ _SHORT = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def short_type(recipe: Recipe, device: torch.device) -> torch.dtype | None:
-    """The type of matrix products where it is a short one; weights, averages and the optimizer are float32 in any case."""
+    """The 16-bit type of matrix products, if they have one; weights, averages and the optimizer are always float32."""
     automatic = "bfloat16" if device.type == "cuda" else "float32"
     return _SHORT.get(automatic if recipe.precision == "auto" else recipe.precision)
 
 
 def autocast(dtype: torch.dtype | None, device: torch.device) -> AbstractContextManager[Any]:
-    """Inside the `with`, products are of this type."""
+    """Context in which matrix products have this type."""
     return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
 
 
 def recompute_blocks(model: nn.Module) -> None:
-    """Have blocks keep their input only, and compute the rest again in the backward pass, bit for bit (arXiv:1604.06174)."""
+    """Make blocks keep only their input and recompute the rest in the backward pass, bit for bit (arXiv:1604.06174)."""
     for block in blocks_of(model):
         _replace_forward(block, _recomputed(block.forward))
 
@@ -47,20 +47,20 @@ def _recomputed(forward: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def compiles(recipe: Recipe, device: torch.device) -> bool:
-    """Whether blocks are compiled; left to us, where it is known not to be slower and a training is long enough to pay for it."""
+    """Whether blocks are compiled; with `auto` on GPUs, if the training is long enough to pay for it."""
     pays = device.type == "cuda" and recipe.train_steps >= COMPILED_STEPS
     return recipe.compile == "on" or (recipe.compile == "auto" and pays)
 
 
 def compiles_sampling(recipe: Recipe, images: int, device: torch.device) -> bool:
-    """Whether blocks are compiled to draw so many images; left to us, where these are many on a GPU."""
+    """Whether blocks are compiled to draw this number of images; with `auto` on GPUs, if there are many."""
     pays = device.type == "cuda" and images * recipe.sampling_steps >= COMPILED_DRAWS
     return recipe.sampling_compile == "on" or (recipe.sampling_compile == "auto" and pays)
 
 
 @contextmanager
 def compiled_blocks(model: nn.Module, compiles: bool) -> Iterator[None]:
-    """Inside the `with`, blocks run as compiled if `compiles`, and afterwards as before."""
+    """Context in which blocks run compiled, if `compiles`."""
     before = {block: vars(block).get("forward") for block in blocks_of(model)} if compiles else {}
     if compiles:
         compile_blocks(model)
@@ -74,7 +74,7 @@ def compiled_blocks(model: nn.Module, compiles: bool) -> Iterator[None]:
 
 
 def compile_blocks(model: nn.Module) -> None:
-    """Have blocks run as compiled for any length (torch.compile), a graph for all blocks of one kind."""
+    """Compile blocks for any sequence length (torch.compile); blocks of one kind share a graph."""
     for block in blocks_of(model):
         _replace_forward(block, torch.compile(block.forward, dynamic=True))
 
@@ -85,5 +85,5 @@ def _replace_forward(module: nn.Module, forward: Callable[..., Any]) -> None:
 
 
 def uncompiled(compiles: bool) -> AbstractContextManager[Any]:
-    """Inside the `with`, what is compiled runs as it is written."""
+    """Context in which compiled blocks run uncompiled."""
     return torch.compiler.set_stance("force_eager") if compiles else nullcontext()

@@ -1,4 +1,4 @@
-"""Moving averages of the weights in training (EMA), one for each share of itself that an average keeps in a step."""
+"""Exponential moving averages of the weights in training (EMA), one for each decay."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,9 +14,8 @@ Weights = dict[str, Tensor]
 class Averages:
     """Averages of the parameters of a model, as the ranks of a team hold these; buffers are not averaged.
 
-    After step k (from 0) an average is d·average + (1 − d)·weights with d = min(share, (1 + k)/(10 + k)), and after the
-    first step the weights themselves: a young average forgets its start faster, as a short training would otherwise keep
-    its random weights.
+    After step k (from 0) an average is d·average + (1 − d)·weights with d = min(decay, (1 + k)/(10 + k)), and after the
+    first step the weights themselves. The smaller decay at the start lets short trainings forget their random weights.
     """
 
     def __init__(self, model: nn.Module, shares: Sequence[float]) -> None:
@@ -26,23 +25,23 @@ class Averages:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take the weights after a step into every average."""
+        """Update every average with the weights after a step."""
         grown = (1 + step) / (10 + step) if step else 0.0
         for share, kept in self._kept.items():
             torch._foreach_lerp_(kept, self._online, 1 - min(share, grown))
 
     def weights(self, share: float) -> Weights:
-        """The averaged parameters and the present buffers, each as a rank holds it."""
+        """The averaged parameters and the current buffers, as this rank holds them."""
         means = dict(zip(map(id, self._online), self._kept[share], strict=True))
         return {name: means.get(id(value), value) for name, value in self.model.state_dict(keep_vars=True).items()}
 
     def state(self) -> dict[float, Weights]:
-        """The whole of every average, by its share; every rank of a team must ask."""
+        """Every average in full, by its decay; every rank of a team must call this."""
         return {share: whole(self.weights(share)) for share in self._kept}
 
     @torch.no_grad()
     def restore(self, state: Mapping[float, Weights]) -> None:
-        """Go on from a state."""
+        """Restore the averages from a state."""
         for share in self._kept:
             for name, kept in self.weights(share).items():
                 kept.copy_(as_held(state[share][name], kept))

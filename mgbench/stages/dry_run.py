@@ -19,17 +19,17 @@ from mgbench.stages.hollow import Counting, hollow, hollowed, is_weight, remembe
 
 # Trainings of one image whose arithmetic is averaged, because masks differ in size.
 DRAWS = 4
-# Bytes of a parameter in training: itself, its slope, two averages of AdamW and the moving average, in float32.
+# Bytes of a parameter in training: itself, its gradient, two averages of AdamW and the moving average, in float32.
 TRAINING_BYTES = 5 * 4
-# Of solvers of more steps, two shorter ones are counted: the rest is as much again for every step.
+# Costs of solvers with more steps are extrapolated from two shorter ones, because every step costs the same.
 FEW, MORE = 4, 8
 
 
 @dataclass(frozen=True)
 class ModelCosts:
-    """Parameters; operations of training an image, forward and backward; and bytes of activations that an image holds till then.
+    """Parameters, operations of training with one image (forward and backward), and bytes of its activations.
 
-    Activations are those in float32; mixed precision halves most of them.
+    Activations are those kept for the backward pass, in float32; mixed precision halves most of them.
     """
 
     parameters: int
@@ -38,7 +38,7 @@ class ModelCosts:
 
     @property
     def training_bytes(self) -> int:
-        """Bytes of weights, slopes, both averages of AdamW and the moving average."""
+        """Bytes of weights, gradients, both averages of AdamW and the moving average."""
         return TRAINING_BYTES * self.parameters
 
 

@@ -1,4 +1,4 @@
-"""Put images through an extractor, in groups that the ranks of a team take turns at, and keep features or states of metrics."""
+"""Feature extraction: images pass an extractor in groups that the ranks of a team share; features or metric states are kept."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,13 +36,13 @@ def exact_arithmetic() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = before[1]
 
 
-# The state of a metric on its way: none before the first image, and the reason where it has none.
+# The state of a metric during a pass: None before the first image, or the reason why the metric has none.
 _Growing = MetricState | Unfit | None
 
 
 @dataclass(frozen=True)
 class Group:
-    """Some images behind an extractor: numbers of the kept ones by name, float64 [B,…], and states of metrics."""
+    """A group of images after extraction: the kept numbers by name, float64 [B,…], and the states of metrics."""
 
     numbers: Mapping[str, Tensor]
     opening: Tensor
@@ -51,7 +51,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Pass:
-    """A pass of images through an extractor, in which states of metrics grow; with `keeps`, all features are kept as well.
+    """A pass of images through an extractor that updates states of metrics; with `keeps`, all features are kept as well.
 
     Images pass in groups of eight batches. Each group has states of its own, merged in the order of the groups, so that
     no number depends on how many ranks take turns at the groups.
@@ -70,8 +70,8 @@ class Pass:
 
     @torch.no_grad()
     def group(self, pixels: Iterable[Tensor], labels: Tensor | None, told: Callable[[int], None]) -> Group:
-        """Put one group through, batches uint8 [B,C,H,W'] with labels int64 [M]; `told` is called with the number of
-        batches done.
+        """Extract one group, given as batches uint8 [B,C,H,W'] with labels int64 [M]; `told` is called with the number
+        of batches done.
         """
         states: list[_Growing] = [None] * len(self.metrics)
         kept, opening, count = list[Features](), list[Tensor](), 0
@@ -196,12 +196,12 @@ class Through:
 
 
 HERE = Through()
-# The batches and labels of this rank's group in one turn, whose groups are given by their rows; None if it has none.
+# From the rows of all groups of a turn to the batches and labels of this rank's group; None if it has no group.
 Turn = Callable[[Sequence[slice]], tuple[Iterator[Tensor], Tensor | None] | None]
 
 
 def take_turns(work: Pass, count: int, turn: Turn, team: Team = ALONE, advance: Advance = UNREPORTED) -> _Collected:
-    """Put `count` images through on all ranks of a team, a group on each in every turn; rank 0 collects all in order.
+    """Extract `count` images on all ranks of a team, one group per rank and turn; rank 0 collects the groups in order.
 
     Every rank calls this; `advance` is called after every batch of rank 0.
     """
@@ -224,8 +224,8 @@ def take_turns(work: Pass, count: int, turn: Turn, team: Team = ALONE, advance: 
 
 
 def read_by_each(work: Pass, images: Images, labels: Tensor | None, team: Team) -> Turn:
-    """Turns at images uint8 [M,C,H,W'] with labels int64 [M] that every rank can read; those that do not
-    fit into memory are read ahead.
+    """Turns with images uint8 [M,C,H,W'] and labels int64 [M] that every rank reads by itself, ahead if they do not fit
+    into memory.
     """
     rows = torch.arange(len(images))
     own = torch.cat([rows[:0], *(rows[group] for group in work.groups(len(images))[team.rank :: team.size])])
@@ -243,7 +243,7 @@ def read_by_each(work: Pass, images: Images, labels: Tensor | None, team: Team) 
 
 
 def handed_out(work: Pass, images: Images | None, labels: Tensor | None, team: Team) -> Turn:
-    """Turns at images uint8 [M,C,H,W'] with labels int64 [M] that rank 0 has, and hands to the others; there, both are
+    """Turns with images uint8 [M,C,H,W'] and labels int64 [M] that rank 0 has and sends to the other ranks, where both are
     None.
     """
 

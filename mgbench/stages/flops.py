@@ -151,8 +151,8 @@ class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @contextmanager
     def remembering(self, modules: Iterable[nn.Module]) -> Iterator[None]:
-        """Inside the `with`, a call of one of these modules adds what an earlier call with inputs of the same shapes, of it or of
-        one with parameters of the same shapes, was counted to take, and is not looked at again.
+        """Context in which calls of these modules are counted once for each set of shapes of inputs and parameters; later calls
+        add the same number.
 
         Counting a kernel takes as long as a small kernel itself. The operations of the modules must depend on shapes alone.
         """

@@ -1,7 +1,7 @@
-"""Tensors without content: they have shape and type and take no memory, and arithmetic on them is counted and not done.
+"""Tensors without content: they have a shape and a type, take no memory, and operations on them are counted, not computed.
 
-A hollow tensor is one zero, seen in every place. Whatever is computed from one with floating point is hollow too; masks, places
-and random numbers are real, and what depends on them happens as it would.
+A hollow tensor is a single zero, expanded to its shape. Floating-point results of hollow tensors are hollow too; masks,
+positions and random numbers are real, and code that depends on them runs as usual.
 """
 
 from collections.abc import Callable, Hashable
@@ -58,7 +58,7 @@ def hollowed(build: Callable[[], nn.Module]) -> nn.Module:
 
 
 class _Fused(TorchFunctionMode):
-    """Inside a `with`, attention of hollow tensors is the fused kernel, as of real ones: not asked for its strides first."""
+    """Context in which attention of hollow tensors uses the fused kernel, as that of real ones does."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -73,7 +73,7 @@ class _Fused(TorchFunctionMode):
 
 
 class Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Inside a `with`, operations on hollow tensors are counted in `flops` and give hollow tensors."""
+    """Context in which operations on hollow tensors are counted in `flops` and return hollow tensors."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -137,8 +137,8 @@ def _described(part: object) -> Hashable:
 
 
 def remembering(module: nn.Module, counting: Counting) -> None:
-    """Let the parts of a module, called again with hollow tensors of the same shapes, give what they gave before, and as often
-    be counted. Of parts that are alike, one stands for all; for sampling only, since nothing can be learnt from what they give.
+    """Make the parts of a module reuse results: a call with hollow tensors of known shapes returns the earlier result and adds
+    its count again. Parts that are alike share results. For sampling only, because the results have no gradients.
     """
     known: dict[Hashable, tuple[Any, int]] = {}
     for part in module.modules():

@@ -49,7 +49,7 @@ def sizes_of(groups: Sequence[Mapping[str, Any]]) -> list[int]:
 
 
 def held_moments(state: dict[str, Any], optimizer: AdamW) -> dict[str, Any]:
-    """The whole state of an optimizer as this rank holds its parameters; numbers that are of no shape stay."""
+    """The full state of an optimizer, distributed like its parameters; scalars are unchanged."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     held = {
         number: {name: as_held(value, parameters[number]) if value.ndim else value for name, value in moments.items()}

@@ -1,4 +1,4 @@
-"""Models that the ranks of a team hold in training: a copy each (DDP), or each a part of every weight (FSDP)."""
+"""Models on several ranks: a copy on each (DDP), or a part of every weight on each (FSDP)."""
 
 import sys
 from collections.abc import Iterator
@@ -25,10 +25,10 @@ def blocks_of(model: nn.Module) -> Iterator[nn.Module]:
 
 
 def held_by(team: Team, module: nn.Module, parallel: str, device: torch.device) -> nn.Module:
-    """A module whose gradients are means over the ranks of a team; alone, the module as it is.
+    """A module whose gradients are averaged over the ranks of a team; with a single rank, the module itself.
 
-    "ddp" leaves every rank the whole of it (arXiv:2006.15704); "fsdp" leaves each 1/W of every parameter, gradient, average and
-    state of the optimizer, and puts a block together where it is needed (arXiv:2304.11277).
+    With "ddp" every rank has a copy (arXiv:2006.15704); with "fsdp" each has 1/W of every parameter, gradient, average and
+    optimizer state, and gathers a block when it is needed (arXiv:2304.11277).
     """
     if team.size == 1:
         return module
@@ -51,18 +51,18 @@ def _sharded(module: nn.Module, size: int, device: torch.device) -> nn.Module:
 
 
 def adding_up(module: nn.Module, last: bool) -> AbstractContextManager[Any]:
-    """Inside the `with`, gradients stay with their rank, unless this is the `last` part of a batch."""
+    """Context in which gradients stay on their rank, unless this is the `last` part of a batch."""
     return module.no_sync() if isinstance(module, DistributedDataParallel) and not last else nullcontext()
 
 
 def whole(state: T) -> T:
-    """Nested values with every tensor whole, of which each rank holds a part; every rank must ask."""
+    """Nested values with full tensors in place of the parts on each rank; every rank must call this."""
     found: T = tree_map_only(Tensor, lambda part: part.full_tensor() if _is_part(part) else part, state)
     return found
 
 
 def as_held(value: Tensor, like: Tensor) -> Tensor:
-    """A whole tensor that every rank has, as this rank holds the tensor `like`; both are of any shape."""
+    """A full tensor of any shape that every rank has, distributed like the tensor `like`."""
     if not _is_part(like):
         return value
     from torch.distributed.tensor import distribute_tensor

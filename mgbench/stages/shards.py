@@ -124,13 +124,13 @@ class ShardedTokens:
         return as_used(torch.from_numpy(found).to(self.device))
 
     def _place(self, first: int, count: int, each: int) -> tuple[int, int, int]:
-        """The file with some rows, where they start in it, and their bytes."""
+        """The file, the offset and the number of bytes of some rows."""
         number = int(np.searchsorted(self._starts, first, side="right")) - 1
         start = self._arrays[number].offset + (first - int(self._starts[number])) * each
         return self._files[number].fileno(), start, count * each
 
     def batches(self, size: int) -> Iterator[Tensor]:
-        """All tokens in order, as `__getitem__` has them, `size` rows at a time."""
+        """Yield all tokens in order, `size` rows at a time, converted as by `__getitem__`."""
         for rows in torch.split(torch.arange(len(self)), size):
             yield self[rows]
 
@@ -147,7 +147,7 @@ class ShardedTokens:
 
 @dataclass(frozen=True)
 class HeldTokens:
-    """Tokens on a device as they are stored; those that are asked for become what models take."""
+    """Tokens on a device in their stored type, converted for models on access."""
 
     stored: Tensor
 

@@ -55,7 +55,7 @@ class Subject:
         return initial_model(parts, self.space, self.classes, self.recipe.seed).to(self.device)
 
     def training(self) -> Training:
-        """A training that has not begun; by an untrained teacher, if the process needs one."""
+        """A training before its first step, with an untrained teacher if the process needs one."""
         module, parts = self._initial(self.parts).train(), self.parts
         if self.teacher is not None:
             teacher = self._initial(self.teacher).requires_grad_(False).eval()
@@ -71,14 +71,14 @@ class Subject:
 
 
 def training_work(subject: Subject) -> Work:
-    """One training step at each call, on made-up tokens."""
+    """A function that runs one training step on random tokens."""
     training, device = subject.training(), subject.device
     tokens, labels, generator = _tokens(subject).to(device), _labels(subject).to(device), Generator(device)
     return lambda: training._advance(tokens, labels, generator)
 
 
 def sampling_work(subject: Subject, watch: Stopwatch | None = None) -> Work:
-    """One batch of images at each call, its parts timed by a watch."""
+    """A function that draws one batch of images; `watch` times its parts."""
     model = subject.fresh()
     model.module.requires_grad_(False).eval()
     if compiles_sampling(subject.recipe, subject.recipe.batch_size, subject.device):
@@ -166,7 +166,7 @@ def machine_speed(subject: Subject) -> float:
 
 
 def _tokens(subject: Subject) -> Tensor:
-    """Made-up tokens of a batch, int64 [B,N] or float [B,N,D]."""
+    """Random tokens of a batch, int64 [B,N] or float [B,N,D]."""
     space, batch = subject.space, subject.recipe.batch_size
     generator = Generator().manual_seed(0)
     if space.codes:

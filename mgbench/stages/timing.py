@@ -110,8 +110,8 @@ class Stopwatch:
         return call
 
     def watched(self, model: nn.Module, parts: Parts) -> Parts:
-        """Have a model timed from now on: each child by its name, lists of blocks in its `network` by theirs, and, in the
-        components returned, the choice of tokens as `choosing`.
+        """Time a model from now on: each child under its name, lists of blocks in its `network` under theirs, and in the
+        returned components the choice of tokens, as `choosing`.
         """
         children = dict(model.named_children())
         for name, child in children.items():

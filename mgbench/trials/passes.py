@@ -59,7 +59,7 @@ def _extractor(extractor: Extractor, device: torch.device) -> ExtractorModule:
 
 
 def through_ranks(row: Row, team: Team) -> Through:
-    """The way in which images of a row, and real ones for it, are put through its extractor: on all ranks of a team."""
+    """Feature extraction for a row on all ranks of a team: of its images, and of real images."""
     if team.size == 1:
         return HERE
 

@@ -1,4 +1,4 @@
-"""What a study needs beside its plugins, got or checked beforehand: files, features of real images, and floors."""
+"""Preparation of a study: files, features of real images, and floors, obtained or checked before a run."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 

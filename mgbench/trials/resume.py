@@ -1,4 +1,4 @@
-"""The checkpoint of a training: written while it goes on, and read where it was stopped."""
+"""Checkpoints of a training: written at intervals, and read to resume it."""
 
 import io
 import time
@@ -20,7 +20,7 @@ class Clock:
         self._saved = time.monotonic()
 
     def is_due(self, training: Training) -> bool:
-        """Whether it is time for the next one; all ranks of a team must ask, and hear the same."""
+        """Whether a checkpoint is due; all ranks of a team must call this, and get the same answer."""
         due = training.team.broadcast(time.monotonic() - self._saved > CHECKPOINT_SECONDS)
         if due:
             self._saved = time.monotonic()
@@ -28,7 +28,7 @@ class Clock:
 
 
 def save_checkpoint(store: Store, folder: Path, training: Training, curve: list[TrainStep]) -> None:
-    """Write how far a training got; every rank of a team must ask, as each may hold a part of it, and rank 0 writes."""
+    """Write a checkpoint; every rank of a team must call this, because each may hold a part of the state."""
     state = training.state()
     if training.team.is_first:
         buffer = io.BytesIO()
@@ -37,10 +37,10 @@ def save_checkpoint(store: Store, folder: Path, training: Training, curve: list[
 
 
 def resume(store: Store, folder: Path, training: Training) -> list[TrainStep]:
-    """Restore every rank from the checkpoint that rank 0 finds fit, if there is one; the steps it had done.
+    """Restore every rank from the checkpoint that rank 0 finds valid, if there is one; returns its loss curve.
 
     Raises:
-        RuntimeError: if a rank finds no checkpoint that is as far.
+        RuntimeError: if a rank finds no checkpoint of the same step.
     """
     team = training.team
     found = _fit(store, folder, training) if team.is_first else None
@@ -58,7 +58,7 @@ def resume(store: Store, folder: Path, training: Training) -> list[TrainStep]:
 
 
 def _fit(store: Store, folder: Path, training: Training) -> tuple[dict[str, Any], list[TrainStep]] | None:
-    """The state of a training in its checkpoint and the steps it had done; what does not fit it is set aside."""
+    """The state and the loss curve in a checkpoint of this training; any other checkpoint is set aside."""
     content = store.checkpoint(folder)
     if content is None:
         return None

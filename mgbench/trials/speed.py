@@ -45,7 +45,7 @@ class Measured:
 
 
 def to_measure(method: str, assembly: Assembly, assumed: Assumed, device: torch.device) -> Measured:
-    """The subject of a recipe, whose data need not be at hand.
+    """Prepare the measurement of a recipe, whose data need not be available.
 
     Raises:
         UserError: if its components do not work together.
@@ -80,10 +80,10 @@ def measure(measured: Measured, rounds: int, origin: Mapping[str, Any]) -> Speed
 
 
 def compared(one: Measured, other: Measured, rounds: int) -> dict[str, Ratio]:
-    """The time of the one over that of the other, by work: ratios of the medians of rounds in which they took turns.
+    """Ratios of the median times of two recipes that take turns, by kind of work.
 
     Raises:
-        UserError: if neither of these works can be measured of both.
+        UserError: if no kind of work can be measured for both.
     """
     found, reasons = dict[str, Ratio](), dict[str, str]()
     for name, make in WORKS.items():

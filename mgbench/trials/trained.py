@@ -34,7 +34,7 @@ class Reader:
     _read: dict[float, Model] = field(default_factory=dict)
 
     def model(self, share: float) -> Model:
-        """The model with the average of this share of the recipe's `ema`."""
+        """The model with the average of this decay, one of the recipe's `ema`."""
         if share not in self._read:
             self._read[share] = self._with(model_file(self.assembly.recipe, share))
         return self._read[share]

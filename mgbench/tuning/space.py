@@ -56,7 +56,7 @@ class Range:
 
 
 def read_range(value: object) -> Range | None:
-    """The range that a text is; None if it is none; raises as `Range`."""
+    """Parse a range; None if the text is not a range; raises as `Range`."""
     found = _RANGE.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         return None
@@ -65,7 +65,7 @@ def read_range(value: object) -> Range | None:
 
 
 class Suggest(Protocol):
-    """A source of values, by the name of each; what it returned once for a name it returns again."""
+    """A source of values by name, which returns the same value for the same name."""
 
     def number(self, name: str, among: Range) -> float:
         """A number of a range."""

@@ -67,7 +67,7 @@ def pictures(stored: Stored) -> Iterator[Picture]:
 
 
 def read_films(frame: pd.DataFrame, layout: Layout, steps: int | None = None) -> list[Film]:
-    """The films that are stored, one a series, at a number of steps where one is named, else at the series' largest."""
+    """The stored films, one per series, at the given number of steps or at the largest of the series."""
     rows = one_per_series(frame, layout, steps, FILE)
     names = short_names(rows["series"])
     found = (_film(name, layout, str(key)) for name, key in zip(names.values(), rows["key"], strict=True))

@@ -128,7 +128,7 @@ def _lines(guided: pd.DataFrame, unguided: pd.DataFrame) -> pd.DataFrame:
 
 
 def _best_steps(found: pd.DataFrame) -> pd.DataFrame:
-    """Of each line the number of steps with most scales, the largest of these; its name says it."""
+    """The rows of each line at its number of steps with the most scales (the largest of several), which its name states."""
     if found.empty:
         return found
     counts = found.groupby(["line", POINT], sort=False)["scale"].nunique().reset_index()
@@ -179,7 +179,7 @@ def _panels(frame: pd.DataFrame, sweeps: dict[str, pd.DataFrame], styles: Mappin
 
 
 def _line_looks(found: pd.DataFrame, styles: Mapping[str, Look], higher: bool | None) -> dict[str, Look]:
-    """The look of each line, that of its first series; of very many those that come to the best score."""
+    """The look of each line, which is that of its first series; of very many lines, only those with the best scores."""
     best = in_rank(found, "mean", higher)["line"].unique()[:MOST_LONG]
     firsts = found[found["line"].isin(best)].drop_duplicates("line")
     return {str(line): styles[str(series)] for line, series in zip(firsts["line"], firsts["series"], strict=True)}

@@ -190,7 +190,7 @@ def _duration(rows: pd.DataFrame) -> str:
 
 
 def _counts(frame: pd.DataFrame, images: pd.DataFrame) -> list[tuple[str, str]]:
-    """The study in figures: methods, seeds, rows by status, and the tokenizers that came to nothing."""
+    """The study in figures: methods, seeds, rows by status, and the tokenizers that failed."""
     rows = frame if images.empty else images
     counted = [("row", len(rows)), ("series", rows["series"].nunique()), ("seed", rows[REPEAT].nunique())]
     plural = {"row": "rows", "seed": "seeds"}
