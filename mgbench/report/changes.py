@@ -44,23 +44,17 @@ def compare(before: pd.DataFrame, after: pd.DataFrame) -> Comparison:
     sides = [of_images(side) for side in (before, after)]
     names = [name for name in score_names(sides[0]) if name in score_names(sides[1])]
     methods = [list(dict.fromkeys(map(str, side["method"]))) for side in sides]
-    found = Comparison(
-        pd.DataFrame(columns=["method", "field", "before", "after"]),
-        pd.DataFrame(columns=COLUMNS),
-        {}, {}, {},
-        [method for method in methods[0] if method not in methods[1]],
-        [method for method in methods[1] if method not in methods[0]],
-        len(set(sides[0]["key"]) & set(sides[1]["key"])),
-    )  # fmt: skip
     changed, scores = [], []
+    averaged, unpaired, unfinished = dict[str, list[str]](), dict[str, str](), dict[str, str]()
     for method in (method for method in methods[0] if method in methods[1]):
         parts = [side[side["method"] == method] for side in sides]
         fields = _changed(*parts)
         changed += [{"method": method, **row} for row in fields]
-        found.unfinished.update({method: said} if (said := _unfinished(parts)) else {})
+        if said := _unfinished(parts):
+            unfinished[method] = said
         ambiguous = [str(row["field"]) for row in fields if row["several"] and not row["shared"]]
         if ambiguous:
-            found.unpaired[method] = (
+            unpaired[method] = (
                 f"{' and '.join(ambiguous)} changed and took several values on one side, so no row has one partner; "
                 "narrow it with --where, or compare methods with 'mgbench compare'"
             )
@@ -70,15 +64,19 @@ def compare(before: pd.DataFrame, after: pd.DataFrame) -> Comparison:
         pairs = [_pairs(parts, keys, name) for name in names]
         scores += [{"method": method, "metric": name, **row} for name, row in zip(names, pairs, strict=True) if row]
         if not any(pairs) and names:
-            found.unpaired[method] = "no finished rows of the same seed, steps and protocol on both sides"
-        found.averaged.update({method: over} if (over := _averaged(parts[0], keys)) else {})
-    fields_table = pd.DataFrame(changed, columns=["method", "field", "before", "after"])
-    return replace_tables(found, fields_table, pd.DataFrame(scores, columns=COLUMNS))
-
-
-def replace_tables(found: Comparison, fields: pd.DataFrame, scores: pd.DataFrame) -> Comparison:
-    """A copy of a comparison with other tables."""
-    return Comparison(**{**vars(found), "fields": fields, "scores": scores})
+            unpaired[method] = "no finished rows of the same seed, steps and protocol on both sides"
+        if over := _averaged(parts[0], keys):
+            averaged[method] = over
+    return Comparison(
+        fields=pd.DataFrame(changed, columns=["method", "field", "before", "after"]),
+        scores=pd.DataFrame(scores, columns=COLUMNS),
+        averaged=averaged,
+        unpaired=unpaired,
+        unfinished=unfinished,
+        gone=[method for method in methods[0] if method not in methods[1]],
+        new=[method for method in methods[1] if method not in methods[0]],
+        same=len(set(sides[0]["key"]) & set(sides[1]["key"])),
+    )
 
 
 def _unfinished(parts: list[pd.DataFrame]) -> str:

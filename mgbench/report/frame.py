@@ -237,9 +237,10 @@ def name_series(frame: pd.DataFrame, besides: tuple[str, ...] = ()) -> list[str]
 
 
 def spelled_fields(frame: pd.DataFrame) -> pd.DataFrame:
-    """The recipe of every row as text, a column per field; sampling by the schedule of training is "none" of its own.
+    """The recipe of every row as text, with a column per field.
 
-    Sampling seeds have no column, so that rows which differ in nothing else count as one of their model's.
+    A sampling schedule that equals the schedule of training is "none". Sampling seeds have no column, so that rows that
+    differ only in them belong to one series.
     """
     fields = [name for name in frame.attrs.get("fields", FIELDS) if name in frame and name != SAMPLE_SEED]
     spelled = pd.DataFrame({name: written(frame[name], spell) for name in fields}, index=frame.index, dtype=object)

@@ -1,11 +1,10 @@
 """Verdicts on the claims of a study: reproduced, reversed, or undecided at this scale.
 
-The rows of both sides are paired by training seed. A seed gives one number, so that only seeds are replicates: the mean
-over its pairs (other steps or fields), of each of which sampling seeds are averaged first. The number is the logarithm of
-the ratio of both scores, because differences of FID grow with FID itself and a ratio means the same on any data; where a
-score is 0 or less, which has no logarithm, it is their difference. Of a score of which more is better the ratio is
-inverted, so that values below 0 always speak for the claim. The interval is Student's t over seeds, with 95 %, as in
-`mgbench compare`.
+The rows of both sides are paired by training seed, and only seeds are replicates: each gives one number, the mean over
+its pairs (other steps or fields), after sampling seeds are averaged in each pair. The number is the logarithm of the ratio
+of both scores, because differences of FID grow with FID itself, while a ratio means the same on any data; if a score is 0
+or less, it is their difference. If higher scores are better the sign is inverted, so that values below 0 always speak for
+the claim. The interval is Student's t over seeds, with 95 %, as in `mgbench compare`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -132,9 +131,22 @@ class Pairs:
         if finding != "undecided" and (barred := self._barred()):
             finding, why = "undecided", [barred]
         return Verdict(
-            self.claim, self.at, self.metric, finding, mean, low, high, bound, values.relative, values.means,
-            len(complete), planned, dict(self._costs()), (*why, *self._missing()), self._skipped(),
-        )  # fmt: skip
+            self.claim,
+            self.at,
+            self.metric,
+            finding,
+            effect=mean,
+            low=low,
+            high=high,
+            bound=bound,
+            relative=values.relative,
+            means=values.means,
+            seeds=len(complete),
+            planned=planned,
+            costs=dict(self._costs()),
+            notes=(*why, *self._missing()),
+            skipped=self._skipped(),
+        )
 
     def _skipped(self) -> dict[str, str]:
         """Conditions of which rows with partners are skipped, with the reason of the first."""
