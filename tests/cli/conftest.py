@@ -25,8 +25,17 @@ Command = Callable[..., Answer]
 
 
 @pytest.fixture
-def mgbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Command]:
+def counted_rows() -> int:
+    """How many rows of a plan have their costs counted unless asked: none, because each takes about a second."""
+    return 0
+
+
+@pytest.fixture
+def mgbench(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, counted_rows: int
+) -> Iterator[Command]:
     """Run `mgbench …` in an empty folder."""
+    monkeypatch.setattr("mgbench.cli.plan.COUNTED_ROWS", counted_rows)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "250")
     monkeypatch.setenv("NO_COLOR", "1")

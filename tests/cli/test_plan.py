@@ -8,7 +8,7 @@ import pytest
 from mgbench.cli import rates
 from mgbench.cli.as_json import plain
 from mgbench.cli.estimates import stored_rates
-from mgbench.cli.plan import clock
+from mgbench.cli.plan import COUNTED_ROWS, clock
 from mgbench.results.record import Record
 from mgbench.results.speed import Speed, save_speed
 from mgbench.results.store import Store
@@ -17,6 +17,12 @@ from tests.cli.conftest import Command
 
 OPTIONS = ("--plugins", doubles.FILE, "--methods", "tiny", "--set", "train_steps=100", "--set", "batch_size=10")
 VARIED = (*OPTIONS, "--vary", "loss_weighting=uniform,elbo", "--vary", "sampling_steps=4,8", "--set", "samples=50")
+
+
+@pytest.fixture
+def counted_rows() -> int:
+    """Here costs are counted as they are for users."""
+    return COUNTED_ROWS
 
 
 def test_the_fields_that_vary_have_columns(mgbench: Command) -> None:

@@ -6,6 +6,7 @@ They run real trials of about a second each.
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mgbench.interfaces.engine import End, Engine, Event, Job, Leases, RowEnded, Run, StageProgress
@@ -30,21 +31,43 @@ _TINY = Recipe().change(
 
 
 def engine(component: Engine) -> None:
-    """An engine runs every job and reports its end, isolates failures, and stops on request."""
+    """An engine runs every job and reports its end, isolates failures, and stops on request.
+
+    All of this is seen in one run, because some engines take long to open: when all others have ended, a job begins that
+    would never end, and the run is stopped.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        _runs_to_the_end(component, Path(folder).resolve() / "run")
-        _stops(component, Path(folder).resolve() / "stopped")
+        root = Path(folder).resolve() / "run"
+        run = component.open(Leases("cpu:2"))
+        finite, endless = _finite(root), _job(root, "endless", _TINY.change(train_steps=10**7))
+        endless = replace(endless, needs=tuple(job.key for job in finite))
+        waiting = _job(root, "waiting", _TINY.change(batch_size=4), needs=(endless.key,))
+        events = _events(run, [*finite, endless, waiting], lambda event: _stop_in_training(run, event, endless))
+        _run_to_the_end(root, _of_jobs(events, finite), finite)
+        _stops(root, events, endless)
 
 
-def _runs_to_the_end(component: Engine, root: Path) -> None:
+def _finite(root: Path) -> list[Job]:
     first = _job(root, "first", _TINY, _TINY.change(sampling_steps=1))
-    jobs = [
+    return [
         _job(root, "second", _TINY.change(batch_size=8), needs=(first.key,)),
         _job(root, "broken", _TINY.change(sampler="of_no_plugin")),
         _job(root, "diverging", _TINY.change(learning_rate=1e30)),
         first,
     ]
-    events = _events(component.open(Leases("cpu:2")), jobs)
+
+
+def _stop_in_training(run: Run, event: Event, job: Job) -> None:
+    if event.job.name == job.name and _of_stage(event, "train"):
+        run.stop()
+
+
+def _of_jobs(events: Sequence[Event], jobs: Sequence[Job]) -> list[Event]:
+    names = [job.name for job in jobs]
+    return [event for event in events if event.job.name in names]
+
+
+def _run_to_the_end(root: Path, events: Sequence[Event], jobs: Sequence[Job]) -> None:
     ends = {event.job.name: event.end for event in events if event.end}
     _need_ends(events, jobs)
     need((ends["broken"].status or "") == "failed", "must say of a trial whose process ended early that it failed")
@@ -56,16 +79,14 @@ def _runs_to_the_end(component: Engine, root: Path) -> None:
     need(waited, "must start a job when the one that it needs has ended, and not before")
 
 
-def _stops(component: Engine, root: Path) -> None:
-    endless = _job(root, "endless", _TINY.change(train_steps=10**7))
-    jobs = [endless, _job(root, "waiting", _TINY, needs=(endless.key,))]
-    run = component.open(Leases("cpu:2"))
-    events = _events(run, jobs, lambda event: run.stop() if _of_stage(event, "train") else None)
-    _need_ends(events, jobs[:1])
+def _stops(root: Path, events: Sequence[Event], endless: Job) -> None:
+    of_endless = _of_jobs(events, [endless])
+    _need_ends(of_endless, [endless])
     need(not [event for event in events if event.job.name == "waiting"], "must start no more when it was asked to stop")
-    end = next(event.end for event in events if event.end)
+    end = next(event.end for event in of_endless if event.end)
     need(end.status == "interrupted", f"must say of what it stops that it is interrupted, and not {end.status!r}")
-    found = [load_record(path).status for path in root.glob("runs/*/record.json")]
+    records = [load_record(path) for path in root.glob("runs/*/record.json")]
+    found = [record.status for record in records if record.method == endless.name]
     need(found == ["interrupted"], "must let what it stops record its rows as interrupted")
     checkpoints = list(Layout(root).root.glob("models/*/checkpoint.pt"))
     need(len(checkpoints) == 1, "must let what it stops leave a checkpoint to go on from")

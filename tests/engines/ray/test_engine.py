@@ -17,7 +17,7 @@ from mgbench.interfaces.engine import End, Event, Leases
 from mgbench.interfaces.progress import STOPPED_BY_USER
 from mgbench.results.layout import Layout
 from mgbench.results.record import load_record
-from mgbench.results.store import CHECKPOINT, Store
+from mgbench.results.store import Store
 from tests.doubles import TINY
 from tests.engines.ray_cluster import Nodes, cluster
 from tests.engines.test_local import jobs, run
@@ -118,24 +118,6 @@ def test_without_a_shared_folder_all_comes_back(
     logs = {job.name.split()[0]: job.log.read_text() for job in waiting}
     assert "RuntimeError: two tensors disagree" in logs["raising"]
     assert "Fatal Python error: Segmentation fault" in logs["crashing"]
-
-
-def test_asked_to_stop_the_running_leave_checkpoints_and_no_more_start(nodes: Nodes, tmp_path: Path) -> None:
-    nodes.complete()
-    endless = TINY.change(loss_weighting="slow(0.02)", train_steps=10**6)
-    waiting = jobs(tmp_path, first=endless, second=endless.change(batch_size=8), third=endless.change(batch_size=4))
-    stopped = Ray(nodes.address).open(Leases())
-    training: set[str] = set()
-
-    def stop_when_both_train(event: Event) -> None:
-        if at(event, "train"):
-            training.add(event.job.name)
-        if len(training) == 2:
-            stopped.stop()
-
-    _, ended = run(stopped, waiting, stop_when_both_train)  # type: ignore[arg-type]
-    assert ended == {name: End("interrupted", STOPPED_BY_USER) for name in ("first", "second")}
-    assert len(list((tmp_path / "models").glob(f"*/{CHECKPOINT}"))) == 2
 
 
 def test_an_address_at_which_nothing_answers_is_said_in_bounded_time(
