@@ -29,7 +29,7 @@ def diff(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what changed between two studies (recipes and paired score differences), or how two recipes differ."""
-    from mgbench.cli.recipes import diff_recipes, is_study
+    from mgbench.cli.describe import diff_recipes, is_study
     from mgbench.report import compare, read_results
 
     if before == after:

@@ -1,16 +1,12 @@
 """`mgbench import`: make a method of weights from other code."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mgbench.cli import choices, options
-from mgbench.errors import UserError, suggestion
-
-if TYPE_CHECKING:
-    from mgbench.recipes.recipe import Recipe
+from mgbench.errors import UserError
 
 
 def import_(
@@ -49,21 +45,10 @@ def import_(
 
     store = Store(results)
     store.check_writable()
-    methods = {method: recipe for recipes in load().recipes.values() for method, recipe in recipes.items()}
+    registry = load()
     name = name or checkpoint.name.partition(".")[0]
-    if name in methods:
+    if name in registry.methods:
         raise UserError(f"there is a method {name!r} already; choose another name with --as NAME")
-    base = _named(like, methods) if like else Recipe()
+    base = registry.method(like) if like else Recipe()
     for line in import_checkpoint(store, Request(checkpoint, name, weights, base, choices.changes(set_))):
         typer.echo(line)
-
-
-def _named(method: str, methods: "Mapping[str, Recipe]") -> "Recipe":
-    """The recipe of a method.
-
-    Raises:
-        UserError: if there is none of that name; with the nearest name.
-    """
-    if method not in methods:
-        raise UserError(f"no method is called {method!r}; {suggestion(method, methods)}")
-    return methods[method]

@@ -67,7 +67,7 @@ def _spelling(name: str, maker: type) -> str:
 
 def _print_json(registry: "Registry", kinds: dict[str, str], methods: bool) -> None:
     from mgbench.cli.as_json import print_json
-    from mgbench.cli.recipes import component
+    from mgbench.cli.describe import component
 
     content: dict[str, Any] = {
         "kinds": kinds,

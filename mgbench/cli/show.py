@@ -38,7 +38,7 @@ def show(
 ) -> None:
     """Show stored results as a table with a small plot, or describe a method or component."""
     from mgbench.cli.claims import print_verdicts, verdict_values
-    from mgbench.cli.recipes import is_study, show_recipe
+    from mgbench.cli.describe import is_study, show_recipe
     from mgbench.cli.table import print_table
     from mgbench.report import read_results, text_plot
 

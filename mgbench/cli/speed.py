@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mgbench.cli import choices, completion, options
-from mgbench.errors import UserError, suggestion
+from mgbench.errors import UserError
 
 if TYPE_CHECKING:
     from mgbench.recipes.recipe import Recipe
@@ -77,11 +77,8 @@ def _recipes(
     Raises:
         UserError: if there is no such method or setting.
     """
-    known = {name: recipe for offered in registry.recipes.values() for name, recipe in offered.items()}
     for name in dict.fromkeys(methods):
-        if name not in known:
-            raise UserError(f"there is no method {name!r}; {suggestion(name, known)}")
-        recipe = known[name].change(**changes)
+        recipe = registry.method(name).change(**changes)
         sizes: list[dict[str, object]] = [{"batch_size": size, "accumulate": 1} for size in batches] or [{}]
         ways = [{"compile": way, "sampling_compile": way} for way in ("off", "on")] if compiled else [{}]
         yield from ((name, recipe.change(**size, **way)) for size in sizes for way in ways)

@@ -12,7 +12,7 @@ PLUGIN = "imported"
 
 def add_imported(registry: Registry, layout: Layout) -> None:
     """Add the weights imported into a results folder as methods; unreadable ones and taken names become problems."""
-    taken = {method for recipes in registry.recipes.values() for method in recipes}
+    taken = registry.methods.keys()
     for found in imported(layout):
         if found.name in taken:
             registry.problems[f"{PLUGIN} {found.name}"] = (

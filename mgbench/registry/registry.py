@@ -84,6 +84,22 @@ class Registry:
     _bound: dict[tuple[str, str], Bound] = field(default_factory=dict, repr=False)
     _usual: dict[type, dict[str, Any]] = field(default_factory=dict, repr=False)
 
+    @property
+    def methods(self) -> dict[str, Recipe]:
+        """The recipes of all plugins, by method."""
+        return {name: recipe for offered in self.recipes.values() for name, recipe in offered.items()}
+
+    def method(self, name: str) -> Recipe:
+        """The recipe of a method.
+
+        Raises:
+            UserError: with the nearest name.
+        """
+        known = self.methods
+        if name not in known:
+            raise UserError(f"no method is called {name!r}; {suggestion(name, known)}")
+        return known[name]
+
     def names(self, kind: str) -> dict[str, Offer]:
         """The components of a kind by name."""
         return self.offers.get(HOOKS[kind], {})

@@ -21,7 +21,7 @@ def teacher_recipe(registry: Registry, recipe: Recipe) -> Recipe | None:
     spec = recipe.teacher
     if spec is None:
         return None
-    known = {name: found for recipes in registry.recipes.values() for name, found in recipes.items()}
+    known = registry.methods
     _check_line(spec, known)
     options = dict(spec.options)
     for name in options:

@@ -81,11 +81,7 @@ class Session:
         Raises:
             UserError: if there is no such method or field.
         """
-        known = {name: recipe for recipes in self.registry.recipes.values() for name, recipe in recipes.items()}
-        name = self.request.method
-        if name not in known:
-            raise UserError(f"no method is called {name!r}; {suggestion(name, known)}")
-        return known[name].change(**self.request.changes)
+        return self.registry.method(self.request.method).change(**self.request.changes)
 
     @cached_property
     def base(self) -> Recipe:

@@ -92,7 +92,7 @@ def test_two_methods_take_turns(mgbench: Command, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("emigmm",), "there is no method 'emigmm'; did you mean 'emigm'"),
+        (("emigmm",), "no method is called 'emigmm'; did you mean 'emigm'"),
         ((*TINY, "--batch", "4,none"), "--batch 4,none is no list of numbers above 0"),
         ((*TINY, "--compare"), "--compare takes two methods at one batch, and there are 1 sides"),
         ((*TINY, "--set", "sampler=nosuch"), "no sampler is called 'nosuch'"),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mgbench.cli.recipes import in_words, options, registry_kinds
+from mgbench.cli.describe import in_words, options, registry_kinds
 from mgbench.registry.loading import load
 from tests.cli.conftest import Command
 
