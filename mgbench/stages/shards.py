@@ -130,7 +130,7 @@ class ShardedTokens:
         return self._files[number].fileno(), start, count * each
 
     def batches(self, size: int) -> Iterator[Tensor]:
-        """Yield all tokens in order, `size` rows at a time, converted as by `__getitem__`."""
+        """Yield all tokens in order, [B,N] or [B,N,D] with B = `size`, converted as by `__getitem__`."""
         for rows in torch.split(torch.arange(len(self)), size):
             yield self[rows]
 
