@@ -138,6 +138,14 @@ def taken_steps(rows: pd.DataFrame) -> pd.Series:
     return pd.to_numeric(rows[TAKEN], errors="coerce").fillna(asked) if TAKEN in rows else asked
 
 
+def taught(rows: pd.DataFrame) -> dict[str, list[str]]:
+    """The names of the series that learn from each teacher, by its recipe as it is spelled."""
+    if "teacher" not in rows:
+        return {}
+    pairs = rows.loc[rows["teacher"].notna(), ["teacher", "series"]].drop_duplicates()
+    return {str(teacher): list(group["series"]) for teacher, group in pairs.groupby("teacher", sort=False)}
+
+
 def of_images(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows about images of models, without rows about tokenizers and the scores and costs that only those have."""
     known = {names: Names(frame.attrs.get(names, ())) for names in ("scores", "costs")}

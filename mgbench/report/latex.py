@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mgbench.report.frame import POINT, REPEAT, of_images, score_names, spell
+from mgbench.report.frame import POINT, REPEAT, of_images, score_names, spell, taught
 from mgbench.report.measures import cost_short, higher_is_better, number, score_name, with_interval
 from mgbench.report.paired import BEST, TIED, standing
 from mgbench.report.spread import sampling_spread
@@ -104,6 +104,7 @@ def methods_text(frame: pd.DataFrame) -> str:
     data = [
         f"We compare {_names(rows['series'])} on {_names(rows['dataset'])} (data fingerprint {_names(rows['data'])}).",
         _training(rows),
+        _taught(rows),
         f"Images were drawn in {_list(rows[POINT])} steps.",
         f"There {'is 1 seed' if seeds == 1 else f'are {seeds} seeds'} ({_list(rows[REPEAT])}); "
         "a seed determines initial weights, training order, labels and noise, so methods are compared on the same draws.",
@@ -142,6 +143,16 @@ def _training(rows: pd.DataFrame) -> str:
         f"at a learning rate of {_range(trained['learning_rate'])}."
     )
     return f"{said} {imported}".strip()
+
+
+def _taught(rows: pd.DataFrame) -> str:
+    """A sentence on each teacher and the series that learn from it; nothing where none does."""
+    pupils = taught(rows)
+    return " ".join(
+        f"{_names(pd.Series(series))} learn{'s' * (len(series) == 1)} from a teacher, {teacher}, whose training comes before "
+        "and is not counted in theirs."
+        for teacher, series in pupils.items()
+    )
 
 
 def _hardware(rows: pd.DataFrame) -> str:

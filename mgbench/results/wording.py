@@ -5,7 +5,7 @@ UNITS = ("kB", "MB", "GB", "TB")
 
 def counted(count: int, noun: str) -> str:
     """A number with its noun, in the plural unless it is 1: 1 row, 2 rows."""
-    return f"{count} {noun}{'s' * (count != 1)}"
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def amount(count: float) -> str:

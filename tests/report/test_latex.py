@@ -69,8 +69,14 @@ def test_the_methods_say_data_protocol_budget_seeds_and_hardware(tmp_path):
         "torch 2.11.0",
     ):
         assert said in text, said
-    assert "mar" not in text.split()
+    assert "mar" not in text.split() and "teacher" not in text
     assert methods_text(read_results(store(tmp_path / "none", rows[-1]))) == "No row has finished yet.\n"
+
+
+def test_the_methods_name_the_teacher_of_a_student(tmp_path):
+    student = {"teacher": "maskgit(train_steps=1600)"}
+    frame = read_results(store(tmp_path, *grid(methods=("emigm",)), record("dimo", 1, 0, recipe=student)))
+    assert "dimo learns from a teacher, maskgit(train_steps=1600), whose training comes before" in methods_text(frame)
 
 
 def test_the_references_are_those_that_are_stored(tmp_path):

@@ -10,7 +10,7 @@ from mgbench.report.agreement import agreement_said
 from mgbench.report.figures import gallery
 from mgbench.report.figures.claims import SECTION as CLAIMS
 from mgbench.report.findings import findings, headline
-from mgbench.report.frame import ABOUT, REPEAT, TOKENIZER, of_images
+from mgbench.report.frame import ABOUT, REPEAT, TOKENIZER, of_images, taught
 from mgbench.report.measures import briefly, counts_scored
 from mgbench.report.page.claims import claims_of
 from mgbench.report.page.details import details
@@ -174,6 +174,7 @@ def _facts(images: pd.DataFrame) -> list[tuple[str, str]]:
             f"{count:,}" for count in dict.fromkeys(counts_scored(rows)[:: max(1, len(counts_scored(rows)) - 1)])
         ),
         "training": " or ".join(budget),
+        "after a teacher": "; ".join(f"{', '.join(series)} from {teacher}" for teacher, series in taught(rows).items()),
         "device": ", ".join(map(str, rows["device"].dropna().unique()[:2])) if "device" in rows else "",
         "training took": _duration(rows),
     }
