@@ -23,12 +23,13 @@ ROOT_PAGES = {
     "CONTRIBUTING.md": "contributing.md",
     "findings/README.md": "library_findings.md",
 }
+# Studies whose reports the repository keeps; other folders in reports/ are somebody's own.
+REPORTS = ("annealed", "digits", "few_steps", "mnist", "reuse", "samplers")
 # Files that are copied as they are, because pages link to them.
 COPIED = (
     "studies/*.toml",
     "studies/findings/*.toml",
-    "reports/digits/index.html",
-    "reports/digits/**/*.png",
+    *(f"reports/{study}/{files}" for study in REPORTS for files in ("index.html", "**/*.png")),
     "findings/*.sh",
     "scripts/by_hand.py",
     "LICENSE",

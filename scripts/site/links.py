@@ -6,6 +6,7 @@ import re
 from mkdocs.structure.files import Files
 
 _LINK = re.compile(r"(\]\(|src=\"|href=\")(?!https?:|mailto:|#)([^)\"#\s]+)(?=[)\"#])")
+_REPORT = re.compile(r"reports/[\w-]+")
 _FENCE = re.compile(r"(^ *```.*?^ *```$)", re.MULTILINE | re.DOTALL)
 
 
@@ -37,11 +38,12 @@ def in_site(target: str) -> str:
         "CONTRIBUTING.md": "contributing.md",
         "findings": "library_findings.md",
         "findings/README.md": "library_findings.md",
-        "reports/digits": "reports/digits/index.html",
     }
     if target in pages:
         return pages[target]
     if target.startswith("plugins/") and target.endswith(".py"):
         return f"methods/{target[8:-3]}.md"
+    if _REPORT.fullmatch(target):
+        return f"{target}/index.html"
     inner = target.removeprefix("docs/")
     return inner.removesuffix(".ipynb") + ".md" if inner.endswith(".ipynb") else inner

@@ -18,4 +18,9 @@ def test_a_number_of_bytes_is_read_in_three_digits(count: int, said: str) -> Non
 
 
 def test_things_are_counted() -> None:
-    assert [counted(count, "row") for count in (0, 1, np.int64(1), np.int64(2))] == ["0 rows", "1 row", "1 row", "2 rows"]
+    assert [counted(count, "row") for count in (0, 1, np.int64(1), np.int64(2))] == [
+        "0 rows",
+        "1 row",
+        "1 row",
+        "2 rows",
+    ]
