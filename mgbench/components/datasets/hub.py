@@ -106,6 +106,8 @@ class Hub:
         notes = [
             f"{len(broken)} pictures of {self.name} are left out, as they cannot be read: row {broken[:1]}"
         ] * bool(broken)
+        notes += self._not_read(rows, library.Image, self.image, image, "image")
+        notes += self._not_read(rows, library.ClassLabel, self.label, label, "label")
         labels, names = (None, ()) if not label else _labels(self.name, rows, label)
         known = None if labels is None else labels[readable]
         return Pictures(images_of(looked, shows), known, names, tuple(notes))
@@ -117,6 +119,15 @@ class Hub:
         if needed and not found:
             raise UserError(f"hub: {self.name} has no column of pictures; name one with {option}=…")
         return found
+
+    def _not_read(self, rows: "datasets.Dataset", of: type, given: str, read: str, option: str) -> list[str]:
+        """A note about columns of the same type as the one that is read, unless the user named that."""
+        others = [name for name, feature in rows.features.items() if isinstance(feature, of) and name != read]
+        if given or not others:
+            return []
+        return [
+            f"{self.name} has {', '.join(others)} beside the column {read}, which is read; {option}=… names another"
+        ]
 
 
 def _library() -> Any:

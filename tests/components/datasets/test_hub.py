@@ -100,3 +100,15 @@ def test_what_was_not_fetched_is_said_without_a_network(monkeypatch: pytest.Monk
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
     with pytest.raises(UserError, match=r"nobody/nothing cannot be read .*'mgbench prepare' fetches it"):
         Hub("nobody/nothing").load()
+
+
+def test_columns_that_are_not_read_are_noted_unless_one_is_named(tmp_path: Path) -> None:
+    """In WebDataset a name ends at its first dot, so that a_0.5_1.png and a_0.5_2.png are two columns of one sample."""
+    kinds = datasets.ClassLabel(names=["cat", "dog"])
+    pictures = [Image.fromarray(GENERATOR.integers(0, 256, (8, 8, 3), dtype=np.uint8)) for _ in range(20)]
+    mask = (pictures, datasets.Image())
+    rows(20, fine=([0, 1] * 10, kinds), coarse=([0] * 20, kinds), mask=mask).save_to_disk(tmp_path / "both")
+    notes = Hub(str(tmp_path / "both")).load().notes
+    assert any("mask beside the column image, which is read; image=… names another" in note for note in notes)
+    assert any("coarse beside the column fine, which is read; label=… names another" in note for note in notes)
+    assert not Hub(str(tmp_path / "both"), image="mask", label="coarse").load().notes
