@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mgbench.cli.study_files import study_file
 from mgbench.cli.terminal import notify
 from mgbench.errors import UserError
 
@@ -124,7 +125,7 @@ def _check_tracker(registry: "Registry", tracker: "Source") -> None:
 
 
 def outline(
-    study_file: Path | None,
+    file: Path | None,
     plugins: list[str] | None,
     set_: list[str] | None,
     vary: list[str] | None,
@@ -138,11 +139,11 @@ def outline(
     Raises:
         UserError: if one of them cannot be read.
     """
-    from mgbench.recipes.study import Outline, read_study
+    from mgbench.recipes.study import Outline
 
     given = Outline(name, listed(plugins), listed(methods), seed_list(seeds), changes(set_), axes(vary))
     given = replace(given, sample_seeds=seed_list(sample_seeds, "--sample-seeds"))
-    return given if study_file is None else given.over(read_study(study_file))
+    return given if file is None else given.over(study_file(file))
 
 
 def changes(items: list[str] | None) -> dict[str, Any]:

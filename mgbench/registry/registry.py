@@ -207,7 +207,8 @@ class Registry:
         given = bind(maker, spec)
         missing = [name for name in hints(maker) if name not in given and name not in defaults(maker)]
         if missing:
-            raise UserError(f"{spec}: {spec.name} needs {', '.join(missing)}")
+            options = ", ".join(f"{name}=…" for name in missing)
+            raise UserError(f"{spec}: {spec.name} needs {', '.join(missing)}; write {spec.name}({options})")
         checked_values = self._checked(maker, given, str(spec))
         return {name: checked_values[name] for name in hints(maker) if name in given}
 

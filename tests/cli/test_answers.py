@@ -243,6 +243,9 @@ BAD = [
     (["plan", "--plugins", "emigm", "--methods", "emigm-ungiuded"], "did you mean 'emigm-unguided'?"),
     (["plan", "study.toml"], "study.toml, line 3: [vary] has no key 'sampling_step'; did you mean 'sampling_steps'?"),
     (["plan", "nothing.toml"], "cannot read the study file nothing.toml"),
+    (["plan", "emigm"], "there is no study file 'emigm'; it is the name of a plugin: write --plugins emigm"),
+    (["plan", "emigm-unguided"], "it is the name of a method: write --methods emigm-unguided"),
+    (["plan", "--plugins", "emigm", "--set", "dataset=imagenet"], "imagenet needs path; write imagenet(path=…)"),
     (["run", "--plugins", "emigm", "--devices", "gpu"], "cannot run on 'gpu'"),
     (["run", "--plugins", "emigm", "--devices", "cpu:0"], "cannot run on 'cpu:0'"),
     (
