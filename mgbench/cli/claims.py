@@ -100,7 +100,7 @@ def _lines(claims: "Sequence[Claim]", rows: "Sequence[Row]") -> Iterator[str]:
         paired = " to ".join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))
         yield (
             f"    {claim.better}  {margin_said(found[0]) or 'better'}{score} than  {claim.than}{places}  "
-            f"({paired} seed{'s' * (seeds[-1] != 1)}{few})"
+            f"({paired} {'seed' if seeds[-1] == 1 else 'seeds'}{few})"
         )
         skipped = [item for verdict in found for item in verdict.skipped.items()]
         for condition, reason in dict(skipped).items():

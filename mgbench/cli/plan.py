@@ -78,41 +78,43 @@ def _planned(chosen: choices.Chosen, facts: "Assumed", wanted: bool | None) -> P
     Raises:
         UserError: if nothing in the study can be built, nor its costs be counted.
     """
-    from mgbench.cli.costs import count, estimate, trials_of_refused
-    from mgbench.cli.estimates import stored_rates
-    from mgbench.cli.rates import device_at_hand, flop_rates
+    from mgbench.cli.costs import count, trials_of_refused
     from mgbench.errors import UserError
-    from mgbench.results.speed import plain_device
     from mgbench.trials.plan import plan_trials
 
-    trials = plan_trials(chosen.rows)
-    refused = trials_of_refused(chosen.rows)
+    trials = [*plan_trials(chosen.rows), *trials_of_refused(chosen.rows)]
     images = [row for row in chosen.rows if row.about == "images"]
     broken = images and all(row.assembly.unasked or row.assembly.refused for row in images)
-    rows = sum(len(trial.rows) for trial in (*trials, *refused) if trial.about == "images")
+    rows = sum(len(trial.rows) for trial in trials if trial.about == "images")
     counts = rows <= COUNTED_ROWS if wanted is None else wanted
-    found = count([*trials, *refused], facts, chosen.trained) if counts else []
-    if broken and not any(one.costs for one in found):
+    costs = {one.trial.key: one for one in count(trials, facts, chosen.trained)} if counts else {}
+    if broken and not any(one.costs for one in costs.values()):
         raise UserError(images[0].assembly.unfit)
-    rates = stored_rates(chosen.store.layout, plain_device(device_at_hand()))
-    known = {one.trial.key: one for one in found}
-    every = [*trials, *refused]
-    times = [rates.of(trial, trial.key in chosen.trained, _counted(known, trial)) for trial in every]
-    unknown = [trial.key for trial, time in zip(every, times, strict=True) if time.total is None]
-    if any(key in known and known[key].costs for key in unknown):
-        speed = flop_rates(rates.every)
-        times = [
-            estimate(known[trial.key], costs, speed)
-            if time.total is None and (costs := _counted(known, trial))
-            else time
-            for trial, time in zip(every, times, strict=True)
-        ]
     blocked = images[0].assembly.unfit if broken else ""
-    return Planned(every, times, known, 0 if counts else rows, blocked)
+    return Planned(trials, _times(chosen, trials, costs), costs, 0 if counts else rows, blocked)
 
 
-def _counted(known: "Mapping[str, Counted]", trial: "Trial") -> "TrialCosts | None":
-    return known[trial.key].costs if trial.about == "images" and trial.key in known else None
+def _times(chosen: choices.Chosen, trials: "Sequence[Trial]", costs: "Mapping[str, Counted]") -> "list[Estimate]":
+    """The time of each trial, from stored rows or measured speeds, or from its counted costs and the rates of this device."""
+    from mgbench.cli.costs import estimate
+    from mgbench.cli.estimates import stored_rates
+    from mgbench.cli.rates import device_at_hand, flop_rates
+    from mgbench.results.speed import plain_device
+
+    rates = stored_rates(chosen.store.layout, plain_device(device_at_hand()))
+    times = [rates.of(trial, trial.key in chosen.trained, _counted(costs, trial)) for trial in trials]
+    if not any(time.total is None and _counted(costs, trial) for trial, time in zip(trials, times, strict=True)):
+        return times
+    # Only now, because the rates of this device may have to be measured.
+    speed = flop_rates(rates.every)
+    return [
+        estimate(costs[trial.key], found, speed) if time.total is None and (found := _counted(costs, trial)) else time
+        for trial, time in zip(trials, times, strict=True)
+    ]
+
+
+def _counted(costs: "Mapping[str, Counted]", trial: "Trial") -> "TrialCosts | None":
+    return costs[trial.key].costs if trial.about == "images" and trial.key in costs else None
 
 
 def _print(chosen: choices.Chosen, planned: Planned) -> None:
