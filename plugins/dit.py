@@ -126,7 +126,7 @@ class _Looks:
             self._last = time
         t, total = time / self.span, self.request.steps
         scale = self.parts.guidance_schedule(Step(min(len(self.passed), total) - 1, total, t, t, t, t))
-        return self._guided(x.reshape(self.shape), torch.tensor([t], device=x.device), scale).flatten(1), None
+        return self._guided(x.reshape(self.shape), torch.full((1,), t, device=x.device), scale).flatten(1), None
 
     def _guided(self, x: Tensor, t: Tensor, scale: float) -> Tensor:
         labels = self.request.labels

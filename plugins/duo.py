@@ -178,7 +178,7 @@ class UniformState:
             yield State(x, nothing)
 
     def _guided(self, network: nn.Module, x: Tensor, labels: Tensor, step: Step, scale: float) -> Tensor:
-        gamma = torch.tensor([step.share_now], device=x.device)
+        gamma = torch.full((1,), step.share_now, device=x.device)
         if scale == 1:
             return network(x, gamma, labels)  # type: ignore[no-any-return]
         both = torch.cat([labels, torch.full_like(labels, UNLABELLED)])

@@ -120,7 +120,7 @@ class MeanFlow:
 
 
 def _guided(network: nn.Module, x: Tensor, t: float, span: float, labels: Tensor, scale: float) -> Tensor:
-    at, over = (torch.tensor([number], device=x.device) for number in (t, span))
+    at, over = (torch.full((1,), number, device=x.device) for number in (t, span))
     if scale == 1:
         return network(x, at, labels, over)  # type: ignore[no-any-return]
     both = torch.cat([labels, torch.full_like(labels, UNLABELLED)])

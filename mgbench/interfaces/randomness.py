@@ -51,9 +51,12 @@ class Streams:
 
     def fold(self, number: int | Tensor) -> "Streams":
         """Streams derived from these by a number, int or int64 of any shape; shapes broadcast."""
-        # As a tensor, because 64-bit products must wrap around and Python integers do not.
-        at = torch.as_tensor(number, dtype=torch.int64, device=self.keys.device)
-        return Streams(_mix(_mix(self.keys) + at * _GOLDEN + 1))
+        if isinstance(number, Tensor):
+            at: int | Tensor = number.to(self.keys.device, torch.int64) * _GOLDEN + 1
+        else:
+            # Not as a tensor, for which a GPU would be waited for; products wrap around as those of 64 bits do.
+            at = (number * _GOLDEN + 1 + 2**63) % 2**64 - 2**63
+        return Streams(_mix(_mix(self.keys) + at))
 
     def __getitem__(self, rows: Index | tuple[Index, ...]) -> "Streams":
         return Streams(self.keys[rows])

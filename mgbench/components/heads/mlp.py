@@ -120,7 +120,7 @@ class TokenMLP(nn.Module):
         known = self.condition(halves)
 
         def predict(x: Tensor, time: float) -> tuple[Tensor, Tensor | None]:
-            t = torch.tensor([time], device=z.device)
+            t = torch.full((1,), time, device=z.device)
             if z_uncond is None:
                 predicted: tuple[Tensor, Tensor | None] = self(x, t, z, known)
                 return predicted
