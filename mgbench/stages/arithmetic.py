@@ -29,6 +29,25 @@ def autocast(dtype: torch.dtype | None, device: torch.device) -> AbstractContext
     return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
 
 
+@contextmanager
+def sampling_arithmetic(model: nn.Module, recipe: Recipe, device: torch.device) -> Iterator[None]:
+    """Inside the `with`, products of a model are of the type in which the recipe draws images; gradients must be off."""
+    short = _SHORT.get(recipe.sampling_precision)
+    if short is None:
+        yield
+        return
+    # Autocast keeps the short copy of a weight only if it could have a gradient; of others each use makes a new one.
+    frozen = [weight for weight in model.parameters() if not weight.requires_grad]
+    for weight in frozen:
+        weight.requires_grad_(True)
+    try:
+        with autocast(short, device):
+            yield
+    finally:
+        for weight in frozen:
+            weight.requires_grad_(False)
+
+
 def recompute_blocks(model: nn.Module) -> None:
     """Make blocks keep only their input and recompute the rest in the backward pass, bit for bit (arXiv:1604.06174)."""
     for block in blocks_of(model):

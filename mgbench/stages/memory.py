@@ -38,8 +38,13 @@ def with_less(batch: int, work: Callable[[int], T], tell: Callable[[int], None])
             if batch == 1 or not ran_out(error):
                 raise
         # Outside the `except`, nothing references the frames and tensors of the failed call.
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        release()
         batch = batch // 2
         tell(batch)
+
+
+def release() -> None:
+    """Give memory back that nothing references any more, to the GPU as well."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -15,7 +15,7 @@ from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.ranks import ALONE, Team
 from mgbench.interfaces.sampling import Request, State
 from mgbench.recipes.recipe import Recipe
-from mgbench.stages.arithmetic import compiled_blocks, compiles_sampling, uncompiled
+from mgbench.stages.arithmetic import compiled_blocks, compiles_sampling, sampling_arithmetic, uncompiled
 from mgbench.stages.cost import Meter, clock
 from mgbench.stages.film import Camera, Film
 from mgbench.stages.flops import FlopCounter
@@ -79,7 +79,14 @@ def sample_tokens(model: Model, recipe: Recipe, indices: Tensor) -> Iterator[Sta
     images = Streams.root(seed, "images", model.device).fold(indices)
     shared = Streams.root(seed, "shared")
     request = Request(asked_labels(recipe, model, indices), recipe.sampling_steps, images, shared)
-    yield from model.parts.process.sample(model.module, model.parts, model.space, request)
+    states = model.parts.process.sample(model.module, model.parts, model.space, request)
+    while True:
+        # Not around the yield, under which the caller goes on.
+        with sampling_arithmetic(model.module, recipe, model.device):
+            state = next(states, None)
+        if state is None:
+            return
+        yield state
 
 
 def batches_of(count: int, batch: int) -> Sequence[Tensor]:

@@ -2,8 +2,10 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from torch.autograd import DeviceType
 
 from benchmarks import gpu
 
@@ -19,6 +21,7 @@ def test_the_same_script_runs_on_a_cpu(tmp_path: Path, capsys: pytest.CaptureFix
         assert (tmp_path / f"train-{size}.json.gz").stat().st_size > 100
         low, high = drawn["interval"]
         assert 0 < low <= drawn["times_as_fast"] <= high
+        assert drawn["usual_images_per_second"] > 0
     assert found["left_out"] == []
     assert "left out: nothing" in capsys.readouterr().out
 
@@ -26,6 +29,28 @@ def test_the_same_script_runs_on_a_cpu(tmp_path: Path, capsys: pytest.CaptureFix
 def test_what_would_begin_too_late_is_left_out(tmp_path: Path) -> None:
     found = gpu.main(["--out", str(tmp_path), "--device", "cpu", "--tiny", "--no-tests", "--minutes", "0"])
     assert found["left_out"] == ["train b", "train l", "sample b-16steps", "sample l-16steps"]
+
+
+def test_a_part_that_fails_is_named_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(subject: object, *rest: object) -> None:
+        raise RuntimeError("no kernel image\n is available")
+
+    monkeypatch.setattr(gpu, "training", fail)
+    monkeypatch.setattr(gpu, "sampling", lambda subject, rounds, usual: {"usual": usual})
+    gpu.main(["--out", str(tmp_path), "--device", "cpu", "--tiny", "--no-tests"])
+    found = json.loads((tmp_path / "gpu.json").read_text())
+    assert found["train b"] == {"failed": "RuntimeError: no kernel image is available"}
+    assert found["sample l-16steps"] == {"usual": True}
+
+
+def test_names_of_parts_of_a_program_are_no_work_of_a_gpu() -> None:
+    def event(start: float, end: float, device: DeviceType = DeviceType.CUDA, named: bool = False) -> SimpleNamespace:
+        span = SimpleNamespace(start=start, end=end)
+        return SimpleNamespace(time_range=span, device_type=device, is_user_annotation=named)
+
+    step = event(0, 10, named=True)
+    assert gpu.idle_in([event(2, 4), event(6, 12), step, event(0, 20, DeviceType.CPU)]) == pytest.approx(0.2)
+    assert gpu.idle_in([step]) is None
 
 
 @pytest.mark.parametrize(

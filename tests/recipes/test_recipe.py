@@ -37,6 +37,7 @@ SETTINGS: dict[str, Any] = {
     "sampling_steps": 7,
     "sampling_ema": 0.5,
     "sampling_compile": "on",
+    "sampling_precision": "bfloat16",
     "label_distribution": "data",
     "samples": 7,
     "reference": "test",

@@ -165,6 +165,22 @@ def test_kernels_of_compiled_blocks_round_otherwise_and_no_more() -> None:
     assert 0 < error < 1e-3
 
 
+@pytest.mark.parametrize(("precision", "share"), [("bfloat16", 0.02), ("float16", 0.005)])
+def test_products_of_16_bits_round_otherwise_and_no_more(precision: str, share: float) -> None:
+    assembly, model = small("emigm")
+    recipe, indices = assembly.recipe.change(sampling_precision=precision), torch.arange(6)
+    *_, expected = sample_tokens(model, assembly.recipe, indices)
+    trained = [weight.requires_grad_(False) for weight in model.module.parameters()]
+    for state in sample_tokens(model, recipe, indices):
+        found = state
+        assert not torch.is_autocast_enabled("cpu"), "what is done between steps is done as always"
+    assert not any(weight.requires_grad for weight in trained)
+    assert found.tokens.dtype == torch.float32
+    error = (found.tokens - expected.tokens).square().mean().sqrt() / expected.tokens.std()
+    assert 0 < error < share
+    assert torch.equal(*(images("maskgit", 16, 16, sampling_precision=precision) for _ in range(2)))
+
+
 @pytest.mark.parametrize(
     ("how", "device", "images", "compiles"),
     [
