@@ -135,6 +135,10 @@ REMEDIES: tuple[tuple[str, str], ...] = (
         "iter(())` where there is nothing to learn",
     ),
     (
+        "have 16 bits",
+        "make the prediction float32 before it is added to x: predict(x, t)[0].float()",
+    ),
+    (
         "known of the reference",
         "let `__call__` be compare(generated, reference, self.of_reference(reference)), change nothing in what is "
         "known, and read neither generated nor held-out images for it",

@@ -71,7 +71,7 @@ FAULTS: dict[str, tuple[str, str, str, str, str, str]] = {
     "reseeds": (
         "mask_schedule",
         "return t**self.p",
-        "torch.manual_seed(0)\n        return t**self.p",
+        "torch.manual_seed(torch.seed())\n        return t**self.p",
         "random state of torch",
         "fault_",
         "torch.manual_seed",

@@ -283,7 +283,7 @@ def _straight(maker: type, predict: Predict, steps: int, dim: int, rng: Streams)
     x = _normal(rng, 0, dim)
     for time in scheduler.timesteps:
         velocity, _ = predict(x, float(time) / steps)
-        x = scheduler.step(velocity, time, x).prev_sample
+        x = scheduler.step(velocity.float(), time, x).prev_sample
     return x
 
 

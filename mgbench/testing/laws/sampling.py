@@ -209,6 +209,14 @@ def solver(component: Solver, rows: int = 4096) -> None:
     need(same(values, component.solve(exact, betas, 2, rng)), "the same streams must give the same values")
     few = component.solve(exact, betas, 2, rng[torch.arange(2, 4)])
     need(same(values[2:4], few, 1e-4), "the value of a token must not depend on its batch")
+
+    def short(x: Tensor, time: float) -> tuple[Tensor, Tensor | None]:
+        need(x.dtype == torch.float32, "between evaluations values must stay float32 where predictions have 16 bits")
+        guess, value = exact(x, time)
+        return guess.bfloat16(), None if value is None else value.bfloat16()
+
+    kept = component.solve(short, betas, 2, rng[:4]).dtype == torch.float32
+    need(kept, "between evaluations values must stay float32 where predictions have 16 bits")
     # Four standard errors of each estimate, plus 0.1 for the discretisation.
     off = (values.mean(0) - toy.mean).abs() / toy.deviation
     need((off < 4 / math.sqrt(rows) + 0.1).all(), "the mean must be that of the data")
