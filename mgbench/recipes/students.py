@@ -1,10 +1,10 @@
 """Teachers of the recipes of a study: which of its own recipes they are, and which changes apply to them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mgbench.errors import UserError
+from mgbench.errors import UserError, suggestion
 from mgbench.recipes.recipe import Recipe
 from mgbench.recipes.spec import Spec
 
@@ -23,15 +23,19 @@ def applies(name: str, recipe: Recipe, among: Iterable[Recipe]) -> bool:
 
 @dataclass(frozen=True)
 class OwnRecipes:
-    """The recipes of a study file: each as a recipe, and the fields that the file gives, `base` among them."""
+    """The recipes of a study file: each as a recipe, and the fields that the file gives, `base` among them.
+
+    `methods` are the names of all methods.
+    """
 
     recipes: Mapping[str, Recipe]
     given: Mapping[str, Mapping[str, Any]]
+    methods: Collection[str] = ()
 
     def taught(self, recipe: Recipe) -> Recipe:
         """The recipe with the name of its teacher in full; raises as `in_full`."""
         spec = recipe.teacher
-        return recipe if spec is None or spec.name not in self.recipes else recipe.change(teacher=self.in_full(spec))
+        return recipe if spec is None else recipe.change(teacher=self.in_full(spec))
 
     def values(self, name: str, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """The values of a varied field, teachers with their names in full; raises as `in_full`."""
@@ -42,13 +46,17 @@ class OwnRecipes:
     def in_full(self, spec: Spec, line: tuple[str, ...] = ()) -> Spec:
         """A teacher that is one of these recipes as its base with settings, which records keep and need no study file.
 
-        Other specs are returned unchanged. `line` are the students below it.
+        Methods are returned unchanged. `line` are the students below it.
 
         Raises:
-            UserError: if the teacher has no base, a setting does not exist, or it would be taught by itself.
+            UserError: if there is no such method or recipe, it has no base, a setting does not exist, or it would be taught by
+                itself.
         """
-        if spec.name not in self.recipes:
+        if spec.name in self.methods and spec.name not in self.recipes:
             return spec
+        if spec.name not in self.recipes:
+            known = [*self.recipes, *self.methods]
+            raise UserError(f"no method is called {spec.name!r}, and so none can teach; {suggestion(spec.name, known)}")
         if spec.name in line:
             raise UserError(
                 f"{spec.name} would be taught by itself: {' by '.join([*line, spec.name])}; set another teacher"

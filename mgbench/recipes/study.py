@@ -130,7 +130,7 @@ class Outline:
             )
         for method in chosen:
             _printable(method)
-        taught = OwnRecipes(own, self.own)
+        taught = OwnRecipes(own, self.own, known)
         recipes = {method: taught.taught(self._changed(recipe, chosen)) for method, recipe in chosen.items()}
         vary = {axis: taught.values(axis, values) for axis, values in self.vary.items()}
         for axis, values in vary.items():

@@ -61,6 +61,10 @@ def test_a_teacher_of_a_teacher_may_be_of_the_study_too() -> None:
     ("own", "said"),
     [
         ({"short": {"train_steps": 5}}, "recipes.short is a teacher without a base"),
+        (
+            {"shorter": {"base": "master"}},
+            "no method is called 'short', and so none can teach; did you mean 'shorter'?",
+        ),
         ({"short": {"base": "pupil", "teacher": "short"}}, "short would be taught by itself: short by short"),
         (
             {"short": {"base": "pupil", "teacher": "next"}, "next": {"base": "pupil", "teacher": "short"}},
