@@ -57,7 +57,8 @@ def sample(
     else:
         _write_pictures(output, batches, found.class_names)
     taken = found.row.spelled["sampling_steps"]
-    typer.echo(f"{count} images of {found.row.method} at {counted(taken, 'step')}: {output}")
+    at = "" if taken is None else f" at {counted(taken, 'step')}"
+    typer.echo(f"{count} images of {found.row.method}{at}: {output}")
 
 
 def _shown(batches: "Iterator[Batch]", count: int) -> "Iterator[Batch]":

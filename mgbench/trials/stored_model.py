@@ -50,8 +50,8 @@ def find_model(
     """The model of a method, or of a row by its key, with `changes` of what decides its images only.
 
     Raises:
-        UserError: if there is no such row, the method has several models, a change decides the model, or the stored model is of
-            other code than what is installed.
+        UserError: if there is no such row, the method has several models, a change decides the model or has no effect, or the
+            stored model is of other code than what is installed.
     """
     changes = dict(starmap(current, changes.items()))
     for field in changes:
@@ -60,6 +60,11 @@ def find_model(
     record = _record(store, name)
     fields = {field: value for field, value in record.recipe.items() if value is not None}
     row = Row(record.method, assemble(registry, Recipe.of(**{**fields, **changes})))
+    for field, value in changes.items():
+        if value is not None and row.spelled.get(field, value) is None:
+            raise UserError(
+                f"{field} has no effect on images of {record.method}, whose process decides it; leave it out"
+            )
     if row.trial != record.training_key:
         raise UserError(
             f"the model of {name} was trained by other code or of other data than there is now, so it cannot be rebuilt; "

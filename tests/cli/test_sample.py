@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mgbench.components.processes.masked import Masked
 from tests import doubles
 from tests.cli.conftest import Command
 from tests.in_process import ran
@@ -98,3 +99,14 @@ def test_what_cannot_be_drawn_is_a_sentence(
     assert answer.code == 2
     assert said in answer.err
     assert not Path("drawn.npz").exists()
+
+
+def test_a_process_that_decides_its_steps_is_not_asked_for_others(
+    mgbench: Command, at: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Masked, "ignores", ("sampling_steps",), raising=False)
+    answer = mgbench("sample", "tiny", "-n", "4", "-o", "drawn.npz", *at)
+    assert "4 images of tiny: drawn.npz" in answer.out, answer.err
+    answer = mgbench("sample", "tiny", "-n", "4", "--steps", "3", "-o", "other.npz", *at)
+    assert (answer.code, Path("other.npz").exists()) == (2, False)
+    assert "sampling_steps has no effect on images of tiny, whose process decides it; leave it out" in answer.err

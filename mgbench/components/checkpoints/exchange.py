@@ -18,7 +18,7 @@ from mgbench.components.checkpoints.autoencoders import (
     is_stored_autoencoder,
 )
 from mgbench.components.checkpoints.container import BARE, Container, read_container, write_container
-from mgbench.components.checkpoints.layouts import LAYOUTS, layout_named, layout_of
+from mgbench.components.checkpoints.layouts import LOADED, layout_named, layout_of
 from mgbench.components.checkpoints.ldm import StoredAutoencoder, is_autoencoder, read_autoencoder
 from mgbench.components.checkpoints.llamagen import is_llamagen, read_llamagen
 from mgbench.components.checkpoints.reading import Reading
@@ -164,12 +164,14 @@ def _as_trained(store: Store, name: str) -> tuple[Container, str]:
     if not store.complete(folder):
         raise UserError(f"the model of {name} is not in {store.root} any more; run its study again, which trains it")
     tensors, reasons = load_file(folder / WEIGHTS), list[str]()
-    for layout in LAYOUTS:
+    for layout in LOADED:
         try:
             return Container({"model_ema": layout.write(tensors, {})}), layout.name
         except UserError as reason:
             reasons.append(str(reason))
-    raise UserError("; ".join(reasons))
+    raise UserError(
+        f"no layout can store the model of {name}: {'; '.join(reasons)}; its weights are {folder / WEIGHTS}"
+    )
 
 
 def _tree(container: Container, asked: Request) -> str:

@@ -38,7 +38,9 @@ class CheckpointLayout(Protocol):
         """
 
 
-LAYOUTS: tuple[CheckpointLayout, ...] = (MarLayout(), HaltonLayout(), DeTokFile(), MaskGitV1())
+# Layouts of models that a network here loads, and all that are recognised.
+LOADED: tuple[CheckpointLayout, ...] = (MarLayout(), HaltonLayout())
+LAYOUTS: tuple[CheckpointLayout, ...] = (*LOADED, DeTokFile(), MaskGitV1())
 
 
 def layout_of(names: Collection[str], source: str) -> CheckpointLayout:
