@@ -1,4 +1,4 @@
-"""Train the networks that judge small images, and write their weights into the package.
+"""Train the extractors for small images, and write their weights into the package.
 
     python scripts/train_extractors.py digits
     python scripts/train_extractors.py shapes

@@ -192,7 +192,7 @@ def _values(field: str, typed: str) -> Iterator[Item]:
 
 
 def _inside(component: "Named", typed: str) -> Iterator[str]:
-    """Continuations inside the parentheses of a spec: options, and possible values of the last one."""
+    """Completions inside the parentheses of a spec: options, and possible values of the last one."""
     from mgbench.registry.names import option_values
 
     options = option_values(component)

@@ -163,7 +163,7 @@ class Look:
 
 
 def looks(frame: pd.DataFrame) -> dict[str, Look]:
-    """The look of each series of the frame, the same in every figure that is given these looks.
+    """The look of each series of the frame, to be used in all of its figures.
 
     A method has one colour. Where there are more methods than colours, those whose names begin alike ("maskgit",
     "maskgit-unlabelled") share one and differ in dash and filling; where there is one method, its series get the

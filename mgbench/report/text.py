@@ -56,7 +56,7 @@ def text_plot(
 def text_curve(
     across: Sequence[float], down: Sequence[float], names: tuple[str, str], size: tuple[int, int] = (60, 10)
 ) -> str:
-    """Values against others, finite both, in a frame of letters; `names` are those of the axes, of the horizontal one first."""
+    """A text plot of finite values against others; `names` are those of the axes, the horizontal one first."""
     width, height = size
     scales = [_Scale.of(pd.Series(values, dtype=float), cells) for values, cells in ((across, width), (down, height))]
     for scale in scales:

@@ -74,7 +74,7 @@ def scale_height(axes: Axes, values: pd.Series, floors: Sequence[float] = (), sh
 
 
 def limit_height(axes: Axes, shown: pd.DataFrame, floors: Sequence[float] = ()) -> None:
-    """Set limits that show every mean, the bands as far as lines stay readable, and nearby floors."""
+    """Set limits that show every mean and nearby floors, and bands only as far as lines stay readable."""
     if shown.empty:
         return
     logarithmic, (to, back) = axes.get_yscale() == LOGARITHMIC, _along(axes)
@@ -148,7 +148,7 @@ def _widest(names: list[Annotation], side: int) -> float:
 
 
 def _stacks(levels: list[tuple[float, Annotation]], size: float) -> list[list[tuple[float, Annotation]]]:
-    """Levels (rising) in groups, such that the names of a group, stacked on its last line, end before the next group begins."""
+    """Group rising levels so that the names of a group, stacked on its last line, end before the next group begins."""
     groups: list[list[tuple[float, Annotation]]] = []
     for level in levels:
         groups.append([level])
@@ -172,7 +172,7 @@ def draw_note(axes: Axes, text: str) -> None:
 
 
 def _span(values: pd.Series, floors: Sequence[float], share: float) -> tuple[float, float]:
-    """The values' smallest and largest, and those floors that do not lie far from them."""
+    """The smallest and the largest of the values and of the floors near them."""
     low, high = float(values.min()), float(values.max())
     found = low, high
     for floor in floors:
@@ -192,5 +192,5 @@ def _along(axes: Axes) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
 
 
 def _plainly(value: float, _: int) -> str:
-    """A number as it is, and of very many with a letter for the thousands: "20M"."""
+    """A number as text; large ones with a letter for the thousands: "20M"."""
     return EngFormatter(sep="").format_eng(value) if value >= MANY else f"{value:g}"

@@ -84,9 +84,9 @@ def _figure(frame: pd.DataFrame, metric: str, found: pd.DataFrame) -> Figure:
 
 
 def strongest(found: pd.DataFrame) -> pd.DataFrame:
-    """The choices to draw, each axis' reference (no seeds) first, without the options that all of an axis share.
+    """The choices to draw, with the reference of each axis (no seeds) first, and without options that an axis shares.
 
-    Of very many choices those that differ most.
+    Of very many choices, only those that differ most.
     """
     keep = found["mean"].abs().sort_values(ascending=False, kind="stable").index[:MOST_CHOICES]
     parts = []
@@ -151,7 +151,7 @@ def _name(axes: Axes, found: pd.DataFrame, heights: np.ndarray) -> None:
 
 
 def _caption(found: pd.DataFrame) -> str:
-    """The caption: the averages that were taken, and over what the bars are."""
+    """The caption: what is averaged, and what the bars are."""
     said = ["Differences from the choice marked ◇, over rows that agree in everything else, including seed and steps."]
     if (found["pairs"] > found["seeds"]).any():
         said.append("Several pairs of one seed (other steps or fields) are averaged.")

@@ -48,8 +48,8 @@ COLOURS = "cividis"
 
 
 def pictures(stored: Stored) -> Iterator[Picture]:
-    """Heat maps of the pairs of axes with the largest effects, and small multiples over the first axis of three or
-    more.
+    """Heat maps of the pairs of axes with the largest effects, and small multiples over the first axis with at least three
+    values.
     """
     frame = stored.frame
     for metric in sampled_scores(frame)[:1]:
@@ -72,12 +72,12 @@ def _axes_by_effect(frame: pd.DataFrame, metric: str) -> list[str]:
 
 
 def _crossed(cells: pd.DataFrame) -> bool:
-    """Whether two axes were varied together: most cells of their grid have a score, and both sides have several."""
+    """Whether two axes were varied together: both have several values, and most cells of their grid have a score."""
     return min(cells.shape) > 1 and max(cells.shape) <= MOST_CELLS and float(cells.notna().to_numpy().mean()) > 0.5
 
 
 def grid_of(frame: pd.DataFrame, metric: str, one: str, other: str, allow_mismatch: bool = True) -> pd.DataFrame:
-    """The best mean of a metric over seeds for every choice on an axis (rows) and on another (columns), over all else."""
+    """The best mean of a metric over seeds for each pair of choices on two axes (rows and columns), over all other fields."""
     rows = comparable(frame, metric, allow_mismatch)
     spelled = spelled_fields(rows)
     means = (
@@ -152,7 +152,7 @@ def _label_cells(axes: Axes, cells: pd.DataFrame) -> None:
 
 
 def _choices(names: pd.Index) -> list[str]:
-    """The choices on an axis without the options that all share."""
+    """The choices on an axis, without the options that all of them share."""
     return [legend_label(name, LABEL_WIDTH, 2) for name in short_specs(map(str, names)).values()]
 
 
@@ -183,7 +183,7 @@ def _map_size(cells: pd.DataFrame) -> tuple[float, float]:
 def small_multiples(
     frame: pd.DataFrame, metric: str, by: str, cost: str = "nfe", *, allow_mismatch: bool = False
 ) -> Figure:
-    """A panel per choice on one axis, all on the same scales: a score against a cost, a line per series of all else.
+    """A panel per choice on one axis, all on the same scales: a score against a cost, with a line per remaining series.
 
     Raises:
         UserError: if there is no such score or cost, or the rows are not comparable.
@@ -221,7 +221,7 @@ def _panel(axes: Axes, found: Lines, title: str, asked: Tradeoff, styles: dict[s
 
 
 def _same_scales(grid: np.ndarray) -> None:
-    """Give all panels common limits that include everything, because each panel set its own."""
+    """Give all panels common limits that include everything; each panel has set its own before."""
     drawn = [line for axes in grid for line in axes.lines]
     costs, means = (np.concatenate([np.asarray(line.get_data()[axis], float) for line in drawn]) for axis in (0, 1))
     low, high = float(means.min()), float(means.max())

@@ -52,7 +52,7 @@ def fix_legend(axes: Axes, shown: pd.DataFrame) -> None:
 
 
 def _lines_room(axes: Axes, shown: pd.DataFrame) -> Room:
-    """The area of an axes with the lines and markers of all series, and the bars of single points."""
+    """The area of an axes, with the lines, markers and bars in it marked as occupied."""
     room = Room(area_of(axes), mark=medium().marker / 2, gap=0.0)
     for _, line in shown.groupby("series", sort=False):
         room.add_line(on_paper(axes, line[["cost", "mean"]].to_numpy(float)))

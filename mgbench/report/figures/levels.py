@@ -60,7 +60,7 @@ def _clear(text: Annotation, axes: Axes, room: Room) -> None:
 
 
 def _stand(text: Annotation, place: tuple[float, float], shift: float) -> None:
-    """Put the name of a level at a share of the width, above or below the level by a shift in points."""
+    """Place the name of a level at a share of the width, shifted up or down from the level in points."""
     edge = "left" if place[0] == 0 else "right" if place[0] == 1 else "center"
     text.xy = place
     text.set(ha=edge, va="bottom" if shift > 0 else "top")
@@ -68,7 +68,7 @@ def _stand(text: Annotation, place: tuple[float, float], shift: float) -> None:
 
 
 def _stands_free(text: Annotation, axes: Axes, room: Room, level: float, beside: bool, over: bool) -> bool:
-    """Take the room of the name of a level where it stands, if that is free (`over` lines too); whether it is."""
+    """Mark the place of a level's name as occupied if it is free (or, with `over`, has only lines); returns whether it was."""
     box = box_of(text, axes)
     own, *others = (_height_of(axes, each) for each in (level, *(_levels(axes) - {level})))
     # Next to its level, no other level may be in between; farther away, none may cross it.

@@ -127,9 +127,9 @@ def _crowd(wanted: Wanted, marks: np.ndarray) -> float:
 
 
 def _candidates(wanted: Wanted) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Centres [c,2] around every point of a label, whose points they are of, and how far off the label's edge is.
+    """Candidate centres [c,2] of a label, the points [c,2] they belong to, and the distances [c] of its edge from these.
 
-    Of places that are given, the last is their order.
+    For given shifts, the order of the shifts takes the place of the distance.
     """
     if wanted.shifts is not None:
         centres = (wanted.points[:, None] + wanted.shifts[None]).reshape(-1, 2)

@@ -97,7 +97,7 @@ def steps_sheet(frame: pd.DataFrame, layout: Layout, series: str, steps: tuple[i
 
 
 def one_per_series(frame: pd.DataFrame, layout: Layout, steps: int | None, file: str) -> pd.DataFrame:
-    """A finished row of each series that has a file stored, at a number of steps or at its largest, in the frame's order."""
+    """A finished row with a stored file for each series, at a number of steps or at its largest, in the order of the frame."""
     rows = _stored(frame, layout, steps, file)
     rows = rows.sort_values([POINT], ascending=False, kind="stable").drop_duplicates("series")
     order = {name: place for place, name in enumerate(frame["series"].unique())}
@@ -120,7 +120,7 @@ def shared_steps(frame: pd.DataFrame) -> list[int]:
 
 
 def _stored(frame: pd.DataFrame, layout: Layout, steps: int | None, file: str) -> pd.DataFrame:
-    """Finished rows with a file stored, of the first seed that any series has."""
+    """Finished rows with a stored file, of the first seed of all series."""
     rows = of_images(frame)
     rows = rows[rows["status"] == "done"]
     rows = rows[rows[POINT] == steps] if steps is not None else rows

@@ -41,7 +41,7 @@ def read_curves(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     """The smoothed loss per series; columns series, head, step, loss; empty where no model has a curve.
 
     Series that share their models (they differ in sampling only) share one curve, under the name of the first. A curve
-    is the mean over seeds, as far as all of them got, and its moving average over a fortieth of the training.
+    is the mean over seeds, up to the step that all of them reached, smoothed over a fortieth of the training.
     """
     models = frame[frame["training_key"].astype(bool)].drop_duplicates("training_key")
     parts = []
