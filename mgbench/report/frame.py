@@ -12,6 +12,7 @@ from mgbench.errors import UserError
 from mgbench.recipes.claims import Claim
 from mgbench.recipes.kinds import KINDS
 from mgbench.recipes.recipe import FIELDS, Recipe
+from mgbench.report.labels import Uncopied
 from mgbench.report.recorded import declarations, scored_images, scores_of
 from mgbench.report.where import select
 from mgbench.results.former import without_former
@@ -39,18 +40,12 @@ COUNT = "scored images"
 _SETTINGS = {name: value for name, value in Recipe().spelled().items() if name not in KINDS}
 
 
-class Names(tuple[str, ...]):
-    """Names that a frame carries in `attrs`: pandas copies these, deeply, with whatever is made of the frame."""
-
-    def __deepcopy__(self, _: object) -> "Names":
-        return self
+class Names(Uncopied, tuple[str, ...]):
+    """Names in the `attrs` of a frame, such as those of its scores."""
 
 
-class Claims(tuple[Claim, ...]):
-    """The claims of a study, which its frame carries in `attrs`, as it does `Names`."""
-
-    def __deepcopy__(self, _: object) -> "Claims":
-        return self
+class Claims(Uncopied, tuple[Claim, ...]):
+    """The claims of a study, in the `attrs` of its frame."""
 
 
 def read_results(path: Path | str, study: str | None = None, where: str = "", every: bool = False) -> pd.DataFrame:

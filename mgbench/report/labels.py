@@ -6,6 +6,7 @@ directions of scores are declared by their metrics, and stored in records.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import pandas as pd
 
@@ -20,11 +21,15 @@ class Words:
     short: str
 
 
-class Declared(dict[str, ScoreInfo]):
-    """Declarations of scores by the names of their columns; pandas copies `attrs` deeply, and need not copy this."""
+class Uncopied:
+    """A value in the `attrs` of a frame that its copies share; pandas would copy it deeply with every frame."""
 
-    def __deepcopy__(self, _: object) -> "Declared":
+    def __deepcopy__(self, _: object) -> Self:
         return self
+
+
+class Declared(Uncopied, dict[str, ScoreInfo]):
+    """Declarations of scores, by the names of their columns."""
 
 
 UNDECLARED = Declared()
