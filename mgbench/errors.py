@@ -9,6 +9,8 @@ from pathlib import Path
 
 # Characters of another library's message that become part of a sentence.
 _LONGEST = 300
+# Names that are listed where none is near.
+_OFFERED = 20
 # Files of a folder that are named.
 _NAMED = 4
 
@@ -65,7 +67,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """The part of an error message that suggests names near an unknown `name`, or lists all of `known`.
+    """The part of an error message that suggests names near an unknown `name`, or lists `known`, the first of very many.
 
     Case, dashes and underscores are ignored.
     """
@@ -73,7 +75,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     near = nearest(name, names)
     if near:
         return f"did you mean {near!r}?"
-    return f"there are {', '.join(names)}" if names else "there are none"
+    more = f" and {len(names) - _OFFERED} more" if len(names) > _OFFERED else ""
+    return f"there are {', '.join(names[:_OFFERED])}{more}" if names else "there are none"
 
 
 def no_file(path: Path, suffixes: Collection[str]) -> str:

@@ -15,15 +15,18 @@ if TYPE_CHECKING:
 
 def print_plan(session: "Session") -> None:
     """Print the budget, the images, the space, and what is left out of it."""
+    from mgbench.results.wording import counted
     from mgbench.stages.reference import held_out_halves
 
     asked, base = session.request, session.base
     data = session.assembly.data
     halves = [len(half) for half in held_out_halves(data.test_labels, len(data.test))]
     needed = session.budget.forwards(base)
+    own = session.assembly.spelled["sampling_steps"]
+    steps = "" if own is None else f" in {counted(own, 'sampling step')}"
     typer.echo(
-        f"{asked.method} for the best {session.score.label} at {asked.nfe:g} NFE: as it is, it has {base.sampling_steps} "
-        f"sampling steps, which need {needed:g}"
+        f"{asked.method} for the best {session.score.label} at {asked.nfe:g} NFE: as it is, it takes {needed:g} of them for "
+        f"an image{steps}"
     )
     typer.echo(
         f"searches on {halves[0]} held-out images (reference=validation) with the models of seeds "

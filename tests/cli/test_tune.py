@@ -61,7 +61,7 @@ def test_a_space_is_a_table_of_values(mgbench: Command, tmp_path: Path) -> None:
     answer = mgbench("tune", "tiny", "--plugins", doubles.FILE, "--nfe", "3", "--space", "space.toml", "--dry-run")
     assert answer.code == 0, answer.err
     for shown in (
-        "tiny for the best FID at 3 NFE: as it is, it has 3 sampling steps, which need 3",
+        "tiny for the best FID at 3 NFE: as it is, it takes 3 of them for an image in 3 sampling steps",
         "  sampler: random_order, halton\n  solver.steps: 2..9\n",
     ):
         assert shown in answer.out
