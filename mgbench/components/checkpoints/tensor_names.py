@@ -35,13 +35,15 @@ def _listed(how: Mapping[str, str]) -> Iterator[str]:
 def _counted(how: Mapping[str, str]) -> str:
     """The number of names, and the largest groups with their numbers and first names."""
     groups = sorted(_groups(sorted(how)).values(), key=len, reverse=True)
-    said = [_of_group(group, _described(group[0], how[group[0]])) for group in groups]
+    said = [_of_group(group, how[group[0]]) for group in groups]
     rest = sum(map(len, groups[_GROUPS:]))
     return f"{len(how):,} tensors: {', '.join(said[:_GROUPS])}" + (f" and {rest:,} more" if rest else "")
 
 
-def _of_group(group: list[str], first: str) -> str:
-    return first if len(group) == 1 else f"{len(group):,} of {_prefix(group)} (such as {first})"
+def _of_group(group: list[str], about: str) -> str:
+    if len(group) == 1:
+        return _described(group[0], about)
+    return f"{len(group):,} of {_prefix(group)} (such as {group[0]}{f', {about}' if about else ''})"
 
 
 def _groups(names: list[str]) -> dict[str, list[str]]:

@@ -38,6 +38,10 @@ def test_a_group_says_the_first_description_and_the_rest_is_counted() -> None:
     said = named("has in other shapes", names)
     assert f"a{'x' * 90}.weight (0 instead of 3)" in said
     assert said.endswith(" and 3 more")
+    odd = {
+        f"{part}{i}.{j}.weight": "2 instead of 3" for part in "ab" for i in range(40) for j in range(40) if (i + j) % 2
+    }
+    assert "800 of a{0-39}.{0-39}.weight (such as a0.1.weight, 2 instead of 3)" in named("has in other shapes", odd)
 
 
 @pytest.mark.parametrize("names", [(), {}])
