@@ -98,9 +98,10 @@ def lines(one: Counted) -> Iterator[str]:
         )
     for row in one.trial.rows:
         each = costs.rows[row.key]
+        taken = "1 step" if each["steps_taken"] == 1 else f"{each['steps_taken']:g} steps"
         yield (
-            f"  {row.method}: {each['steps_taken']:g} steps, NFE {each['nfe']:g}, {each['head_evaluations']:.3g} evaluations "
-            f"of the head a token, {said_flops(each['flops_per_image'])} an image, {costs.facts.samples:,} images; weights "
+            f"  {row.method}: {taken}, NFE {each['nfe']:g}, {each['head_evaluations']:.3g} evaluations of the head a token, "
+            f"{said_flops(each['flops_per_image'])} an image, {costs.facts.samples:,} images; weights "
             f"{amount(4 * model.parameters)}"
         )
     if costs.facts.assumed:

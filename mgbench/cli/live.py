@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from mgbench.cli.displays import Complaints
+from mgbench.results.wording import counted
 
 if TYPE_CHECKING:
     from mgbench.interfaces.engine import Event, Job, StageProgress
@@ -97,7 +98,7 @@ class Live:
 def _label(now: "StageProgress", rows: int) -> str:
     """The name of a stage with its number of steps, or with the number of rows that share it."""
     if now.steps:
-        return f"{now.stage} at {now.steps} steps"
+        return f"{now.stage} at {counted(now.steps, 'step')}"
     return f"{now.stage} for {rows} rows" if rows > 1 and not now.row else now.stage
 
 

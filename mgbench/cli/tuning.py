@@ -70,9 +70,10 @@ def line(session: "Session", tried: "Tried") -> str:
     """A suggestion with its score and its changes, for the terminal."""
     from mgbench.report.measures import number
     from mgbench.report.tuning import changes_said
+    from mgbench.results.wording import counted
 
     recipe, _ = session.judge.tried[tried.number]
-    steps = f"{recipe.sampling_steps} steps" if recipe else ""
+    steps = counted(recipe.sampling_steps, "step") if recipe else ""
     said = number(tried.score.value) if tried.score.value is not None else "–"
     best = tried.score.value is not None and session.winner.number == tried.number
     mark = " (best so far)" if best else ""

@@ -28,6 +28,7 @@ from mgbench.results.files import sha256, write
 from mgbench.results.imported import BESIDE, ORIGIN, RECIPE, WEIGHTS, Imported, Origin, as_toml, imported, imported_as
 from mgbench.results.maintenance.inventory import stored_records
 from mgbench.results.store import Store
+from mgbench.results.wording import counted
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def import_checkpoint(store: Store, asked: Request) -> tuple[str, ...]:
 def _told(found: Imported, origin: Origin) -> tuple[str, ...]:
     known, _, dims = _said_sizes(origin).partition("; ")
     fields = found.fields
-    steps = f", {fields['sampling_steps']} steps" if "sampling_steps" in fields else ""
+    steps = f", {counted(fields['sampling_steps'], 'step')}" if "sampling_steps" in fields else ""
     return (
         f"{found.name}: {origin.tree} of {origin.file}, {fields['network']}, {fields['head']}",
         f"it takes {known} and {dims}; it samples by {fields.get('sampler')}, {fields.get('guidance_schedule')}{steps}",

@@ -16,6 +16,7 @@ from mgbench.report.stored import Stored
 from mgbench.report.style import MOST_SERIES
 from mgbench.report.table import steps_of
 from mgbench.results.layout import Layout
+from mgbench.results.wording import counted
 
 COLUMNS = 10
 STEPS = (1, 2, 4, 8, 16, 32)
@@ -78,7 +79,7 @@ def sample_sheet(
     short = short_names(rows["series"])
     names = [
         short[str(row.series)]
-        + (f", {taken:.0f} steps" if several else "")
+        + (f", {counted(round(taken), 'step')}" if several else "")
         + ("" if row.labels or not mixed else "\n(no labels)")
         for row, taken in zip(rows.itertuples(), taken_steps(rows), strict=True)
     ]
