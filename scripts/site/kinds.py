@@ -12,7 +12,7 @@ from scripts.site.text import code, first_sentence, prose, rest, source, table
 
 # Pages that say more about a kind.
 MORE = {
-    "sampler": "[The samplers](../guides/samplers.md) says which is which, and what their distributions are.",
+    "sampler": "[The samplers](../guides/samplers.md) compares them, with their distributions.",
     "reuse": "[Few steps](../guides/few_steps.md) says what each saves.",
     "solver": "[The samplers](../guides/samplers.md#fewer-evaluations-of-the-head) explains how to anneal one.",
     "metric": "[Metrics and protocols](../guides/metrics.md) explains each of them.",
@@ -83,12 +83,13 @@ def _page(kind: Kind) -> Iterator[str]:
 
 
 def _role(kind: Kind) -> str:
-    usual = f"A recipe that says nothing has `{kind.default}`." if kind.default else ""
+    usual = f"The default is `{kind.default}`." if kind.default else ""
     if not kind.in_recipe:
         return {"metric": "A recipe lists several: `--set metrics=fid,kid`.", "engine": "`mgbench run --engine NAME`."}[
             kind.name
         ]
-    return f"`--set {kind.name}=NAME` sets it, and a change of it decides the {kind.decides} first. {usual}".strip()
+    reach = "only the scores" if kind.decides == "scores" else f"the {kind.decides} and all that is computed from them"
+    return f"Set it with `--set {kind.name}=NAME`; a change affects {reach}. {usual}".strip()
 
 
 def plugin(name: str) -> str:
