@@ -9,6 +9,7 @@ import typer
 
 from mgbench.cli import choices, options
 from mgbench.cli.terminal import notify
+from mgbench.results.wording import counted
 
 if TYPE_CHECKING:
     from mgbench.cli.costs import Counted
@@ -135,14 +136,15 @@ def _print(chosen: choices.Chosen, planned: Planned) -> None:
         table.add_row(*map(Text, cells))
     screen.print(table)
     for trial, time in zip(planned.trials, planned.times, strict=True):
-        counted = planned.costs.get(trial.key)
-        for line in lines(counted) if counted and trial.about == "images" else ():
+        costs = planned.costs.get(trial.key)
+        for line in lines(costs) if costs and trial.about == "images" else ():
             screen.print(line, soft_wrap=True, markup=False, highlight=False)
         if time.total is not None:
             stages = ", ".join(f"{what} {clock(spent)}" for what, spent in _stages(time) if spent is not None)
             screen.print(f"{trial.name}: about {clock(time.total)} ({stages})", soft_wrap=True, markup=False)
     if planned.left:
-        screen.print(f"costs of {planned.left} rows are not counted; --costs counts them", soft_wrap=True, markup=False)
+        said = f"costs of {counted(planned.left, 'row')} are not counted; --costs counts them"
+        screen.print(said, soft_wrap=True, markup=False)
     print_claims(screen, chosen.study.claims, chosen.rows)
     screen.print(summary(chosen), soft_wrap=True, markup=False)
     screen.print(_time_in_all(planned.trials, planned.times), soft_wrap=True, markup=False)
@@ -163,7 +165,6 @@ def _time_in_all(trials: "Sequence[Trial]", times: "Sequence[Estimate]") -> str:
             "no time estimate: there are no similar stored rows; 'mgbench speed METHOD' measures what it takes, or a short run "
             "with --set train_steps=50"
         )
-    from mgbench.results.wording import counted
 
     total = clock(sum(time.total or 0 for time in known))
     rest = f"; no estimate for {counted(len(models) - len(known), 'other trial')}" if len(known) < len(models) else ""
@@ -201,7 +202,7 @@ def _print_json(chosen: choices.Chosen, planned: Planned) -> None:
             "trained": trial.key in chosen.trained,
             "seconds": {"train": time.train, "sample": time.sample, "score": time.score, "total": time.total},
             "source": time.source,
-            "costs": as_values(counted) if (counted := planned.costs.get(trial.key)) else None,
+            "costs": as_values(costs) if (costs := planned.costs.get(trial.key)) else None,
         }
         for trial, time in zip(planned.trials, planned.times, strict=True)
     ]
@@ -232,9 +233,14 @@ def _axes(chosen: choices.Chosen) -> list[str]:
 def _fields(row: "Row", axes: Sequence[str]) -> dict[str, Any]:
     """The values of the varied fields as given; for a tokenizer's row, only those that decide it."""
     from mgbench.recipes.recipe import plain
+    from mgbench.recipes.spec import option_at
 
+    found = {axis: axis.split(".") for axis in axes}
     given, decided = row.assembly.recipe, row.spelled
-    return {axis: plain(getattr(given, axis)) if decided.get(axis) is not None else None for axis in axes}
+    return {
+        axis: plain(option_at(getattr(given, field), path)) if decided.get(field) is not None else None
+        for axis, (field, *path) in found.items()
+    }
 
 
 def _told(value: object) -> str:
@@ -272,7 +278,6 @@ def clock(seconds: float) -> str:
 
 def summary(chosen: choices.Chosen) -> str:
     """Counts of recipes, trials and tokenizers by action."""
-    from mgbench.results.wording import counted
     from mgbench.trials.plan import plan_trials
 
     rows = [row for row in chosen.rows if row.about == "images"]

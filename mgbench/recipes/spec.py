@@ -5,7 +5,7 @@ legends.
 import dataclasses
 import keyword
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
@@ -93,6 +93,13 @@ class Spec:
         if isinstance(value, str):
             return cls(value)
         raise UserError(f"{text!r} is not a spec: write a name, or name(option=value, …)")
+
+
+def option_at(value: Value, path: Sequence[str]) -> Value:
+    """The option of a spec at a path through the components among its options; None if it is not set."""
+    for name in path:
+        value = dict(Spec.parse(value).options).get(name) if isinstance(value, str | Spec) else None
+    return value
 
 
 def parse_value(text: str) -> Value:

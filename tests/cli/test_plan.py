@@ -34,6 +34,15 @@ def test_the_fields_that_vary_have_columns(mgbench: Command) -> None:
     assert "no time estimate: there are no similar stored rows" in answer.out
 
 
+def test_options_that_vary_have_columns(mgbench: Command) -> None:
+    answer = mgbench(
+        "plan", *OPTIONS, "--vary", "tokenizer.size=2,4", "--set", "sampling_steps=2", "--no-costs", "--json"
+    )
+    assert answer.code == 0, answer.err
+    found = {(row["about"], row["fields"]["tokenizer.size"]) for row in json.loads(answer.out)["rows"]}
+    assert found == {(about, size) for about in ("images", "tokenizer") for size in (2, 4)}
+
+
 def stored_row(store: Store, spelled: dict[str, object], steps: int, **costs: float) -> None:
     origin = {"device": "a core", "started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:00:30+00:00"}
     recipe = {**spelled, "sampling_steps": steps, "samples": 100}

@@ -16,6 +16,7 @@ from mgbench.recipes.spec import (
     bind,
     checked,
     make,
+    option_at,
     parse_list,
     parse_value,
     parse_values,
@@ -322,3 +323,13 @@ def test_the_nearest_name_is_suggested(name: str, near: str) -> None:
 def test_where_nothing_is_near_all_names_are_listed() -> None:
     assert suggestion("zzz", ["b", "a"]) == "there are a, b"
     assert suggestion("zzz", []) == "there are none"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [(("high",), 0.5), (("inner", "scale"), 2.0), (("low",), None), (("high", "scale"), None)],
+)
+def test_an_option_is_found_at_its_path(path: tuple[str, ...], value: object) -> None:
+    spec = Spec.parse("interval(high=0.5, inner=constant(scale=2.0))")
+    assert option_at(spec, path) == value
+    assert option_at(spec, ()) == spec
