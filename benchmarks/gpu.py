@@ -151,7 +151,8 @@ def training(subject: Subject, plan: Plan, out: Path, name: str) -> dict[str, An
     first = clock(subject.device) - started
     (seconds,) = in_turns([work], plan.steps, subject.device)
     peak_bytes = peak_memory(subject.device)
-    rate = subject.recipe.batch_size / statistics.median(seconds)
+    # The mean, as operations are those of a mean step: how many tokens are visible is drawn anew in each.
+    rate = subject.recipe.batch_size / statistics.fmean(seconds)
     flops = rate * subject.counted["train_flops_per_image"]
     peak = peak_flops(torch.cuda.get_device_name(subject.device)) if subject.device.type == "cuda" else None
     return {
