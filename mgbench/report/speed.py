@@ -45,7 +45,7 @@ def speed_tables(speeds: Sequence[Speed]) -> dict[str, pd.DataFrame]:
     """Tables of texts by title, with a row per measurement; that of sampling ends with the share of each part."""
     parts = list(dict.fromkeys(name for speed in speeds for name in speed.parts))
     return {
-        title: _told([{**_head(speed), **_cells(speed, title, columns, parts)} for speed in speeds])
+        title: _told([{**_head(speed, title), **_cells(speed, title, columns, parts)} for speed in speeds], title)
         for title, columns in TABLES.items()
         if any(text(speed.costs) for speed in speeds for text in columns.values())
     }
@@ -61,20 +61,29 @@ def _cells(
     return {**cells, **{name: f"{speed.parts[name] / total:.0%}" if name in speed.parts else "" for name in parts}}
 
 
-# Fields of recipes that tell measurements of one method apart, by the heads of their columns.
-FIELDS = {"batch": "batch_size", "steps": "sampling_steps", "compile": "compile", "precision": "precision"}
+# Fields of recipes that tell measurements of one method apart, by table and by the heads of their columns.
+FIELDS = {
+    "training": {"batch": "batch_size", "compile": "compile", "precision": "precision"},
+    SAMPLING: {
+        "batch": "batch_size",
+        "steps": "sampling_steps",
+        "compile": "sampling_compile",
+        "precision": "sampling_precision",
+    },
+    "scoring": {"batch": "batch_size"},
+}
 DEVICE = "device"
 
 
-def _head(speed: Speed) -> dict[str, str]:
-    told = {title: str(speed.recipe.get(name) or "") for title, name in FIELDS.items()}
+def _head(speed: Speed, title: str) -> dict[str, str]:
+    told = {head: str(speed.recipe.get(name) or "") for head, name in FIELDS[title].items()}
     return {"method": speed.method, **told, DEVICE: str(speed.origin.get(DEVICE, ""))}
 
 
-def _told(rows: list[dict[str, str]]) -> pd.DataFrame:
+def _told(rows: list[dict[str, str]], title: str) -> pd.DataFrame:
     """A table without empty columns and without fields, except the batch, that are equal in all rows."""
     table = pd.DataFrame(rows).fillna("")
-    alike = [name for name in (*FIELDS, DEVICE) if name != "batch" and table[name].nunique() == 1]
+    alike = [name for name in (*FIELDS[title], DEVICE) if name != "batch" and table[name].nunique() == 1]
     return table.drop(columns=[*alike, *(name for name in table if (table[name] == "").all() and name not in alike)])
 
 

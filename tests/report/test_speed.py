@@ -21,7 +21,7 @@ COSTS = {
 
 
 def speed(method: str = "emigm", batch: int = 64, compiled: str = "off", **costs: float) -> Speed:
-    recipe = {"batch_size": batch, "sampling_steps": 16, "compile": compiled}
+    recipe = {"batch_size": batch, "sampling_steps": 16, "compile": compiled, "sampling_compile": compiled}
     parts = {"encoder": 0.015, "head": 0.005} if method == "emigm" else {"blocks": 0.02}
     origin = {"device": "a core (1 thread)"}
     return Speed(
@@ -44,6 +44,15 @@ def test_a_table_for_each_stage_says_what_was_measured() -> None:
         ["75%", "25%", ""],
     ]
     assert reasons([speed(), speed()]) == ["emigm: no scoring: no weights"]
+
+
+def test_a_setting_stands_in_the_table_of_what_it_decides() -> None:
+    usual, short = speed(), speed(compiled="on")
+    short.recipe.update({"compile": "off", "sampling_precision": "bfloat16"})
+    tables = speed_tables([usual, short])
+    assert list(tables["training"]) == ["method", "batch", "images/s", "ms/step", "of matrix rate"]
+    assert tables["sampling"]["compile"].tolist() == ["off", "on"]
+    assert tables["sampling"]["precision"].tolist() == ["", "bfloat16"]
 
 
 def test_measurements_stand_by_method_and_batch(tmp_path: Path) -> None:
