@@ -10,8 +10,8 @@ from mgbench.recipes.spec import Spec
 
 # The same tokens and classes, without which distillation is impossible,
 TOKENS = ("dataset", "tokenizer", "labels")
-# the seed, so that each seed has its own teacher, and the metrics of the teacher's own row.
-SHARED = (*TOKENS, "seed", "extractor", "metrics", "samples", "label_distribution")
+# the seed, so that each seed has its own teacher, and how the teacher's own row is scored, so that it compares.
+SHARED = (*TOKENS, "seed", "extractor", "metrics", "samples", "label_distribution", "reference")
 _OPTION = "teacher."
 
 

@@ -13,7 +13,8 @@ from mgbench.registry.registry import Registry
 
 
 def teacher_recipe(registry: Registry, recipe: Recipe) -> Recipe | None:
-    """The recipe of a teacher: that of its method, with the data, tokenizer, labels, seed and metrics of the student.
+    """The recipe of a teacher: that of its method, with the data, tokenizer, labels, seed, metrics and reference of the
+    student.
 
     Raises:
         UserError: if the method or a setting does not exist or cannot be set, or teachers form a circle.

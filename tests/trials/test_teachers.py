@@ -91,10 +91,11 @@ def test_the_code_of_the_teacher_decides_the_student(registry: Registry, monkeyp
 
 
 def test_a_teacher_has_the_tokens_classes_seed_and_scores_of_its_student(registry: Registry) -> None:
-    student = of(registry, tokenizer="patch(size=2)", labels=False, seed=4, samples=30)
+    student = of(registry, tokenizer="patch(size=2)", labels=False, seed=4, samples=30, reference="test")
     assert student.teacher is not None
     shared = student.teacher.recipe
     assert (str(shared.tokenizer), shared.labels, shared.seed, shared.samples) == ("patch(size=2)", False, 4, 30)
+    assert shared.reference == "test", "else the rows of both are not comparable"
     assert student.teacher.keys.tokenizer == student.keys.tokenizer
 
 
