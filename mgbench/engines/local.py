@@ -19,7 +19,7 @@ from mgbench.engines.distributed import First, Other
 from mgbench.engines.locks import Holder, holder
 from mgbench.engines.resources import MEMORY_SHARE, memory_of, memory_of_machine, too_large, too_long, why_it_died
 from mgbench.engines.scheduling import ready
-from mgbench.engines.worker import assist, work
+from mgbench.engines.worker import HELD, assist, work
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.engine import End, Engine, Event, Job, Leases, Note
 from mgbench.interfaces.progress import INTERRUPTED, STOPPED_BY_USER
@@ -117,7 +117,7 @@ class LocalRun:
         waiting = list(jobs)
         while self._running or (waiting and not self._stopping):
             yield from self._start_all(waiting)
-            yield from self._listen()
+            yield from self._listen(waiting)
             self._look_after()
 
     def stop(self) -> None:
@@ -177,7 +177,8 @@ class LocalRun:
             pipe.close()
         self._running.append(_Running(job, devices, processes, ours))
 
-    def _listen(self) -> Iterator[Event]:
+    def _listen(self, waiting: list[Job]) -> Iterator[Event]:
+        """Report what running jobs send; a job that another run began at the same moment waits again."""
         by_connection: dict[Any, _Running] = {running.connection: running for running in self._running}
         by_process: dict[Any, _Running] = {
             process.sentinel: running for running in self._running for process in running.processes[1:]
@@ -190,7 +191,10 @@ class LocalRun:
             try:
                 yield Event(running.job, running.connection.recv())
             except (EOFError, OSError):
-                yield Event(running.job, self._end(running))
+                if end := self._end(running):
+                    yield Event(running.job, end)
+                else:
+                    waiting.insert(0, running.job)
 
     def _lose(self, running: _Running) -> None:
         """Handle the end of a rank other than 0: unless rank 0 has ended or sent a message, kill it, as it would wait in vain."""
@@ -199,7 +203,7 @@ class LocalRun:
         running.ended = running.ended or self._why(running.processes)
         running.kill()
 
-    def _end(self, running: _Running) -> End:
+    def _end(self, running: _Running) -> End | None:
         first, *others = running.processes
         first.join(PATIENCE)
         # The other ranks of a team write nothing after rank 0 has ended.
@@ -211,10 +215,14 @@ class LocalRun:
         self._free.append(running.devices)
         return running.ended or self._how_it_ended(running)
 
-    def _how_it_ended(self, running: _Running) -> End:
+    def _how_it_ended(self, running: _Running) -> End | None:
+        """The end of a job; None where another run computes it."""
         exit_code = running.processes[0].exitcode
         if exit_code == 0:
             return End()
+        if exit_code == HELD:
+            self._holders.pop(running.job.key, None)
+            return None
         # A process that had not installed its handlers yet is ended by the signal itself.
         stopped = (INTERRUPTED, -signal.SIGTERM) if self._stopping else (INTERRUPTED,)
         return STOPPED if exit_code in stopped else self._why(running.processes[:1])

@@ -16,7 +16,7 @@ from mgbench.engines.distributed import Other
 from mgbench.engines.locks import Holder, locked
 from mgbench.engines.watchdog import watch_parent
 from mgbench.errors import UserError
-from mgbench.interfaces.engine import Job, Message, Note, RowEnded
+from mgbench.interfaces.engine import Job, Message, RowEnded
 from mgbench.interfaces.images import watched_by
 from mgbench.interfaces.progress import INTERRUPTED, Interrupted, Progress, StopRequest
 from mgbench.interfaces.ranks import Task, Team
@@ -30,9 +30,14 @@ from mgbench.trials.notify_trackers import notified
 from mgbench.trials.plan import Row, Trial
 from mgbench.trials.trial import run_trial
 
+# Exit status of a process whose trial another run computes (EX_TEMPFAIL of sysexits.h).
+HELD = 75
+
 
 def work(job: Job, device: str, parent: Connection, team: Team) -> None:
-    """Run one job and send messages to the parent; exits with 130 when asked to stop, or when the parent is gone."""
+    """Run one job and send messages to the parent; exits with 130 when asked to stop, or when the parent is gone, and with
+    `HELD` when another run computes the job, so that its device is free for the next one.
+    """
     request = _listen()
     try:
         on = _begin(job, device, parent, request)
@@ -41,12 +46,14 @@ def work(job: Job, device: str, parent: Connection, team: Team) -> None:
             registry, trial = _as_planned(job)
         store = Store(job.root)
         with (
-            locked(store.layout.lock(job.key), _waiting(job, progress)),
+            locked(store.layout.lock(job.key), _give_back),
             notified(registry.trackers, job, trial, store, on, progress.emit) as emit,
         ):
             run_trial(store, trial, on, replace(progress, emit=emit), job.options, team)
     except Interrupted:
         sys.exit(INTERRUPTED)
+    except Held:
+        sys.exit(HELD)
     except Changed as error:
         for key in job.planned:
             parent.send(RowEnded(key, "interrupted", str(error)))
@@ -79,17 +86,12 @@ def _as_planned(job: Job) -> tuple[Registry, Trial]:
     return registry, trial
 
 
-def _waiting(job: Job, progress: Progress) -> Callable[[Holder], None]:
-    """A callback for each second in which another run computes the job: report that once, and check for a stop request."""
-    reported: list[Holder] = []
+class Held(Exception):
+    """Another run computes the trial."""
 
-    def wait(other: Holder) -> None:
-        if not reported:
-            reported.append(other)
-            progress.emit(Note(other.computes(job.name)))
-        progress.check()
 
-    return wait
+def _give_back(other: Holder) -> None:
+    raise Held(other)
 
 
 def assist(job: Job, device: str, team: Other) -> None:
