@@ -1,18 +1,22 @@
-"""eMIGM here against its published code, in one process on one thread, turn about: ratios of medians (above 1: faster here).
+"""eMIGM here against its published code, two processes of one thread that take turns: ratios of medians (above 1: faster here).
 
     OMP_NUM_THREADS=1 python -m benchmarks.against_official PATH --configs A,B
 
 PATH is a checkout of github.com/ML-GSAI/eMIGM (commit de78623), which needs timm 0.9.12. It runs unedited on a CPU: `.cuda()` is
 made the identity. A: 16 tokens, width 64, 2+2 layers; B: eMIGM-XS with 256 tokens. Both models have equal sizes and the published
 initialisation, moved a little; sampling takes 16 steps of 8 head evaluations, with scale 4 at times in (0.1, 0.3]; a training
-step is forward, backward, clipping at 3, AdamW and the moving average. Seconds are those of the processor.
+step is forward, backward, clipping at 3, AdamW and the moving average. Seconds are those of the processor. The process here
+is set up as those of a study, which keep freed memory; with `--same-memory` that of the published code is set up so, too.
 """
 
 import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +32,7 @@ from mgbench.components.schedules.guidance_schedules import Constant, Interval
 from mgbench.components.schedules.loss_weightings import Uniform
 from mgbench.components.schedules.mask_schedules import Exp
 from mgbench.components.schedules.time_grids import Uniform as Evenly
+from mgbench.engines.process import set_up_process
 from mgbench.interfaces.components import Parts
 from mgbench.interfaces.data import TokenSpace
 from mgbench.interfaces.randomness import Streams
@@ -168,15 +173,45 @@ def on_a_cpu() -> None:
     torch.linspace = anywhere  # type: ignore[assignment]
 
 
-def medians(works: tuple[Work, Work], repetitions: int) -> list[float]:
-    """The median seconds of each of two works that take turns, after one turn that does not count."""
-    times: tuple[list[float], list[float]] = ([], [])
+def serve(pipe: Connection, name: str, path: Path | None, keeps_memory: bool) -> None:
+    """Serve a side, of the code here without a path: send its number of parameters, and the seconds of every work asked for."""
+    if keeps_memory:
+        set_up_process()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    if path is not None:
+        on_a_cpu()
+    *works, parameters = ours(CONFIGS[name]) if path is None else official(path, CONFIGS[name])
+    pipe.send(parameters)
+    while (asked := pipe.recv()) is not None:
+        started = time.process_time()
+        works[asked]()
+        pipe.send(time.process_time() - started)
+
+
+@contextmanager
+def side(*about: Any) -> Iterator[Connection]:
+    """The pipe to a process with a side, as `serve` takes it."""
+    here, there = get_context("spawn").Pipe()
+    process = get_context("spawn").Process(target=serve, args=(there, *about))
+    process.start()
+    try:
+        yield here
+        here.send(None)
+    finally:
+        process.join(10)
+        process.terminate()
+
+
+def medians(sides: tuple[Connection, ...], work: int, repetitions: int) -> list[float]:
+    """The median seconds of a work of each of the sides, which take turns, after one turn that does not count."""
+    times: list[list[float]] = [[] for _ in sides]
     for turn in range(repetitions + 1):
-        for work, taken in zip(works, times, strict=True):
-            started = time.process_time()
-            work()
+        for pipe, taken in zip(sides, times, strict=True):
+            pipe.send(work)
+            seconds = pipe.recv()
             if turn:
-                taken.append(time.process_time() - started)
+                taken.append(seconds)
     return [statistics.median(taken) for taken in times]
 
 
@@ -188,18 +223,17 @@ def main() -> None:
     parser.add_argument(
         "--repetitions", type=int, help="turns that count, instead of 9 (training 45) for A and 3 for B"
     )
+    parser.add_argument("--same-memory", action="store_true", help="let the published code keep freed memory, too")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    on_a_cpu()
     for name in options.configs.split(","):
-        sizes = CONFIGS[name]
-        torch.manual_seed(0)
-        here, there = ours(sizes), official(options.path, sizes)
-        print(f"{name}: {here[2]:,} parameters here, {there[2]:,} there", flush=True)
-        for place, work in enumerate(("sampling", "training step")):
-            repetitions = options.repetitions or sizes["repetitions"] * (5 if place and name == "A" else 1)
-            mine, theirs = medians((here[place], there[place]), repetitions)  # type: ignore[arg-type]
-            print(f"{name} {work}: {mine:.3f} s here, {theirs:.3f} s there, ratio {theirs / mine:.2f}", flush=True)
+        with side(name, None, True) as here, side(name, options.path, options.same_memory) as there:
+            print(f"{name}: {here.recv():,} parameters here, {there.recv():,} there", flush=True)
+            for work, called in enumerate(("sampling", "training step")):
+                repetitions = options.repetitions or CONFIGS[name]["repetitions"] * (5 if work and name == "A" else 1)
+                mine, theirs = medians((here, there), work, repetitions)
+                print(
+                    f"{name} {called}: {mine:.3f} s here, {theirs:.3f} s there, ratio {theirs / mine:.2f}", flush=True
+                )
 
 
 if __name__ == "__main__":

@@ -85,16 +85,19 @@ class AncestralShared:
 
 @dataclass(frozen=True)
 class NoiseCurve:
-    """log α [N] at the times 1/N, 2/N, …, 1, linear in between; σ² = 1 − α², and λ = log(α/σ)."""
+    """log α [N] at the times 1/N, 2/N, …, 1, linear in between; σ² = 1 − α², and λ = log(α/σ); `table` is the length T
+    of the table that it was made from.
+    """
 
     log_alpha: Tensor
+    table: int
 
     @classmethod
     def of(cls, betas: Tensor, dtype: torch.dtype) -> "NoiseCurve":
         """The curve of a table float64 [T] without times where λ < −5.1."""
         log_alpha = 0.5 * torch.log1p(-betas.cpu()).cumsum(0)
         in_range = log_alpha - 0.5 * torch.log(-torch.expm1(2 * log_alpha)) >= LEAST_LOG_RATIO
-        return cls(log_alpha[in_range].to(dtype))
+        return cls(log_alpha[in_range].to(dtype), len(betas))
 
     @property
     def first(self) -> float:
@@ -137,23 +140,23 @@ class DPMSolver3S:
 
     def solve(self, predict: Predict, betas: Tensor, dim: int, rng: Streams) -> Tensor:
         dtype = torch.float64 if self.precision == "float64" else torch.float32
-        curve, grids = once(betas, (self.steps, self.precision), lambda: path_along(betas, self.steps, dtype))
+        updates = once(betas, (self.steps, self.precision), lambda: updates_along(betas, self.steps, dtype))
 
-        def noise(x: Tensor, t: Tensor) -> Tensor:
-            eps, _ = predict(x.float(), float((t - curve.first) * len(betas)))
+        def noise(x: Tensor, time: float) -> Tensor:
+            eps, _ = predict(x.float(), time)
             return eps.to(dtype)
 
         x = rng.fold(0).normal(dim).float().to(dtype)
-        for times in grids:
-            x = update(curve, noise, x, times)
+        for update in updates:
+            x = update(noise, x)
         return x.float()
 
 
-def path_along(betas: Tensor, evaluations: int, dtype: torch.dtype) -> tuple[NoiseCurve, list[Tensor]]:
-    """The curve of a table float64 [T], and the times float [order + 1] of every update."""
+def updates_along(betas: Tensor, evaluations: int, dtype: torch.dtype) -> list["Update"]:
+    """The updates from pure noise to the first time of a table float64 [T]."""
     curve, each = NoiseCurve.of(betas, dtype), orders(evaluations)
     outer = curve.grid(1.0, curve.first, len(each)).tolist()
-    return curve, [curve.grid(*ends, order) for order, ends in zip(each, pairwise(outer), strict=True)]
+    return [Update.along(curve, curve.grid(*ends, order)) for order, ends in zip(each, pairwise(outer), strict=True)]
 
 
 def orders(evaluations: int) -> list[int]:
@@ -162,32 +165,43 @@ def orders(evaluations: int) -> list[int]:
     return [3] * threes + [rest] if rest else [3] * (threes - 1) + [2, 1]
 
 
-def update(curve: NoiseCurve, noise: Callable[[Tensor, Tensor], Tensor], x: Tensor, times: Tensor) -> Tensor:
-    """Integrate x [R,D] from the first to the last of the times [M], with an evaluation at each but the last."""
-    alpha, sigma, ratio = curve.at(times)
-    steps = ratio - ratio[0]
-    shares = steps / steps[-1]
+@dataclass(frozen=True)
+class Update:
+    """An update of DPM-Solver++ between two noise levels: an evaluation at the first, and at levels in between.
 
-    def straight(index: int) -> Tensor:
-        """The first-order update of x [R,D] to time number `index`."""
-        return sigma[index] / sigma[0] * x - alpha[index] * torch.expm1(-steps[index]) * known[0]
+    With D_0, D_1, … the values x_0 that follow from the evaluations, x at level i is stay·x − move·D_0 + turn·(D_{i−1} −
+    D_0), with the weights of that level (`targets`), which are the same for every token. `evaluations` has the time on
+    the scale of the table, α and σ of each evaluation.
+    """
 
-    def bend(index: int) -> Tensor:
-        """The coefficient (a scalar) of the second-order term at time number `index`."""
-        return alpha[index] * (torch.expm1(-steps[index]) / steps[index] + 1)
+    evaluations: tuple[tuple[float, float, float], ...]
+    targets: tuple[tuple[float, float, float], ...]
 
-    known: list[Tensor] = []
-    for index in range(len(times) - 1):
-        here = x if index == 0 else straight(index)
-        if index == 2:
-            here = here + shares[2] / shares[1] * bend(2) * (known[1] - known[0])
-        known.append((here - sigma[index] * noise(here, times[index])) / alpha[index])
-    end = straight(-1)
-    if len(known) == 2:
-        end = end - 0.5 / shares[1] * alpha[-1] * torch.expm1(-steps[-1]) * (known[1] - known[0])
-    elif len(known) == 3:
-        end = end + bend(-1) / shares[2] * (known[2] - known[0])
-    return end
+    @classmethod
+    def along(cls, curve: NoiseCurve, times: Tensor) -> "Update":
+        """The update from the first to the last of the times [M], with an evaluation at each but the last."""
+        alpha, sigma, ratio = curve.at(times)
+        steps = (ratio - ratio[0])[1:]
+        shares, decay = steps / steps[-1], torch.expm1(-steps)
+        stay, move = sigma[1:] / sigma[0], alpha[1:] * decay
+        bend = alpha[1:] * (decay / steps + 1)
+        turn = torch.zeros_like(steps)
+        if len(steps) == 2:
+            turn[1] = -0.5 / shares[0] * move[1]
+        elif len(steps) == 3:
+            turn[1], turn[2] = shares[1] / shares[0] * bend[1], bend[2] / shares[1]
+        evaluated = torch.stack([(times - curve.first) * curve.table, alpha, sigma], 1)[:-1]
+        return cls(tuple(evaluated.tolist()), tuple(torch.stack([stay, move, turn], 1).tolist()))
+
+    def __call__(self, noise: Callable[[Tensor, float], Tensor], x: Tensor) -> Tensor:
+        """Integrate x [R,D], given the noise [R,D] in values [R,D] at a time on the scale of the table."""
+        here, known = x, list[Tensor]()
+        for (time, alpha, sigma), (stay, move, turn) in zip(self.evaluations, self.targets, strict=True):
+            known.append((here - sigma * noise(here, time)) / alpha)
+            here = stay * x - move * known[0]
+            if turn:
+                here = here + turn * (known[-1] - known[0])
+        return here
 
 
 # The choices of the paper; width, budget and guidance interval measured best on the bundled digits, with 16 tokens

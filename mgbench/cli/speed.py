@@ -50,13 +50,14 @@ def speed(
 
     from mgbench.cli.costs import assumed
     from mgbench.engines.devices import slots
+    from mgbench.engines.process import set_up_process
     from mgbench.registry.loading import find, load
     from mgbench.registry.resolve import assemble
     from mgbench.trials.speed import to_measure
 
     registry = load([find(name) for name in choices.listed(plugins)])
     facts, on = assumed(assume), torch.device(slots(device)[0])
-    torch.set_num_threads(1)
+    set_up_process()
     recipes = list(_recipes(registry, methods, choices.changes(set_), _sizes(batch), compile_))
     if compare and len(recipes) != 2:
         raise UserError(

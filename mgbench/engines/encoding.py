@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from mgbench.engines.process import set_up_process
 from mgbench.errors import UserError
 from mgbench.interfaces.progress import UNREPORTED, Advance, Progress
 from mgbench.recipes.recipe import Recipe
@@ -100,7 +101,7 @@ def _processes(target: Callable[[Share], None], shares: Iterable[Share]) -> Iter
 
 def work(share: Share) -> None:
     """Encode shards of a cache until all are there; the main function of a process."""
-    torch.set_num_threads(1)
+    set_up_process()
     device, store = torch.device(share.device), Store(share.root)
     assembly = assemble(load(share.sources), share.recipe)
     tokenizer = fitted_tokenizer(store, assembly, device, Progress()).tokenizer

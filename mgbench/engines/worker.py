@@ -14,6 +14,7 @@ import torch
 
 from mgbench.engines.distributed import Other
 from mgbench.engines.locks import Holder, locked
+from mgbench.engines.process import set_up_process
 from mgbench.engines.watchdog import watch_parent
 from mgbench.errors import UserError
 from mgbench.interfaces.engine import Job, Message, RowEnded
@@ -116,7 +117,7 @@ def _begin(job: Job, device: str, above: Connection, request: StopRequest) -> to
     _to_log(job.log)
     # A process that crashes writes its stack to the log.
     faulthandler.enable()
-    torch.set_num_threads(1)
+    set_up_process()
     on = torch.device(device)
     if on.type == "cuda":
         torch.cuda.set_device(on)

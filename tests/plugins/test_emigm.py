@@ -9,9 +9,9 @@ from mgbench_plugins.emigm import (
     DPMSolver3S,
     NoiseCurve,
     Shared,
+    Update,
     mgbench_recipes,
     orders,
-    update,
 )
 from torch import Tensor
 
@@ -116,10 +116,10 @@ def off_after_one_update(order: int, parts: int) -> float:
         alpha[end] * toy.mean + score * (alpha[end] ** 2 * toy.deviation**2 + sigma[end] ** 2).sqrt() for end in (0, 1)
     )
 
-    def noise(x: Tensor, t: Tensor) -> Tensor:
-        return toy.denoise(x, float((t - curve.first) * len(toy.betas)))[0]
+    def noise(x: Tensor, time: float) -> Tensor:
+        return toy.denoise(x, time)[0]
 
-    return float((update(curve, noise, start, times) - exact).abs().max())
+    return float((Update.along(curve, times)(noise, start) - exact).abs().max())
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])

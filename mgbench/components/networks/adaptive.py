@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mgbench.components.networks.blocks import LabelEmbedding, initialise, positions, token_embedding
+from mgbench.components.networks.blocks import LabelEmbedding, attended, initialise, positions, token_embedding
+from mgbench.components.networks.dropout import dropout
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.data import TokenSpace
 from mgbench.recipes.spec import Count, Index, Share
@@ -40,9 +41,8 @@ class NormalisedAttention(nn.Module):
         q, k, v = self.query(x), self.key(x), self.value(x)
         q, k = (functional.rms_norm(part, part.shape[-1:], eps=EPS).to(v) for part in (q, k))
         q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (q, k, v))
-        dropout = self.dropout if self.training else 0.0
-        y = functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
-        out: Tensor = functional.dropout(self.out(y.transpose(1, 2).flatten(2)), self.dropout, self.training)
+        y = attended(q, k, v, None, self.dropout if self.training else 0.0)
+        out: Tensor = dropout(self.out(y.transpose(1, 2).flatten(2)), self.dropout, self.training)
         return out
 
 
@@ -56,9 +56,7 @@ class GatedMLP(nn.Module):
         self.down = nn.Linear(hidden, width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.down(
-            functional.dropout(functional.silu(self.gate(x)) * self.up(x), self.dropout, self.training)
-        )
+        out: Tensor = self.down(dropout(functional.silu(self.gate(x)) * self.up(x), self.dropout, self.training))
         return out
 
 

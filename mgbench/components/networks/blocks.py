@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mgbench.components.networks.dropout import Dropout, dropout
 from mgbench.components.networks.linear import Linear, linear
 from mgbench.interfaces.data import UNLABELLED, TokenSpace
 
@@ -40,7 +41,7 @@ class Attention(nn.Module):
         self.heads, self.dropout = heads, dropout
         self.qkv = Linear(width, 3 * width)
         self.proj = Linear(width, width)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
     def forward(
         self, x: Tensor, seen: Tensor | None, cache: Cache | None = None, asking: Tensor | None = None
@@ -60,14 +61,24 @@ class Attention(nn.Module):
         if cache is not None:
             k, v = cache.extend(self, k, v)
         heads = None if seen is None else seen[:, None, None, :] if seen.ndim == 2 else seen[:, None]
-        dropout = self.dropout if self.training else 0.0
-        y = functional.scaled_dot_product_attention(q, k, v, attn_mask=heads, dropout_p=dropout)
+        y = attended(q, k, v, heads, self.dropout if self.training else 0.0)
         out: Tensor = self.drop(self.proj(y.transpose(1, 2).flatten(2)))
         return out
 
     def _heads(self, projected: Tensor, parts: int) -> Tensor:
         """Split projections [B,M,parts·W] by part and head: [parts,B,heads,M,·]."""
         return projected.reshape(*projected.shape[:2], parts, self.heads, -1).permute(2, 0, 3, 1, 4)
+
+
+def attended(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, dropped: float) -> Tensor:
+    """softmax(q kᵀ/√d) v float [B,heads,M,d], with dropout in the softmax; `seen` bool broadcasts to [B,heads,M,M']."""
+    if not dropped or q.device.type != "cpu":
+        return functional.scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropped)
+    # PyTorch's own, with dropout on a CPU, takes more passes over memory.
+    scores = (q / math.sqrt(q.shape[-1])) @ k.transpose(-1, -2)
+    if seen is not None:
+        scores = scores.masked_fill(~seen, torch.finfo(scores.dtype).min)
+    return dropout(scores.softmax(-1), dropped) @ v
 
 
 class Block(nn.Module):
@@ -82,7 +93,7 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(width, eps=EPS)
         self.fc1 = Linear(width, mlp_ratio * width)
         self.fc2 = Linear(mlp_ratio * width, width)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
     def forward(self, x: Tensor, seen: Tensor | None = None, places: Tensor | None = None) -> Tensor:
         """Map x float [B,M,W] to [B,M,W], or with `places` int64 [B,R] to the outputs at those positions; `seen` as in
@@ -93,7 +104,7 @@ class Block(nn.Module):
             x = x + self.attn(normed, seen)
         else:
             x = chosen(x, places) + self.attn(normed, seen, asking=chosen(normed, places))
-        hidden = self.drop(functional.gelu(self.fc1(self.norm2(x))))
+        hidden = self.drop(self.fc1(self.norm2(x), gelu="none"))
         out: Tensor = x + self.drop(self.fc2(hidden))
         return out
 
@@ -112,14 +123,14 @@ class AdaptiveBlock(nn.Module):
         self.attn = Attention(width, heads, dropout)
         self.fc1 = Linear(width, mlp_ratio * width)
         self.fc2 = Linear(mlp_ratio * width, width)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
         self.modulation = Linear(width, 6 * width)
 
     def forward(self, x: Tensor, condition: Tensor, seen: Tensor | None = None, cache: Cache | None = None) -> Tensor:
         """Map x [B,M,W] to [B,M,W] given a condition [B,W]; `seen` and `cache` as in `Attention`."""
         shift1, scale1, gate1, shift2, scale2, gate2 = self.modulation(condition)[:, None].chunk(6, -1)
         x = x + gate1 * self.attn(self.norm(x) * (1 + scale1) + shift1, seen, cache)
-        hidden = self.drop(functional.gelu(self.fc1(self.norm(x) * (1 + scale2) + shift2), approximate="tanh"))
+        hidden = self.drop(self.fc1(self.norm(x) * (1 + scale2) + shift2, gelu="tanh"))
         out: Tensor = x + gate2 * self.drop(self.fc2(hidden))
         return out
 
@@ -164,7 +175,9 @@ class LabelEmbedding(nn.Module):
 
 def chosen(x: Tensor, places: Tensor) -> Tensor:
     """The vectors float [B,R,W] of x [B,M,W] at positions int64 [B,R]."""
-    return x.gather(1, places[..., None].expand(-1, -1, x.shape[-1]))
+    rows = places + x.shape[1] * torch.arange(len(x), device=x.device)[:, None]
+    # By whole rows, as a gather takes elements one by one on a CPU.
+    return x.flatten(0, 1).index_select(0, rows.flatten()).view(*places.shape, x.shape[-1])
 
 
 def true_places(at: Tensor) -> tuple[Tensor, Tensor | None]:

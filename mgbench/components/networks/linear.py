@@ -5,39 +5,56 @@ AVX-512. oneDNN, in the same build of PyTorch, uses AVX-512 on all of them, and 
 """
 
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.autograd.function import Function
 from torch.nn import functional
 
-# Smaller products do not earn back what a call of oneDNN costs before it multiplies: about 0.1 ms, and 0.4 ms for a new
-# shape. Transposed matrices, as in the gradients of weights, are copied first.
-LEAST_SIZE = 2**24
-LEAST_TRANSPOSED = 2**27
+# Smaller products gain less than what a call of oneDNN costs; in training also less than the 0.3 ms that it costs for a
+# shape that it has not seen, as numbers of masked tokens often are new there, and hardly are in sampling.
+LEAST_SIZE, LEAST_TRAINED = 2**21, 2**23
+# The approximation of a GELU, as `torch.nn.functional.gelu` names it.
+Gelu = Literal["none", "tanh"]
 
 
 class Linear(nn.Linear):
-    """A linear layer from x float [...,K] to [...,N]."""
+    """A linear layer from x float [...,K] to [...,N], with a GELU after it if one is named."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return linear(x, self.weight, self.bias)
+    def forward(self, x: Tensor, gelu: Gelu | None = None) -> Tensor:
+        if gelu is None:
+            return linear(x, self.weight, self.bias)
+        if _suits_onednn(x, self.weight) and not _differentiates():
+            return _onednn(x, self.weight, self.bias, "gelu", gelu)
+        return functional.gelu(linear(x, self.weight, self.bias), approximate=gelu)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """X weightᵀ + bias, float [...,N], of x float [...,K], weight float [N,K] and bias float [N]."""
     if not _suits_onednn(x, weight):
         return functional.linear(x, weight, bias)
+    if not _differentiates():
+        return _onednn(x, weight, bias)
     product: Tensor = _Product.apply(x.flatten(0, -2), weight, bias)
     return product.unflatten(0, x.shape[:-1])  # type: ignore[no-any-return, no-untyped-call]
+
+
+def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None, then: str = "none", how: str = "") -> Tensor:
+    product: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, weight, bias, then, [], how)
+    return product
+
+
+def _differentiates() -> bool:
+    return torch.is_grad_enabled() or forward_ad._current_level >= 0
 
 
 def _suits_onednn(x: Tensor, weight: Tensor) -> bool:
     # The compiler chooses kernels itself, and takes this one for constant weights only.
     return (
         not torch.compiler.is_compiling()
-        and x.numel() * len(weight) >= (LEAST_SIZE if x.is_contiguous() else LEAST_TRANSPOSED)
+        and x.numel() * len(weight) >= (LEAST_TRAINED if _differentiates() else LEAST_SIZE)
         and x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
@@ -51,6 +68,11 @@ def _has_kernel() -> bool:
     return faster and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
+def _of_weight(slope: Tensor, x: Tensor) -> Tensor:
+    """Slopeᵀ x float [N,K] of slope float [R,N] and x float [R,K]; oneDNN copies the first factor, so that is the smaller."""
+    return linear(slope.t(), x.t()) if slope.shape[1] < x.shape[1] else linear(x.t(), slope.t()).t()
+
+
 class _Product(Function):
     """The linear layer of oneDNN, for matrices of any strides, with the derivatives of any order that it lacks."""
 
@@ -59,15 +81,14 @@ class _Product(Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.save_for_forward(x, weight)
-        product: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, weight, bias, "none", [], "")
-        return product
+        return _onednn(x, weight, bias)
 
     @staticmethod
     # Any: as above.
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         (x, weight), needed = ctx.saved_tensors, ctx.needs_input_grad
         of_x = linear(slope, weight.t()) if needed[0] else None
-        of_weight = linear(slope.t(), x.t()) if needed[1] else None
+        of_weight = _of_weight(slope, x) if needed[1] else None
         return of_x, of_weight, slope.sum(0) if needed[2] else None
 
     @staticmethod

@@ -9,6 +9,7 @@ from mgbench.components.networks.blocks import (
     AdaptiveExit,
     Attention,
     Cache,
+    attended,
     check_heads,
     close,
     initialise,
@@ -29,6 +30,29 @@ def test_positions_that_exist_are_what_every_position_sees() -> None:
     pairs = exists[:, None].expand(3, 6, 6)
     torch.testing.assert_close(attention()(X, exists), attention()(X, pairs))
     torch.testing.assert_close(attention()(X[:1], exists[:1])[:, :4], attention()(X[:1, :4], None))
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_attention_with_dropout_is_that_of_pytorch(masked: bool) -> None:
+    """With a probability at which nothing is dropped, as PyTorch draws other numbers."""
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(3, 2, length, 4, generator=generator, requires_grad=True) for length in (6, 7, 7))
+    seen = torch.rand(3, 1, 6, 7, generator=generator) < 0.6 if masked else None
+    here = attended(q, k, v, seen, 1e-12)
+    there = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
+    torch.testing.assert_close(here, there)
+    slope = torch.ones_like(here)
+    torch.testing.assert_close(
+        torch.autograd.grad(here, (q, k, v), slope), torch.autograd.grad(there, (q, k, v), slope), atol=1e-5, rtol=1e-4
+    )
+
+
+def test_attention_drops_shares_of_positions() -> None:
+    torch.manual_seed(0)
+    q, k, v = torch.zeros(64, 4, 8, 2), torch.randn(64, 4, 8, 2), torch.ones(64, 4, 8, 2)
+    shares = attended(q, k, v, None, 0.25)[..., 0] * 8 * 0.75
+    assert torch.equal(shares.round(), shares.round(decimals=3))
+    assert shares.mean().item() == pytest.approx(6, abs=0.15)
 
 
 @pytest.mark.parametrize("cuts", [(6,), (1, 6), (2, 3, 6)])

@@ -17,7 +17,7 @@ ROWS, K, N = 33, 20, 12
 @pytest.fixture(autouse=True)
 def for_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LEAST_SIZE", 1)
-    monkeypatch.setattr(module, "LEAST_TRANSPOSED", 1)
+    monkeypatch.setattr(module, "LEAST_TRAINED", 1)
 
 
 def drawn(*shape: int) -> Tensor:
@@ -41,6 +41,15 @@ def test_values_and_gradients_are_those_of_pytorch(shape: tuple[int, ...], biase
     torch.testing.assert_close(here, there)
     slope = torch.randn_like(here)
     torch.testing.assert_close(torch.autograd.grad(here, inputs, slope), torch.autograd.grad(there, inputs, slope))
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_gradients_of_weights_copy_the_smaller_factor(wide: bool) -> None:
+    k, n = (K, N) if wide else (N, K)
+    x, weight = drawn(ROWS, k), drawn(n, k)
+    here, there = linear(x, weight), functional.linear(x, weight)
+    slope = torch.randn_like(here)
+    torch.testing.assert_close(torch.autograd.grad(here, weight, slope), torch.autograd.grad(there, weight, slope))
 
 
 def test_derivatives_of_gradients_are_those_of_pytorch() -> None:
@@ -84,9 +93,21 @@ def test_operations_are_counted_as_those_of_pytorch() -> None:
 
 def test_large_products_are_those_of_onednn_and_small_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     layer, x = Linear(K, N), drawn(ROWS, K)
-    assert "mkldnn::_linear_pointwise" in kernels(lambda: layer(x))
-    monkeypatch.setattr(module, "LEAST_SIZE", ROWS * K * N + 1)
-    assert "mkldnn::_linear_pointwise" not in kernels(lambda: layer(x))
+    for name, derivatives in (("LEAST_TRAINED", True), ("LEAST_SIZE", False)):
+        with torch.set_grad_enabled(derivatives):
+            assert "mkldnn::_linear_pointwise" in kernels(lambda: layer(x))
+            monkeypatch.setattr(module, name, ROWS * K * N + 1)
+            assert "mkldnn::_linear_pointwise" not in kernels(lambda: layer(x))
+
+
+@pytest.mark.parametrize("derivatives", [True, False])
+@pytest.mark.parametrize("gelu", ["none", "tanh"])
+def test_a_gelu_is_that_of_pytorch(gelu: module.Gelu, derivatives: bool) -> None:
+    layer, x = Linear(K, N), 3 * drawn(3, 11, K)
+    with torch.set_grad_enabled(derivatives):
+        expected = functional.gelu(functional.linear(x, layer.weight, layer.bias), approximate=gelu)
+        torch.testing.assert_close(layer(x, gelu), expected)
+        assert ("aten::gelu" in kernels(lambda: layer(x, gelu))) is derivatives
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])

@@ -21,7 +21,7 @@ def lengths(module: Any, blocks: Any, mask: Tensor) -> set[int]:
     """How many places of a row each block works on."""
     seen: set[int] = set()
     handles = [block.register_forward_hook(lambda block, inputs, out: seen.add(inputs[0].shape[1])) for block in blocks]
-    module(TOKENS, mask, LABELS)
+    module(TOKENS[: len(mask)], mask, LABELS[: len(mask)])
     for handle in handles:
         handle.remove()
     return seen
