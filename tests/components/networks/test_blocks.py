@@ -32,13 +32,14 @@ def test_positions_that_exist_are_what_every_position_sees() -> None:
     torch.testing.assert_close(attention()(X[:1], exists[:1])[:, :4], attention()(X[:1, :4], None))
 
 
+@pytest.mark.parametrize("dropped", [0.0, 1e-12])
 @pytest.mark.parametrize("masked", [True, False])
-def test_attention_with_dropout_is_that_of_pytorch(masked: bool) -> None:
+def test_short_attention_and_one_with_dropout_are_those_of_pytorch(masked: bool, dropped: float) -> None:
     """With a probability at which nothing is dropped, as PyTorch draws other numbers."""
     generator = torch.Generator().manual_seed(0)
     q, k, v = (torch.randn(3, 2, length, 4, generator=generator, requires_grad=True) for length in (6, 7, 7))
     seen = torch.rand(3, 1, 6, 7, generator=generator) < 0.6 if masked else None
-    here = attended(q, k, v, seen, 1e-12)
+    here = attended(q, k, v, seen, dropped)
     there = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
     torch.testing.assert_close(here, there)
     slope = torch.ones_like(here)
