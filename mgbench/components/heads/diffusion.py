@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from mgbench.components.heads.mlp import TokenMLP
+from mgbench.components.heads.mlp import FREQUENCIES, TokenMLP
 from mgbench.components.heads.noise_schedule import (
     STEPS,
     Table,
@@ -19,6 +19,7 @@ from mgbench.components.heads.noise_schedule import (
     table_of,
 )
 from mgbench.components.heads.solvers import check_path
+from mgbench.components.networks.blocks import time_features
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Parts
@@ -29,9 +30,12 @@ from mgbench.recipes.spec import Count
 class DiffusionMLP(TokenMLP):
     """Predicts noise and a variance value for noisy tokens x [R,D] at times t [R] (or [1], for all), given z [R,W]."""
 
+    features: Tensor
+
     def __init__(self, dim: int, condition: int, width: int, depth: int, noise_samples: int) -> None:
         super().__init__(dim, 2 * dim, condition, width, depth, noise_samples)
         self.register_buffer("betas", cosine_betas(), persistent=False)
+        self.register_buffer("features", time_features(torch.arange(STEPS), FREQUENCIES), persistent=False)
 
     def forward(self, x: Tensor, t: Tensor, z: Tensor, known: Tensor | None = None) -> tuple[Tensor, Tensor]:
         out = self.numbers(x, self.embedded(t, x.dtype), z, known)
@@ -40,7 +44,8 @@ class DiffusionMLP(TokenMLP):
     def embedded(self, t: Tensor, dtype: torch.dtype) -> Tensor:
         if t.dtype == torch.int64 and len(t) > STEPS:
             # With more rows than times, each time is embedded once.
-            return super().embedded(torch.arange(STEPS, device=t.device), dtype)[t]
+            of_all: Tensor = self.time(self.features.to(dtype))
+            return of_all[t]
         return super().embedded(t, dtype)
 
     def draw_times(self, rows: int, generator: Generator) -> Tensor:
