@@ -20,7 +20,7 @@ from mgbench.report.figures.claims import drawable, figure_of  # noqa: E402
 from mgbench.report.figures.picture import as_bytes  # noqa: E402
 from mgbench.results.kept import keep  # noqa: E402
 from mgbench.results.layout import Layout  # noqa: E402
-from scripts.claims.gather import KEPT, Kept, gathered  # noqa: E402
+from scripts.claims.gather import KEPT, Kept, gathered, not_kept  # noqa: E402
 from scripts.claims.page import FIGURES, page  # noqa: E402
 
 DOCS = ROOT / "docs"
@@ -29,7 +29,7 @@ COLOURS = 64
 
 def findings() -> str:
     """The page."""
-    return page(gathered())
+    return page(gathered(), not_kept())
 
 
 def figures(studies: list[Kept]) -> dict[Path, bytes]:
@@ -61,7 +61,7 @@ def main() -> None:
         studies = gathered()
     except UserError as problem:
         sys.exit(f"findings: {problem}")
-    (DOCS / "findings.md").write_text(page(studies), encoding="utf-8")
+    (DOCS / "findings.md").write_text(page(studies, not_kept()), encoding="utf-8")
     for path, content in figures(studies).items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

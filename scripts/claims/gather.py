@@ -51,6 +51,13 @@ def gathered(root: Path = ROOT) -> list[Kept]:
     return list(_gathered(root))
 
 
+def not_kept(root: Path = ROOT) -> list[Path]:
+    """The study files without kept rows, by their paths in the repository."""
+    kept = {study.path for study in gathered(root)}
+    found = (path.relative_to(root) for path in sorted((root / STUDIES).glob("*.toml")))
+    return [path for path in found if path not in kept]
+
+
 def _gathered(root: Path) -> Iterator[Kept]:
     for path in sorted((root / STUDIES).glob("*.toml")):
         outline = read_study(path)

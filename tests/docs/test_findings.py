@@ -9,7 +9,7 @@ import pytest
 
 from mgbench.results.kept import keep
 from mgbench.results.layout import Layout
-from scripts.claims.gather import KEPT, ROOT, STUDIES, gathered
+from scripts.claims.gather import KEPT, ROOT, STUDIES, gathered, not_kept
 from scripts.claims.page import EMPTY, FIGURES, page
 from tests.report.synthetic import FID, record, store, store_study
 
@@ -103,3 +103,10 @@ def test_the_best_within_a_number_of_forwards_is_named_with_what_is_not_separate
 
 def test_without_kept_studies_the_page_says_how_to_keep_one(tmp_path: Path) -> None:
     assert page(gathered(tmp_path)).endswith(EMPTY)
+
+
+def test_the_page_names_studies_that_were_not_run(tmp_path: Path) -> None:
+    kept(tmp_path, "small", "digits", {"emigm": SMALL, "maskgit": LARGE})
+    (tmp_path / STUDIES / "later.toml").write_text(STUDY.format(name="later"), encoding="utf-8")
+    assert not_kept(tmp_path) == [STUDIES / "later.toml"]
+    assert "not tested yet: [later](../studies/findings/later.toml)." in page(gathered(tmp_path), not_kept(tmp_path))
