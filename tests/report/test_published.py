@@ -30,7 +30,7 @@ def shipped(name):
 
 def test_every_row_is_whole_sourced_and_of_a_known_family():
     rows = shipped("published.csv")
-    assert len(rows) == 206
+    assert len(rows) == 209
     assert all(None not in row and row["source"] and row["model"] and row["series"] for row in rows)
     assert {row["family"] for row in rows} == set(GROUPS)
     assert {row["guidance"] for row in rows} == {*KNOWN, UNSTATED}
@@ -51,6 +51,7 @@ def test_known_numbers_are_there():
     assert rows.loc["MAR-H", ["nfe", "fid"]].to_numpy().tolist() == [[512, 1.55], [256, 2.35], [128, 1.59]]
     assert rows.loc["iMF-XL", ["nfe", "fid"]].to_numpy().tolist() == [[1, 1.70], [2, 1.53]]
     assert rows.loc["LazyMAR-H", "fid"] == 1.69
+    assert rows.loc["RAE + DiT-DH-XL", "fid"].tolist() == [1.51, 1.13]
     assert read_published("imagenet-512").rows.set_index("model").loc["EDM2-XXL + autoguidance", "fid"] == 1.25
 
 
