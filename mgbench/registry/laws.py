@@ -91,7 +91,7 @@ class LawCheck:
         try:
             component = self.registry.build(self.kind, self.spec)
         except UserError as error:
-            raise Unfit(f"{error}; name it with its options: --spec '{self.spec.name}(…)'") from None
+            raise Unfit(f"{error}; --spec '{self.spec.name}(…)' checks it with options") from None
         try:
             LAWS[self.kind](component)
         except AssertionError as error:

@@ -288,7 +288,7 @@ def test_every_law_has_a_remedy_of_its_own() -> None:
 
 def test_a_component_that_needs_options_is_not_checked_until_it_has_them(tmp_path: Path) -> None:
     path = written(tmp_path, "fresh", "mask_schedule", "p: Positive = 2.0", "p: Positive")
-    with pytest.raises(Unfit, match=r"fresh needs p; name it with its options: --spec 'fresh\(…\)'"):
+    with pytest.raises(Unfit, match=r"fresh needs p; write fresh\(p=…\); --spec 'fresh\(…\)' checks it with options"):
         law_checks([path])[0]()
     law_checks([path], ["fresh(p=2)"])[0]()
     with pytest.raises(UserError, match=r"bring no frehs\(p=2\); they bring fresh"):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mgbench.components.networks.dropout import Dropout, dropout
+from mgbench.components.networks.dropout import Dropout, dropout, of_cpu
 from mgbench.components.networks.linear import Linear, linear
 from mgbench.interfaces.data import UNLABELLED, TokenSpace
 
@@ -74,7 +74,7 @@ class Attention(nn.Module):
 
 def attended(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, dropped: float) -> Tensor:
     """softmax(q kᵀ/√d) v float [B,heads,M,d], with dropout in the softmax; `seen` bool broadcasts to [B,heads,M,M']."""
-    if q.device.type != "cpu" or not (dropped or k.shape[-2] <= SHORT):
+    if not of_cpu(q) or not (dropped or k.shape[-2] <= SHORT):
         return functional.scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropped)
     # PyTorch's own, on a CPU, takes more passes over memory with dropout, and exponentiates what is left of a row after
     # every 16 numbers one by one. So keys go down, and the softmax is one of columns.

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.overrides import has_torch_function_unary
 
 # The numbers of 16 bits in one of 64 bits, and how many there are.
 LANES, LEVELS = 4, 2**16
@@ -27,9 +28,16 @@ def dropout(x: Tensor, p: float, training: bool = True) -> Tensor:
     On a CPU, p is rounded to a multiple of 2⁻¹⁶, and the division is by 1 minus what was rounded to.
     """
     dropped = round(p * LEVELS)
-    if not training or x.device.type != "cpu" or torch.compiler.is_compiling() or not 0 < dropped < LEVELS:
+    if not training or not of_cpu(x) or torch.compiler.is_compiling() or not 0 < dropped < LEVELS:
         return functional.dropout(x, p, training)
     return x * _kept(x.shape, dropped).to(x.dtype).mul_(LEVELS / (LEVELS - dropped))
+
+
+def of_cpu(x: Tensor) -> bool:
+    """Whether to compute with x [B,…] as suits a CPU: where a mode watches calls, as it does to count what a step takes on
+    any device, PyTorch's own functions are called.
+    """
+    return x.device.type == "cpu" and not has_torch_function_unary(x)
 
 
 def _kept(shape: torch.Size, dropped: int) -> Tensor:
