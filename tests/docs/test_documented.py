@@ -18,7 +18,7 @@ HOOKS = [name for name in vars(hookspecs) if name.startswith("mgbench_")]
 COMMANDS = commands.group()
 # Options of other programs that pages name.
 OTHERS = {
-    *("--logdir", "--backend-store-uri", "--gpus-per-node", "--help", "--same-memory"),
+    *("--logdir", "--backend-store-uri", "--gpus-per-node", "--help", "--same-memory", "--repetitions"),
     *("--kills", "--damage", "--configs", "--rounds", "--rows", "--steps", "--strict", "--cfg", "--before", "--out"),
 }
 
