@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 import torch
 
-from mgbench.cli.estimates import Estimate, stored_rates
+from mgbench.cli.forecast.estimates import Estimate, stored_rates
 from mgbench.interfaces.progress import Progress
 from mgbench.recipes.study import Study
 from mgbench.registry.loading import load

@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter
 
-from mgbench.cli.describe import in_words, options, registry_kinds
+from mgbench.cli.output.describe import in_words, options, registry_kinds
 from mgbench.recipes.kinds import EVERY_KIND, KINDS, TABLE, Kind
 from mgbench.recipes.recipe import FIELDS, Recipe, decides, plain
 from mgbench.recipes.schema import study_schema

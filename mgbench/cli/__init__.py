@@ -8,8 +8,8 @@ from mgbench.errors import UserError
 
 def main() -> None:
     """Run the `mgbench` command. Errors that the user can correct are printed as a sentence, with exit code 2."""
-    from mgbench.cli.completion import whole_words
-    from mgbench.cli.terminal import prepare, reader_left
+    from mgbench.cli.arguments.completion import whole_words
+    from mgbench.cli.output.terminal import prepare, reader_left
 
     prepare()
     from mgbench.cli.app import app
@@ -30,7 +30,7 @@ def _refuse(message: str) -> None:
 
     from mgbench.cli.app import app
     from mgbench.cli.command import advised
-    from mgbench.cli.terminal import readable
+    from mgbench.cli.output.terminal import readable
 
     commands = getattr(get_command(app), "commands", {})
     print(f"mgbench: {readable(advised(message, sys.argv[1:], commands))}", file=sys.stderr)

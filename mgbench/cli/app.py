@@ -1,38 +1,20 @@
 """The `mgbench` application: all commands and `--version`."""
 
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 import mgbench
-from mgbench.cli import (
-    check,
-    cite,
-    compare,
-    diff,
-    doctor,
-    encode,
-    evaluate,
-    export,
-    guide,
-    import_,
-    listing,
-    merge,
-    new_plugin,
-    plan,
-    plugins,
-    prepare,
-    published,
-    report,
-    results,
-    run,
-    sample,
-    show,
-    speed,
-    status,
-    tune,
-)
 from mgbench.cli.command import Command, Group
+
+# In the order of `mgbench --help`: each is a file of `commands/`, and the function of its name.
+COMMANDS = (
+    *("run", "sample", "plan", "speed", "tune", "prepare", "encode"),
+    *("report", "published", "list_", "show", "status", "diff", "compare", "evaluate"),
+    *("import_", "export", "results", "merge", "doctor"),
+    *("cite", "plugins", "new_plugin", "check", "guide"),
+)
 
 app = typer.Typer(
     name="mgbench",
@@ -43,34 +25,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (
-    run.run,
-    sample.sample,
-    plan.plan,
-    speed.speed,
-    tune.tune,
-    prepare.prepare,
-    encode.encode,
-    report.report,
-    published.published,
-    listing.list_,
-    show.show,
-    status.status,
-    diff.diff,
-    compare.compare,
-    evaluate.evaluate,
-    import_.import_,
-    export.export,
-    results.results_,
-    merge.merge,
-    doctor.doctor,
-    cite.cite,
-    plugins.plugins,
-    new_plugin.new_plugin,
-    check.check,
-    guide.guide,
-):
-    app.command(command.__name__.strip("_").replace("_", "-"), cls=Command)(command)
+for name in COMMANDS:
+    command = getattr(import_module(f"mgbench.cli.commands.{name}"), name)
+    app.command(name.strip("_").replace("_", "-"), cls=Command)(command)
 
 
 def _version(asked: bool) -> None:

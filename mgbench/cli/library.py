@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-    from mgbench.cli.choices import Chosen
+    from mgbench.cli.study.selection import Chosen
     from mgbench.recipes.study import Study
     from mgbench.trials.stored_model import StoredModel
 
@@ -55,8 +55,8 @@ def run(
     Raises:
         UserError: as `plan`; also if there is no such device, or the results cannot be written.
     """
-    from mgbench.cli.failures import FailureLimit
-    from mgbench.cli.run import Work, save_view
+    from mgbench.cli.study.failures import FailureLimit
+    from mgbench.cli.study.work import Work, save_view
     from mgbench.engines.local import Local
     from mgbench.engines.supervise import supervise
     from mgbench.interfaces.engine import USUAL, Leases
@@ -111,7 +111,7 @@ def sample(model: "StoredModel", count: int = 64, batch: int = 250) -> "tuple[Te
 
 
 def _chosen(study: "Study", plugins: Iterable[str], results: Folder) -> "Chosen":
-    from mgbench.cli.choices import Chosen
+    from mgbench.cli.study.selection import Chosen
     from mgbench.registry.loading import find, load
     from mgbench.results.store import Store
     from mgbench.trials.plan import plan_study

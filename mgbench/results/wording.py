@@ -1,4 +1,4 @@
-"""Numbers in sentences: counts with their nouns, and bytes with their units."""
+"""Numbers in sentences: counts with their nouns, bytes and times with their units."""
 
 UNITS = ("kB", "MB", "GB", "TB")
 
@@ -14,3 +14,13 @@ def amount(count: float) -> str:
         return counted(round(count), "byte")
     thousands = next((power for power in range(1, len(UNITS)) if count < 999.5 * 1000**power), len(UNITS))
     return f"{count / 1000**thousands:.3g} {UNITS[thousands - 1]}"
+
+
+def duration(seconds: float) -> str:
+    """A time in readable units: 40 s, 12 min, 3 h 20 min, 40 days."""
+    minutes, days = round(seconds / 60), round(seconds / 86400)
+    if seconds < 100:
+        return f"{round(seconds)} s"
+    if days > 4:
+        return f"{days:,} days"
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"

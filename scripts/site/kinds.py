@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import cache
 
-from mgbench.cli.describe import component, in_words, registry_kinds
+from mgbench.cli.output.describe import component, in_words, registry_kinds
 from mgbench.recipes.kinds import EVERY_KIND, Kind
 from mgbench.registry.registry import Offer, Registry
 from scripts.reference import ours

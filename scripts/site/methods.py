@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from mgbench.cli.describe import registry_kinds
+from mgbench.cli.output.describe import registry_kinds
 from mgbench.interfaces import bibtex
 from mgbench.recipes.recipe import FIELDS, Recipe, plain
 from scripts.site.kinds import anchored, registry

@@ -165,6 +165,20 @@ def test_there_are_no_more_arrows_than_the_design_says() -> None:
     assert arrows <= int(said[3])
 
 
+COMMANDS = [path for path in PACKAGE if path.parent == ROOT / "mgbench" / "cli" / "commands"]
+
+
+def test_every_file_of_commands_is_a_command() -> None:
+    from mgbench.cli.app import COMMANDS as NAMES
+
+    assert sorted(NAMES) == sorted(path.stem for path in COMMANDS if path.stem != "__init__")
+
+
+@pytest.mark.parametrize("path", [path for path in PACKAGE if room(path) == "cli"], ids=shown)
+def test_no_command_is_imported_by_another_nor_by_what_commands_share(path: Path) -> None:
+    assert not [module for module, _ in imports(path) if module.startswith("mgbench.cli.commands")]
+
+
 def test_the_door_leads_nowhere_up_and_its_stub_to_where_names_are() -> None:
     door = ROOT / "mgbench" / "__init__.py"
     assert {own(module) for module, _ in imports(door)} <= {"", "interfaces"}

@@ -35,7 +35,7 @@ def mgbench(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, counted_rows: int
 ) -> Iterator[Command]:
     """Run `mgbench …` in an empty folder."""
-    monkeypatch.setattr("mgbench.cli.plan.COUNTED_ROWS", counted_rows)
+    monkeypatch.setattr("mgbench.cli.commands.plan.COUNTED_ROWS", counted_rows)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "250")
     monkeypatch.setenv("NO_COLOR", "1")

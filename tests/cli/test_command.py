@@ -10,7 +10,7 @@ from typer.main import get_command
 
 import mgbench as mgbench_package
 from mgbench.cli.app import app
-from mgbench.cli.choices import outline
+from mgbench.cli.arguments.values import outline
 from mgbench.cli.command import advised
 from mgbench.errors import UserError
 from mgbench.recipes.spec import Spec

@@ -8,7 +8,7 @@ import typer
 
 from mgbench import hookspecs
 from mgbench.cli.app import app
-from mgbench.cli.describe import in_words, options, registry_kinds
+from mgbench.cli.output.describe import in_words, options, registry_kinds
 from scripts.site import commands, kinds, methods
 from scripts.site.text import section
 from tests.docs.blocks import ROOT

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mgbench.cli.describe import registry_kinds
+from mgbench.cli.output.describe import registry_kinds
 from tests.docs.blocks import ROOT
 
 pytest.importorskip("mkdocs", reason="pip install '.[docs]'")

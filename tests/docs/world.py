@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mgbench.cli import prepare, run
-from mgbench.cli.choices import Chosen
+from mgbench.cli.commands import prepare, run
+from mgbench.cli.study.selection import Chosen
 from mgbench.recipes.spec import Spec
 from mgbench.results.known_scores import known_scores
 from mgbench.results.store import Store
@@ -76,7 +76,7 @@ def pretend(patch: pytest.MonkeyPatch) -> None:
     build = run.engine_of
     patch.setattr(prepare, "_fetch", lambda asked: None)
     # `plan` counts costs in tests of its own; a row takes about a second.
-    patch.setattr("mgbench.cli.plan.COUNTED_ROWS", 0)
+    patch.setattr("mgbench.cli.commands.plan.COUNTED_ROWS", 0)
     patch.setattr(run, "engine_of", Engine)
     patch.setattr(run, "compute", lambda work, display: computed(work.chosen))
     patch.setattr(run, "_detach", lambda chosen: (run.save_view(chosen), computed(chosen)))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mgbench.cli.new_plugin import project
+from mgbench.cli.commands.new_plugin import project
 from mgbench.errors import Unfit, UserError
 from mgbench.registry.laws import LawBroken, LawCheck, law_checks
 from mgbench.registry.loading import installed

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mgbench.cli.choices import outline
+from mgbench.cli.arguments.values import outline
 from mgbench.recipes.recipe import Recipe
 from mgbench.recipes.study import Study
 from mgbench.report.frame import read_results

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mgbench.results.wording import amount, counted
+from mgbench.results.wording import amount, counted, duration
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,11 @@ def test_things_are_counted() -> None:
         "1 row",
         "2 rows",
     ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0 s"), (99, "99 s"), (100, "2 min"), (5940, "99 min"), (12000, "3 h 20 min"), (8.64e7, "1,000 days")],
+)
+def test_times_are_told_in_the_units_that_say_most(seconds: float, said: str) -> None:
+    assert duration(seconds) == said

@@ -1,0 +1,1 @@
+"""The commands of `mgbench`: one file for each, with a function of its name."""

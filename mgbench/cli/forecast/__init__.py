@@ -1,0 +1,1 @@
+"""Costs and times of trials before they run."""

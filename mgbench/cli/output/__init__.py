@@ -1,0 +1,1 @@
+"""Tables, progress, descriptions and JSON, as commands print them."""

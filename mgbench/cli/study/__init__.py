@@ -1,0 +1,1 @@
+"""The study of a command: selected, named, its claims checked, computed."""
