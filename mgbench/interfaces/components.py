@@ -53,6 +53,11 @@ class Parts(SimpleNamespace):
     labels: bool
     teacher: "Teacher"
 
+    # Any: a component, by its kind.
+    def change(self, **others: Any) -> "Parts":
+        """These components, with others in place of some or beside them."""
+        return Parts(**{**vars(self), **others})
+
 
 @dataclass(frozen=True)
 class Teacher:

@@ -8,6 +8,6 @@ from mgbench.interfaces.components import Parts, Teacher
 
 def taught(parts: Parts, model: nn.Module, teacher: Teacher) -> Parts:
     """The components of a training with its teacher; the model is initialised from it if the process has `begin`."""
-    with_teacher = Parts(**{**vars(parts), "teacher": teacher})
+    with_teacher = parts.change(teacher=teacher)
     optional.begin(parts.process, model, with_teacher)
     return with_teacher

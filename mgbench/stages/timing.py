@@ -120,7 +120,7 @@ class Stopwatch:
             for block in blocks if isinstance(blocks, nn.ModuleList) else ():
                 self._watch(name, block, ("forward",))
         sampler = getattr(parts, "sampler", None)
-        return parts if sampler is None else Parts(**{**vars(parts), "sampler": _Timed(sampler, self)})
+        return parts if sampler is None else parts.change(sampler=_Timed(sampler, self))
 
     def _watch(self, name: str, module: nn.Module, methods: tuple[str, ...]) -> None:
         for method in methods:

@@ -134,7 +134,7 @@ def test_every_process_of_codes_draws_by_the_rule_for_codes(name: str) -> None:
     process = built("process", name)
     space, parts = world_of(process)
     learnt = {"network": Transformer(width=16, depth=1), "head": Categorical(), "code_draw": OnlyTheFirst()}
-    parts = Parts(**{**vars(parts), **learnt})
+    parts = parts.change(**learnt)
     model = process.build(parts, space, 2).eval()
     request = Request(torch.arange(4) % 2, 3, each("images", 4), Streams.root(0, "shared"))
     *_, state = process.sample(model, parts, space, request)

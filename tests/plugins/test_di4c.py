@@ -21,7 +21,7 @@ HIDDEN = torch.zeros(1, 3, dtype=torch.int64)
 def world(process: Mixture) -> tuple[MixtureModel, Parts]:
     """A student that begins as an exact teacher, and its components."""
     parts = toy_parts(JOINT, process=process)
-    parts = Parts(**vars(parts), teacher=toy_teacher(parts, JOINT.space, JOINT.classes))
+    parts = parts.change(teacher=toy_teacher(parts, JOINT.space, JOINT.classes))
     torch.manual_seed(0)
     model = process.build(parts, JOINT.space, JOINT.classes)
     process.begin(model, parts)

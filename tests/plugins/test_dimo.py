@@ -25,7 +25,7 @@ LEARNT = {"network": Transformer(width=32, depth=2, heads=2), "head": Categorica
 def parts_with_teacher(process: OneStep) -> Parts:
     parts = toy_parts(JOINT, process=process, **LEARNT)
     torch.manual_seed(0)
-    return Parts(**vars(parts), teacher=toy_teacher(parts, JOINT.space, JOINT.classes))
+    return parts.change(teacher=toy_teacher(parts, JOINT.space, JOINT.classes))
 
 
 @pytest.mark.parametrize("reverse", [0.0, 0.3, 1.0])

@@ -173,7 +173,7 @@ def _parts_at(context: _StepContext) -> Parts:
     """The components, with the solver of this step if it depends on the step."""
     if not hasattr(context.parts, "solver"):
         return context.parts
-    return Parts(**{**vars(context.parts), "solver": solver_of_step(context.parts.solver, context.step)})
+    return context.parts.change(solver=solver_of_step(context.parts.solver, context.step))
 
 
 def _asked(

@@ -37,7 +37,7 @@ def process(component: Process[nn.Module], parts: Parts | None = None, space: To
 def _taught(component: Process[nn.Module], model: nn.Module, parts: Parts, space: TokenSpace, classes: int) -> Parts:
     """The components with a teacher: the given one, or a masked model of the same components."""
     if "teacher" not in vars(parts):
-        parts = Parts(**vars(parts), teacher=toy_teacher(parts, space, classes))
+        parts = parts.change(teacher=toy_teacher(parts, space, classes))
     check_teacher(component, parts, parts.teacher.parts)
     begin(component, model, parts)
     return parts
