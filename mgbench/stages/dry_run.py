@@ -15,7 +15,7 @@ from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.sampling import Request
 from mgbench.recipes.recipe import Recipe
 from mgbench.stages.cost import Meter, sampling_costs
-from mgbench.stages.hollow import Counting, hollow, hollowed, is_weight, remembering
+from mgbench.stages.hollow import Counting, hollow, hollowed, is_weight
 
 # Trainings of one image whose arithmetic is averaged, because masks differ in size.
 DRAWS = 4
@@ -47,7 +47,7 @@ def model_costs(parts: Parts, space: TokenSpace, classes: int, taught_by: Parts 
     model = hollowed(lambda: parts.process.build(parts, space, classes)).train()
     if taught_by is not None:
         teacher = hollowed(lambda: taught_by.process.build(taught_by, space, classes)).eval().requires_grad_(False)
-        parts = Parts(**{**vars(parts), "teacher": Teacher(teacher, taught_by)})
+        parts = parts.change(teacher=Teacher(teacher, taught_by))
     found = [_one_image(model, parts, space, classes, seed) for seed in range(DRAWS)]
     flops, held = (sum(column) / DRAWS for column in zip(*found, strict=True))
     return ModelCosts(sum(part.numel() for part in model.parameters()), flops, held)
@@ -62,21 +62,21 @@ def image_costs(parts: Parts, space: TokenSpace, classes: int, recipe: Recipe) -
     if not counts or steps <= 2 * MORE or evaluations(solver) != steps:
         return _image_costs(parts, space, classes, recipe)
     few, more = (
-        _image_costs(Parts(**{**vars(parts), "solver": replace(solver, steps=count)}), space, classes, recipe)
-        for count in (FEW, MORE)
+        _image_costs(parts.change(solver=replace(solver, steps=count)), space, classes, recipe) for count in (FEW, MORE)
     )
     return {name: few[name] + (more[name] - few[name]) * (steps - FEW) / (MORE - FEW) for name in few}
 
 
 def _image_costs(parts: Parts, space: TokenSpace, classes: int, recipe: Recipe) -> Mapping[str, float]:
     model, counting, meter = hollowed(lambda: parts.process.build(parts, space, classes)).eval(), Counting(), Meter()
-    remembering(model, counting)
+    # The parts of the model, which see the same shapes in every step.
+    repeated = [part for part in model.modules() if part is not model and any(True for _ in part.parameters())]
     streams = Streams.root(recipe.seed, "images").fold(torch.arange(1))
     request = Request(_labels(classes), recipe.sampling_steps, streams, Streams.root(recipe.seed, "shared"))
-    with torch.no_grad(), counting, meter.watch(model):
+    with torch.no_grad(), counting.remembering(repeated), counting, meter.watch(model):
         for _ in parts.process.sample(model, parts, space, request):
             meter.steps += 1
-    meter.flops = float(counting.flops)
+    meter.flops = float(counting.get_total_flops())
     costs = sampling_costs(meter, space.length, 1, [(1, 0.0)])
     return {name: value for name, value in costs.items() if name not in ("seconds_per_image", "sampling_batch")}
 
@@ -96,7 +96,7 @@ def _one_image(model: nn.Module, parts: Parts, space: TokenSpace, classes: int, 
         with saved_tensors_hooks(hold, lambda saved: saved):
             loss = parts.process.loss(model, parts, _tokens(space), _labels(classes), generator)
         torch.autograd.grad(loss, learned, allow_unused=True)
-    return float(counting.flops), float(held)
+    return float(counting.get_total_flops()), float(held)
 
 
 def _labels(classes: int) -> Tensor:

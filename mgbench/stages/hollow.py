@@ -11,10 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch._ops import OpOverload
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map_only
 
-from mgbench.stages.flops import FORMULAS
+from mgbench.stages.flops import FORMULAS, FlopCounter
 
 _DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _WEIGHTS, _VALUES = ({dtype: torch.zeros((), dtype=dtype) for dtype in _DTYPES} for _ in range(2))
@@ -72,24 +71,46 @@ class _Fused(TorchFunctionMode):
         return fused(*args[:3], 0.0, causal, attn_mask=mask, scale=kwargs.get("scale"))[0]
 
 
-class Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Context in which operations on hollow tensors are counted in `flops` and return hollow tensors."""
+class Counting(FlopCounter):
+    """Counts operations like `FlopCounter`, but computes none on hollow tensors: their results are hollow tensors."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.flops, self.fused = 0, _Fused()
-        self.formulas = FORMULAS
+        super().__init__()
+        self._fused = _Fused()
         # What a kernel gave for such arguments: shapes and types, and its operations; None where it has to run.
-        self.seen: dict[Hashable, Any] = {}
+        self._seen: dict[Hashable, Any] = {}
 
     def __enter__(self) -> "Counting":
-        self.fused.__enter__()  # type: ignore[no-untyped-call]
+        self._fused.__enter__()  # type: ignore[no-untyped-call]
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: object) -> None:
         super().__exit__(*error)  # type: ignore[no-untyped-call]
-        self.fused.__exit__(*error)  # type: ignore[no-untyped-call]
+        self._fused.__exit__(*error)  # type: ignore[no-untyped-call]
+
+    def _remembered(self, module: nn.Module, known: dict[Hashable, Any]) -> Callable[..., Any]:
+        """The forward of a module that gives its earlier result for hollow inputs of known shapes, instead of running again.
+
+        Modules that are alike share results, which have no gradients: for sampling only.
+        """
+        forward, of = module.forward, (type(module), *(part.shape for part in module.parameters()))
+
+        def call(*args: object, **kwargs: object) -> Any:
+            parts, _ = tree_flatten((args, kwargs))
+            if not all(is_hollow(part) or not isinstance(part, Tensor) for part in parts):
+                return forward(*args, **kwargs)
+            key, before = (of, *kwargs, *map(_described, parts)), self._total
+            if key in known:
+                out, flops = known[key]
+                self._total += flops
+                return out
+            out = forward(*args, **kwargs)
+            if all(map(is_hollow, tree_flatten(out)[0])):
+                known[key] = out, self._total - before
+            return out
+
+        return call
 
     def __torch_dispatch__(
         self, func: OpOverload, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -97,73 +118,41 @@ class Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         parts, _ = tree_flatten((args, kwargs))
         if not any(map(is_hollow, parts)) or func.is_view:
-            return self._run(func, args, kwargs)
+            return self._run(func, types, args, kwargs)
         if func._schema.is_mutable:
             # What is hollow stays so; what is real takes what is written.
-            return args[0] if is_hollow(args[0]) else self._run(func, args, kwargs)
+            return args[0] if is_hollow(args[0]) else self._run(func, types, args, kwargs)
         key = (func, *kwargs, *map(_described, parts))
-        if key not in self.seen:
-            self.seen[key] = self._foreseen(func, args, kwargs)
-        if self.seen[key] is None:
-            return self._run(func, args, kwargs)
-        shapes, flops = self.seen[key]
-        self.flops += flops
+        if key not in self._seen:
+            self._seen[key] = _foreseen(func, args, kwargs)
+        if self._seen[key] is None:
+            return self._run(func, types, args, kwargs)
+        shapes, flops = self._seen[key]
+        self._total += flops
         return tree_map_only(Tensor, lambda part: hollow(tuple(part.shape), part.dtype), shapes)
 
-    def _run(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        out = func(*args, **kwargs)
-        formula = self.formulas.get(func._overloadpacket)
-        self.flops += formula(*args, **kwargs, out_val=out) if formula else 0
-        return out
+    def _run(self, func: OpOverload, types: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        # A kernel that is decomposed under a mode of functions is called again as a whole, without end (torch 2.14).
+        with torch._C.DisableTorchFunction():
+            return super().__torch_dispatch__(func, types, args, kwargs)
 
-    def _foreseen(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, int] | None:
-        """Empty results of a kernel and its operations; None where these depend on content, or are not floating point."""
-        there = tree_map_only(Tensor, lambda part: part.detach().to("meta"), (args, kwargs))
-        try:
-            out = func(*there[0], **there[1])
-        except (NotImplementedError, RuntimeError):
-            return None
-        tensors = [part for part in tree_flatten(out)[0] if part is not None]
-        if not all(isinstance(part, Tensor) and part.is_floating_point() for part in tensors):
-            return None
-        formula = self.formulas.get(func._overloadpacket)
-        return out, int(formula(*args, **kwargs, out_val=out)) if formula else 0
+
+def _foreseen(func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, int] | None:
+    """Empty results of a kernel and its operations; None where these depend on content, or are not floating point."""
+    there = tree_map_only(Tensor, lambda part: part.detach().to("meta"), (args, kwargs))
+    try:
+        out = func(*there[0], **there[1])
+    except (NotImplementedError, RuntimeError):
+        return None
+    tensors = [part for part in tree_flatten(out)[0] if part is not None]
+    if not all(isinstance(part, Tensor) and part.is_floating_point() for part in tensors):
+        return None
+    formula = FORMULAS.get(func._overloadpacket)
+    return out, int(formula(*args, **kwargs, out_val=out)) if formula else 0
 
 
 def _described(part: object) -> Hashable:
+    """The part of an input that a result's shape and type depend on: unlike operations, they depend on types that are given."""
     if isinstance(part, Tensor):
         return tuple(part.shape), part.dtype
     return part if isinstance(part, Hashable) else str(part)
-
-
-def remembering(module: nn.Module, counting: Counting) -> None:
-    """Make the parts of a module reuse results: a call with hollow tensors of known shapes returns the earlier result and adds
-    its count again. Parts that are alike share results. For sampling only, because the results have no gradients.
-    """
-    known: dict[Hashable, tuple[Any, int]] = {}
-    for part in module.modules():
-        sizes = tuple(tuple(weight.shape) for weight in part.parameters())
-        if part is not module and sizes:
-            part.forward = _remembered(part.forward, (type(part), sizes), known, counting)
-
-
-def _remembered(
-    forward: Callable[..., Any], of: Hashable, known: dict[Hashable, tuple[Any, int]], counting: Counting
-) -> Callable[..., Any]:
-    def call(*args: object, **kwargs: object) -> Any:
-        parts, _ = tree_flatten((args, kwargs))
-        if not all(is_hollow(part) or not isinstance(part, Tensor) for part in parts):
-            return forward(*args, **kwargs)
-        key = (of, *map(_described, parts))
-        if key not in known:
-            before = counting.flops
-            out = forward(*args, **kwargs)
-            if not all(map(is_hollow, tree_flatten(out)[0])):
-                return out
-            known[key] = out, counting.flops - before
-            return out
-        out, flops = known[key]
-        counting.flops += flops
-        return out
-
-    return call
