@@ -115,7 +115,7 @@ def ours(sizes: dict[str, Any]) -> tuple[Work, Work, int]:
 
     def train() -> object:
         model.train()
-        return training._advance(tokens, labels, generator)
+        return training.advance(tokens, labels, generator)
 
     return sample, train, sum(parameter.numel() for parameter in model.parameters())
 

@@ -122,7 +122,7 @@ def _steps(one: Subject, team: Team) -> float:
         training = Training(one.recipe, one.parts, module, CPU, team)
         tokens = torch.randn(one.recipe.batch_size, one.space.length, one.space.dim)
         labels = torch.arange(one.recipe.batch_size) % one.classes
-        return cpu_seconds(lambda: training._advance(tokens, labels, Generator()), 7)
+        return cpu_seconds(lambda: training.advance(tokens, labels, Generator()), 7)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def check_settings(recipe: Recipe) -> None:
             f"sampling_ema={recipe.sampling_ema:g} asks for an average, and imported weights are one; leave it out"
         )
     if recipe.sampling_ema not in recipe.ema:
-        kept = ", ".join(f"{share:g}" for share in recipe.ema)
+        kept = ", ".join(f"{decay:g}" for decay in recipe.ema)
         raise Unfit(
             f"sampling_ema={recipe.sampling_ema:g} is none of the averages of the training (ema={kept}); add it there"
         )

@@ -18,30 +18,30 @@ class Averages:
     first step the weights themselves. The smaller decay at the start lets short trainings forget their random weights.
     """
 
-    def __init__(self, model: nn.Module, shares: Sequence[float]) -> None:
+    def __init__(self, model: nn.Module, decays: Sequence[float]) -> None:
         self.model = model
         self._online: list[Tensor] = [value for value in model.parameters() if value.is_floating_point()]
-        self._kept = {share: [value.detach().clone() for value in self._online] for share in shares}
+        self._kept = {decay: [value.detach().clone() for value in self._online] for decay in decays}
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Update every average with the weights after a step."""
         grown = (1 + step) / (10 + step) if step else 0.0
-        for share, kept in self._kept.items():
-            torch._foreach_lerp_(kept, self._online, 1 - min(share, grown))
+        for decay, kept in self._kept.items():
+            torch._foreach_lerp_(kept, self._online, 1 - min(decay, grown))
 
-    def weights(self, share: float) -> Weights:
+    def weights(self, decay: float) -> Weights:
         """The averaged parameters and the current buffers, as this rank holds them."""
-        means = dict(zip(map(id, self._online), self._kept[share], strict=True))
+        means = dict(zip(map(id, self._online), self._kept[decay], strict=True))
         return {name: means.get(id(value), value) for name, value in self.model.state_dict(keep_vars=True).items()}
 
     def state(self) -> dict[float, Weights]:
         """Every average in full, by its decay; every rank of a team must call this."""
-        return {share: whole(self.weights(share)) for share in self._kept}
+        return {decay: whole(self.weights(decay)) for decay in self._kept}
 
     @torch.no_grad()
     def restore(self, state: Mapping[float, Weights]) -> None:
         """Restore the averages from a state."""
-        for share in self._kept:
-            for name, kept in self.weights(share).items():
-                kept.copy_(as_held(state[share][name], kept))
+        for decay in self._kept:
+            for name, kept in self.weights(decay).items():
+                kept.copy_(as_held(state[decay][name], kept))

@@ -74,7 +74,7 @@ def training_work(subject: Subject) -> Work:
     """A function that runs one training step on random tokens."""
     training, device = subject.training(), subject.device
     tokens, labels, generator = _tokens(subject).to(device), _labels(subject).to(device), Generator(device)
-    return lambda: training._advance(tokens, labels, generator)
+    return lambda: training.advance(tokens, labels, generator)
 
 
 def sampling_work(subject: Subject, watch: Stopwatch | None = None) -> Work:

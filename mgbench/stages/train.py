@@ -149,10 +149,10 @@ class Training:
         }
 
     def weights(self) -> dict[float, dict[str, Tensor]]:
-        """The weights of a finished training by name, of any shape: each of the moving averages by its share."""
+        """The weights of a finished training by name, of any shape: each of the moving averages by its decay."""
         return {
-            share: {name: value.contiguous() for name, value in weights.items()}
-            for share, weights in self.averages.state().items()
+            decay: {name: value.contiguous() for name, value in weights.items()}
+            for decay, weights in self.averages.state().items()
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -236,15 +236,16 @@ class Training:
     def _counted(self, tokens: Tokens, labels: Tensor, generator: Generator) -> Tensor:
         """One training step; its operations are counted at intervals, and used for the steps in between."""
         if self.step % COUNT_EVERY:
-            loss = self._advance(tokens, labels, generator)
+            loss = self.advance(tokens, labels, generator)
         else:
             with uncompiled(self._compiles), FlopCounter() as counter:
-                loss = self._advance(tokens, labels, generator)
+                loss = self.advance(tokens, labels, generator)
             self.counted.append(self.team.sum(float(counter.get_total_flops())))
         self.flops += sum(self.counted) / len(self.counted)
         return loss
 
-    def _advance(self, tokens: Tokens, labels: Tensor, generator: Generator) -> Tensor:
+    def advance(self, tokens: Tokens, labels: Tensor, generator: Generator) -> Tensor:
+        """One step on a batch of tokens [M,N] or [M,N,D] with labels int64 [M]; the mean loss of this rank's parts."""
         loss = self._backward(tokens, labels, generator)
         for group in self.optimizer.param_groups:
             group["lr"] = group["factor"] * learning_rate(self.step, self.recipe)

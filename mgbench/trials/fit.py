@@ -208,7 +208,7 @@ def _train(
         _advance(store, folder, training, curve, training.run(tokens, labels, progress.check), progress)
         weights = training.weights()
     if team.is_first:
-        _save(store, folder, {model_file(assembly.recipe, share): state for share, state in weights.items()}, curve)
+        _save(store, folder, {model_file(assembly.recipe, decay): state for decay, state in weights.items()}, curve)
 
 
 def _save(store: Store, folder: Path, weights: Mapping[str, Weights], curve: list[TrainStep]) -> None:

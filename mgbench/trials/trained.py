@@ -18,9 +18,9 @@ from mgbench.stages.train import TrainStep, initial_model
 MODEL = "model.safetensors"
 
 
-def model_file(recipe: Recipe, share: float) -> str:
+def model_file(recipe: Recipe, decay: float) -> str:
     """The name of the file that holds one of the averages of a training; that of the first one is known to all."""
-    return MODEL if share == recipe.ema[0] else f"model-{share!r}.safetensors"
+    return MODEL if decay == recipe.ema[0] else f"model-{decay!r}.safetensors"
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Reader:
     device: torch.device
     _read: dict[float, Model] = field(default_factory=dict)
 
-    def model(self, share: float) -> Model:
+    def model(self, decay: float) -> Model:
         """The model with the average of this decay, one of the recipe's `ema`."""
-        if share not in self._read:
-            self._read[share] = self._with(model_file(self.assembly.recipe, share))
-        return self._read[share]
+        if decay not in self._read:
+            self._read[decay] = self._with(model_file(self.assembly.recipe, decay))
+        return self._read[decay]
 
     def _with(self, file: str) -> Model:
         assembly, space = self.assembly, self.tokenizer.space
@@ -63,15 +63,15 @@ class Trained:
         Raises:
             Interrupted: if the user asks to stop.
         """
-        share, reader, assembly = recipe.drawn_with, self.reader, self.reader.assembly
-        found = reader.model(share)
-        if share not in self._bounds:
+        decay, reader, assembly = recipe.drawn_with, self.reader, self.reader.assembly
+        found = reader.model(decay)
+        if decay not in self._bounds:
             told, data, tokenizer = self.progress.batches("likelihood"), assembly.data, reader.tokenizer
             with self.progress.anywhere():
-                self._bounds[share] = held_out_bound(
+                self._bounds[decay] = held_out_bound(
                     assembly.parts, found.module, tokenizer, data, recipe.seed, reader.device, told
                 )
-        return replace(found, bound=self._bounds[share])
+        return replace(found, bound=self._bounds[decay])
 
 
 def build_model(assembly: Assembly, tokenizer: TokenizerModule) -> nn.Module:

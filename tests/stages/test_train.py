@@ -102,14 +102,14 @@ def test_a_training_that_was_killed_goes_on_as_if_it_had_not_been(settings: dict
     next(first.run(TOKENS, LABELS))
     saved = io.BytesIO()
     torch.save(first.state(), saved)
-    expected_next = float(first._advance(TOKENS, LABELS, torch.Generator()))
+    expected_next = float(first.advance(TOKENS, LABELS, torch.Generator()))
     del first
     second, third = training(recipe), training(recipe)
     for started in (second, third):
         saved.seek(0)
         started.restore(torch.load(saved, weights_only=True))
     assert second.step == REPORT_EVERY
-    assert float(third._advance(TOKENS, LABELS, torch.Generator())) == expected_next
+    assert float(third.advance(TOKENS, LABELS, torch.Generator())) == expected_next
     rest = finish(second)
     assert [(step.step, step.loss) for step in rest] == [(step.step, step.loss) for step in expected[1:]]
     assert same(whole.model.state_dict(), second.model.state_dict())
@@ -242,7 +242,7 @@ def test_a_loss_a_thousand_times_as_large_as_at_the_start_ends_the_training(
         self.step += 1
         return torch.tensor(first if self.step <= REPORT_EVERY else then)
 
-    monkeypatch.setattr(Training, "_advance", advance)
+    monkeypatch.setattr(Training, "advance", advance)
     started, resumed = training(), training()
     assert next(started.run(TOKENS, LABELS)).loss == pytest.approx(first)
     resumed.restore(started.state())
@@ -255,19 +255,19 @@ def test_a_loss_a_thousand_times_as_large_as_at_the_start_ends_the_training(
 
 def test_the_average_follows_the_weights() -> None:
     """Checked against the recursion written out, for the young average and for the grown one."""
-    shares = (0.9, 0.5, 0.0)
-    started = training(RECIPE.change(ema=shares, train_steps=1))
+    decays = (0.9, 0.5, 0.0)
+    started = training(RECIPE.change(ema=decays, train_steps=1))
     name, start = next(iter(started.model.named_parameters()))
-    expected = dict.fromkeys(shares, start.detach())
+    expected = dict.fromkeys(decays, start.detach())
     for step in range(30):
         started.recipe = started.recipe.change(train_steps=step + 1)
         finish(started)
         now = started.model.get_parameter(name).detach().clone()
-        for share in shares:
-            decay = min(share, (1 + step) / (10 + step)) if step else 0
-            expected[share] = decay * expected[share] + (1 - decay) * now
-    for share in shares:
-        torch.testing.assert_close(started.weights()[share][name], expected[share], rtol=1e-4, atol=1e-6)
+        for decay in decays:
+            grown = min(decay, (1 + step) / (10 + step)) if step else 0
+            expected[decay] = grown * expected[decay] + (1 - grown) * now
+    for decay in decays:
+        torch.testing.assert_close(started.weights()[decay][name], expected[decay], rtol=1e-4, atol=1e-6)
     assert torch.equal(started.weights()[0.0][name], now)
 
 

@@ -62,9 +62,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
 
 def waits_of_a_step(monkeypatch: pytest.MonkeyPatch, network: MAE | Transformer, batch: int) -> Counter[str]:
     started = training(RECIPE.change(batch_size=batch), network=network)
-    started._advance(TOKENS, LABELS, torch.Generator())
+    started.advance(TOKENS, LABELS, torch.Generator())
     with counted(monkeypatch) as found:
-        started._advance(TOKENS, LABELS, torch.Generator())
+        started.advance(TOKENS, LABELS, torch.Generator())
     return found
 
 

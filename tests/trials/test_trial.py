@@ -351,7 +351,7 @@ def test_memory_that_runs_out_in_training_is_told(
     def full(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr("mgbench.stages.train.Training._advance", full)
+    monkeypatch.setattr("mgbench.stages.train.Training.advance", full)
     record = run(registry, tmp_path, m=TINY)["m"]
     assert record.status == "oom"
     assert type(error).__name__ in record.reason
