@@ -33,6 +33,18 @@ def test_each_optional_attribute_is_looked_up_in_one_place_only() -> None:
     assert not {name: found for name, found in elsewhere.items() if found}
 
 
+def test_every_optional_attribute_is_in_the_guide() -> None:
+    """Those that open the docstring of the function that looks one up are those of the tables."""
+    functions = ast.parse((ROOT / "mgbench" / "interfaces" / "optional.py").read_text(encoding="utf-8")).body
+    texts = [ast.get_docstring(node) or "" for node in functions if isinstance(node, ast.FunctionDef)]
+    known = {name for text in texts for name in re.findall(r"`(\w+)", text.partition(": ")[0])}
+    guide = (ROOT / "docs" / "guides" / "plugins.md").read_text(encoding="utf-8")
+    section = guide.partition("## Optional attributes\n")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert sorted(name for row in rows for name in re.findall(r"`(\w+)", row)) == sorted(known)
+    assert len(known) > 30
+
+
 def test_what_has_no_optional_attribute_behaves_as_is_documented() -> None:
     bare: Any = SimpleNamespace(steps=7)
     assert optional.asked_kinds(bare) == optional.other_names(bare) == optional.ignored_settings(bare) == ()
