@@ -19,7 +19,7 @@ from tests import halton
 from tests.cli.conftest import Command
 from tests.ldm import layout
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 BOTH = pytest.mark.parametrize("name", ["emigm_ckpt_tiny", "mar_ckpt_tiny"])
 HEADS = ("--set", "network.heads=4")
 

@@ -12,7 +12,7 @@ from tests.cli.conftest import Command
 from tests.report.synthetic import FID
 from tests.report.test_verdicts import CLAIM, LARGE, SMALL, frame_of, rows
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FILE = f"""
 name = "s"
 plugins = ["{doubles.FILE}"]
