@@ -114,17 +114,17 @@ class _Weights:
         self.state[f"{name}.bias"] = 0.1 * torch.randn(len(weight), generator=self.made)
 
 
-def layout(widths: tuple[int, ...] = (32, 32, 64)) -> State:
+def layout(widths: tuple[int, ...] = (32, 32, 64), latent: int = LATENT) -> State:
     """Random weights in the layout of `kl16.ckpt`, smaller: attention in the last level of the encoder only."""
     weights = _Weights()
-    _encoder(weights, widths)
-    _decoder(weights, widths)
-    weights.conv("quant_conv", 2 * LATENT, 2 * LATENT, 1)
-    weights.conv("post_quant_conv", LATENT, LATENT, 1)
+    _encoder(weights, widths, latent)
+    _decoder(weights, widths, latent)
+    weights.conv("quant_conv", 2 * latent, 2 * latent, 1)
+    weights.conv("post_quant_conv", latent, latent, 1)
     return weights.state
 
 
-def _encoder(weights: _Weights, widths: tuple[int, ...]) -> None:
+def _encoder(weights: _Weights, widths: tuple[int, ...], latent: int) -> None:
     before, last = widths[0], len(widths) - 1
     weights.conv("encoder.conv_in", before, 3)
     for level, width in enumerate(widths):
@@ -136,12 +136,12 @@ def _encoder(weights: _Weights, widths: tuple[int, ...]) -> None:
             weights.conv(f"encoder.down.{level}.downsample.conv", width, width)
     weights.middle("encoder", before)
     weights.norm("encoder.norm_out", before)
-    weights.conv("encoder.conv_out", 2 * LATENT, before)
+    weights.conv("encoder.conv_out", 2 * latent, before)
 
 
-def _decoder(weights: _Weights, widths: tuple[int, ...]) -> None:
+def _decoder(weights: _Weights, widths: tuple[int, ...], latent: int) -> None:
     before = widths[-1]
-    weights.conv("decoder.conv_in", before, LATENT)
+    weights.conv("decoder.conv_in", before, latent)
     weights.middle("decoder", before)
     for level in reversed(range(len(widths))):
         for block in range(BLOCKS + 1):

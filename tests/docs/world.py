@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from mgbench.cli.commands import prepare, run
@@ -16,6 +17,7 @@ from mgbench.results.known_scores import known_scores
 from mgbench.results.store import Store
 from mgbench.trials.plan import Row
 from tests.docs.blocks import ROOT, blocks
+from tests.ldm import layout
 from tests.report import synthetic
 
 CHECKPOINTS = ("eMIGM_large_256_checkpoint.pth", "checkpoint.pth")
@@ -27,6 +29,7 @@ def made(folder: Path) -> Path:
     for name, side, channels, count in (
         ("photos/train", 16, 3, 12), ("photos/val", 16, 3, 6), ("samples", 8, 1, 40), ("reals", 8, 1, 40), ("more", 8, 1, 40),
         ("test", 8, 1, 12), ("train", 8, 1, 12), ("others", 16, 3, 12), ("data/imagenet64", 8, 1, 40),
+        ("data/imagenet/train", 16, 3, 12), ("data/imagenet/val", 16, 3, 6),
     ):  # fmt: skip
         for index in range(count):
             path = folder / name / ("cat", "dog")[index % 2] / f"{index}.png"
@@ -35,11 +38,13 @@ def made(folder: Path) -> Path:
     pixels = random.integers(0, 256, (40, 8, 8, 1), np.uint8)
     np.savez(folder / "samples.npz", arr_0=pixels, arr_1=np.arange(40) % 2)
     np.save(folder / "samples.npy", pixels)
-    shutil.copy(folder / "samples.npz", folder / "VIRTUAL_imagenet256_labeled.npz")
+    np.savez(folder / "VIRTUAL_imagenet256_labeled.npz", arr_0=pixels, arr_1=np.arange(40) % 10)
     (folder / "weights").mkdir()
     (folder / "weights" / "pt_inception.pth").write_bytes(b"a plan reads what decides, and no weights")
     for name in CHECKPOINTS:
         shutil.copy(ROOT / "tests" / "golden" / "emigm_ckpt_tiny.pth", folder / name)
+    # Narrow, but as deep as theirs, with as many numbers in a token.
+    torch.save({"model": layout((32,) * 5, latent=16)}, folder / "kl16.ckpt")
     for name in ("studies", "docs/clusters"):
         shutil.copytree(ROOT / name, folder / name)
     for page, names in (("first_plugin", ("my_method.py", "mine.py")), ("laptop_to_cluster", ("study.toml",))):
