@@ -111,6 +111,9 @@ def _anchor(study: Kept, claim: str) -> str:
     return re.sub(r"[^\w\s-]", "", f"{study.name} {claim}").lower().replace(" ", "-")
 
 
+CHANGES = ("yes", "decided on some", "no")
+
+
 def _changes(studies: Sequence[Kept]) -> Iterator[str]:
     """Claims of the same name and condition in studies of other data, with what each of these says."""
     by_data: dict[tuple[str, str], dict[str, Verdict]] = {}
@@ -123,15 +126,18 @@ def _changes(studies: Sequence[Kept]) -> Iterator[str]:
         return
     order = {study.data: study.tokens for study in studies}
     columns = sorted({data for verdicts in both.values() for data in verdicts}, key=lambda data: (order[data], data))
-    changed = sum(_change(list(verdicts.values())) == "yes" for verdicts in both.values())
+    kinds = {place: _change(list(verdicts.values())) for place, verdicts in both.items()}
+    turned = ", ".join(dict.fromkeys(name for (name, at) in both if kinds[name, at] == CHANGES[0]))
     yield (
-        f"The same claims on data of other sizes. Of {len(both)} that were tested on several, {changed} change from "
-        "reproduced to reversed or back; one that is decided on some data and not on other may be the same.\n"
+        f"The same claims on data of other sizes, those that change first. Of {len(both)} that were tested on several, "
+        f"{list(kinds.values()).count(CHANGES[0])} change from reproduced to reversed or back"
+        f"{f' ({turned})' if turned else ''}; one that is decided on some data and not on other may be the same. "
+        "Number of images, pixels and training steps differ as well, so that tokens need not be the cause.\n"
     )
     yield f"| claim | at | {' | '.join(columns)} | changes |\n|---|---|{'---|' * len(columns)}---|"
-    for (name, _), verdicts in both.items():
+    for (name, at), verdicts in sorted(both.items(), key=lambda item: CHANGES.index(kinds[item[0]])):
         cells = [_cell(verdicts[data]) if data in verdicts else "–" for data in columns]
-        yield f"| {name} | {_at(next(iter(verdicts.values())))} | {' | '.join(cells)} | {_change(list(verdicts.values()))} |"
+        yield f"| {name} | {_at(next(iter(verdicts.values())))} | {' | '.join(cells)} | {kinds[name, at]} |"
     yield ""
 
 
@@ -149,10 +155,11 @@ def _effect(verdict: Verdict) -> str:
 
 
 def _change(verdicts: Sequence[Verdict]) -> str:
-    decided = {verdict.finding for verdict in verdicts} - {"undecided"}
-    if len(decided) > 1:
-        return "yes"
-    return "no" if len({verdict.finding for verdict in verdicts}) == 1 else "decided on some"
+    """One of `CHANGES`."""
+    turned, some, same = CHANGES
+    if len({verdict.finding for verdict in verdicts} - {"undecided"}) > 1:
+        return turned
+    return same if len({verdict.finding for verdict in verdicts}) == 1 else some
 
 
 def _study(study: Kept) -> Iterator[str]:
