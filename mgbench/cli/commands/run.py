@@ -101,7 +101,7 @@ def run(
         display.say(limit.sentence())
     else:
         _say_what_is_kept(chosen, display)
-        _finish(chosen, results, reports, display, table=not (quiet or json))
+        _finish(chosen, results, reports, display)
     raise typer.Exit(exit_code)
 
 
@@ -144,11 +144,9 @@ def _say_what_is_kept(chosen: selection.Chosen, display: "Display") -> None:
         )
 
 
-def _finish(chosen: selection.Chosen, results: Path, reports: Path, display: "Display", table: bool) -> None:
-    from mgbench.cli.study.claims import print_study
+def _finish(chosen: selection.Chosen, results: Path, reports: Path, display: "Display") -> None:
     from mgbench.report import write_all
 
-    if table:
-        print_study(results, chosen.study.name)
+    display.conclude(results, chosen.study.name)
     page = write_all(results, reports / chosen.study.name, chosen.study.name)
     display.say(f"report: {page}")

@@ -39,7 +39,7 @@ def show(
     """Show stored results as a table with a small plot, or describe a method or component."""
     from mgbench.cli.output.describe import is_study, show_recipe
     from mgbench.cli.output.table import print_table
-    from mgbench.cli.study.claims import print_verdicts, verdict_values
+    from mgbench.cli.output.verdicts import print_verdicts, verdict_values
     from mgbench.report import read_results, text_plot
 
     if recipe or (study and not is_study(results, study)):

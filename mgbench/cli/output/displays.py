@@ -1,10 +1,13 @@
 """Displays of a run's progress: JSON lines, errors only, and the protocol that `Live` shares with them."""
 
 import json
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 import typer
+
+from mgbench.cli.output.as_json import plain
 
 if TYPE_CHECKING:
     from mgbench.interfaces.engine import Event
@@ -24,6 +27,9 @@ class Display(Protocol):
 
     def show(self, event: "Event") -> None:
         """Update the display with an event."""
+
+    def conclude(self, results: Path, study: str) -> None:
+        """Show what a computed study holds: its table, and the verdicts on its claims."""
 
 
 class Complaints:
@@ -70,9 +76,12 @@ class Quiet:
         elif isinstance(event.message, Note):
             typer.echo(f"mgbench: {event.job.name}: {event.message.text}", err=True)
 
+    def conclude(self, results: Path, study: str) -> None:
+        return
+
 
 class JsonLines(Quiet):
-    """One JSON object per line: `event` is "stage", "row", "note" or "end"; `trial` and `key` identify the trial."""
+    """One JSON object per line: `event` is "stage", "row", "note" or "end" of a trial (`trial`, `key`), "claim" or "said"."""
 
     def say(self, text: str) -> None:
         self._print({"event": "said", "text": text})
@@ -81,8 +90,14 @@ class JsonLines(Quiet):
         kind, content = as_plain(event)
         self._print({"event": kind, "trial": event.job.name, "key": event.job.key, **content})
 
+    def conclude(self, results: Path, study: str) -> None:
+        from mgbench.cli.output.verdicts import verdict_values
+
+        for claim in verdict_values(results, study):
+            self._print({"event": "claim", **claim})
+
     def _print(self, content: dict[str, object]) -> None:
-        typer.echo(json.dumps(content))
+        typer.echo(json.dumps(plain(content), allow_nan=False))
 
 
 def as_plain(event: "Event") -> tuple[str, dict[str, object]]:

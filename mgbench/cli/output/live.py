@@ -1,6 +1,7 @@
 """Progress of all trials: a live display on a terminal, plain lines elsewhere."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -64,6 +65,12 @@ class Live:
                 self._row(event)
             case StageProgress() as now:
                 self._stage(event.job, now)
+
+    def conclude(self, results: Path, study: str) -> None:
+        """Print the table of the study, and the verdicts on its claims."""
+        from mgbench.cli.output.verdicts import print_study
+
+        print_study(results, study)
 
     def _row(self, event: "Event") -> None:
         self._done += 1

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mgbench.cli.output.displays import JsonLines
 from tests import doubles
 from tests.cli.conftest import Command
 from tests.report.synthetic import FID
@@ -121,7 +122,9 @@ def test_options_that_leave_a_claim_without_rows_are_no_error(plan) -> None:
     assert "claim 'weighting': no row has 'loss_weighting=elbo'" in answer.err
 
 
-def test_the_table_of_a_study_ends_with_the_verdicts(mgbench: Command, tmp_path: Path) -> None:
+def test_the_table_of_a_study_ends_with_the_verdicts(
+    mgbench: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     claims = (CLAIM, replace(CLAIM, name="few", at=("sampling_steps=9",)))
     frame_of(tmp_path / "results", *rows("emigm", SMALL), *rows("maskgit", LARGE), claims=claims)
     answer = mgbench("show", "s", "--no-plot")
@@ -141,4 +144,8 @@ def test_the_table_of_a_study_ends_with_the_verdicts(mgbench: Command, tmp_path:
     assert first["low"] < first["effect"] < first["high"] < first["bound"]
     assert (few["at"], few["verdict"], few["effect"]) == ("sampling_steps=9", "undecided", None)
     assert len(content["rows"]) == 10
+    # A run that prints events ends with one for each claim.
+    JsonLines().conclude(Path("results"), "s")
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert events == [{"event": "claim", **claim} for claim in content["claims"]]
     assert json.loads(mgbench("show", "s", "--json", "--where", "sampling_steps=8").out)["claims"] == []
