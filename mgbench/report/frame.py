@@ -1,4 +1,20 @@
-"""Stored records as one tidy frame: a row per record, and a column per field, score and cost."""
+"""Stored records as one tidy frame, with a row per record.
+
+Columns:
+
+- `key`, `training_key`, `about` ("images" or "tokenizer"), `method`, `status`, `reason`, `protocol`, `data`, `warnings`, `tail`.
+- `series`: the method with the fields that vary within it, besides seed and steps: "maskgit, sampler=halton".
+- Every field of a recipe. Where a process decides the number of steps itself, `sampling_steps` are those that it took.
+- Scores and costs by name; the floor of a score as "floor <score>"; "scored images", the number of images.
+- The machine, versions, command and times of its origin.
+
+`frame.attrs`:
+
+- `scores`, `costs`, `origin`: names of such columns; `declared`: what metrics declare of the scores.
+- `same`: number of rows left out as the same sampling as another; `former`: a sentence about rows of an earlier version's keys.
+- `corrupt`: files that cannot be read; `missing`: number of rows of the study without a record.
+- Of a study: `study`, `command`, `references` (BibTeX), `packages`, `tuning`, and `claims` (none where rows are selected).
+"""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -49,27 +65,12 @@ class Claims(Uncopied, tuple[Claim, ...]):
 
 
 def read_results(path: Path | str, study: str | None = None, where: str = "", every: bool = False) -> pd.DataFrame:
-    """One row per stored record; with a study, its rows only, under its method names and in its order.
+    """Read stored records as a frame with a row each; of a study, its rows under its method names and in its order.
 
-    Columns: key, training_key, about, method, series, status, reason; every field of a recipe; scores and costs by
-    name; the floor of a score as "floor <score>"; protocol, data, warnings, tail; "scored images", how many images the
-    scores are of; and where and with which versions it was made. A `series` is the method with the fields that vary
-    within it besides the seed and the sampling steps: "maskgit, sampler=halton". Where a process decides the number of
-    steps itself, `sampling_steps` are those it took (none for a row that did not finish). Of rows that asked for more
-    steps than can be taken and are the same sampling, the one that asked for fewest is kept, unless `every` row is
-    wanted.
-
-    Rows of an earlier version's keys are left out where there are rows of this version (`mgbench.results.former`).
-
-    `frame.attrs` lists the names of the `scores`, `costs` and `origin` columns, what metrics declare of the scores
-    (`declared`), how many rows were left out as the `same` sampling, the `corrupt` files, how many rows of the study
-    have no record yet (`missing`), a sentence about rows of `former` keys, the study's `command`, the `references` of
-    what it uses in BibTeX, the `packages` installed where it was started, and its `claims` (of the whole study only, so
-    none with `where`).
-
-    `where` keeps the rows for which a condition holds, such as "sampler=halton and nfe<=16".
-
-    Records that cannot be read are left out, with a warning that names the file.
+    `mgbench.report.frame` lists the columns and the `attrs`. `where` keeps the rows for which a condition holds, such as
+    "sampler=halton and nfe<=16". Of rows that asked for more steps than can be taken, and so are the same sampling, the
+    one that asked for fewest is kept, unless `every` row is wanted; rows of an earlier version's keys are left out where
+    there are rows of this one, and records that cannot be read with a warning that names the file.
 
     Raises:
         UserError: if there are no results, no such study, a newer mgbench wrote them, or the condition cannot be read.
