@@ -7,7 +7,7 @@
 from the root of the repository. Printed, and written to `gpu.json` in the folder `--out` after every part, are
 
 - `train`: images a second of training steps (bfloat16, compiled, clipping, moving average) and the utilisation: operations
-  of the model, counted on paper, over those that the maker states for the GPU; the share of the time in which the GPU did
+  of the model, counted, over those that the maker states for the GPU; the share of the time in which the GPU did
   nothing, and a profile of three steps (`train-NAME.json.gz`, for https://ui.perfetto.dev);
 - `sample`: images a second in 16 bits and compiled (`sampling_precision=float16`, `sampling_compile=on`), in turns with an
   eager loop of the same recipe under float16 autocast that asks the network for every token of every image, and the ratio of

@@ -1,4 +1,4 @@
-"""The training of eMIGM-L on ImageNet 256 on many GPUs, on paper: step times, their parts, and what binds first.
+"""The training of eMIGM-L on ImageNet 256 on many GPUs, computed from rates: step times, their parts, and what binds first.
 
     python -m benchmarks.projection                    # the table of docs/scaling.md
     python -m benchmarks.projection --utilisation 0.3  # with another share of the peak

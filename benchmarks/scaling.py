@@ -1,10 +1,10 @@
-"""How cost grows, measured and on paper: tokens, width, batch, processes, rows and images, each alone.
+"""How cost grows, measured and counted: tokens, width, batch, processes, rows and images, each alone.
 
     OMP_NUM_THREADS=1 python -m benchmarks.scaling --out docs/benchmarks/scaling.json
     python -m benchmarks.scaling_figures docs/benchmarks/scaling.json          # draws the figures of docs/scaling.md
 
 from the root of the repository. Seconds are those of the processor (of rank 0, where there are two processes), medians of a few
-repetitions; on paper, they are counted operations over the machine's own rate of matrix products. Points that the file holds are
+repetitions; counted ones are operations over the machine's own rate of matrix products. Points that the file holds are
 not measured again, so that a run that was stopped goes on; `--only tokens,batch` measures some axes, `--small` the least of each.
 """
 

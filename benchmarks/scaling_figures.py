@@ -1,4 +1,4 @@
-"""The figures of docs/scaling.md: how cost grows, measured and on paper, and eMIGM-L on many GPUs.
+"""The figures of docs/scaling.md: how cost grows, measured and counted, and eMIGM-L on many GPUs.
 
     python -m benchmarks.scaling_figures docs/benchmarks/scaling.json
 
@@ -57,13 +57,13 @@ def logarithmic(axes: Axes, sizes: Sequence[int], across: str, up: str) -> None:
 
 
 def model_panel(axes: Axes, axis: str, points: Points) -> None:
-    """Milliseconds of an image, measured, and on paper at the machine's rate of matrix products."""
+    """Milliseconds of an image, measured, and counted at the machine's rate of matrix products."""
     sizes, (rate,) = columns(points, "rate")
     for place, (stage, said) in enumerate((("train", "training"), ("sample", "sampling, 8 steps"))):
         _, (seconds, flops) = columns(points, f"{stage}_seconds", f"{stage}_flops")
-        paper = [1e3 * count / each for count, each in zip(flops, rate, strict=True)]
+        counted = [1e3 * count / each for count, each in zip(flops, rate, strict=True)]
         axes.plot(sizes, [1e3 * each for each in seconds], "o-", color=COLOURS[place][0], label=f"{said}, measured")
-        axes.plot(sizes, paper, "--", color=COLOURS[place][0], label=f"{said}, on paper")
+        axes.plot(sizes, counted, "--", color=COLOURS[place][0], label=f"{said}, counted")
     logarithmic(axes, sizes, NAMES[axis], "ms of CPU an image")
 
 

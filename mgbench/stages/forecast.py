@@ -1,4 +1,4 @@
-"""The time of trainings and samplings on paper: operations, bytes exchanged and bytes read, at the rates of some devices.
+"""The time of trainings and samplings, computed: operations, bytes exchanged and bytes read, at the rates of some devices.
 
 A training step takes as long as the slowest of three things that happen at once: the arithmetic of a device's share of the
 batch, the exchange of gradients (a ring all-reduce sends 2 (n − 1)/n times their bytes from each of n devices; Patarasu and

@@ -1,4 +1,4 @@
-"""The time of a training step and of sampling on paper, against numbers worked out by hand."""
+"""The computed time of a training step and of sampling, against numbers worked out by hand."""
 
 import pytest
 
