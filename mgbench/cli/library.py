@@ -81,15 +81,13 @@ def load_model(
     Raises:
         UserError: if there is no such model, or a change decides the model.
     """
-    import torch
-
-    from mgbench.engines.devices import slots
+    from mgbench.engines.devices import first_device
     from mgbench.registry.loading import find, load
     from mgbench.results.store import Store
     from mgbench.trials.stored_model import find_model
 
     registry = load([find(name) for name in plugins])
-    return find_model(registry, Store(Path(results)), method, changes, torch.device(slots(device)[0]))
+    return find_model(registry, Store(Path(results)), method, changes, first_device(device))
 
 
 def sample(model: "StoredModel", count: int = 64, batch: int = 250) -> "tuple[Tensor, Tensor]":

@@ -24,6 +24,11 @@ def slots(devices: str) -> list[str]:
     return [slot for name in devices.split(",") for slot in _slots(name.strip())]
 
 
+def first_device(devices: str) -> torch.device:
+    """The first of the devices that a list names, for work on one of them; raises as `slots`."""
+    return torch.device(slots(devices)[0])
+
+
 def _slots(name: str) -> list[str]:
     asked = _ASKED.fullmatch(name)
     found: list[str] = []

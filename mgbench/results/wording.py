@@ -1,4 +1,4 @@
-"""Numbers in sentences: counts with their nouns, bytes and times with their units."""
+"""Values in sentences and tables: counts with their nouns, bytes and times with their units, lists, and what is missing."""
 
 UNITS = ("kB", "MB", "GB", "TB")
 
@@ -24,3 +24,10 @@ def duration(seconds: float) -> str:
     if days > 4:
         return f"{days:,} days"
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def shown(value: object) -> str:
+    """A value in a table: a list with commas, "–" for None."""
+    if value is None:
+        return "–"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -88,6 +88,9 @@ Assume = Annotated[
     ),
 ]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Compute failed rows again.")]
+Where = Annotated[str, typer.Option(metavar="CONDITION", help="Only these rows, such as 'sampler=halton and nfe<=16'.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Batch = Annotated[int, typer.Option(min=1, help="Images per sampling batch; does not change the images.")]
 Results = Annotated[Path, typer.Option(help="Folder of stored results.")]
 Reports = Annotated[Path, typer.Option(help="Output folder of the report.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, or one device such as cuda:1.")]

@@ -1,5 +1,6 @@
 """`mgbench check`: test the components and methods of a plugin against the laws of their kinds."""
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,7 +22,7 @@ def check(
         list[str] | None,
         typer.Option(metavar="SPEC", help="A component with its options, such as 'exp(rate=2)'.", show_default=False),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per component.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per component.")] = False,
 ) -> None:
     """Test every component and method of a plugin against the laws of its kind; exit with 1 if one is broken."""
     from mgbench.registry.laws import law_checks
@@ -30,9 +31,9 @@ def check(
     answers = []
     for one in found:
         answers.append(_answer(one))
-        _show(answers[-1], json)
+        _show(answers[-1], as_json)
     counts = {said: sum(answer["outcome"] == said for answer in answers) for said in ("holds", "broken", "not checked")}
-    if not json:
+    if not as_json:
         typer.echo(", ".join(f"{count} {said}" for said, count in counts.items() if count) or "nothing to check")
     raise typer.Exit(int(counts["broken"] > 0))
 
@@ -50,11 +51,9 @@ def _answer(one: "LawCheck") -> dict[str, Any]:
     return {**said, "outcome": "broken", "law": broken.law, "given": broken.given, "remedy": broken.remedy}
 
 
-def _show(answer: dict[str, Any], json: bool) -> None:
-    import json as json_module
-
-    if json:
-        typer.echo(json_module.dumps(answer))
+def _show(answer: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(answer))
         return
     typer.echo(f"{answer['outcome']:<12} {answer['kind']} {answer['spec']}")
     for name in ("law", "given", "remedy", "reason"):

@@ -31,7 +31,7 @@ def compare(
         str,
         typer.Option(help="Study that holds both methods (default: all stored rows).", autocompletion=completion.study),
     ] = "",
-    where: Annotated[str, typer.Option(help="Only these rows, such as 'sampling_steps=16 and labels=true'.")] = "",
+    where: options.Where = "",
     fail_on: Annotated[
         list[str] | None,
         typer.Option(
@@ -40,7 +40,7 @@ def compare(
         ),
     ] = None,
     results: options.Results = Path("results"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: options.Json = False,
 ) -> None:
     """Compare B with A, paired by seed: difference, 95 % interval and p-value (Holm-corrected over all comparisons)."""
     from mgbench.report.significance import Limit, gaps, paired_test

@@ -26,7 +26,7 @@ def diff(
     ],
     results: options.Results = Path("results"),
     plugins: options.AlsoPlugins = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: options.Json = False,
 ) -> None:
     """Show what changed between two studies (recipes and paired score differences), or how two recipes differ."""
     from mgbench.cli.output.describe import diff_recipes, is_study

@@ -31,7 +31,7 @@ def encode(
     """
     import torch
 
-    from mgbench.cli.output.progress import shown
+    from mgbench.cli.output.progress import progress_bar
     from mgbench.engines.devices import slots
     from mgbench.engines.encoding import distinct_caches, make_cache
     from mgbench.errors import UserError
@@ -42,7 +42,7 @@ def encode(
     found = 0
     for cache in distinct_caches(chosen.store, chosen.rows, torch.device(places[0])):
         found += 1
-        with shown(f"encoding {cache.assembly.spelled['dataset']}") as advance:
+        with progress_bar(f"encoding {cache.assembly.spelled['dataset']}") as advance:
             new = make_cache(cache, chosen.sources, places, advance)
         typer.echo(_sentence(cache, new))
     if not found:

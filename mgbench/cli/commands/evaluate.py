@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from mgbench.cli.arguments import completion, options, values
+from mgbench.cli.output.as_json import print_json
 from mgbench.cli.output.terminal import notify
 
 if TYPE_CHECKING:
@@ -52,11 +53,10 @@ def evaluate(
     plugins: options.AlsoPlugins = None,
     results: options.Results = Path("results"),
     device: options.Device = "auto",
-    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: options.Json = False,
 ) -> None:
     """Score images made by other programs, with the same references, metrics, floors and warnings as our own."""
-    import torch
-
+    from mgbench.engines.devices import first_device
     from mgbench.recipes.spec import Spec, parse_list
     from mgbench.registry.loading import find, load
     from mgbench.trials import external as evaluation
@@ -65,11 +65,11 @@ def evaluate(
     asked = tuple(Spec.parse(value) for value in parse_list(metrics))
     seen_by = Spec.parse(extractor) if extractor else None
     question = evaluation.Question(images, reference, seen_by, asked, held_out, _floats(floats))
-    answer = evaluation.evaluate(registry, question, torch.device(_device(device)), results)
+    answer = evaluation.evaluate(registry, question, first_device(device), results)
     if statistics is not None:
         _write_statistics(statistics, answer)
-    if json:
-        _print_json(images, answer)
+    if as_json:
+        print_json({"images": str(images), "count": answer.count, **vars(answer.result)})
     else:
         _print(images, answer)
 
@@ -97,19 +97,6 @@ def _write_statistics(path: Path, answer: "Answer") -> None:
             np.savez(file, **answer.statistics)
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}); give another --statistics") from None
-
-
-def _device(wanted: str) -> str:
-    from mgbench.engines.devices import slots
-
-    return slots(wanted)[0]
-
-
-def _print_json(images: Path, answer: "Answer") -> None:
-    import json
-
-    said = {"images": str(images), "count": answer.count, **vars(answer.result)}
-    typer.echo(json.dumps(said, indent=1))
 
 
 def _print(images: Path, answer: "Answer") -> None:

@@ -28,15 +28,13 @@ def list_(
     """List the kinds and the components of each, with options and defaults."""
     from mgbench.errors import UserError, suggestion
     from mgbench.recipes.kinds import EVERY_KIND
-    from mgbench.registry.imported import add_imported
-    from mgbench.registry.loading import find, load
+    from mgbench.registry.imported import load_with_imported
     from mgbench.results.layout import Layout
 
     known = {name: item.question for name, item in EVERY_KIND.items()}
     if kind and kind not in known:
         raise UserError(f"no kind is called {kind!r}; {suggestion(kind, known)}")
-    registry = load([find(name) for name in values.listed(plugins)])
-    add_imported(registry, Layout(results))
+    registry = load_with_imported(values.listed(plugins), Layout(results))
     shown = {name: question for name, question in known.items() if kind in ("", name)}
     if as_json:
         _print_json(registry, shown, methods=not kind)

@@ -11,9 +11,11 @@ from mgbench.cli.arguments import options, values
 from mgbench.cli.output.terminal import notify
 from mgbench.cli.study import selection
 from mgbench.cli.study.selection import summary
-from mgbench.results.wording import counted, duration
+from mgbench.results.wording import counted, duration, shown
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from mgbench.cli.forecast.costs import Counted
     from mgbench.cli.forecast.estimates import Estimate
     from mgbench.trials.costs import Assumed, TrialCosts
@@ -121,22 +123,12 @@ def _counted(costs: "Mapping[str, Counted]", trial: "Trial") -> "TrialCosts | No
 
 
 def _print(chosen: selection.Chosen, planned: Planned) -> None:
-    from rich.text import Text
-
     from mgbench.cli.forecast.costs import lines
-    from mgbench.cli.output.table import console, plain_table
+    from mgbench.cli.output.table import console
     from mgbench.cli.study.claims import print_claims
 
-    screen, table = console(), plain_table(f"study {chosen.study.name}")
-    axes = _axes(chosen)
-    for column in ("method", *axes, "steps", "seed", "model", "what happens"):
-        numeric = column in ("steps", "seed")
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
-    for row in chosen.rows:
-        fields = [_told(_fields(row, axes)[axis]) for axis in axes]
-        cells = (_named(row), *fields, _steps(row), _seed(row), row.trial[:8], happens(row, chosen.trained))
-        table.add_row(*map(Text, cells))
-    screen.print(table)
+    screen = console()
+    screen.print(_table(chosen))
     for trial, time in zip(planned.trials, planned.times, strict=True):
         costs = planned.costs.get(trial.key)
         for line in lines(costs) if costs and trial.about == "images" else ():
@@ -150,6 +142,24 @@ def _print(chosen: selection.Chosen, planned: Planned) -> None:
     print_claims(screen, chosen.study.claims, chosen.rows)
     screen.print(summary(chosen), soft_wrap=True, markup=False)
     screen.print(_time_in_all(planned.trials, planned.times), soft_wrap=True, markup=False)
+
+
+def _table(chosen: selection.Chosen) -> "Table":
+    """The rows with the fields in which they differ, and what happens to each."""
+    from rich.text import Text
+
+    from mgbench.cli.output.table import plain_table
+
+    table, axes = plain_table(f"study {chosen.study.name}"), _axes(chosen)
+    for column in ("method", *axes, "steps", "seed", "model", "what happens"):
+        numeric = column in ("steps", "seed")
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
+    for row in chosen.rows:
+        fields = [shown(_fields(row, axes)[axis]) for axis in axes]
+        numbers = (shown(row.spelled.get("sampling_steps")), shown(_seed(row)))
+        cells = (_named(row), *fields, *numbers, row.trial[:8], happens(row, chosen.trained))
+        table.add_row(*map(Text, cells))
+    return table
 
 
 def _stages(time: "Estimate") -> tuple[tuple[str, float | None], ...]:
@@ -178,39 +188,46 @@ def _time_in_all(trials: "Sequence[Trial]", times: "Sequence[Estimate]") -> str:
 
 
 def _print_json(chosen: selection.Chosen, planned: Planned) -> None:
-    from mgbench.cli.forecast.costs import as_values
     from mgbench.cli.output.as_json import print_json
 
     axes = _axes(chosen)
-    rows = [
-        {
-            "method": row.method,
-            "about": row.about,
-            "key": row.key,
-            "model": row.trial,
-            "steps": row.spelled.get("sampling_steps"),
-            "seed": row.assembly.recipe.seed if row.about == "images" else None,
-            "fields": _fields(row, axes),
-            "status": row.standing or ("skipped" if row.assembly.unfit else "to compute"),
-            "happens": happens(row, chosen.trained),
-        }
-        for row in chosen.rows
-    ]
-    trials = [
-        {
-            "name": trial.name,
-            "key": trial.key,
-            "rows": [row.key for row in trial.rows],
-            "trained": trial.key in chosen.trained,
-            "seconds": {"train": time.train, "sample": time.sample, "score": time.score, "total": time.total},
-            "source": time.source,
-            "costs": as_values(costs) if (costs := planned.costs.get(trial.key)) else None,
-        }
-        for trial, time in zip(planned.trials, planned.times, strict=True)
-    ]
-    claims = [claim.plain() for claim in chosen.study.claims]
-    said = {"claims": claims, "summary": summary(chosen)}
-    print_json({"study": chosen.study.name, "rows": rows, "trials": trials, **said})
+    timed = zip(planned.trials, planned.times, strict=True)
+    content = {
+        "study": chosen.study.name,
+        "rows": [_row_values(row, axes, chosen.trained) for row in chosen.rows],
+        "trials": [_trial_values(trial, time, planned.costs.get(trial.key), chosen.trained) for trial, time in timed],
+        "claims": [claim.plain() for claim in chosen.study.claims],
+        "summary": summary(chosen),
+    }
+    print_json(content)
+
+
+def _row_values(row: "Row", axes: Sequence[str], trained: frozenset[str]) -> dict[str, Any]:
+    return {
+        "method": row.method,
+        "about": row.about,
+        "key": row.key,
+        "model": row.trial,
+        "steps": row.spelled.get("sampling_steps"),
+        "seed": _seed(row),
+        "fields": _fields(row, axes),
+        "status": row.standing or ("skipped" if row.assembly.unfit else "to compute"),
+        "happens": happens(row, trained),
+    }
+
+
+def _trial_values(trial: "Trial", time: "Estimate", costs: "Counted | None", trained: frozenset[str]) -> dict[str, Any]:
+    from mgbench.cli.forecast.costs import as_values
+
+    return {
+        "name": trial.name,
+        "key": trial.key,
+        "rows": [row.key for row in trial.rows],
+        "trained": trial.key in trained,
+        "seconds": {**dict(_stages(time)), "total": time.total},
+        "source": time.source,
+        "costs": as_values(costs) if costs else None,
+    }
 
 
 def happens(row: "Row", trained: frozenset[str]) -> str:
@@ -245,10 +262,8 @@ def _fields(row: "Row", axes: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _told(value: object) -> str:
-    if value is None:
-        return "–"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _seed(row: "Row") -> int | None:
+    return row.assembly.recipe.seed if row.about == "images" else None
 
 
 def _named(row: "Row") -> str:
@@ -257,12 +272,3 @@ def _named(row: "Row") -> str:
         if row.about == "images"
         else f"tokenizer {row.assembly.recipe.tokenizer or row.spelled['tokenizer']}"
     )
-
-
-def _steps(row: "Row") -> str:
-    steps = row.spelled.get("sampling_steps")
-    return "–" if steps is None else str(steps)
-
-
-def _seed(row: "Row") -> str:
-    return str(row.assembly.recipe.seed) if row.about == "images" else "–"

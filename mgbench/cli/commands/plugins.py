@@ -1,20 +1,22 @@
 """`mgbench plugins`: installed plugins, their kinds, and the reasons of those that do not load."""
 
-import json as json_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from mgbench.cli.arguments import options
+from mgbench.cli.output.as_json import print_json
+
 
 def plugins(
-    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: options.Json = False,
     check: Annotated[bool, typer.Option("--check/--no-check", help="Import each plugin and report failures.")] = True,
 ) -> None:
     """List the installed plugins, their packages and kinds; exits with 1 if one does not load."""
     rows = _checked(_announced()) if check else _announced()
-    if json:
-        typer.echo(json_module.dumps(rows, indent=1))
+    if as_json:
+        print_json(rows)
     else:
         _show(rows)
     if any(row.get("problem") for row in rows):

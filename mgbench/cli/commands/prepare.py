@@ -11,6 +11,7 @@ from mgbench.cli.study import selection
 if TYPE_CHECKING:
     from mgbench.recipes.study import Outline
     from mgbench.registry.resolve import Assembly
+    from mgbench.results.store import Store
 
 
 def prepare(
@@ -29,11 +30,7 @@ def prepare(
 
     A run downloads nothing: this is the command for a node with a network, and --check the one for a node without.
     """
-    import torch
-
-    from mgbench.cli.output.progress import shown
-    from mgbench.engines.devices import slots
-    from mgbench.trials.prepare import has_reference, prepare_reference, scored
+    from mgbench.trials.prepare import has_reference, scored
 
     asked = values.outline(study_file, plugins, set_, vary, None, methods, "")
     if not check:
@@ -41,22 +38,33 @@ def prepare(
     chosen = selection.choose(asked, results, refuse=False)
     lacking = list(dict.fromkeys(row.assembly.unfit for row in chosen.rows if row.assembly.refused))
     for assembly in scored(chosen.rows):
-        name = f"{assembly.spelled['dataset']} through {assembly.spelled['extractor']}"
         typer.echo(_described(assembly))
-        if check:
-            there = has_reference(chosen.store, assembly)
-            lacking += [] if there else [f"what scores ask of real images, {name}, is not in {results}"]
-        else:
-            with shown(f"looking at {name}") as advance:
-                floors = prepare_reference(chosen.store, assembly, torch.device(slots(device)[0]), advance)
-            said = ", ".join(f"{score} {value:.4g}" for score, value in floors.items())
-            count = min(assembly.samples, len(assembly.reference_data.test))
-            typer.echo(f"{name}: {count:,} held-out ones score {said}" if said else f"{name}: no floors")
+        if not check:
+            _prepare_reference(chosen.store, assembly, device)
+        elif not has_reference(chosen.store, assembly):
+            lacking.append(f"what scores ask of real images, {_seen(assembly)}, is not in {results}")
     for sentence in lacking:
         typer.secho(f"missing: {sentence}", fg="red")
     if lacking:
         raise typer.Exit(1)
     typer.echo("everything is there" if check else "everything is there; the run needs no network")
+
+
+def _prepare_reference(store: "Store", assembly: "Assembly", device: str) -> None:
+    """Compute what scores ask of real images, and print the scores of held-out ones."""
+    from mgbench.cli.output.progress import progress_bar
+    from mgbench.engines.devices import first_device
+    from mgbench.trials.prepare import prepare_reference
+
+    with progress_bar(f"looking at {_seen(assembly)}") as advance:
+        floors = prepare_reference(store, assembly, first_device(device), advance)
+    said = ", ".join(f"{score} {value:.4g}" for score, value in floors.items())
+    count = min(assembly.samples, len(assembly.reference_data.test))
+    typer.echo(f"{_seen(assembly)}: " + (f"{count:,} held-out ones score {said}" if said else "no floors"))
+
+
+def _seen(assembly: "Assembly") -> str:
+    return f"{assembly.spelled['dataset']} through {assembly.spelled['extractor']}"
 
 
 def _fetch(asked: "Outline") -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mgbench.cli.arguments import completion, values
+from mgbench.cli.arguments import completion, options, values
 
 
 class Style(StrEnum):
@@ -27,9 +27,7 @@ def report(
     allow_mismatch: Annotated[
         bool, typer.Option(help="Combine rows that were scored under different protocols.")
     ] = False,
-    where: Annotated[
-        str, typer.Option(metavar="CONDITION", help="Only these rows, such as 'sampler=halton and nfe<=16'.")
-    ] = "",
+    where: options.Where = "",
     by: Annotated[
         str, typer.Option(metavar="FIELD", help="One panel for each value of this field, such as sampler.")
     ] = "",

@@ -31,9 +31,7 @@ def results(
         ),
     ] = None,
     study: Annotated[str, typer.Option(help="Only the rows of this study.", autocompletion=completion.study)] = "",
-    where: Annotated[
-        str, typer.Option(metavar="CONDITION", help="Only these rows, such as 'sampler=halton and nfe<=16'.")
-    ] = "",
+    where: options.Where = "",
     export: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the rows with every column: .csv, .parquet or .json.")
     ] = None,
@@ -146,10 +144,14 @@ def _list(frame: "pd.DataFrame", results: Path) -> None:
         cells += [number(row[name]) for name in scores] + [row["reason"]] * bool(reasons)
         table.add_row(*map(Text, map(str, cells)))
     screen.print(table)
-    counts = frame["status"].value_counts()
-    said = ", ".join(f"{count} {status}" for status, count in counts.items())
+    typer.echo(_counts(frame))
+
+
+def _counts(frame: "pd.DataFrame") -> str:
+    """The number of rows by status, and of those of a study that are not recorded."""
+    said = ", ".join(f"{count} {status}" for status, count in frame["status"].value_counts().items())
     missing = frame.attrs.get("missing", 0)
-    typer.echo(f"{counted(len(frame), 'row')}: {said}" + (f"; {missing} more not recorded" if missing else ""))
+    return f"{counted(len(frame), 'row')}: {said}" + (f"; {missing} more not recorded" if missing else "")
 
 
 def _named(row: "dict[Any, Any]") -> str:

@@ -54,7 +54,7 @@ def run(
         float,
         typer.Option(metavar="GIB", min=0, help="Limit of a trial's main memory.", show_default=False),
     ] = 0.0,
-    batch: Annotated[int, typer.Option(min=1, help="Images per sampling batch; does not change the images.")] = 250,
+    batch: options.Batch = 250,
     keep_images: Annotated[
         str,
         typer.Option(metavar="N|all|none", help="Images of each row to store for metrics added later."),
@@ -66,7 +66,7 @@ def run(
     ] = None,
     track: options.Track = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print failures only.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per event.")] = False,
     detach: Annotated[
         bool, typer.Option(background.OPTION, help="Run in the background; 'mgbench status' shows the progress.")
     ] = False,
@@ -92,7 +92,7 @@ def run(
     work = Work(chosen, trials, place.open(leases), Options(batch, most_images(keep_images)), limit)
     chosen.store.check_writable()
     save_view(chosen)
-    display = display_of(work, quiet, json)
+    display = display_of(work, quiet, as_json)
     display.say(f"study {chosen.study.name}: {summary(chosen)}")
     exit_code = compute(work, display)
     if exit_code == INTERRUPTED:

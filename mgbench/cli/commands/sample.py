@@ -34,12 +34,10 @@ def sample(
     plugins: options.Plugins = None,
     results: options.Results = Path("results"),
     device: options.Device = "auto",
-    batch: Annotated[int, typer.Option(min=1, help="Images per sampling batch; does not change the images.")] = 250,
+    batch: options.Batch = 250,
 ) -> None:
     """Draw images from a model that 'mgbench run' trained, and write them as PNG files, as one grid, or as one .npz."""
-    import torch
-
-    from mgbench.engines.devices import slots
+    from mgbench.engines.devices import first_device
     from mgbench.registry.loading import find, load
     from mgbench.results.store import Store
     from mgbench.trials.stored_model import find_model
@@ -48,7 +46,7 @@ def sample(
     if steps:
         changes["sampling_steps"] = steps
     registry = load([find(name) for name in values.listed(plugins)])
-    found = find_model(registry, Store(results), method, changes, torch.device(slots(device)[0]))
+    found = find_model(registry, Store(results), method, changes, first_device(device))
     batches = _shown(found.images(count, batch), count)
     if output.suffix == ARCHIVE:
         _write_archive(output, batches)
@@ -63,14 +61,13 @@ def sample(
 
 def _shown(batches: "Iterator[Batch]", count: int) -> "Iterator[Batch]":
     """The batches, with a progress bar on a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
+    from mgbench.cli.output.progress import progress_bar
 
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("drawing", total=count)
+    drawn = 0
+    with progress_bar("drawing") as advance:
         for batch in batches:
-            progress.advance(task, len(batch.images))
+            drawn += len(batch.images)
+            advance(drawn, count)
             yield batch
 
 

@@ -20,9 +20,7 @@ def show(
     ] = "",
     results: options.Results = Path("results"),
     plugins: options.AlsoPlugins = None,
-    where: Annotated[
-        str, typer.Option(metavar="CONDITION", help="Only these rows, such as 'sampler=halton and nfe<=16'.")
-    ] = "",
+    where: options.Where = "",
     scores: Annotated[
         str,
         typer.Option(metavar="NAME,…", help="Only these scores, such as fid,kid (default: as many as fit the screen)."),

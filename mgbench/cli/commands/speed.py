@@ -46,17 +46,16 @@ def speed(
 
     Measurements are stored, and 'mgbench plan' estimates times from them. With --compare nothing is stored.
     """
-    import torch
-
     from mgbench.cli.forecast.costs import assumed
-    from mgbench.engines.devices import slots
+    from mgbench.engines.devices import first_device
     from mgbench.engines.process import set_up_process
-    from mgbench.registry.loading import find, load
+    from mgbench.registry.imported import load_with_imported
     from mgbench.registry.resolve import assemble
+    from mgbench.results.layout import Layout
     from mgbench.trials.speed import to_measure
 
-    registry = load([find(name) for name in values.listed(plugins)])
-    facts, on = assumed(assume), torch.device(slots(device)[0])
+    registry = load_with_imported(values.listed(plugins), Layout(results))
+    facts, on = assumed(assume), first_device(device)
     set_up_process()
     recipes = list(_recipes(registry, methods, values.changes(set_), _sizes(batch), compile_))
     if compare and len(recipes) != 2:

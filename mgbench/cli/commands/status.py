@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mgbench.cli.arguments import completion, options
+from mgbench.cli.output.as_json import print_json
 from mgbench.cli.output.terminal import notify
 from mgbench.results.wording import duration
 
@@ -23,7 +24,7 @@ def status(
         str, typer.Argument(help="A study's name (default: all).", show_default=False, autocompletion=completion.study)
     ] = "",
     results: options.Results = Path("results"),
-    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: options.Json = False,
 ) -> None:
     """Show how many rows of each study are done, which runs are active, and the current stage of each trial."""
     from mgbench.engines.status import runs
@@ -31,7 +32,7 @@ def status(
 
     layout = Layout(results)
     found = [(view, _count(layout, view), runs(layout, view.name)) for view in _views(layout, study)]
-    if json:
+    if as_json:
         _print_json(found)
         return
     if not found:
@@ -106,10 +107,8 @@ def _ago(since: float) -> str:
 
 
 def _print_json(found: "list[tuple[StudyView, dict[str, int], list[tuple[Status, bool]]]]") -> None:
-    import json
-
     content: list[dict[str, Any]] = [
         {"study": view.name, "rows": counts, "runs": [{**asdict(run), "alive": alive} for run, alive in at_work]}
         for view, counts, at_work in found
     ]
-    typer.echo(json.dumps(content, indent=1))
+    print_json(content)

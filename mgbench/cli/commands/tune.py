@@ -15,7 +15,10 @@ from mgbench.errors import UserError
 
 if TYPE_CHECKING:
     from mgbench.interfaces.engine import Options, Run
+    from mgbench.recipes.source import Source
     from mgbench.recipes.study import Study
+    from mgbench.registry.registry import Registry
+    from mgbench.results.store import Store
     from mgbench.results.tuning import Tuning
     from mgbench.tuning.session import Request, Session
 
@@ -117,9 +120,9 @@ def tune(
 class Workshop:
     """Loaded plugins, a results folder, and a function that opens an engine to compute rows."""
 
-    sources: Any
-    registry: Any
-    store: Any
+    sources: "tuple[Source, ...]"
+    registry: "Registry"
+    store: "Store"
     open: "Callable[[], Run]"
 
     def compute(self, study: "Study", options: "Options") -> selection.Chosen:
@@ -142,7 +145,7 @@ class Workshop:
         work = Work(chosen, trials, self.open(), options, FailureLimit())
         # Rows of trained models are many and short.
         quiet = all(trial.key in chosen.trained for trial in trials)
-        if trials and compute(work, Quiet() if quiet else display_of(work, quiet=False, json=False)) == INTERRUPTED:
+        if trials and compute(work, Quiet() if quiet else display_of(work, quiet=False, as_json=False)) == INTERRUPTED:
             typer.echo("stopped; run the same command again to continue")
             raise typer.Exit(INTERRUPTED)
         return chosen

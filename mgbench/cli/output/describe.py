@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mgbench.errors import UserError, suggestion
+from mgbench.results.wording import shown
 
 if TYPE_CHECKING:
     from mgbench.recipes.recipe import Recipe
@@ -68,7 +69,7 @@ def diff_recipes(before: str, after: str, results: Path, as_json: bool = False, 
 
         print_json({field: {before: values[0], after: values[1]} for field, values in differing.items()})
         return
-    rows = [(field, *map(_text, values)) for field, values in differing.items()]
+    rows = [(field, *map(shown, values)) for field, values in differing.items()]
     _table(f"{before} and {after}: {len(rows)} of {len(one)} fields differ", ("field", before, after), rows)
 
 
@@ -83,14 +84,10 @@ def registry_kinds() -> tuple[str, ...]:
 
 
 def _loaded(plugins: Sequence[str], results: Path) -> "Registry":
-    """The registry of all plugins, and of imported weights in a results folder."""
-    from mgbench.registry.imported import add_imported
-    from mgbench.registry.loading import find, load
+    from mgbench.registry.imported import load_with_imported
     from mgbench.results.layout import Layout
 
-    registry = load([find(name) for name in plugins])
-    add_imported(registry, Layout(results))
-    return registry
+    return load_with_imported(plugins, Layout(results))
 
 
 def _methods(registry: "Registry") -> dict[str, tuple[str, "Recipe"]]:
@@ -122,7 +119,7 @@ def _print_method(registry: "Registry", name: str, plugin: str, recipe: "Recipe"
 
     usual = {field for field in FIELDS if getattr(recipe, field) == FIELDS[field].default}
     rows = [
-        (field, _text(value), "" if field in usual else "set", decides(field))
+        (field, shown(value), "" if field in usual else "set", decides(field))
         for field, value in _spelled(registry, recipe).items()
         if value is not None
     ]
@@ -144,7 +141,7 @@ def _print_component(kind: str, name: str, offer: "Offer") -> None:
     if named:
         typer.echo(f"papers: {', '.join(f'arXiv:{paper}' for paper in named)}")
     rows = [
-        (option["name"], in_words(option["type"]), _text(option["default"]) if "default" in option else "(needed)")
+        (option["name"], in_words(option["type"]), shown(option["default"]) if "default" in option else "(needed)")
         for option in options(offer.maker)
     ]
     if rows:
@@ -224,10 +221,6 @@ def in_words(schema: Mapping[str, Any]) -> str:
         return f"a list of: {in_words(inner)}"
     limits = [f"{sign} {schema[name]:g}" for name, sign in _SIGNS.items() if name in schema]
     return " ".join([_TYPES.get(str(schema.get("type")), "anything"), " and ".join(limits)]).strip()
-
-
-def _text(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else "–" if value is None else str(value)
 
 
 def _table(title: str, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

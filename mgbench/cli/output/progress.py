@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def shown(what: str) -> "Iterator[Advance]":
+def progress_bar(what: str) -> "Iterator[Advance]":
     """A callback with the parts of some work that are done and their number, which moves a bar on a terminal."""
     from rich.console import Console
     from rich.progress import Progress

@@ -1,6 +1,6 @@
 """The full description of one row in the terminal."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 def print_row(layout: "Layout", key: str) -> None:
     """Print a row: status, scores beside their floors, costs, recipe, origin and files."""
     from mgbench.cli.output.table import console
-    from mgbench.report.labels import read_declaration
-    from mgbench.report.measures import cost_axis, declared_name, number
+    from mgbench.report.measures import cost_axis, number
     from mgbench.results.maintenance.inventory import stored_studies
     from mgbench.results.record import load_record
     from mgbench.results.wording import amount
@@ -22,17 +21,7 @@ def print_row(layout: "Layout", key: str) -> None:
     record, screen = load_record(layout.run(key) / "record.json"), console()
     studies = [name for name, view in stored_studies(layout).items() if key in dict(view.rows)]
     _print(screen, "", _head(record, studies))
-    scores = {name: (number(value), _floor(record, name)) for name, value in record.scores.items()}
-    _print(
-        screen,
-        "scores",
-        (
-            (declared_name(name, read_declaration(record.declared.get(name, {}))), *cells)
-            for name, cells in scores.items()
-        ),
-        ("", "real images"),
-        numbers=True,
-    )
+    _print(screen, "scores", _scores(record), ("", "real images"), numbers=True)
     _print(screen, "costs", ((cost_axis(name), number(value)) for name, value in record.costs.items()), numbers=True)
     _print(screen, "recipe", ((name, _spelled(value)) for name, value in record.recipe.items() if value is not None))
     _print(screen, "origin", ((name, str(value)) for name, value in record.origin.items()))
@@ -59,10 +48,14 @@ def _head(record: "Record", studies: Iterable[str]) -> Iterable[tuple[str, str]]
     return ((name, said) for name, said in named.items() if said)
 
 
-def _floor(record: "Record", name: str) -> str:
-    from mgbench.report.measures import number
+def _scores(record: "Record") -> Iterator[tuple[str, ...]]:
+    """The name of each score, its value, and that of real images."""
+    from mgbench.report.labels import read_declaration
+    from mgbench.report.measures import declared_name, number
 
-    return number(record.floors[name]) if name in record.floors else "–"
+    for name, value in record.scores.items():
+        floor = number(record.floors[name]) if name in record.floors else "–"
+        yield declared_name(name, read_declaration(record.declared.get(name, {}))), number(value), floor
 
 
 def _spelled(value: object) -> str:

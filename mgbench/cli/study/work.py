@@ -70,12 +70,12 @@ def engine_of(chosen: Chosen, engine: str, address: str) -> "Engine":
     return chosen.registry.build(Engine, spec)
 
 
-def display_of(work: Work, quiet: bool, json: bool) -> "Display":
+def display_of(work: Work, quiet: bool, as_json: bool) -> "Display":
     from mgbench.cli.output.displays import JsonLines, Quiet
     from mgbench.cli.output.live import Live
     from mgbench.cli.study.naming import row_names
 
-    if json:
+    if as_json:
         return JsonLines()
     return Quiet() if quiet else Live(sum(len(trial.rows) for trial in work.trials), row_names(work.trials))
 
