@@ -3,12 +3,14 @@
 import contextlib
 import errno
 import hashlib
+import io
 import os
 import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from mgbench.errors import Unwritable, UserError
 
@@ -97,13 +99,31 @@ def _flush(folder: Path) -> None:
             raise
 
 
+def of_bytes(content: bytes) -> Writer:
+    """A writer of these bytes."""
+
+    def put(path: Path) -> None:
+        path.write_bytes(content)
+
+    return put
+
+
+def of_arrays(arrays: Mapping[str, Any]) -> Writer:
+    """A writer of NumPy arrays by name, compressed, as `.npz`."""
+
+    def put(path: Path) -> None:
+        import numpy as np
+
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)
+        path.write_bytes(buffer.getvalue())
+
+    return put
+
+
 def write_bytes(path: Path, content: bytes, instead: str = ANOTHER_FOLDER) -> None:
     """Write bytes as `write` does."""
-
-    def put(temporary: Path) -> None:
-        temporary.write_bytes(content)
-
-    write(path, put, instead)
+    write(path, of_bytes(content), instead)
 
 
 def write_text(path: Path, text: str, instead: str = ANOTHER_FOLDER) -> None:

@@ -3,14 +3,13 @@
 import itertools
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from mgbench.errors import UserError
 from mgbench.interfaces import optional
 from mgbench.interfaces.artifacts import FinishedRow
 from mgbench.registry.content import components_of
-from mgbench.results.files import Writer
+from mgbench.results.files import Writer, of_bytes
 from mgbench.results.store import ARTIFACTS
 
 Maker = Callable[[FinishedRow], Mapping[str, bytes]]
@@ -57,9 +56,5 @@ def _writers(contents: Mapping[str, bytes]) -> Mapping[str, Writer]:
             raise UserError(f"{name!r} cannot name a file of its folder; return names such as 'map.png'")
         if not isinstance(content, bytes):
             raise UserError(f"{name!r} is {type(content).__name__}; return the bytes of each file")
-        found[str(path)] = partial(_put, content)
+        found[str(path)] = of_bytes(content)
     return found
-
-
-def _put(content: bytes, path: Path) -> None:
-    path.write_bytes(content)

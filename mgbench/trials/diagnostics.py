@@ -5,11 +5,8 @@ The report imports no torch, so everything that it draws of a model is computed 
 `nearest.npz` (the training images nearest to the first samples).
 """
 
-import io
 import json
-from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +15,7 @@ from torch import Tensor
 
 from mgbench.interfaces.images import Images
 from mgbench.recipes.recipe import Recipe
+from mgbench.results.files import Writer, of_arrays, of_bytes
 from mgbench.stages.film import Film
 from mgbench.stages.sample import Model, asked_labels
 from mgbench.stages.tokenize import decode
@@ -30,17 +28,15 @@ FRAMES = 32
 GRID = 65
 SCHEDULES = ("mask_schedule", "sampling_schedule")
 
-Writer = Callable[[Path], None]
-
 
 def film_files(model: Model, recipe: Recipe, film: Film) -> dict[str, Writer]:
     """Writers, by file name, of the trajectory and the schedules of a row."""
     masked = film.masked.double().mean(dim=1).tolist()
     labels = asked_labels(recipe, model, torch.arange(film.tokens.shape[1]))
-    files: dict[str, Writer] = {FILM: _npz(_developed(model, film, labels))}
+    files: dict[str, Writer] = {FILM: of_arrays(_developed(model, film, labels))}
     if any(masked) or any(hasattr(model.parts, name) for name in SCHEDULES):
         # Left out for processes that mask nothing, such as diffusion of whole images.
-        files[CURVES] = _json(curves(model, masked))
+        files[CURVES] = of_bytes(json.dumps(curves(model, masked)).encode())
     return files
 
 
@@ -49,7 +45,7 @@ def nearest_file(generated: Tensor, train: Tensor, images: Images) -> dict[str, 
 
     `generated` [M,F] and `train` [M',F] are features of the samples and of the training images uint8 [M',C,H,W'].
     """
-    return {NEAREST: _npz(nearest(generated, train, images))}
+    return {NEAREST: of_arrays(nearest(generated, train, images))}
 
 
 def _developed(model: Model, film: Film, labels: Tensor) -> dict[str, np.ndarray]:
@@ -86,19 +82,3 @@ def nearest(generated: Tensor, train: Tensor, images: Images) -> dict[str, np.nd
     distances = torch.cdist(generated[:MATCHED].double(), train.double())
     found, places = distances.min(dim=1)
     return {"images": images[places.cpu()].cpu().numpy(), "distance": found.cpu().numpy()}
-
-
-def _npz(arrays: dict[str, np.ndarray]) -> Writer:
-    def write(path: Path) -> None:
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-        path.write_bytes(buffer.getvalue())
-
-    return write
-
-
-def _json(content: object) -> Writer:
-    def write(path: Path) -> None:
-        path.write_text(json.dumps(content), encoding="utf-8")
-
-    return write

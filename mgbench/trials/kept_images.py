@@ -3,14 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mgbench.results.files import Writer
+from mgbench.results.files import Writer, of_bytes
 from mgbench.results.store import Store, listed
 from mgbench.trials.plan import Row
 from mgbench.trials.score import IMAGES, images_writer
@@ -41,10 +40,9 @@ def keep_images(store: Store, row: Row, kept: KeptImages, labels: Tensor, most: 
     if most == 0:
         return
     facts = {"costs": dict(kept.costs), "devices": dict(kept.devices), "warnings": list(kept.warnings)}
-    text = json.dumps(facts, indent=1)
     files = {
         IMAGES: images_writer(kept.images[:most], labels[:most]),
-        COSTS: lambda path: path.write_bytes(text.encode()),
+        COSTS: of_bytes(json.dumps(facts, indent=1).encode()),
         **kept.files,
     }
     store.save_folder(store.layout.images(row.assembly.keys.images), files)
@@ -61,14 +59,5 @@ def kept_images(store: Store, row: Row) -> KeptImages | None:
         return None
     facts = json.loads((folder / COSTS).read_text(encoding="utf-8"))
     others = [name for name in listed(folder) if name not in (IMAGES, COSTS)]
-    files = {name: _copy(folder / name) for name in others}
+    files = {name: of_bytes((folder / name).read_bytes()) for name in others}
     return KeptImages(images, facts["costs"], facts["devices"], files, facts["warnings"])
-
-
-def _copy(source: Path) -> Writer:
-    content = source.read_bytes()
-
-    def put(path: Path) -> None:
-        path.write_bytes(content)
-
-    return put

@@ -1,14 +1,10 @@
 """Score the images of a row, and write the images that a report shows."""
 
-import io
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +13,7 @@ from mgbench.interfaces.progress import UNREPORTED, Advance, Progress
 from mgbench.interfaces.ranks import Team
 from mgbench.registry.resolve import Assembly
 from mgbench.results.environment import environment
-from mgbench.results.files import Writer, is_whole_archive, write
+from mgbench.results.files import Writer, is_whole_archive, of_arrays, write
 from mgbench.results.record import ARRAYS
 from mgbench.results.store import Store
 from mgbench.stages.extract import HERE, Through
@@ -104,14 +100,7 @@ def shown_rows(data: ImageData) -> Tensor:
 
 def images_writer(images: Tensor, labels: Tensor) -> Writer:
     """A writer of images uint8 [M,C,H,W'] and labels int64 [M] as `images.npz`."""
-    arrays: Mapping[str, Any] = {"images": images.numpy(), "labels": labels.numpy()}
-
-    def put(path: Path) -> None:
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)
-        path.write_bytes(buffer.getvalue())
-
-    return put
+    return of_arrays({"images": images.numpy(), "labels": labels.numpy()})
 
 
 def now() -> str:

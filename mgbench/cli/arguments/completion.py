@@ -68,7 +68,7 @@ def _quoted(word: str) -> str:
     return shlex.quote(word.lstrip("'\"")) if word[:1] in "'\"" else word or "''"
 
 
-def _told(items: Iterable[Item], start: str) -> list[Item]:
+def _starting(items: Iterable[Item], start: str) -> list[Item]:
     """The distinct items that start with a text."""
     return list({value: (value, about) for value, about in items if value.startswith(start)}.values())
 
@@ -77,7 +77,7 @@ def _complete(items: Callable[[Context, str], Iterable[Item]]) -> Complete:
     """A completion of one value, from the context of the command and the text so far."""
 
     def complete(ctx: typer.Context, args: list[str], incomplete: str) -> list[Item]:
-        return _told(items(ctx, incomplete), incomplete)
+        return _starting(items(ctx, incomplete), incomplete)
 
     return complete
 
@@ -89,7 +89,7 @@ def _listed(items: Callable[[Context, str], Iterable[Item]]) -> Complete:
         before, comma, _ = incomplete.rpartition(",")
         there = before.split(",")
         found = ((before + comma + value, about) for value, about in items(ctx, incomplete) if value not in there)
-        return _told(found, incomplete)
+        return _starting(found, incomplete)
 
     return complete
 

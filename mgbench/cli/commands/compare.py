@@ -126,7 +126,7 @@ def _print(table: "pd.DataFrame", by: tuple[str, ...], frame: "pd.DataFrame") ->
     from mgbench.cli.output.table import console, print_frame
     from mgbench.report.measures import images_scored, number, score_name, with_interval
 
-    shown = pd.DataFrame({name.replace("_", " "): table[name].map(_told) for name in by})
+    shown = pd.DataFrame({name.replace("_", " "): table[name].map(_shown) for name in by})
     limits = zip(table["difference"], table["low"], table["high"], strict=True)
     shown = shown.assign(
         score=[score_name(table, name) for name in table["metric"]],
@@ -146,14 +146,14 @@ def _print(table: "pd.DataFrame", by: tuple[str, ...], frame: "pd.DataFrame") ->
         typer.echo("a single seed gives no interval and no p-value; run both with --seeds 0,1,2 or more")
 
 
-def _told(value: str | float | None) -> str:
+def _shown(value: str | float | None) -> str:
     import pandas as pd
 
     return "–" if pd.isna(value) else str(value)
 
 
 def _place(row: dict[Any, Any], by: tuple[str, ...]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {_told(row[name])}" for name in by)
+    return ", ".join(f"{name.replace('_', ' ')} {_shown(row[name])}" for name in by)
 
 
 def _moved(row: dict[Any, Any], table: "pd.DataFrame") -> str:

@@ -100,7 +100,6 @@ def run(
     elif limit.reached:
         display.say(limit.sentence())
     else:
-        _say_what_is_kept(chosen, display)
         _finish(chosen, results, reports, display)
     raise typer.Exit(exit_code)
 
@@ -145,8 +144,10 @@ def _say_what_is_kept(chosen: selection.Chosen, display: "Display") -> None:
 
 
 def _finish(chosen: selection.Chosen, results: Path, reports: Path, display: "Display") -> None:
+    """Say which images are kept, show the rows, and write the report."""
     from mgbench.report import write_all
 
+    _say_what_is_kept(chosen, display)
     display.conclude(results, chosen.study.name)
     page = write_all(results, reports / chosen.study.name, chosen.study.name)
     display.say(f"report: {page}")

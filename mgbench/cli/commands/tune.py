@@ -101,23 +101,23 @@ def tune(
         values={**(_space(space) if space else {}), **values.axes(vary)},
         only=space is not None,
     )
-    workshop = _workshop(results, plugins, devices)
-    session = _session(workshop, request, name or f"tune-{method}-nfe{nfe:g}")
+    runner = _runner(results, plugins, devices)
+    session = _session(runner, request, name or f"tune-{method}-nfe{nfe:g}")
     print_plan(session)
     if dry_run:
         print_time(session)
         return
-    workshop.store.check_writable()
+    runner.store.check_writable()
     for some in session.run():
         for tried in some:
             typer.echo(line(session, tried))
-    tuning = _compare(session, workshop)
-    target.write_text(_study_file(session, workshop), encoding="utf-8")
+    tuning = _compare(session, runner)
+    target.write_text(_study_file(session, runner), encoding="utf-8")
     report(session, tuning, reports / session.name, target)
 
 
 @dataclass(frozen=True)
-class Workshop:
+class Runner:
     """Loaded plugins, a results folder, and a function that opens an engine to compute rows."""
 
     sources: "tuple[Source, ...]"
@@ -172,7 +172,7 @@ def _space(path: Path) -> dict[str, Any]:
     return dict(found.vary)
 
 
-def _workshop(results: Path, plugins: list[str] | None, devices: str) -> Workshop:
+def _runner(results: Path, plugins: list[str] | None, devices: str) -> Runner:
     from mgbench.engines.local import Local
     from mgbench.interfaces.engine import Leases
     from mgbench.registry.imported import add_imported
@@ -182,10 +182,10 @@ def _workshop(results: Path, plugins: list[str] | None, devices: str) -> Worksho
     sources = tuple(find(name) for name in values.listed(plugins))
     registry, store = load(sources), Store(results)
     add_imported(registry, store.layout)
-    return Workshop(sources, registry, store, lambda: Local().open(Leases(devices)))
+    return Runner(sources, registry, store, lambda: Local().open(Leases(devices)))
 
 
-def _session(workshop: Workshop, request: "Request", name: str) -> "Session":
+def _session(runner: Runner, request: "Request", name: str) -> "Session":
     from mgbench.interfaces.engine import Options
     from mgbench.tuning.session import Session
 
@@ -193,27 +193,27 @@ def _session(workshop: Workshop, request: "Request", name: str) -> "Session":
     searching = Options(keep_images=0)
 
     def compute(study: "Study") -> None:
-        workshop.compute(study, searching)
+        runner.compute(study, searching)
 
-    return Session(workshop.registry, workshop.store, request, compute, name)
+    return Session(runner.registry, runner.store, request, compute, name)
 
 
-def _compare(session: "Session", workshop: Workshop) -> "Tuning":
+def _compare(session: "Session", runner: Runner) -> "Tuning":
     """Compute the comparison on held-out images, and store it as a study with its search."""
     from mgbench.cli.study.work import save_view
     from mgbench.interfaces.engine import USUAL
 
     asked = session.request
-    chosen = workshop.compute(session.comparison(asked.seeds), USUAL)
+    chosen = runner.compute(session.comparison(asked.seeds), USUAL)
     others = [seed for seed in asked.search_seeds if seed not in asked.seeds]
     if others:
-        workshop.compute(session.comparison(others), USUAL)
+        runner.compute(session.comparison(others), USUAL)
     tuning = session.tuning()
     save_view(chosen, tuning)
     return tuning
 
 
-def _study_file(session: "Session", workshop: Workshop) -> str:
+def _study_file(session: "Session", runner: Runner) -> str:
     from mgbench.cli.study.work import command_line
     from mgbench.tuning.study_file import MARK, found_study, study_text
 
@@ -221,7 +221,7 @@ def _study_file(session: "Session", workshop: Workshop) -> str:
     steps = {"sampling_steps": base.sampling_steps}
     tuned = session.recipes().get(session.tuned)
     found = (session.tuned, {"sampling_steps": tuned.sampling_steps, **session.winner.changes}) if tuned else None
-    plugins = tuple(source.target for source in workshop.sources)
+    plugins = tuple(source.target for source in runner.sources)
     outline = found_study(session.name, (asked.method, steps), found, asked.changes, asked.seeds, plugins)
     comments = [
         f"{MARK.removeprefix('# ')}: {command_line()}",
