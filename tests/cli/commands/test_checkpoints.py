@@ -123,6 +123,7 @@ def test_weights_for_other_data_are_skipped_with_a_sentence(mgbench: Command) ->
     mgbench("import", str(GOLDEN / "mar_ckpt_tiny.pth"), "--as", "theirs", *HEADS)
     said = mgbench("plan", "--methods", "theirs", "--set", "sampling_steps=2", "--set", "dataset=shapes").out
     assert "for 10 classes and 16 tokens of 4 numbers" in said
+    assert "did you mean 'theirs'" in mgbench("speed", "theirz").err
     lost = mgbench("plan", "--methods", "emigm", "--set", "sampling_steps=2", "--set", f"weights={'ab' * 32}").out
     assert "import them again" in lost
 
