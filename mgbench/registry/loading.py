@@ -199,8 +199,9 @@ def _tracker_hooks(manager: pluggy.PluginManager, plugin: str) -> TrackerHooks:
 
 
 def _call(implementation: pluggy.HookImpl, **said: object) -> object:
-    """Call as pluggy does, with the arguments that the function accepts."""
-    return implementation.function(*(said[name] for name in implementation.argnames))
+    """Call as pluggy does, with the arguments that the function accepts, also those that have a default."""
+    optional = {name: said[name] for name in implementation.kwargnames if name in said}
+    return implementation.function(*(said[name] for name in implementation.argnames), **optional)
 
 
 def _implemented(manager: pluggy.PluginManager, plugin: str) -> dict[str, pluggy.HookImpl]:
