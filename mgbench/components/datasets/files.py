@@ -30,7 +30,8 @@ class ImageFolder:
     """Pictures in class folders, `path/train/cat/1.png` and `path/val/cat/2.png` (or `test`), read on access if they do
     not fit in memory.
 
-    Without a folder `train`, `path` has the class folders (or unlabelled pictures). A tenth of each class is held out if no
+    Without a folder `train`, `path` has the class folders (or unlabelled pictures); a folder `train` that has no folders
+    beside others that have none, none of them called `test` or `val`, is a class as well. A tenth of each class is held out if no
     folder has the held-out pictures. Pictures are decoded as a viewer shows them. With a `size` the shorter side is resized
     to it (bicubic, antialiased) and the centre is cropped; `resize=adm` first halves larger pictures repeatedly, as ADM's
     code does for published FIDs of ImageNet.
@@ -57,7 +58,7 @@ class ImageFolder:
         read = partial(read_folder, change=Fitted(self.size, self.resize), way=f"{self.size} {self.resize}")
         folders = {path.name.lower(): path for path in sorted(root.iterdir(), reverse=True) if path.is_dir()}
         train = next((folders[name] for name in _TRAINED_ON if name in folders), None)
-        if train is None:
+        if train is None or _is_class(train, folders.values()):
             _refuse_halves_below(root, folders.values())
             return split(read(root))
         halves = [folders[name] for name in _HELD_OUT if name in folders]
@@ -71,6 +72,17 @@ class ImageFolder:
             return data
         note = f"of {root}, {train.name} and {halves[0].name} are read, and {', '.join(sorted(others))} is left out"
         return replace(data, notes=(*data.notes, note))
+
+
+def _is_class(train: Path, folders: Iterable[Path]) -> bool:
+    """Whether a folder called train is a class among others, as in CIFAR-100, and not the training half."""
+    others = [folder for folder in folders if folder != train]
+    named = any(folder.name.lower() in _HELD_OUT for folder in others)
+    return bool(others) and not named and not any(map(_has_folders, (train, *others)))
+
+
+def _has_folders(folder: Path) -> bool:
+    return any(path.is_dir() for path in folder.iterdir())
 
 
 def _refuse_halves_below(root: Path, folders: Iterable[Path]) -> None:

@@ -19,7 +19,7 @@ from mgbench.interfaces.images import in_colour
 from mgbench.recipes.spec import Index
 from mgbench.stages.first_look import images_of, look_at
 from mgbench.stages.picture_folders import Pictures
-from mgbench.stages.pictures import Shown, Unreadable, show
+from mgbench.stages.pictures import EXTENSIONS, Shown, Unreadable, show
 
 if TYPE_CHECKING:
     import datasets
@@ -61,10 +61,22 @@ class Hub:
         if self.test and self.test not in splits:
             raise UserError(f"hub: {self.name} has no split {self.test!r}; {suggestion(self.test, splits)}")
         trained, licence = self._pictures(splits[self.train]), _licence(splits[self.train], self.name)
+        trained = replace(trained, notes=(*trained.notes, *self._not_in(splits)))
         if not test:
             return split(trained, "hub", licence)
         held_out = self._pictures(splits[test])
         return _both(self.name, trained, held_out, licence)
+
+    def _not_in(self, splits: "Mapping[str, datasets.Dataset]") -> list[str]:
+        """A note about pictures of a local folder that are in no split: one whose name has `train` in it hides the others."""
+        files = Path(self.name).expanduser().rglob("*")
+        there, read = sum(path.suffix.lower() in EXTENSIONS for path in files), sum(map(len, splits.values()))
+        if there <= read:
+            return []
+        return [
+            f"{there - read} of the {there} pictures of {self.name} are left out, as datasets takes folders called "
+            f"{', '.join(splits)} or the like for splits, and no others; image_folder reads all class folders"
+        ]
 
     def fetch(self) -> None:
         """Download the data set into the cache of the library, unless it exists.

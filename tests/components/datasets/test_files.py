@@ -46,6 +46,15 @@ def test_a_tenth_of_each_class_is_held_out_where_there_are_no_halves(tmp_path: P
     assert len(together) == 50
 
 
+def test_train_is_a_class_among_others_and_a_half_beside_the_other(tmp_path: Path) -> None:
+    for name in ("bus", "train"):
+        pictures(tmp_path / name, 10)
+    assert ImageFolder(str(tmp_path)).load().class_names == ("bus", "train")
+    pictures(tmp_path / "val", 2)
+    halves = ImageFolder(str(tmp_path)).load()
+    assert (halves.class_names, len(halves.train), len(halves.test)) == ((), 10, 2)
+
+
 def test_pictures_without_classes_have_no_labels(tmp_path: Path) -> None:
     pictures(tmp_path, 20)
     data = ImageFolder(str(tmp_path)).load()

@@ -88,6 +88,18 @@ def test_names_that_it_does_not_have(options: dict[str, Any], sentence: str) -> 
         Hub(str(files.hub()), **options).load()
 
 
+def test_pictures_that_a_class_called_train_hides_are_noted(tmp_path: Path) -> None:
+    for name in ("bus", "bullet_train"):
+        (tmp_path / name).mkdir()
+        for index in range(10):
+            Image.new("L", (8, 8), index).save(tmp_path / name / f"{index}.png")
+    data = Hub(str(tmp_path)).load()
+    assert (len(data.train), len(data.test)) == (9, 1)
+    assert any(
+        "10 of the 20 pictures of" in note and "image_folder reads all class folders" in note for note in data.notes
+    )
+
+
 def test_a_hidden_test_set_is_said(tmp_path: Path) -> None:
     hidden = ([-1] * 12, datasets.ClassLabel(names=["a", "b"]))
     rows(12, label=hidden).save_to_disk(tmp_path)
