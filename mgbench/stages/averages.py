@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from mgbench.stages.packed import Packing
 from mgbench.stages.parallel import as_held, whole
 
 # The state of a model: its parameters and buffers by name.
@@ -18,21 +19,20 @@ class Averages:
     first step the weights themselves. The smaller decay at the start lets short trainings forget their random weights.
     """
 
-    def __init__(self, model: nn.Module, decays: Sequence[float]) -> None:
-        self.model = model
-        self._online: list[Tensor] = [value for value in model.parameters() if value.is_floating_point()]
-        self._kept = {decay: [value.detach().clone() for value in self._online] for decay in decays}
+    def __init__(self, model: nn.Module, packing: Packing, decays: Sequence[float]) -> None:
+        self.model, self.packing = model, packing
+        self._kept = {decay: [value.clone() for value in packing.packed] for decay in decays}
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Update every average with the weights after a step."""
         grown = (1 + step) / (10 + step) if step else 0.0
         for decay, kept in self._kept.items():
-            torch._foreach_lerp_(kept, self._online, 1 - min(decay, grown))
+            torch._foreach_lerp_(kept, self.packing.packed, 1 - min(decay, grown))
 
     def weights(self, decay: float) -> Weights:
         """The averaged parameters and the current buffers, as this rank holds them."""
-        means = dict(zip(map(id, self._online), self._kept[decay], strict=True))
+        means = dict(zip(map(id, self.packing.parameters), self.packing.split(self._kept[decay]), strict=True))
         return {name: means.get(id(value), value) for name, value in self.model.state_dict(keep_vars=True).items()}
 
     def state(self) -> dict[float, Weights]:

@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 from torch.amp import GradScaler
-from torch.optim import AdamW
 
 from mgbench.errors import Diverged
 from mgbench.interfaces.components import Parts
@@ -30,6 +29,7 @@ from mgbench.stages.averages import Averages
 from mgbench.stages.batches import batch_rows, purpose_of
 from mgbench.stages.flops import FlopCounter
 from mgbench.stages.optimizer import groups_of, held_moments, learning_rate, sizes_of
+from mgbench.stages.packed import PackedAdamW
 from mgbench.stages.parallel import adding_up, as_held, held_by, whole
 from mgbench.stages.shards import Tokens
 from mgbench.stages.tokenize import encode
@@ -119,11 +119,11 @@ class Training:
         if recipe.recompute:
             recompute_blocks(self.model)
         self.loss = held_by(team, LossModule(parts, self.model), recipe.parallel, device)
-        self.averages = Averages(self.model, recipe.ema)
         self._parameters = list(self.model.parameters())
-        self.optimizer = AdamW(
-            groups_of(self.model, recipe, parts.process), lr=recipe.learning_rate, betas=(0.9, 0.95), fused=True
+        self.optimizer = PackedAdamW(
+            groups_of(self.model, recipe, parts.process), lr=recipe.learning_rate, betas=(0.9, 0.95)
         )
+        self.averages = Averages(self.model, self.optimizer.packing, recipe.ema)
         # The smallest gradients vanish in float16, so the loss is scaled up; a step whose gradients overflow is left out.
         self.scaler = GradScaler(device.type, enabled=self._short is torch.float16)
         self.step, self.seconds, self.flops = 0, 0.0, 0.0
@@ -151,7 +151,7 @@ class Training:
     def weights(self) -> dict[float, dict[str, Tensor]]:
         """The weights of a finished training by name, of any shape: each of the moving averages by its decay."""
         return {
-            decay: {name: value.contiguous() for name, value in weights.items()}
+            decay: {name: value.clone(memory_format=torch.contiguous_format) for name, value in weights.items()}
             for decay, weights in self.averages.state().items()
         }
 
@@ -250,7 +250,7 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = group["factor"] * learning_rate(self.step, self.recipe)
         self.scaler.unscale_(self.optimizer)
-        nn.utils.clip_grad_norm_(self._parameters, self.recipe.clip, foreach=True)
+        self.optimizer.clip(self.recipe.clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self._forget_gradients()

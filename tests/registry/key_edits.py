@@ -49,7 +49,7 @@ class Edit:
                 other.write_text(other.read_text(encoding="utf-8").replace(here, there), encoding="utf-8")
 
 
-CLIP = "        nn.utils.clip_grad_norm_(self._parameters, self.recipe.clip, foreach=True)\n"
+CLIP = "        self.optimizer.clip(self.recipe.clip)\n"
 EDITS = (
     Edit("training loop", "mgbench/stages/train.py", CLIP),
     Edit("optimizer", "mgbench/stages/train.py", "betas=(0.9, 0.95)", "betas=(0.9, 0.999)"),

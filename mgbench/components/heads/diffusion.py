@@ -14,12 +14,13 @@ from mgbench.components.heads.noise_schedule import (
     Table,
     binned_log_likelihood,
     cosine_betas,
-    gaussian_kl,
-    learned_log_variance,
+    once,
+    posterior_kl,
     table_of,
 )
 from mgbench.components.heads.solvers import check_path
 from mgbench.components.networks.blocks import time_features
+from mgbench.components.networks.dropout import of_cpu
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.components import Parts
@@ -45,7 +46,7 @@ class DiffusionMLP(TokenMLP):
         if t.dtype == torch.int64 and len(t) > STEPS:
             # With more rows than times, each time is embedded once.
             of_all: Tensor = self.time(self.features.to(dtype))
-            return of_all[t]
+            return of_all.index_select(0, t)
         return super().embedded(t, dtype)
 
     def draw_times(self, rows: int, generator: Generator) -> Tensor:
@@ -55,25 +56,39 @@ class DiffusionMLP(TokenMLP):
         """Squared noise error [R] and bound [R] in bits at times int64 [R] with noise [R,D]; the bound trains only the
         variance.
         """
-        table = table_of(self.betas)
-        # Square roots before rounding: in float32, 1 − ᾱ of the first times is off by a thousandth.
-        coef_x0, coef_noise = (share.sqrt().float()[t, None] for share in (table.alpha_bar, 1 - table.alpha_bar))
-        x_t = coef_x0 * values + coef_noise * noise
-        eps, value = self(x_t, t, z)
-        eps, value = eps.float(), value.float()
-        error = (noise - eps).square().mean(-1)
-        return error, self._bound(table, values, x_t, t, eps.detach(), value)
+        coef_x0, coef_noise, weight, span = self._weights().index_select(0, t)[..., None].unbind(1)
+        eps, value = self(coef_x0 * values + coef_noise * noise, t, z)
+        off = noise - eps.float()
+        error = off.square()
+        gap = span * (value.float() + 1) / 2
+        bound = posterior_kl(error.detach(), weight, gap)
+        return error.mean(-1), self._with_first(bound, t, values, off.detach(), gap).mean(-1) / math.log(2)
 
-    def _bound(self, table: Table, x_0: Tensor, x_t: Tensor, t: Tensor, eps: Tensor, value: Tensor) -> Tensor:
-        coef_x0, coef_xt = (weight.float()[t, None] for weight in table.posterior_weights)
-        alpha_bar = table.alpha_bar
-        guess = (1 / alpha_bar).sqrt().float()[t, None] * x_t - (1 / alpha_bar - 1).sqrt().float()[t, None] * eps
-        true_mean, mean = coef_x0 * x_0 + coef_xt * x_t, coef_x0 * guess + coef_xt * x_t
-        low, high = table.posterior_log_variance.float()[t, None], table.betas.log().float()[t, None]
-        log_variance = learned_log_variance(value, low, high)
-        kl = gaussian_kl(true_mean, low, mean, log_variance)
-        first = -binned_log_likelihood(x_0, mean, 0.5 * log_variance)
-        return torch.where(t[:, None] == 0, first, kl).mean(-1) / math.log(2)
+    def _weights(self) -> Tensor:
+        """What loss terms need of each time, float32 [T,4]: the weights of x_0 and of the noise in x_t, the weight of the
+        squared error in the bound, and the log of the ratio of the largest to the smallest variance.
+        """
+        return once(self.betas, "training", lambda: _weights_of(table_of(self.betas)))
+
+    def _with_first(self, bound: Tensor, t: Tensor, x_0: Tensor, off: Tensor, gap: Tensor) -> Tensor:
+        """The bound [R,D] in nats with −log p(x_0 | x_t) in rows of the first time."""
+        table, is_first = table_of(self.betas), t == 0
+        # Such rows are few, but elsewhere than on a CPU, finding them would be waited for.
+        rows = is_first.nonzero().squeeze(1) if of_cpu(t) else slice(None)
+        mean = x_0[rows] + (1 / table.alpha_bar[0] - 1).sqrt().float() * off[rows]
+        log_variance = table.posterior_log_variance[0].float() + gap[rows]
+        first = -binned_log_likelihood(x_0[rows], mean, 0.5 * log_variance)
+        if isinstance(rows, slice):
+            return torch.where(is_first[:, None], first, bound)
+        return bound.index_copy(0, rows, first)
+
+
+def _weights_of(table: Table) -> Tensor:
+    low, ratio = table.posterior_log_variance, 1 / table.alpha_bar - 1
+    weight = table.posterior_weights[0].square() * ratio * (-low).exp()
+    # Square roots before rounding: in float32, 1 − ᾱ of the first times is off by a thousandth.
+    shares = table.alpha_bar.sqrt(), (1 - table.alpha_bar).sqrt()
+    return torch.stack([*shares, weight, table.betas.log() - low], 1).float()
 
 
 @dataclass(frozen=True)

@@ -118,10 +118,13 @@ def learned_log_variance(value: Tensor, low: Tensor, high: Tensor) -> Tensor:
     return share * high + (1 - share) * low
 
 
-def gaussian_kl(mean: Tensor, log_variance: Tensor, other_mean: Tensor, other_log_variance: Tensor) -> Tensor:
-    """KL(N(mean, ·) ‖ N(other_mean, ·)) in nats, elementwise."""
-    gap = log_variance - other_log_variance
-    return 0.5 * (gap.exp() - gap - 1 + (mean - other_mean) ** 2 * (-other_log_variance).exp())
+def posterior_kl(error: Tensor, weight: Tensor, gap: Tensor) -> Tensor:
+    """KL(q(x_{i−1} | x_i, x_0) ‖ p(x_{i−1} | x_i)) in nats, elementwise (arXiv:2006.11239, Eq. 12, with any variance).
+
+    `error` is the square of what the predicted noise is off, and `weight` times that the square of what the mean is
+    off, over the variance of q; `gap` is the log of the ratio of the variance of p to that of q.
+    """
+    return 0.5 * ((-gap).exp() * (1 + weight * error) + gap - 1)
 
 
 def binned_log_likelihood(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:

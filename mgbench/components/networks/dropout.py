@@ -30,7 +30,7 @@ def dropout(x: Tensor, p: float, training: bool = True) -> Tensor:
     dropped = round(p * LEVELS)
     if not training or not of_cpu(x) or torch.compiler.is_compiling() or not 0 < dropped < LEVELS:
         return functional.dropout(x, p, training)
-    return x * _kept(x.shape, dropped).to(x.dtype).mul_(LEVELS / (LEVELS - dropped))
+    return x * _kept(x.shape, dropped, x.dtype).mul_(LEVELS / (LEVELS - dropped))
 
 
 def of_cpu(x: Tensor) -> bool:
@@ -40,8 +40,9 @@ def of_cpu(x: Tensor) -> bool:
     return x.device.type == "cpu" and not has_torch_function_unary(x)
 
 
-def _kept(shape: torch.Size, dropped: int) -> Tensor:
-    """A mask bool of this shape, each element False with probability dropped/2¹⁶."""
+def _kept(shape: torch.Size, dropped: int, dtype: torch.dtype) -> Tensor:
+    """A mask of this shape, each element 0 with probability dropped/2¹⁶, and 1 otherwise."""
     count = math.prod(shape)
     numbers = torch.empty(-(-count // LANES), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
-    return (numbers[:count] >= dropped - LEVELS // 2).view(shape)
+    # Comparing into numbers takes a sixth of the time of comparing into bool and converting.
+    return torch.ge(numbers[:count], dropped - LEVELS // 2, out=torch.empty(count, dtype=dtype)).view(shape)
