@@ -65,7 +65,7 @@ class DiffusionMLP(TokenMLP):
         return error.mean(-1), self._with_first(bound, t, values, off.detach(), gap).mean(-1) / math.log(2)
 
     def _weights(self) -> Tensor:
-        """What loss terms need of each time, float32 [T,4]: the weights of x_0 and of the noise in x_t, the weight of the
+        """Weights of the loss at each time, float32 [T,4]: the weights of x_0 and of the noise in x_t, the weight of the
         squared error in the bound, and the log of the ratio of the largest to the smallest variance.
         """
         return once(self.betas, "training", lambda: _weights_of(table_of(self.betas)))
