@@ -27,7 +27,7 @@ class Packing:
                 parameter.data = piece
 
     def join(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Their numbers one after the other, each followed by zeros up to a multiple of `ALIGNED`."""
+        """One vector [L] of the numbers of tensors of any shapes, each followed by zeros up to a multiple of `ALIGNED`."""
         if not self.is_vector:
             return list(tensors)
         flat: list[Tensor] = []
@@ -38,7 +38,7 @@ class Packing:
         return [torch.cat(flat)]
 
     def split(self, joined: Sequence[Tensor]) -> list[Tensor]:
-        """The tensors that were joined, which share memory with what they were joined to."""
+        """The tensors, of any shapes, that were joined to a vector [L], whose memory they share."""
         if not self.is_vector:
             return list(joined)
         rows = torch.split(joined[0], [_length(parameter) for parameter in self.parameters])
