@@ -13,6 +13,8 @@ from mgbench.interfaces.data import UNLABELLED, TokenSpace
 EPS = 1e-6
 # The number of keys up to which PyTorch's own attention is the slower one on a CPU.
 SHORT = 32
+# The numbers that PyTorch exponentiates at a time.
+LANES = 16
 
 
 class Cache:
@@ -51,21 +53,36 @@ class Attention(nn.Module):
         """Self-attention over x float [B,M,W] and the M' positions in `cache`, to which x is added; float [B,M,W].
 
         `seen` marks valid positions, bool [B,M], or the positions that each one attends to, bool [B or 1,M,M' + M];
-        None: all. With `asking` float [B,R,W], these are the queries, and the result is float [B,R,W].
+        None: all. With `asking` float [B,R,W], these are the queries, of x alone, and the result is float [B,R,W].
         """
-        if asking is None:
-            q, k, v = self._heads(self.qkv(x), 3)
-        else:
-            width = x.shape[-1]
-            weight, bias = self.qkv.weight, self.qkv.bias
-            (q,) = self._heads(linear(asking, weight[:width], bias[:width]), 1)
-            k, v = self._heads(linear(x, weight[width:], bias[width:]), 2)
+        heads = None if seen is None else seen[:, None, None, :] if seen.ndim == 2 else seen[:, None]
+        y = self._attended(x, heads, cache) if asking is None else self._asked(x, heads, asking)
+        out: Tensor = self.drop(self.proj(y.flatten(2)))
+        return out
+
+    def _attended(self, x: Tensor, seen: Tensor | None, cache: Cache | None) -> Tensor:
+        """What every position of x [B,M,W] reads, float [B,M,heads,W/heads]."""
+        q, k, v = self._heads(self.qkv(x), 3)
         if cache is not None:
             k, v = cache.extend(self, k, v)
-        heads = None if seen is None else seen[:, None, None, :] if seen.ndim == 2 else seen[:, None]
-        y = attended(q, k, v, heads, self.dropout if self.training else 0.0)
-        out: Tensor = self.drop(self.proj(y.transpose(1, 2).flatten(2)))
-        return out
+        return attended(q, k, v, seen, self.dropout if self.training else 0.0).transpose(1, 2)
+
+    def _asked(self, x: Tensor, seen: Tensor | None, asking: Tensor) -> Tensor:
+        """What queries made of `asking` [B,R,W] read from x [B,M,W], float [B,R,heads,W/heads].
+
+        Few queries take no keys and values of all positions: q·(K x) = (Kᵀq)·x, where biases of keys move all scores of
+        a query alike; and a mean of values V x + b is V times that of x, and b.
+        """
+        weights, biases = (part.unflatten(0, (3, self.heads, -1)) for part in (self.qkv.weight, self.qkv.bias))
+        q = linear(asking, weights[0].flatten(0, 1), biases[0].flatten()).unflatten(-1, (self.heads, -1))
+        dropped = self.dropout if self.training else 0.0
+        if dropped or 2 * asking.shape[1] * self.heads > x.shape[1]:
+            k, v = self._heads(linear(x, weights[1:].flatten(0, 2), biases[1:].flatten()), 2)
+            return attended(q.transpose(1, 2), k, v, seen, dropped).transpose(1, 2)
+        # As queries of one head, whose scores `attended` divides by the root of its width, that of all heads.
+        q = math.sqrt(self.heads) * torch.einsum("brhd,hdw->brhw", q, weights[1])
+        means = attended(q.flatten(1, 2)[:, None], x[:, None], x[:, None], seen, 0.0).view(q.shape)
+        return torch.einsum("brhw,hdw->brhd", means, weights[2]) + biases[2]
 
     def _heads(self, projected: Tensor, parts: int) -> Tensor:
         """Split projections [B,M,parts·W] by part and head: [parts,B,heads,M,·]."""
@@ -77,11 +94,14 @@ def attended(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, dropped: floa
     if not of_cpu(q) or not (dropped or k.shape[-2] <= SHORT):
         return functional.scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropped)
     # PyTorch's own, on a CPU, takes more passes over memory with dropout, and exponentiates what is left of a row after
-    # every 16 numbers one by one. So keys go down, and the softmax is one of columns.
-    scores = k @ (q / math.sqrt(q.shape[-1])).transpose(-1, -2)
+    # every 16 numbers one by one. So keys go down, the softmax is one of columns, and zeros fill up rows of queries.
+    q, length = q / math.sqrt(q.shape[-1]), q.shape[-2]
+    if length % LANES >= LANES // 2:
+        q = functional.pad(q, (0, 0, 0, -length % LANES))
+    scores = k @ q.transpose(-1, -2)
     if seen is not None:
-        scores = scores.masked_fill(~seen.transpose(-1, -2), torch.finfo(scores.dtype).min)
-    return dropout(scores.softmax(-2), dropped).transpose(-1, -2) @ v
+        scores[..., :length].masked_fill_(~seen.transpose(-1, -2), torch.finfo(scores.dtype).min)
+    return dropout(scores.softmax(-2), dropped)[..., :length].transpose(-1, -2) @ v
 
 
 class Block(nn.Module):
@@ -190,8 +210,10 @@ def true_places(at: Tensor) -> tuple[Tensor, Tensor | None]:
     """
     counts = at.sum(1)
     fewest, most = torch.stack(counts.aminmax()).tolist()
+    if fewest == most:
+        return at.nonzero_static(size=at.shape[0] * most)[:, 1].view(len(at), most), None
     places = (~at).int().argsort(dim=1, stable=True)[:, :most]
-    return places, None if fewest == most else torch.arange(most, device=at.device) < counts[:, None]
+    return places, torch.arange(most, device=at.device) < counts[:, None]
 
 
 def rows_read(x: Tensor, read: Tensor | None) -> Tensor:

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mgbench.components.networks.blocks import (
     EPS,
@@ -56,25 +57,26 @@ class MaskedAutoencoder(nn.Module):
         """Z float [B,N,W] of tokens int64 [B,N] or float [B,N,D], mask bool [B,N] and labels int64 [B]; with `at`, z[at]."""
         unlabelled = self.mask_token if self.class_token is None else self.class_token
         class_tokens = self.label(labels, unlabelled)[:, None].expand(-1, self.class_tokens, -1)
-        x = self.embed_norm(torch.cat([class_tokens, self.embed(tokens)], 1) + self.encoder_positions)
+        x = torch.cat([class_tokens, self.embed(tokens)], 1) + self.encoder_positions
         hidden = torch.cat([mask.new_zeros(len(mask), self.class_tokens), mask], 1)
-        return self._decode(*self._encode(x, hidden), hidden.shape[1], at)
+        return self._decode(*self._encode(x, hidden), at)
 
-    def _encode(self, x: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _encode(self, x: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """The encoded vectors [B,M,W] of x [B,L,W] where `hidden` bool [B,L] is False, and the mask of those left out."""
+        left_out = torch.zeros_like(hidden) if self.sees == "mask_tokens" else hidden
+        kept, valid = true_places(~left_out)
+        x = self.embed_norm(chosen(x, kept))
         if self.sees == "mask_tokens":
-            x, hidden = torch.where(hidden[..., None], self.mask_token.to(x.dtype), x), torch.zeros_like(hidden)
-        kept, valid = true_places(~hidden)
-        x = chosen(x, kept)
+            x = torch.where(hidden[..., None], self.mask_token.to(x.dtype), x)
         for block in self.encoder:
             x = block(x, valid)
-        return self.bridge(self.encoder_norm(x)), kept, valid
+        return self.bridge(self.encoder_norm(x)), left_out
 
-    def _decode(self, x: Tensor, kept: Tensor, valid: Tensor | None, length: int, at: Tensor | None) -> Tensor:
-        if valid is not None:
-            # Padding points to masked positions, so it must scatter the mask token.
-            x = torch.where(valid[..., None], x, self.mask_token.to(x.dtype))
-        full = self.mask_token.to(x.dtype).expand(len(x), length, -1)
-        x = full.scatter(1, kept[..., None].expand(-1, -1, self.width), x) + self.decoder_positions
+    def _decode(self, x: Tensor, left_out: Tensor, at: Tensor | None) -> Tensor:
+        # Row 0 is the mask token; whole rows are looked up, as scattering takes elements one by one on a CPU.
+        rows = (~left_out).cumsum(1) + x.shape[1] * torch.arange(len(x), device=x.device)[:, None]
+        table = torch.cat([self.mask_token.to(x.dtype)[None], x.flatten(0, 1)])
+        x = functional.embedding(rows.masked_fill(left_out, 0), table) + self.decoder_positions
         for block in self.decoder[:-1]:
             x = block(x)
         if at is None:

@@ -33,12 +33,12 @@ def test_positions_that_exist_are_what_every_position_sees() -> None:
 
 
 @pytest.mark.parametrize("dropped", [0.0, 1e-12])
-@pytest.mark.parametrize("masked", [True, False])
-def test_short_attention_and_one_with_dropout_are_those_of_pytorch(masked: bool, dropped: float) -> None:
-    """With a probability at which nothing is dropped, as PyTorch draws other numbers."""
+@pytest.mark.parametrize(("masked", "queries"), [(True, 6), (False, 6), (True, 11)])
+def test_short_attention_and_one_with_dropout_are_those_of_pytorch(masked: bool, queries: int, dropped: float) -> None:
+    """With a probability at which nothing is dropped, as PyTorch draws other numbers; rows of 11 queries are filled up."""
     generator = torch.Generator().manual_seed(0)
-    q, k, v = (torch.randn(3, 2, length, 4, generator=generator, requires_grad=True) for length in (6, 7, 7))
-    seen = torch.rand(3, 1, 6, 7, generator=generator) < 0.6 if masked else None
+    q, k, v = (torch.randn(3, 2, length, 4, generator=generator, requires_grad=True) for length in (queries, 7, 7))
+    seen = torch.rand(3, 1, queries, 7, generator=generator) < 0.6 if masked else None
     here = attended(q, k, v, seen, dropped)
     there = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
     torch.testing.assert_close(here, there)
@@ -54,6 +54,15 @@ def test_attention_drops_shares_of_positions() -> None:
     shares = attended(q, k, v, None, 0.25)[..., 0] * 8 * 0.75
     assert torch.equal(shares.round(), shares.round(decimals=3))
     assert shares.mean().item() == pytest.approx(6, abs=0.15)
+
+
+@pytest.mark.parametrize("asked", [1, 6])
+def test_what_some_positions_read_is_what_all_positions_read_there(asked: int) -> None:
+    """One query of two heads takes no keys and values of the six positions, and six do."""
+    exists = torch.tensor([[True] * 4 + [False] * 2, [True] * 6, [True] + [False] * 5])
+    for seen in (None, exists):
+        expected = attention()(X, seen)[:, :asked]
+        torch.testing.assert_close(attention()(X, seen, asking=X[:, :asked]), expected)
 
 
 @pytest.mark.parametrize("cuts", [(6,), (1, 6), (2, 3, 6)])

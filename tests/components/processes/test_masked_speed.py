@@ -105,8 +105,8 @@ def test_the_last_block_is_paid_for_only_where_z_is_read(network: Any) -> None:
             module(*given, **options)
         spent.append(counter.get_total_flops())
     length, width = 16 + (network.class_tokens if isinstance(network, MAE) else 1), 16
-    # Queries, the projection and the two layers behind it: 10 W² a token; and both products of attention.
-    left_out = 2 * 5 * (length - 1) * 10 * width**2 + 4 * 5 * (length - 1) * length * width
+    # All layers at the other positions, 24 W² each. At this one, both products of attention are of every head with x.
+    left_out = 5 * ((length - 1) * 24 * width**2 + 4 * length * width * (length - network.heads))
     assert spent[0] - spent[1] == left_out
 
 
