@@ -71,9 +71,11 @@ def asked_labels(recipe: Recipe, model: Model, indices: Tensor) -> Tensor:
     return labels_for(indices, counts, recipe.label_distribution, sampling_seed(recipe))
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def sample_tokens(model: Model, recipe: Recipe, indices: Tensor) -> Iterator[State]:
-    """Yield the state after every step for the images with these indices int64 [B]."""
+    """Yield the state after every step for the images with these indices int64 [B], in tensors that cannot take part in
+    training (`torch.inference_mode`).
+    """
     indices = indices.to(model.device)
     seed = sampling_seed(recipe)
     images = Streams.root(seed, "images", model.device).fold(indices)

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor
 
-from mgbench.components.heads.mlp import FREQUENCIES, TokenMLP
+from mgbench.components.heads.mlp import FREQUENCIES, Known, TokenMLP
 from mgbench.components.heads.noise_schedule import (
     STEPS,
     Table,
@@ -38,7 +38,7 @@ class DiffusionMLP(TokenMLP):
         self.register_buffer("betas", cosine_betas(), persistent=False)
         self.register_buffer("features", time_features(torch.arange(STEPS), FREQUENCIES), persistent=False)
 
-    def forward(self, x: Tensor, t: Tensor, z: Tensor, known: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, t: Tensor, z: Tensor, known: Known | None = None) -> tuple[Tensor, Tensor]:
         out = self.numbers(x, self.embedded(t, x.dtype), z, known)
         return out[:, : self.dim], out[:, self.dim :]
 

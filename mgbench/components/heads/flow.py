@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Generator, Tensor
 
-from mgbench.components.heads.mlp import TokenMLP
+from mgbench.components.heads.mlp import Known, TokenMLP
 from mgbench.components.heads.solvers import check_path
 from mgbench.errors import Unfit
 from mgbench.hookspecs import hookimpl
@@ -31,7 +31,7 @@ class FlowMLP(TokenMLP):
         self.options = options
         self.register_buffer("betas", torch.empty(0, dtype=torch.float64), persistent=False)
 
-    def forward(self, x: Tensor, t: Tensor, z: Tensor, known: Tensor | None = None) -> tuple[Tensor, None]:
+    def forward(self, x: Tensor, t: Tensor, z: Tensor, known: Known | None = None) -> tuple[Tensor, None]:
         return self.numbers(x, self.embedded(TIME_SCALE * t, x.dtype), z, known), None
 
     def draw_times(self, rows: int, generator: Generator) -> Tensor:

@@ -1,18 +1,22 @@
 """The MLP of the diffusion and flow heads, with a noisy token, a time and z as input (MAR, arXiv:2406.11838)."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor, nn
 
 from mgbench.components.networks.blocks import time_features
-from mgbench.components.networks.linear import Linear
+from mgbench.components.networks.linear import Linear, linear
 from mgbench.interfaces.components import Parts
 from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.sampling import Drawn, guided
 
 FREQUENCIES = 128
 EPS = 1e-6
+# Wider heads spend their time in products, and would copy more numbers than they save calls.
+NARROW = 128
 
 
 class ResidualBlock(nn.Module):
@@ -24,9 +28,34 @@ class ResidualBlock(nn.Module):
         self.mlp = nn.Sequential(Linear(width, width), nn.SiLU(), Linear(width, width))
         self.modulation = Linear(width, 3 * width)
 
-    def forward(self, h: Tensor, condition: Tensor) -> Tensor:
-        shift, scale, gate = self.modulation(condition).chunk(3, -1)
-        return torch.addcmul(h, gate, self.mlp(torch.addcmul(shift, self.norm(h), 1 + scale)))
+    def forward(self, h: Tensor, condition: Tensor, known: Sequence[Tensor] = ()) -> Tensor:
+        """Map h [R,W] to [R,W] given a condition [R,W]; `known` are its shift, 1 + scale and gate if computed before."""
+        shift, scale, gate = known or _modulated(self.modulation, condition, 3)
+        return torch.addcmul(h, gate, self.mlp(torch.addcmul(shift, self.norm(h), scale)))
+
+
+def _modulated(layer: nn.Module, condition: Tensor, parts: int) -> tuple[Tensor, ...]:
+    """Shift, 1 + scale and, with 3 parts, gate, float [R,W] each, of conditions [R,W]."""
+    shift, scale, *gate = layer(condition).chunk(parts, -1)
+    return shift, 1 + scale, *gate
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the evaluations of a solve share: projected z float [R,W], and of narrow heads all modulations as one layer.
+
+    The layer has the weights [M·W,W] and biases [M·W] of the modulations one after the other, and adds 1 to scales.
+    """
+
+    projected: Tensor
+    layer: tuple[Tensor, Tensor] | None
+
+    def modulated(self, condition: Tensor) -> Sequence[tuple[Tensor, ...]]:
+        """As `_modulated`, for every block and the exit; nothing without the layer."""
+        if self.layer is None:
+            return ()
+        parts = linear(condition, *self.layer).split(condition.shape[-1], -1)
+        return [parts[first : first + 3] for first in range(0, len(parts), 3)]
 
 
 def _repeated(rows: Tensor, count: int) -> Tensor:
@@ -65,19 +94,31 @@ class TokenMLP(nn.Module):
         for closed in (*gates, self.exit_modulation, self.exit):
             nn.init.zeros_(closed.weight)
 
-    def numbers(self, x: Tensor, embedded: Tensor, z: Tensor, known: Tensor | None = None) -> Tensor:
+    def numbers(self, x: Tensor, embedded: Tensor, z: Tensor, known: Known | None = None) -> Tensor:
         """The outputs float [R,`outputs`], from embedded times [R,width] or [1,width].
 
-        A z [R/S,W] of fewer rows is that of S copies one after the other. `known` is `condition(z)` if it was computed
+        A z [R/S,W] of fewer rows is that of S copies one after the other. `known` is `known(z)` if it was computed
         before.
         """
-        y = nn.functional.silu(embedded + _repeated(self.condition(z) if known is None else known, len(x)))
+        projected = self.condition(z) if known is None else known.projected
+        y = nn.functional.silu(embedded + _repeated(projected, len(x)))
+        *sets, last = (known and known.modulated(y)) or [()] * (len(self.blocks) + 1)
         h = self.entry(x)
-        for block in self.blocks:
-            h = block(h, y)
-        shift, scale = self.exit_modulation(y).chunk(2, -1)
-        out: Tensor = self.exit(torch.addcmul(shift, self.exit_norm(h), 1 + scale))
+        for block, of_block in zip(self.blocks, sets, strict=True):
+            h = block(h, y, of_block)
+        shift, scale = last or _modulated(self.exit_modulation, y, 2)
+        out: Tensor = self.exit(torch.addcmul(shift, self.exit_norm(h), scale))
         return out
+
+    def known(self, z: Tensor) -> Known:
+        """What evaluations with the same z [R,W] share."""
+        projected: Tensor = self.condition(z)
+        if projected.shape[-1] > NARROW:
+            return Known(projected, None)
+        layers = [*(block.modulation for block in self.blocks), self.exit_modulation]
+        weight, bias = (torch.cat([getattr(layer, name) for layer in layers]) for name in ("weight", "bias"))
+        bias.view(-1, projected.shape[-1])[1::3] += 1
+        return Known(projected, (weight, bias))
 
     def embedded(self, t: Tensor, dtype: torch.dtype) -> Tensor:
         """The embedding [R,width] of times [R] on the scale 0 to 999."""
@@ -85,7 +126,7 @@ class TokenMLP(nn.Module):
         return embedded
 
     @abstractmethod
-    def forward(self, x: Tensor, t: Tensor, z: Tensor, known: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    def forward(self, x: Tensor, t: Tensor, z: Tensor, known: Known | None = None) -> tuple[Tensor, Tensor | None]:
         """The prediction [R,D], and the variance value [R,D] if the head learns one."""
 
     @abstractmethod
@@ -117,7 +158,7 @@ class TokenMLP(nn.Module):
         solver's.
         """
         halves = z if z_uncond is None else torch.cat([z, z_uncond])
-        known = self.condition(halves)
+        known = self.known(halves)
 
         def predict(x: Tensor, time: float) -> tuple[Tensor, Tensor | None]:
             t = torch.full((1,), time, device=z.device)
