@@ -156,7 +156,8 @@ def _streams(context: _StepContext, at: Tensor, places: Tensor) -> Streams:
     """Streams [R] of this step at the positions `at` bool [B,N], derived from those of images and from numbers int64
     [N].
     """
-    return context.request.images.fold(1).fold(context.step.index)[:, None].fold(places)[at]
+    rows, positions = at.nonzero(as_tuple=True)
+    return context.request.images.fold(1).fold(context.step.index)[rows].fold(places[positions])
 
 
 def _with_latent(context: _StepContext, at: Tensor, z: Tensor, z_uncond: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -238,10 +239,9 @@ def _all_masked(space: TokenSpace, labels: Tensor) -> State:
 
 def _reveal(state: State, then: Tensor, drawn: Drawn) -> State:
     """Set the values of revealed tokens, and reset those that are masked again."""
-    fresh = state.mask & ~then
-    tokens, log_p = state.tokens.clone(), state.log_p
-    tokens[fresh] = drawn.values[fresh]
-    tokens[then] = 0
+    fresh, log_p = state.mask & ~then, state.log_p
+    set_now, unset = (places if state.tokens.ndim == 2 else places[..., None] for places in (fresh, then))
+    tokens = torch.where(set_now, drawn.values, state.tokens).masked_fill_(unset, 0)
     if drawn.log_p is not None:
         log_p = drawn.log_p if log_p is None else torch.where(fresh, drawn.log_p, log_p)
     return replace(state, tokens=tokens, mask=then, log_p=None if log_p is None else log_p.masked_fill(then, 0))

@@ -11,6 +11,7 @@ from mgbench.components.heads.categorical import Categorical
 from mgbench.components.heads.code_draws import Softmax
 from mgbench.components.heads.diffusion import Diffusion
 from mgbench.components.heads.flow import Flow
+from mgbench.components.heads.mlp import NARROW
 from mgbench.components.heads.solvers import DDPM, Heun
 from mgbench.components.networks.transformers import MAE, Transformer
 from mgbench.components.processes.masked import Masked, MaskedModel
@@ -127,8 +128,19 @@ def test_z_is_projected_once_a_solve(head: Any, solver: Any, guided: bool) -> No
 def _every_time(module: Any) -> Any:
     """The head, made to project z in every evaluation."""
     numbers = module.numbers
-    module.numbers = lambda x, embedded, z, known: numbers(x, embedded, z, None)
+    module.numbers = lambda x, embedded, z, known: numbers(x, embedded, z, module.known(z))
     return module
+
+
+@pytest.mark.parametrize(("width", "close"), [(16, {"rtol": 1e-5, "atol": 1e-6}), (NARROW + 1, {"rtol": 0, "atol": 0})])
+def test_modulations_asked_at_once_are_those_of_each_block(width: int, close: dict[str, float]) -> None:
+    """In a wide head, which does not, nothing changes."""
+    module = stirred(Diffusion(width, 2).build(VECTORS, 16))
+    x, z = torch.randn(8, 3), torch.randn(4, 16)
+    with torch.no_grad():
+        embedded = module.embedded(torch.tensor([431.7]), x.dtype)
+        expected = module.numbers(x, embedded, z)
+        torch.testing.assert_close(module.numbers(x, embedded, z, module.known(z)), expected, **close)
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
