@@ -70,7 +70,7 @@ EDITS = (
         "mgbench/components/samplers/plans.py",
         moved="mgbench/components/schedules/plans.py",
     ),
-    Edit("sampling loop", "mgbench/components/processes/masked.py", "    tokens[then] = 0\n"),
+    Edit("sampling loop", "mgbench/components/processes/masked.py", ".masked_fill_(unset, 0)"),
 )
 
 
