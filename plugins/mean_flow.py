@@ -144,7 +144,9 @@ class MeanFlowMLP(TokenMLP):
         width = options.width
         self.span = nn.Sequential(Linear(2 * FREQUENCIES, width), nn.SiLU(), Linear(width, width))
 
-    def forward(self, x: Tensor, t: Tensor, z: Tensor, span: Tensor | None = None) -> tuple[Tensor, None]:
+    def forward(  # type: ignore[override]
+        self, x: Tensor, t: Tensor, z: Tensor, span: Tensor | None = None
+    ) -> tuple[Tensor, None]:
         embedded = self.embedded(SLOW_TICKS * t, x.dtype)
         if span is not None:
             embedded = embedded + self.span(time_features(SLOW_TICKS * span, FREQUENCIES).to(x.dtype))

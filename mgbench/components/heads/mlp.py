@@ -54,7 +54,7 @@ class Known:
         """As `_modulated`, for every block and the exit; nothing without the layer."""
         if self.layer is None:
             return ()
-        parts = linear(condition, *self.layer).split(condition.shape[-1], -1)
+        parts = torch.split(linear(condition, *self.layer), condition.shape[-1], -1)
         return [parts[first : first + 3] for first in range(0, len(parts), 3)]
 
 
@@ -102,7 +102,8 @@ class TokenMLP(nn.Module):
         """
         projected = self.condition(z) if known is None else known.projected
         y = nn.functional.silu(embedded + _repeated(projected, len(x)))
-        *sets, last = (known and known.modulated(y)) or [()] * (len(self.blocks) + 1)
+        of_all: Sequence[Sequence[Tensor]] = known.modulated(y) if known else ()
+        *sets, last = of_all or [()] * (len(self.blocks) + 1)
         h = self.entry(x)
         for block, of_block in zip(self.blocks, sets, strict=True):
             h = block(h, y, of_block)

@@ -73,8 +73,9 @@ class Attention(nn.Module):
         Few queries take no keys and values of all positions: q·(K x) = (Kᵀq)·x, where biases of keys move all scores of
         a query alike; and a mean of values V x + b is V times that of x, and b.
         """
-        weights, biases = (part.unflatten(0, (3, self.heads, -1)) for part in (self.qkv.weight, self.qkv.bias))
-        q = linear(asking, weights[0].flatten(0, 1), biases[0].flatten()).unflatten(-1, (self.heads, -1))
+        width = x.shape[-1]
+        weights, biases = self.qkv.weight.view(3, self.heads, -1, width), self.qkv.bias.view(3, self.heads, -1)
+        q = linear(asking, weights[0].flatten(0, 1), biases[0].flatten()).view(*asking.shape[:2], self.heads, -1)
         dropped = self.dropout if self.training else 0.0
         if dropped or 2 * asking.shape[1] * self.heads > x.shape[1]:
             k, v = self._heads(linear(x, weights[1:].flatten(0, 2), biases[1:].flatten()), 2)
@@ -82,7 +83,8 @@ class Attention(nn.Module):
         # As queries of one head, whose scores `attended` divides by the root of its width, that of all heads.
         q = math.sqrt(self.heads) * torch.einsum("brhd,hdw->brhw", q, weights[1])
         means = attended(q.flatten(1, 2)[:, None], x[:, None], x[:, None], seen, 0.0).view(q.shape)
-        return torch.einsum("brhw,hdw->brhd", means, weights[2]) + biases[2]
+        read: Tensor = torch.einsum("brhw,hdw->brhd", means, weights[2]) + biases[2]
+        return read
 
     def _heads(self, projected: Tensor, parts: int) -> Tensor:
         """Split projections [B,M,parts·W] by part and head: [parts,B,heads,M,·]."""
