@@ -42,7 +42,7 @@ def _modulated(layer: nn.Module, condition: Tensor, parts: int) -> tuple[Tensor,
 
 @dataclass(frozen=True)
 class Known:
-    """What the evaluations of a solve share: projected z float [R,W], and of narrow heads all modulations as one layer.
+    """Quantities that the evaluations of a solve share: projected z float [R,W], and of narrow heads all modulations as one layer.
 
     The layer has the weights [M·W,W] and biases [M·W] of the modulations one after the other, and adds 1 to scales.
     """
@@ -112,7 +112,7 @@ class TokenMLP(nn.Module):
         return out
 
     def known(self, z: Tensor) -> Known:
-        """What evaluations with the same z [R,W] share."""
+        """Quantities that evaluations with the same z [R,W] share."""
         projected: Tensor = self.condition(z)
         if projected.shape[-1] > NARROW:
             return Known(projected, None)

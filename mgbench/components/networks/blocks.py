@@ -61,14 +61,14 @@ class Attention(nn.Module):
         return out
 
     def _attended(self, x: Tensor, seen: Tensor | None, cache: Cache | None) -> Tensor:
-        """What every position of x [B,M,W] reads, float [B,M,heads,W/heads]."""
+        """Values that every position of x [B,M,W] reads, float [B,M,heads,W/heads]."""
         q, k, v = self._heads(self.qkv(x), 3)
         if cache is not None:
             k, v = cache.extend(self, k, v)
         return attended(q, k, v, seen, self.dropout if self.training else 0.0).transpose(1, 2)
 
     def _asked(self, x: Tensor, seen: Tensor | None, asking: Tensor) -> Tensor:
-        """What queries made of `asking` [B,R,W] read from x [B,M,W], float [B,R,heads,W/heads].
+        """Values that queries made of `asking` [B,R,W] read from x [B,M,W], float [B,R,heads,W/heads].
 
         Few queries take no keys and values of all positions: q·(K x) = (Kᵀq)·x, where biases of keys move all scores of
         a query alike; and a mean of values V x + b is V times that of x, and b.
