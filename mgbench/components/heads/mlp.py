@@ -42,7 +42,7 @@ def _modulated(layer: nn.Module, condition: Tensor, parts: int) -> tuple[Tensor,
 
 @dataclass(frozen=True)
 class Known:
-    """Quantities that the evaluations of a solve share: projected z float [R,W], and of narrow heads all modulations as one layer.
+    """Shared by the evaluations of a solve: projected z float [R,W], and of narrow heads all modulations as one layer.
 
     The layer has the weights [M·W,W] and biases [M·W] of the modulations one after the other, and adds 1 to scales.
     """
@@ -51,7 +51,7 @@ class Known:
     layer: tuple[Tensor, Tensor] | None
 
     def modulated(self, condition: Tensor) -> Sequence[tuple[Tensor, ...]]:
-        """As `_modulated`, for every block and the exit; nothing without the layer."""
+        """As `_modulated` of conditions [R,W], for every block and the exit; nothing without the layer."""
         if self.layer is None:
             return ()
         parts = torch.split(linear(condition, *self.layer), condition.shape[-1], -1)
