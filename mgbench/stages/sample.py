@@ -71,11 +71,9 @@ def asked_labels(recipe: Recipe, model: Model, indices: Tensor) -> Tensor:
     return labels_for(indices, counts, recipe.label_distribution, sampling_seed(recipe))
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def sample_tokens(model: Model, recipe: Recipe, indices: Tensor) -> Iterator[State]:
-    """Yield the state after every step for the images with these indices int64 [B], in tensors that cannot take part in
-    training (`torch.inference_mode`).
-    """
+    """Yield the state after every step for the images with these indices int64 [B]."""
     indices = indices.to(model.device)
     seed = sampling_seed(recipe)
     images = Streams.root(seed, "images", model.device).fold(indices)

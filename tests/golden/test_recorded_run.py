@@ -54,16 +54,27 @@ class Images:
 
 
 class Values:
-    """The streams of values: by step, then by image and position."""
+    """The streams of values: by step, then by image, then by position."""
 
     def __init__(self, noise: Tensor) -> None:
         self.noise = noise
 
-    def fold(self, number: int | Tensor) -> "Values":
-        return Values(self.noise[number]) if isinstance(number, int) else self
+    def fold(self, step: int) -> "Values":
+        return Values(self.noise[step])
 
-    def __getitem__(self, at: Any) -> Any:
-        return Recorded(self.noise[at][None]) if isinstance(at, Tensor) else self
+    def __getitem__(self, rows: Tensor) -> "Rows":
+        return Rows(self.noise[rows])
+
+
+class Rows:
+    """The streams of values of one step, an image for each token that is drawn; `noise` is float [R,N,D]."""
+
+    def __init__(self, noise: Tensor) -> None:
+        self.noise = noise
+
+    # Any: the streams of one number each, of which the head takes what Recorded has.
+    def fold(self, positions: Tensor) -> Any:
+        return Recorded(self.noise[torch.arange(len(positions)), positions][None])
 
 
 def run(**others: Any) -> tuple[list[State], list[bool]]:

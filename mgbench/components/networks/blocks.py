@@ -97,12 +97,11 @@ def attended(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None, dropped: floa
         return functional.scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropped)
     # PyTorch's own, on a CPU, takes more passes over memory with dropout, and exponentiates what is left of a row after
     # every 16 numbers one by one. So keys go down, the softmax is one of columns, and zeros fill up rows of queries.
-    q, length = q / math.sqrt(q.shape[-1]), q.shape[-2]
-    if length % LANES >= LANES // 2:
-        q = functional.pad(q, (0, 0, 0, -length % LANES))
-    scores = k @ q.transpose(-1, -2)
+    scores, length = k @ (q / math.sqrt(q.shape[-1])).transpose(-1, -2), q.shape[-2]
     if seen is not None:
-        scores[..., :length].masked_fill_(~seen.transpose(-1, -2), torch.finfo(scores.dtype).min)
+        scores.masked_fill_(~seen.transpose(-1, -2), torch.finfo(scores.dtype).min)
+    if length % LANES >= LANES // 2:
+        scores = functional.pad(scores, (0, -length % LANES))
     return dropout(scores.softmax(-2), dropped)[..., :length].transpose(-1, -2) @ v
 
 
