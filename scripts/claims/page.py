@@ -66,18 +66,29 @@ five seeds or more are asked. The best of many is a little worse than it looks: 
 
 
 def _glance(studies: Sequence[Kept], found: Sequence[Verdict]) -> Iterator[str]:
+    """Counts, and a row for each claim with its findings on each data set."""
     told = ", ".join(f"{count} {finding}" for finding, count in counts(found).items())
-    claims = len({(study.name, verdict.claim.name) for study in studies for verdict in study.verdicts})
-    counted = f"{len(studies)} {'studies' if len(studies) > 1 else 'study'}, {claims} claims, {len(found)} verdicts"
-    yield f"{counted}: {told}. {by_chance(found)}\n"
-    yield f"{NOTE}\n"
-    yield "| claim | study | data | verdicts |\n|---|---|---|---|"
+    data, claims = _of_data(studies), dict[tuple[str, str], dict[str, list[str]]]()
     for study in studies:
         for verdicts in _by_claim(study.verdicts):
             claim = verdicts[0].claim
-            said = f"[{claim.says.rstrip('.')}](#{_anchor(study, claim.name)})"
-            yield f"| {said} | {study.name} | {study.data} | {_short(verdicts)} |"
+            said = f"[{_short(verdicts)}](#{_anchor(study, claim.name)})"
+            claims.setdefault((claim.name, claim.says.rstrip(".")), {}).setdefault(study.data, []).append(said)
+    counted = (
+        f"{len(studies)} {'studies' if len(studies) > 1 else 'study'}, {len(claims)} claims, {len(found)} verdicts"
+    )
+    yield f"{counted}: {told}. {by_chance(found)}\n"
+    yield f"{NOTE}\n"
+    yield f"| claim | {' | '.join(data)} |\n|---|{'---|' * len(data)}"
+    for (_, says), cells in claims.items():
+        yield f"| {says} | {' | '.join('; '.join(cells.get(each, ['–'])) for each in data)} |"
     yield ""
+
+
+def _of_data(studies: Sequence[Kept]) -> list[str]:
+    """The data sets of studies, those of few tokens first."""
+    order = {study.data: study.tokens for study in studies}
+    return sorted(order, key=lambda data: (order[data], data))
 
 
 def _short(verdicts: Sequence[Verdict]) -> str:
@@ -124,8 +135,7 @@ def _changes(studies: Sequence[Kept]) -> Iterator[str]:
     if not both:
         yield "No claim has been tested on two datasets yet.\n"
         return
-    order = {study.data: study.tokens for study in studies}
-    columns = sorted({data for verdicts in both.values() for data in verdicts}, key=lambda data: (order[data], data))
+    columns = [data for data in _of_data(studies) if any(data in verdicts for verdicts in both.values())]
     kinds = {place: _change(list(verdicts.values())) for place, verdicts in both.items()}
     turned = ", ".join(dict.fromkeys(name for (name, at) in both if kinds[name, at] == CHANGES[0]))
     yield (
