@@ -73,7 +73,9 @@ def test_every_claim_has_its_verdicts_with_effect_seeds_and_cost(text: str) -> N
     assert "Source: arXiv 2503.07197, section 4." in part
     assert "| 4 steps | **reproduced** | −32 % (−36 to −29) | 5 of 5 | 21 / 31.1 | 6.40 / 4 |" in part
     row = next(line for line in text.splitlines() if line.startswith("| One beats the other |"))
-    cells = "[**reproduced** (2 of 2)](#weighting-digits-weighting) | [**reversed** (2 of 2)](#weighting-mnist-weighting)"
+    cells = (
+        "[**reproduced** (2 of 2)](#weighting-digits-weighting) | [**reversed** (2 of 2)](#weighting-mnist-weighting)"
+    )
     assert row == f"| One beats the other | {cells} |"
     assert (
         "`mgbench run studies/findings/weighting-digits.toml`. 20 rows (20 done) of 5 seeds; 10 trainings took 8.33"
