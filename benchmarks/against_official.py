@@ -106,8 +106,7 @@ def ours(sizes: dict[str, Any]) -> tuple[Work, Work, int]:
     tokens, labels = torch.randn(1024, space.length, space.dim), torch.arange(1024) % sizes["classes"]
     asked, generator = torch.arange(sizes["sample_batch"]) % sizes["classes"], torch.Generator()
 
-    # As `mgbench.stages.sample` has it; the published code draws without gradients only.
-    @torch.inference_mode()
+    @torch.no_grad()
     def sample() -> object:
         model.eval()
         images = Streams.root(training.step, "images").fold(torch.arange(len(asked)))

@@ -72,15 +72,22 @@ class DiffusionMLP(TokenMLP):
 
     def _with_first(self, bound: Tensor, t: Tensor, x_0: Tensor, off: Tensor, gap: Tensor) -> Tensor:
         """The bound [R,D] in nats with −log p(x_0 | x_t) in rows of the first time."""
-        table, is_first = table_of(self.betas), t == 0
+        is_first = t == 0
+        if not of_cpu(t):
+            return torch.where(is_first[:, None], self._first(x_0, off, gap), bound)
         # Such rows are few, but elsewhere than on a CPU, finding them would be waited for.
-        rows = is_first.nonzero().squeeze(1) if of_cpu(t) else slice(None)
-        mean = x_0[rows] + (1 / table.alpha_bar[0] - 1).sqrt().float() * off[rows]
-        log_variance = table.posterior_log_variance[0].float() + gap[rows]
-        first = -binned_log_likelihood(x_0[rows], mean, 0.5 * log_variance)
-        if isinstance(rows, slice):
-            return torch.where(is_first[:, None], first, bound)
-        return bound.index_copy(0, rows, first)
+        rows = is_first.nonzero().squeeze(1)
+        return bound.index_copy(0, rows, self._first(*(each.index_select(0, rows) for each in (x_0, off, gap))))
+
+    def _first(self, x_0: Tensor, off: Tensor, gap: Tensor) -> Tensor:
+        """−log p(x_0 | x_t) [R,D] in nats at the first time, of a predicted noise that is `off`."""
+        share, log_variance = once(self.betas, "first", lambda: _first_of(table_of(self.betas)))
+        return -binned_log_likelihood(x_0, x_0 + share * off, 0.5 * (log_variance + gap))
+
+
+def _first_of(table: Table) -> tuple[Tensor, Tensor]:
+    """Of the first time, float32: √(1/ᾱ − 1), and the log of the smallest variance."""
+    return (1 / table.alpha_bar[0] - 1).sqrt().float(), table.posterior_log_variance[0].float()
 
 
 def _weights_of(table: Table) -> Tensor:

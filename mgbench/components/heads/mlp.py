@@ -30,14 +30,26 @@ class ResidualBlock(nn.Module):
 
     def forward(self, h: Tensor, condition: Tensor, known: Sequence[Tensor] = ()) -> Tensor:
         """Map h [R,W] to [R,W] given a condition [R,W]; `known` are its shift, 1 + scale and gate if computed before."""
-        shift, scale, gate = known or _modulated(self.modulation, condition, 3)
-        return torch.addcmul(h, gate, self.mlp(torch.addcmul(shift, self.norm(h), scale)))
+        shift, scale, gate = known or _modulated(self.modulation, condition)
+        return _with_product(h, gate, self.mlp(_with_product(shift, self.norm(h), scale)))
 
 
-def _modulated(layer: nn.Module, condition: Tensor, parts: int) -> tuple[Tensor, ...]:
-    """Shift, 1 + scale and, with 3 parts, gate, float [R,W] each, of conditions [R,W]."""
-    shift, scale, *gate = layer(condition).chunk(parts, -1)
-    return shift, 1 + scale, *gate
+def _with_product(added: Tensor, one: Tensor, other: Tensor) -> Tensor:
+    """Added + one·other, float [R,W] each."""
+    # The sum in one pass, whose derivative takes two passes more than that of a product and a sum.
+    return added + one * other if torch.is_grad_enabled() else torch.addcmul(added, one, other)
+
+
+def _modulated(layer: nn.Linear, condition: Tensor) -> Sequence[Tensor]:
+    """Shift, 1 + scale and, if the layer has three parts, gate, float [R,W] each, of conditions [R,W]."""
+    width = condition.shape[-1]
+    return torch.split(linear(condition, layer.weight, _with_one(layer.bias, width)), width, -1)
+
+
+def _with_one(bias: Tensor, width: int) -> Tensor:
+    """Biases [M·W] of shifts, scales and gates, one after the other, with 1 added to those of scales."""
+    scales = torch.arange(len(bias) // width, device=bias.device) % 3 == 1
+    return (bias.view(-1, width) + scales[:, None]).flatten()
 
 
 @dataclass(frozen=True)
@@ -56,11 +68,6 @@ class Known:
             return ()
         parts = torch.split(linear(condition, *self.layer), condition.shape[-1], -1)
         return [parts[first : first + 3] for first in range(0, len(parts), 3)]
-
-
-def _repeated(rows: Tensor, count: int) -> Tensor:
-    """Copies of rows [R,W] one after the other, `count` rows in all."""
-    return rows if len(rows) == count else rows.repeat(count // len(rows), 1)
 
 
 class TokenMLP(nn.Module):
@@ -101,14 +108,16 @@ class TokenMLP(nn.Module):
         before.
         """
         projected = self.condition(z) if known is None else known.projected
-        y = nn.functional.silu(embedded + _repeated(projected, len(x)))
+        rows, width = projected.shape
+        copies = embedded.expand(len(x), width).reshape(len(x) // max(1, rows), rows, width)
+        y = nn.functional.silu(copies + projected).flatten(0, 1)
         of_all: Sequence[Sequence[Tensor]] = known.modulated(y) if known else ()
         *sets, last = of_all or [()] * (len(self.blocks) + 1)
         h = self.entry(x)
         for block, of_block in zip(self.blocks, sets, strict=True):
             h = block(h, y, of_block)
-        shift, scale = last or _modulated(self.exit_modulation, y, 2)
-        out: Tensor = self.exit(torch.addcmul(shift, self.exit_norm(h), scale))
+        shift, scale = last or _modulated(self.exit_modulation, y)
+        out: Tensor = self.exit(_with_product(shift, self.exit_norm(h), scale))
         return out
 
     def known(self, z: Tensor) -> Known:
@@ -118,8 +127,7 @@ class TokenMLP(nn.Module):
             return Known(projected, None)
         layers = [*(block.modulation for block in self.blocks), self.exit_modulation]
         weight, bias = (torch.cat([getattr(layer, name) for layer in layers]) for name in ("weight", "bias"))
-        bias.view(-1, projected.shape[-1])[1::3] += 1
-        return Known(projected, (weight, bias))
+        return Known(projected, (weight, _with_one(bias, projected.shape[-1])))
 
     def embedded(self, t: Tensor, dtype: torch.dtype) -> Tensor:
         """The embedding [R,width] of times [R] on the scale 0 to 999."""

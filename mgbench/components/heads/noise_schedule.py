@@ -133,12 +133,10 @@ def binned_log_likelihood(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
     It uses the tanh approximation of the normal distribution function, as the official code does.
     """
     centred, sharpness = x - mean, (-log_scale).exp()
-    upper = _normal_cdf(sharpness * (centred + 1 / 255))
-    lower = _normal_cdf(sharpness * (centred - 1 / 255))
-    inside = (upper - lower).clamp_min(1e-12).log()
-    below, above = upper.clamp_min(1e-12).log(), (1 - lower).clamp_min(1e-12).log()
-    return torch.where(x < -0.999, below, torch.where(x > 0.999, above, inside))
+    upper, lower = _normal_cdf(sharpness * torch.stack([centred + 1 / 255, centred - 1 / 255])).unbind()
+    mass = torch.where(x < -0.999, upper, torch.where(x > 0.999, 1 - lower, upper - lower))
+    return mass.clamp_min(1e-12).log()
 
 
 def _normal_cdf(x: Tensor) -> Tensor:
-    return 0.5 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    return 0.5 * (1 + torch.tanh(math.sqrt(2 / math.pi) * torch.add(x, x**3, alpha=0.044715)))

@@ -42,7 +42,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if not _differentiates():
         return _onednn(x, weight, bias)
     product: Tensor = _Product.apply(x.flatten(0, -2), weight, bias)
-    return product.unflatten(0, x.shape[:-1])  # type: ignore[no-any-return, no-untyped-call]
+    return product.view(*x.shape[:-1], -1)
 
 
 def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None, then: str = "none", how: str = "") -> Tensor:
@@ -74,7 +74,7 @@ def _has_kernel() -> bool:
 
 def _of_weight(slope: Tensor, x: Tensor) -> Tensor:
     """Slopeᵀ x float [N,K] of slope float [R,N] and x float [R,K]; oneDNN copies the first factor, so that is the smaller."""
-    return linear(slope.t(), x.t()) if slope.shape[1] < x.shape[1] else linear(x.t(), slope.t()).t()
+    return linear(slope.t(), x.t()) if slope.shape[1] <= x.shape[1] else linear(x.t(), slope.t()).t()
 
 
 class _Product(Function):
