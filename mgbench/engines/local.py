@@ -1,19 +1,16 @@
 """Run trials in parallel on this machine: one process for each device of a trial, so that a crash ends one trial only."""
 
 import math
-import multiprocessing
-import os
 import signal
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from mgbench.engines import server
 from mgbench.engines.devices import groups
 from mgbench.engines.distributed import First, Other
 from mgbench.engines.locks import Holder, holder
@@ -26,8 +23,6 @@ from mgbench.interfaces.progress import INTERRUPTED, STOPPED_BY_USER
 from mgbench.interfaces.ranks import ALONE
 from mgbench.results.layout import Layout
 
-# Imported once, in the server process that trials fork from, because each takes seconds to import.
-PRELOAD = ["mgbench.engines.worker", "diffusers.schedulers", "sklearn.datasets", "sklearn.cluster"]
 # Seconds that a process has to end after it was asked to.
 PATIENCE = 60.0
 LOOK_EVERY = 1.0
@@ -37,17 +32,6 @@ STOPPED = End("interrupted", STOPPED_BY_USER)
 
 class _StoppedAtStart(Exception):
     """The run was stopped while a process was being started."""
-
-
-def _start_server() -> None:
-    """Start the process that trials fork from with Ctrl-C ignored: otherwise it prints a traceback of its imports."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @dataclass(frozen=True)
@@ -93,13 +77,8 @@ class LocalRun:
     """
 
     def __init__(self, leases: Leases) -> None:
-        # One thread for each trial: on a busy machine two can be many times slower than one.
-        os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
-        methods = multiprocessing.get_all_start_methods()
-        self._context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-        if "forkserver" in methods:
-            self._context.set_forkserver_preload(PRELOAD)
-            _start_server()
+        server.start()
+        self._context = server.context()
         self._leases = leases
         self._free = groups(leases.devices, leases.each)
         self._running: list[_Running] = []

@@ -94,3 +94,19 @@ def test_the_types_come_with_the_package() -> None:
     import mgbench
 
     assert (Path(mgbench.__file__).parent / "py.typed").is_file()
+
+
+def test_a_command_seldom_searches_for_garbage_and_never_when_it_ends() -> None:
+    script = """
+import gc, sys
+from mgbench.cli import main
+often, sys.argv = gc.get_threshold()[0], ["mgbench", "--version"]
+try:
+    main()
+except SystemExit:
+    print(often, gc.get_threshold()[0], gc.get_freeze_count())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    often, rarely, left = map(int, done.stdout.splitlines()[-1].split())
+    assert rarely > 2 * often
+    assert left > 0

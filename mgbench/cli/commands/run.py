@@ -11,12 +11,15 @@ from mgbench.cli.study import background, selection
 from mgbench.cli.study.failures import FailureLimit
 from mgbench.cli.study.selection import summary
 from mgbench.cli.study.work import Work, compute, display_of, engine_of, save_view
+from mgbench.engines import server
 from mgbench.errors import UserError
 from mgbench.results.wording import amount
 
 if TYPE_CHECKING:
     from mgbench.cli.output.displays import Display
     from mgbench.recipes.study import Outline
+
+LOCAL = "local"
 
 
 def run(
@@ -35,7 +38,7 @@ def run(
         typer.Option(
             metavar="SPEC", help="Engine that runs trials; see 'mgbench list engine'.", autocompletion=completion.engine
         ),
-    ] = "local",
+    ] = LOCAL,
     address: Annotated[
         str,
         typer.Option(
@@ -72,6 +75,9 @@ def run(
     ] = False,
 ) -> None:
     """Train, sample and evaluate every recipe of a study, then write the report; stored results are reused."""
+    if engine == LOCAL and not detach:
+        # It imports what trials need, while this process imports what it takes to plan them.
+        server.start()
     from mgbench.engines.devices import check_batches
     from mgbench.interfaces.engine import Leases, Options
     from mgbench.interfaces.progress import INTERRUPTED

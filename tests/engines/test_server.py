@@ -1,0 +1,46 @@
+"""The server of trials: what they find imported there, and how it ends."""
+
+import gc
+import multiprocessing
+import os
+import subprocess
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+from mgbench.engines import preload, server
+
+forked = pytest.mark.skipif(
+    server.FORKED not in multiprocessing.get_all_start_methods(), reason="this system forks no process from a server"
+)
+
+
+def tell(pipe: Connection) -> None:
+    """Send which preloaded modules are here, whether garbage is searched for, and how many objects need no search."""
+    pipe.send(([name for name in preload.MODULES if name in sys.modules], gc.isenabled(), gc.get_freeze_count()))
+
+
+@forked
+def test_a_trial_finds_what_is_preloaded_and_searches_only_what_it_makes() -> None:
+    server.start()
+    here, there = server.context().Pipe(duplex=False)
+    process = server.context().Process(target=tell, args=(there,))
+    process.start()
+    there.close()
+    modules, searches, frozen = here.recv()
+    process.join()
+    assert modules == list(preload.MODULES)
+    assert searches
+    assert frozen > 100_000
+
+
+@forked
+def test_the_server_ends_with_its_process_and_not_after_its_imports(tmp_path: Path) -> None:
+    (tmp_path / "endless.py").write_text("import time\ntime.sleep(600)\n")
+    script = "from mgbench.engines import server; server.PRELOAD = 'endless'; server.start()"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    # The output, which the server shares, is read to its end.
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
