@@ -1,14 +1,16 @@
-"""What trials of this machine need and what takes seconds to import, for the server that they are forked from."""
+"""Imports what trials of this machine need, which takes seconds, in the server that they are forked from."""
 
 import gc
 from contextlib import suppress
 from importlib import import_module
 
+from mgbench.registry.loading import built_in
+
 MODULES = ("mgbench.engines.worker", "diffusers.schedulers", "sklearn.datasets", "sklearn.cluster")
 
 # Searches for garbage would take a quarter of the time, and find none.
 gc.disable()
-for module in MODULES:
+for module in (*MODULES, *built_in()):
     # A trial that needs it says what is wrong with it.
     with suppress(ImportError):
         import_module(module)

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from functools import lru_cache, partial
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, requires, version
+from importlib.metadata import PackageNotFoundError, entry_points, requires, version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,11 +36,10 @@ RECIPE_HOOK, REFERENCE_HOOK = NO_COMPONENTS = ("mgbench_recipes", "mgbench_refer
 
 def installed() -> dict[str, Source]:
     """The plugins of installed distributions by name, from entry points; nothing is imported."""
-    return {entry.name: Source(entry.name, entry.value, _distribution(entry)) for entry in entry_points(group=GROUP)}
-
-
-def _distribution(entry: EntryPoint) -> str:
-    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else ""
+    entries = entry_points(group=GROUP)
+    # Each distribution once, as it parses its metadata for every question.
+    named = {dist: f"{dist.name} {dist.version}" if dist else "" for dist in {entry.dist for entry in entries}}
+    return {entry.name: Source(entry.name, entry.value, named[entry.dist]) for entry in entries}
 
 
 def ours() -> dict[str, Source]:
@@ -49,6 +48,12 @@ def ours() -> dict[str, Source]:
     modules = [module.name for module in pkgutil.walk_packages(components.__path__, package) if not module.ispkg]
     found = {name.removeprefix(package): name for name in [*modules, *ENGINES]}
     return {name: Source(name, target, "mgbench") for name, target in found.items()}
+
+
+def built_in() -> tuple[str, ...]:
+    """The modules of all plugins that come with mgbench."""
+    with_it = (source for source in installed().values() if source.distribution.partition(" ")[0] == GROUP)
+    return tuple(source.target for source in (*ours().values(), *with_it))
 
 
 def find(wanted: str) -> Source:
@@ -154,28 +159,26 @@ def _add(manager: pluggy.PluginManager, registry: Registry, source: Source) -> N
 
 def _check_needs(source: Source) -> None:
     """Refuse a plugin whose distribution requires another version of mgbench."""
-    try:
-        wanted, ours_is = _needs(source.distribution), version(GROUP)
-    except (PackageNotFoundError, ValueError):
-        return
-    for one in wanted:
-        if not one.specifier.contains(ours_is, prereleases=True):
-            raise UserError(
-                f"plugin {source.name!r} ({source.distribution}) needs {one}, and this is mgbench {ours_is}; "
-                "install a version of the one that goes with the other"
-            )
+    if unmet := _unmet(source.distribution):
+        raise UserError(
+            f"plugin {source.name!r} ({source.distribution}) {unmet}; install a version of the one that goes with the other"
+        )
 
 
 @lru_cache
-def _needs(distribution: str) -> tuple[Requirement, ...]:
-    """The versions of mgbench that a distribution, given as `name version`, asks for; read once, as many plugins share one.
+def _unmet(distribution: str) -> str:
+    """The version of mgbench that a distribution, given as `name version`, needs instead of this one; empty if none.
 
-    Raises:
-        PackageNotFoundError: if it is not installed.
-        ValueError: if one of its requirements cannot be read.
+    Metadata are read once, as many plugins share them; what is not installed or cannot be read needs nothing.
     """
-    wanted = map(Requirement, requires(distribution.partition(" ")[0] or GROUP) or ())
-    return tuple(one for one in wanted if one.name == GROUP and one.marker is None)
+    try:
+        wanted = map(Requirement, requires(distribution.partition(" ")[0] or GROUP) or ())
+        ours_is = version(GROUP)
+        needed = [one for one in wanted if one.name == GROUP and one.marker is None]
+    except (PackageNotFoundError, ValueError):
+        return ""
+    unmet = (one for one in needed if not one.specifier.contains(ours_is, prereleases=True))
+    return next((f"needs {one}, and this is mgbench {ours_is}" for one in unmet), "")
 
 
 def _collect(manager: pluggy.PluginManager, plugin: str) -> dict[str, dict[str, Any]]:
