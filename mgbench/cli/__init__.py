@@ -16,6 +16,9 @@ def main() -> None:
     gc.set_threshold(*_RARELY)
     try:
         _run()
+    except KeyboardInterrupt:
+        # Before a command ran, which sees to it itself.
+        sys.exit(130)
     finally:
         # What is left goes with the process; Python would search it for cycles before, for up to two seconds.
         gc.freeze()

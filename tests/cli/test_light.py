@@ -110,3 +110,20 @@ except SystemExit:
     often, rarely, left = map(int, done.stdout.splitlines()[-1].split())
     assert rarely > 2 * often
     assert left > 0
+
+
+def test_a_command_that_is_stopped_before_it_runs_ends_without_a_traceback() -> None:
+    script = """
+import sys
+from mgbench.cli import main
+
+class Stop:
+    def find_spec(self, name, path=None, target=None):
+        if name == "mgbench.cli.app":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Stop())
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
