@@ -4,9 +4,8 @@ import gc
 from contextlib import suppress
 from importlib import import_module
 
+from mgbench.engines.server import MODULES
 from mgbench.registry.loading import built_in
-
-MODULES = ("mgbench.engines.worker", "diffusers.schedulers", "sklearn.datasets", "sklearn.cluster")
 
 # Searches for garbage would take a quarter of the time, and find none.
 gc.disable()

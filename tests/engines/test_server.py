@@ -10,14 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from mgbench.engines import preload, server
+from mgbench.engines import server
 
 forked = pytest.mark.skipif(
     server.FORKED not in multiprocessing.get_all_start_methods(), reason="this system forks no process from a server"
 )
-
-
-NEEDED = (*preload.MODULES, "mgbench.components.heads.diffusion", "mgbench_plugins.emigm")
+NEEDED = (*server.MODULES, "mgbench.components.heads.diffusion", "mgbench_plugins.emigm")
 
 
 def tell(pipe: Connection) -> None:
