@@ -32,7 +32,7 @@ SIDES = ("better", "than")
 # The side that wins by a finding.
 WINS: dict[Finding, int] = {"reproduced": 0, "reversed": 1}
 # Costs whose means both sides have, where they are known.
-COSTS = ("nfe", "flops_per_image", "seconds_per_image", "train_seconds")
+COSTS = ("nfe", "flops_per_image", "seconds_per_image", "train_seconds", "train_flops")
 
 
 @dataclass(frozen=True)

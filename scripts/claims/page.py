@@ -28,13 +28,14 @@ any row was computed. Written by `python scripts/findings.py` from the study fil
 A claim is **reproduced** if the whole 95 % interval of its effect is on its side, **reversed** if it is on the other side,
 and *undecided at this scale* otherwise; [Reports](guides/reports.md#claims) has the rules. Undecided is a result: the data
 cannot tell, and nothing is explained away. Models this small, on images this small, say what holds here, and no more;
-images of 196 tokens take more time than these studies have, and are left out.
+images of 196 tokens take more time than these studies have, and are left out. Operations are counted, times were taken on
+a machine that did other work at the same time: those of two trainings are not comparable.
 """
 COSTS = {
     "nfe": ("NFE", 1.0),
     "flops_per_image": ("MFLOPs/image", 1e-6),
     "seconds_per_image": ("ms/image", 1e3),
-    "train_seconds": ("training, min", 1 / 60),
+    "train_flops": ("training, TFLOPs", 1e-12),
 }
 EMPTY = "No study has been kept yet: `python scripts/findings.py results NAME` keeps a finished one.\n"
 
