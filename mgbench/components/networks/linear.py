@@ -14,8 +14,9 @@ from torch.autograd.function import Function
 from torch.nn import functional
 
 # Smaller products gain less than what a call of oneDNN costs; in training also less than the 0.3 ms that it costs for a
-# shape that it has not seen, as numbers of masked tokens often are new there, and hardly are in sampling.
-LEAST_SIZE, LEAST_TRAINED = 2**21, 2**23
+# shape that it has not seen, as numbers of masked tokens often are where they differ from image to image. Those are
+# rarely multiples of `WHOLE`, and all others mostly are.
+LEAST_SIZE, LEAST_ONCE, WHOLE = 2**21, 2**23, 32
 # Up to this many inputs, the weight is copied in training so that MKL gets its gradient as xᵀ slope instead of slopeᵀ x,
 # which takes six times as long for 3,840 rows of 4 numbers.
 NARROW = 8
@@ -58,12 +59,16 @@ def _suits_onednn(x: Tensor, weight: Tensor) -> bool:
     # The compiler chooses kernels itself, and takes this one for constant weights only.
     return (
         not torch.compiler.is_compiling()
-        and x.numel() * len(weight) >= (LEAST_TRAINED if _differentiates() else LEAST_SIZE)
+        and x.numel() * len(weight) >= (LEAST_ONCE if _differentiates() and not _is_whole(x) else LEAST_SIZE)
         and x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
         and _has_kernel()
     )
+
+
+def _is_whole(x: Tensor) -> bool:
+    return x.numel() // max(1, x.shape[-1]) % WHOLE == 0
 
 
 @cache
