@@ -14,8 +14,9 @@ def batch_rows(seed: int, step: int, batch: int, count: int) -> Tensor:
     """
     first, last = step * batch, (step + 1) * batch
     epochs = range(first // count, (last - 1) // count + 1)
-    rows = torch.cat([_permutation(seed, epoch, count) for epoch in epochs])
-    return rows[first - epochs[0] * count :][:batch]
+    # Pieces are cut out before they are joined, because an epoch may have millions of rows.
+    starts = [(_permutation(seed, epoch, count), epoch * count) for epoch in epochs]
+    return torch.cat([rows[max(0, first - start) : last - start] for rows, start in starts])
 
 
 @lru_cache(maxsize=4)

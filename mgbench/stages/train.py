@@ -270,7 +270,7 @@ class Training:
             mine = rows[self.team.shard(len(rows), part, parts)].to(self.device)
             seed = derive(recipe.seed, purpose_of(self.step, share))
             generator.manual_seed(seed)
-            torch.manual_seed(seed)  # dropout draws from the global generator
+            _seed_global(seed, self.device)
             with adding_up(self.loss, part == parts - 1):
                 with autocast(self._short, self.device):
                     loss = self.loss(tokens[mine], labels[mine], generator).float() / parts
@@ -281,6 +281,12 @@ class Training:
     def _forget_gradients(self) -> None:
         for parameter in self._parameters:
             parameter.grad = None
+
+
+def _seed_global(seed: int, device: torch.device) -> None:
+    """Seed the global generators of the CPU and of a device, from which dropout draws."""
+    # PyTorch's own function also prepares GPUs that nobody has used, for which it keeps a traceback of every call.
+    (torch.default_generator if device.type == "cpu" else torch).manual_seed(seed)
 
 
 def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:

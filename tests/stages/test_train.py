@@ -14,7 +14,7 @@ from mgbench.interfaces.components import Parts
 from mgbench.interfaces.ranks import ALONE, Team
 from mgbench.recipes.recipe import Recipe
 from mgbench.stages.optimizer import learning_rate
-from mgbench.stages.train import REPORT_EVERY, Training, TrainStep
+from mgbench.stages.train import REPORT_EVERY, Training, TrainStep, _seed_global
 from mgbench.testing.toys import Joint, toy_parts
 
 JOINT = Joint.example()
@@ -79,6 +79,13 @@ def test_the_same_recipe_gives_the_same_model() -> None:
     finish(second)
     assert same(first.model.state_dict(), second.model.state_dict())
     assert same(first.weights()[0.999], second.weights()[0.999])
+
+
+def test_dropout_draws_as_after_a_seed_of_pytorch() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    _seed_global(5, torch.device("cpu"))
+    assert torch.equal(torch.rand(3), expected)
 
 
 SETTINGS: dict[str, dict[str, Any]] = {
