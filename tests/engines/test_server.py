@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mgbench.engines import server
+from mgbench.recipes.stage_code import stage_code
 
 forked = pytest.mark.skipif(
     server.FORKED not in multiprocessing.get_all_start_methods(), reason="this system forks no process from a server"
@@ -19,8 +20,11 @@ NEEDED = (*server.MODULES, "mgbench.components.heads.diffusion", "mgbench_plugin
 
 
 def tell(pipe: Connection) -> None:
-    """Send which needed modules are here, whether garbage is searched for, and how many objects need no search."""
-    pipe.send(([name for name in NEEDED if name in sys.modules], gc.isenabled(), gc.get_freeze_count()))
+    """Send which needed modules are here, whether garbage is searched for, how many objects need no search, and whether
+    code is hashed.
+    """
+    hashed = stage_code.cache_info().currsize > 0
+    pipe.send(([name for name in NEEDED if name in sys.modules], gc.isenabled(), gc.get_freeze_count(), hashed))
 
 
 @forked
@@ -30,10 +34,11 @@ def test_a_trial_finds_what_is_preloaded_and_searches_only_what_it_makes() -> No
     process = server.context().Process(target=tell, args=(there,))
     process.start()
     there.close()
-    modules, searches, frozen = here.recv()
+    modules, searches, frozen, hashed = here.recv()
     process.join()
     assert modules == list(NEEDED)
     assert searches
+    assert hashed
     assert frozen > 100_000
 
 
