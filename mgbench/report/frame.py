@@ -16,6 +16,7 @@ Columns:
 - Of a study: `study`, `command`, `references` (BibTeX), `packages`, `tuning`, and `claims` (none where rows are selected).
 """
 
+import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -147,7 +148,8 @@ def of_images(frame: pd.DataFrame) -> pd.DataFrame:
     known = {names: Names(frame.attrs.get(names, ())) for names in ("scores", "costs")}
     alone = (frame[ABOUT] == IMAGES).all()
     rows = frame if alone else frame[frame[ABOUT] == IMAGES].infer_objects()
-    kept = {names: Names(name for name in known[names] if rows[name].notna().any()) for names in known}
+    has = rows[list(dict.fromkeys(itertools.chain(*known.values())))].notna().any()
+    kept = {names: Names(name for name in known[names] if has[name]) for names in known}
     if alone and kept == known:
         return frame
     rows = rows.copy()
