@@ -1,6 +1,9 @@
 """`mgbench run`: plans a study, computes its missing rows and writes the report."""
 
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -100,6 +103,8 @@ def run(
     save_view(chosen)
     display = display_of(work, quiet, as_json)
     display.say(f"study {chosen.study.name}: {summary(chosen)}")
+    # This process waits while the first trials start.
+    Thread(target=_import_report).start()
     exit_code = compute(work, display)
     if exit_code == INTERRUPTED:
         display.say("stopped; run the same command again to continue")
@@ -147,6 +152,13 @@ def _say_what_is_kept(chosen: selection.Chosen, display: "Display") -> None:
             f"images stored for metrics added later:  {amount(kept)} in {chosen.store.layout.images('x').parent}; "
             "--keep-images N or none stores fewer"
         )
+
+
+def _import_report() -> None:
+    """Import what the report needs, which takes a second."""
+    # The report says what is wrong with it.
+    with suppress(ImportError):
+        import_module("mgbench.report.writer")
 
 
 def _finish(chosen: selection.Chosen, results: Path, reports: Path, display: "Display") -> None:

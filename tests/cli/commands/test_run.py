@@ -5,12 +5,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from mgbench.cli.commands import run
+from mgbench.interfaces.progress import INTERRUPTED
 from mgbench.results.record import Record, load_record
 from tests import doubles
 from tests.cli.conftest import Command
@@ -316,3 +319,15 @@ def test_ctrl_c_in_training_leaves_a_checkpoint_and_the_same_command_goes_on(tmp
     assert not checkpoint.exists()
     curve = (checkpoint.parent / "training.csv").read_text().splitlines()
     assert [int(line.partition(",")[0]) for line in curve[1:]] == list(range(20, 121, 20))
+
+
+def test_the_report_is_imported_while_trials_run(mgbench: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    imported = threading.Event()
+
+    def computed(*_: object) -> int:
+        assert imported.wait(60)
+        return INTERRUPTED
+
+    monkeypatch.setattr(run, "compute", computed)
+    monkeypatch.setattr(run, "import_module", lambda name: imported.set() if name == "mgbench.report.writer" else None)
+    assert mgbench(*DOUBLES).code == INTERRUPTED
