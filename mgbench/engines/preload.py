@@ -14,8 +14,10 @@ for module in (*MODULES, *built_in()):
     # A trial that needs it says what is wrong with it.
     with suppress(ImportError):
         import_module(module)
-# Every trial hashes the code that its keys depend on, of which most is that of no component.
-choices({})
+# Every trial hashes the code that its keys depend on, of which most is that of no component. What is missing of it, the plan
+# of the run says.
+with suppress(LookupError):
+    choices({})
 # Nor need trials search what they have in common.
 gc.freeze()
 gc.enable()

@@ -15,8 +15,8 @@ def batch_rows(seed: int, step: int, batch: int, count: int) -> Tensor:
     first, last = step * batch, (step + 1) * batch
     epochs = range(first // count, (last - 1) // count + 1)
     # Pieces are cut out before they are joined, because an epoch may have millions of rows.
-    starts = [(_permutation(seed, epoch, count), epoch * count) for epoch in epochs]
-    return torch.cat([rows[max(0, first - start) : last - start] for rows, start in starts])
+    orders = [(_permutation(seed, epoch, count), epoch * count) for epoch in epochs]
+    return torch.cat([rows[max(0, first - start) : last - start] for rows, start in orders])
 
 
 @lru_cache(maxsize=4)
