@@ -42,11 +42,11 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return functional.linear(x, weight.t().contiguous().t() if narrow else weight, bias)
     if not _differentiates():
         return _onednn(x, weight, bias)
-    product: Tensor = _Product.apply(x.flatten(0, -2), weight, bias)
-    return product.view(*x.shape[:-1], -1)
+    product: Tensor = _Product.apply(x, weight, bias)
+    return product
 
 
-def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None, then: str = "none", how: str = "") -> Tensor:
+def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None = None, then: str = "none", how: str = "") -> Tensor:
     product: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, weight, bias, then, [], how)
     return product
 
@@ -77,11 +77,6 @@ def _has_kernel() -> bool:
     return faster and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
-def _of_weight(slope: Tensor, x: Tensor) -> Tensor:
-    """Slopeᵀ x float [N,K] of slope float [R,N] and x float [R,K]; oneDNN copies the first factor, so that is the smaller."""
-    return linear(slope.t(), x.t()) if slope.shape[1] <= x.shape[1] else linear(x.t(), slope.t()).t()
-
-
 class _Product(Function):
     """The linear layer of oneDNN, for matrices of any strides, with the derivatives of any order that it lacks."""
 
@@ -96,8 +91,15 @@ class _Product(Function):
     # Any: as above.
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         (x, weight), needed = ctx.saved_tensors, ctx.needs_input_grad
-        of_x = linear(slope, weight.t()) if needed[0] else None
-        of_weight = _of_weight(slope, x) if needed[1] else None
+        # Gradients are as large a product, so they are oneDNN's too; only derivatives of them need a graph.
+        times = linear if torch.is_grad_enabled() else _onednn
+        of_x = times(slope, weight.t()) if needed[0] else None
+        slope, x = slope.flatten(0, -2), x.flatten(0, -2)
+        of_weight = None
+        if needed[1]:
+            # The first factor is copied, so that is the smaller.
+            few = slope.shape[1] <= x.shape[1]
+            of_weight = times(slope.t(), x.t()) if few else times(x.t(), slope.t()).t()
         return of_x, of_weight, slope.sum(0) if needed[2] else None
 
     @staticmethod
