@@ -8,11 +8,12 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mgbench.report.figures.image_grid import Shown, as_cells, draw_image_grid
-from mgbench.report.figures.picture import Picture, as_bytes
+from mgbench.report.figures.image_grid import Shown, as_cells, board, draw_image_grid
+from mgbench.report.figures.picture import Picture
 from mgbench.report.figures.sheets import one_per_series, said_steps, sheet_steps
 from mgbench.report.names import short_names
 from mgbench.report.stored import Stored
@@ -60,9 +61,9 @@ def pictures(stored: Stored) -> Iterator[Picture]:
             "Step by step" + (f", in {said_steps(frame, steps)}" if steps else ""),
             "The state after some of the steps; chequered tokens are masked. The same label and noise in every row.",
             f"Film strips, one row each of {', '.join(names)}: an image from all tokens masked to finished.",
-            partial(_strip, frame, layout, steps),
+            partial(film_strip, frame, layout, steps),
             vector=False,
-            animate=partial(_animation, frame, layout, steps),
+            animate=partial(film_animation, frame, layout, steps),
         )
 
 
@@ -112,8 +113,7 @@ def film_animation(frame: pd.DataFrame, layout: Layout, steps: int | None = None
     if not films:
         return None
     count = min(MOST_FRAMES, max(len(film.images) for film in films))
-    with theme():
-        frames = [_frame(films, share) for share in np.linspace(0, 1, count)]
+    frames = list(_frames(films, np.linspace(0, 1, count)))
     buffer = io.BytesIO()
     palette = frames[-1].quantize(128, dither=Image.Dither.NONE)
     shown = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in frames]
@@ -122,11 +122,22 @@ def film_animation(frame: pd.DataFrame, layout: Layout, steps: int | None = None
     return buffer.getvalue()
 
 
-def _frame(films: list[Film], share: float) -> Image.Image:
-    lines = [Shown(film.name, film.cells(film.at(share))[:IMAGES], film.labels[:IMAGES]) for film in films]
+def _frames(films: list[Film], shares: np.ndarray) -> Iterator[Image.Image]:
+    """All films at these shares of their duration, in one figure that is drawn again with other images."""
     labels = max((film.labels[:IMAGES] for film in films), key=lambda labels: len(np.unique(labels)))
-    figure = draw_image_grid(lines, ["" if label < 0 else str(label) for label in labels], "class")
-    return Image.open(io.BytesIO(as_bytes(figure, "png", pixels=1))).convert("RGB")
+    heads = ["" if label < 0 else str(label) for label in labels]
+    with theme():
+        figure = draw_image_grid(_lines(films, 0.0), heads, "class")
+        canvas = FigureCanvasAgg(figure)
+        for share in shares:
+            figure.axes[0].images[0].set_data(board(_lines(films, share), len(heads)))
+            canvas.draw()  # type: ignore[no-untyped-call]
+            pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+            yield Image.fromarray(pixels).convert("RGB")
+
+
+def _lines(films: list[Film], share: float) -> list[Shown]:
+    return [Shown(film.name, film.cells(film.at(share))[:IMAGES], film.labels[:IMAGES]) for film in films]
 
 
 def _covered(cells: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -138,11 +149,3 @@ def _covered(cells: np.ndarray, mask: np.ndarray) -> np.ndarray:
     hidden = mask[:, rows][:, :, columns]
     odd = (np.add.outer(np.arange(height) // CHECKER, np.arange(width) // CHECKER) % 2)[..., None]
     return np.where(hidden[..., None], np.where(odd, *MASKED), cells)
-
-
-def _strip(frame: pd.DataFrame, layout: Layout, steps: int | None) -> Figure | None:
-    return film_strip(frame, layout, steps)
-
-
-def _animation(frame: pd.DataFrame, layout: Layout, steps: int | None) -> bytes | None:
-    return film_animation(frame, layout, steps)

@@ -245,12 +245,12 @@ def _map_picture(frame: pd.DataFrame, metric: str, one: str, other: str, cells: 
         f"{score_name(frame, metric)} by {names}",
         "Each cell: the best mean over seeds of all rows with both choices. Bright is better; the best cell is framed.",
         f"Heat map of {score_name(frame, metric)} by {names}: best {number(float(values[row, column]))} at {where}.",
-        lambda: _drawn(heat_map(frame, metric, one, other, allow_mismatch=True)),
+        partial(_heat_map, frame, metric, one, other),
     )
 
 
-def _drawn(axes: Axes) -> Figure:
-    figure = axes.figure
+def _heat_map(frame: pd.DataFrame, metric: str, one: str, other: str) -> Figure:
+    figure = heat_map(frame, metric, one, other, allow_mismatch=True).figure
     assert isinstance(figure, Figure)
     return figure
 

@@ -49,21 +49,35 @@ def as_cells(images: np.ndarray) -> np.ndarray:
 
 def draw_image_grid(lines: list[Shown], heads: list[str], corner: str = "") -> Figure:
     """Draw rows of images with one head per column; `corner` labels the heads."""
-    cells = [line.images if line.images.shape[-1] == 3 else as_cells(line.images) for line in lines]
-    height, width = (max(cell.shape[axis] for cell in cells) + GAP for axis in (1, 2))
-    gaps = np.cumsum([BREAK * line.apart for line in lines])
+    cells = [_cells(line) for line in lines]
+    return _frame(board(lines, len(heads)), [line.name for line in lines], heads, corner, *_places(lines, cells))
+
+
+def board(lines: list[Shown], columns: int) -> np.ndarray:
+    """The pixels of a grid, RGBA uint8 [h,w,4]."""
+    cells = [_cells(line) for line in lines]
+    tops, (height, width) = _places(lines, cells)
     # Transparent gaps, for any background.
-    board = np.zeros((height * len(lines) + int(gaps[-1]), width * len(heads), 4), np.uint8)
-    tops = np.arange(len(lines)) * height + gaps
+    pixels = np.zeros((tops[-1] + height, width * columns, 4), np.uint8)
     for top, cell in zip(tops, cells, strict=True):
         for column, image in enumerate(cell):
-            spot = board[top : top + image.shape[0], column * width : column * width + image.shape[1]]
+            spot = pixels[top : top + image.shape[0], column * width : column * width + image.shape[1]]
             spot[..., :3], spot[..., 3] = image, 255
-    return _frame(board, [line.name for line in lines], heads, corner, tops, (height, width))
+    return pixels
+
+
+def _cells(line: Shown) -> np.ndarray:
+    return line.images if line.images.shape[-1] == 3 else as_cells(line.images)
+
+
+def _places(lines: list[Shown], cells: list[np.ndarray]) -> tuple[np.ndarray, tuple[int, int]]:
+    """The top of every row [n], and the height and width that a cell takes with the gap after it, in pixels."""
+    height, width = (max(cell.shape[axis] for cell in cells) + GAP for axis in (1, 2))
+    return np.arange(len(lines)) * height + np.cumsum([BREAK * line.apart for line in lines]), (height, width)
 
 
 def _frame(
-    board: np.ndarray,
+    pixels: np.ndarray,
     names: list[str],
     heads: list[str],
     corner: str,
@@ -75,13 +89,13 @@ def _frame(
     text = medium().text * DPI / 72
     left = text * (1.2 + 0.57 * max(len(line) for name in names for line in name.splitlines()))
     top, edge = (2.3 if any(heads) else 0.6) * text, 8
-    scale = min(1.0, (medium().page * DPI - left - edge) / board.shape[1])
-    across, down = board.shape[1] * scale, board.shape[0] * scale
+    scale = min(1.0, (medium().page * DPI - left - edge) / pixels.shape[1])
+    across, down = pixels.shape[1] * scale, pixels.shape[0] * scale
     width, height = left + across + edge, top + down + edge
     with theme():
         figure = NotebookFigure(figsize=(width / DPI, height / DPI), dpi=DPI)
         axes = figure.add_axes((left / width, edge / height, across / width, down / height))
-        axes.imshow(board, interpolation="none", aspect="auto")
+        axes.imshow(pixels, interpolation="none", aspect="auto")
         axes.set_yticks(tops + (cell[0] - GAP) / 2, names)
         axes.set_xticks(np.arange(len(heads)) * cell[1] + (cell[1] - GAP) / 2, heads)
         axes.tick_params(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ def pictures(stored: Stored) -> Iterator[Picture]:
         f"Samples {at}",
         f"Every column has the same label and noise in all rows; methods trained without labels ignore the label.{beneath}",
         f"Sheet of sample images {at}, a row per method, real images of the same labels on top.",
-        lambda: sample_sheet(frame, layout, steps, neighbours=stored.choices.neighbours),
+        partial(sample_sheet, frame, layout, steps, neighbours=stored.choices.neighbours),
         vector=False,
     )
     best = _best_series(frame)
@@ -46,7 +47,7 @@ def pictures(stored: Stored) -> Iterator[Picture]:
             f"{best}, by number of sampling steps",
             "The same labels and the same noise in every row.",
             f"Sheet of sample images of {best}, one row per number of sampling steps, real images on top.",
-            lambda: steps_sheet(frame, layout, best),
+            partial(steps_sheet, frame, layout, best),
             vector=False,
         )
 

@@ -1,6 +1,7 @@
 """Shares of time for training, sampling and other timed stages, by series."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def pictures(stored: Stored) -> Iterator[Picture]:
             "Shares of the total seconds of all rows of a series, which are at the right; "
             "a training that rows share counts once per series.",
             f"Stacked bars of the share of time in each stage. {'; '.join(said)}.",
-            lambda: _figure(stored.frame),
+            partial(_figure, stored.frame),
         )
 
 

@@ -1,6 +1,7 @@
 """Training curves: the smoothed loss of each model against training steps."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -33,8 +34,12 @@ def pictures(stored: Stored) -> Iterator[Picture]:
         "Moving average, mean over seeds. Losses of different heads or weightings are not comparable: compare shapes, not "
         "values.",
         f"Line chart of the smoothed training loss against the training step for {series}.",
-        lambda: training_panels(frame, layout, styles=looks(frame)),
+        partial(_panels, frame, layout),
     )
+
+
+def _panels(frame: pd.DataFrame, layout: Layout) -> Figure | None:
+    return training_panels(frame, layout, styles=looks(frame))
 
 
 def read_curves(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
