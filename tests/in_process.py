@@ -11,7 +11,7 @@ from mgbench.cli import main
 
 def without_report(patch: pytest.MonkeyPatch) -> None:
     """Let `run` draw no figures and write no page, which takes seconds."""
-    patch.setattr("mgbench.report.write_all", lambda results, output, *given: output / "index.html")
+    patch.setattr("mgbench.report.write_all", lambda results, output, *given, **named: output / "index.html")
 
 
 def ran(folder: Path, *arguments: str) -> int:

@@ -1,12 +1,12 @@
 """Devices of this machine: parse --devices, and group devices by trial."""
 
-import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import torch
 
 from mgbench.errors import UserError
+from mgbench.machine import cores
 from mgbench.trials.plan import Trial
 
 _ASKED = re.compile(r"(?P<kind>auto|cpu|cuda)(:(?P<number>\d+))?")
@@ -85,14 +85,6 @@ def check_batches(trials: Iterable[Trial], each: int) -> None:
                 f"the batch_size of {trial.name} is {size}, which {each} devices cannot share equally; take "
                 f"--devices-per-trial {' or '.join(fitting)}, or --set batch_size={-(-size // each) * each}"
             )
-
-
-def cores() -> int:
-    """The number of cores that this process may use."""
-    may_use: Sequence[int] | set[int] = (
-        os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    )
-    return len(may_use)
 
 
 def cuda_slots() -> list[str]:

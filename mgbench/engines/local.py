@@ -21,6 +21,7 @@ from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.engine import End, Engine, Event, Job, Leases, Note
 from mgbench.interfaces.progress import INTERRUPTED, STOPPED_BY_USER
 from mgbench.interfaces.ranks import ALONE
+from mgbench.machine import context
 from mgbench.results.layout import Layout
 
 # Seconds that a process has to end after it was asked to.
@@ -78,7 +79,7 @@ class LocalRun:
 
     def __init__(self, leases: Leases) -> None:
         server.start()
-        self._context = server.context()
+        self._context = context()
         self._leases = leases
         self._free = groups(leases.devices, leases.each)
         self._running: list[_Running] = []

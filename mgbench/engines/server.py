@@ -1,32 +1,24 @@
 """The process from which trials of this machine are forked, so that they need not import what it has imported."""
 
 import atexit
-import multiprocessing
 import os
 import signal
 import threading
 from contextlib import suppress
 from multiprocessing import forkserver
-from typing import Any
 
-# The start method, and what new processes do instead where there is no such server.
-FORKED, FRESH = "forkserver", "spawn"
+from mgbench.machine import has_server
+
 PRELOAD = "mgbench.engines.preload"
 # What the server imports, besides all built-in plugins, because each takes seconds.
 MODULES = ("mgbench.engines.worker", "diffusers.schedulers", "sklearn.datasets", "sklearn.cluster")
-
-
-def context() -> Any:
-    """The context of `multiprocessing` in which trials start."""
-    # Any: its type depends on the start method.
-    return multiprocessing.get_context(FORKED if _exists() else FRESH)
 
 
 def start() -> None:
     """Start the server if it does not run. It imports for seconds, and this function does not wait for that."""
     # One thread for each trial: on a busy machine two can be many times slower than one.
     os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
-    if not _exists():
+    if not has_server():
         return
     forkserver.set_forkserver_preload([PRELOAD])
     if threading.current_thread() is not threading.main_thread():
@@ -39,10 +31,6 @@ def start() -> None:
         signal.signal(signal.SIGINT, before)
     atexit.unregister(_end)
     atexit.register(_end)
-
-
-def _exists() -> bool:
-    return FORKED in multiprocessing.get_all_start_methods()
 
 
 def _end() -> None:

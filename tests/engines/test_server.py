@@ -1,7 +1,6 @@
 """The server of trials: what they find imported there, and how it ends."""
 
 import gc
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -11,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from mgbench.engines import server
+from mgbench.machine import context, has_server
 from mgbench.recipes.stage_code import stage_code
 
-forked = pytest.mark.skipif(
-    server.FORKED not in multiprocessing.get_all_start_methods(), reason="this system forks no process from a server"
-)
+forked = pytest.mark.skipif(not has_server(), reason="this system forks no process from a server")
 NEEDED = (*server.MODULES, "mgbench.components.heads.diffusion", "mgbench_plugins.emigm")
 
 
@@ -30,8 +28,8 @@ def tell(pipe: Connection) -> None:
 @forked
 def test_a_trial_finds_what_is_preloaded_and_searches_only_what_it_makes() -> None:
     server.start()
-    here, there = server.context().Pipe(duplex=False)
-    process = server.context().Process(target=tell, args=(there,))
+    here, there = context().Pipe(duplex=False)
+    process = context().Process(target=tell, args=(there,))
     process.start()
     there.close()
     modules, searches, frozen, hashed = here.recv()

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mgbench.cli.arguments import completion, options, values
+from mgbench.machine import cores
 
 
 class Style(StrEnum):
@@ -56,4 +57,4 @@ def report(
         allow_mismatch=allow_mismatch,
         published=published,
     )
-    typer.echo(f"report: {write_all(results, output / (study or 'all'), study or None, wanted)}")
+    typer.echo(f"report: {write_all(results, output / (study or 'all'), study or None, wanted, cores())}")

@@ -16,6 +16,7 @@ from mgbench.cli.study.selection import summary
 from mgbench.cli.study.work import Work, compute, display_of, engine_of, save_view
 from mgbench.engines import server
 from mgbench.errors import UserError
+from mgbench.machine import cores
 from mgbench.results.wording import amount
 
 if TYPE_CHECKING:
@@ -167,5 +168,5 @@ def _finish(chosen: selection.Chosen, results: Path, reports: Path, display: "Di
 
     _say_what_is_kept(chosen, display)
     display.conclude(results, chosen.study.name)
-    page = write_all(results, reports / chosen.study.name, chosen.study.name)
+    page = write_all(results, reports / chosen.study.name, chosen.study.name, processes=cores())
     display.say(f"report: {page}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mgbench.cli.output.terminal import notify
+from mgbench.machine import cores
 
 if TYPE_CHECKING:
     from mgbench.results.tuning import Tuning
@@ -95,4 +96,4 @@ def report(session: "Session", tuning: "Tuning", output: Path, target: Path) -> 
         typer.echo(f"{name}: {changes_said(attempt.changes) or 'as it is'}")
     typer.echo(verdict(frame, tuning))
     typer.echo(f"study file: {target}, for mgbench run")
-    typer.echo(f"report: {write_all(results, output, session.name)}")
+    typer.echo(f"report: {write_all(results, output, session.name, processes=cores())}")

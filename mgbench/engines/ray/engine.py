@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from mgbench.engines.devices import cores, cuda_slots
+from mgbench.engines.devices import cuda_slots
 from mgbench.engines.ray.cluster import ActorResources, ClusterRun
 from mgbench.errors import UserError
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.engine import Engine, Leases
+from mgbench.machine import cores
 from mgbench.results.wording import counted
 
 # Seconds after which an address counts as dead: Ray itself tries for many minutes.

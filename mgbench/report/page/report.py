@@ -14,6 +14,7 @@ from mgbench.report.frame import ABOUT, REPEAT, TOKENIZER, of_images, taught
 from mgbench.report.measures import briefly, counts_scored
 from mgbench.report.page.claims import claims_of
 from mgbench.report.page.details import details
+from mgbench.report.page.drawing import draw_pictures
 from mgbench.report.page.grid import grids
 from mgbench.report.page.origin import environment, protocols, study_commands
 from mgbench.report.page.pictures import Embedded, embed, sections
@@ -34,8 +35,11 @@ from mgbench.results.tuning import Tuning
 MOST_LINES = 40
 
 
-def write_report(stored: Stored, output: Path) -> Path:
+def write_report(stored: Stored, output: Path, processes: int = 1) -> Path:
     """Write `index.html`, `table.csv`, `figures/` and `sheets/` into the output folder; return the path of the page.
+
+    More than one of `processes` draw the pictures together. Each new one imports the main module of the program, which must
+    therefore do its work under `if __name__ == "__main__"` only.
 
     With the name of a set of published numbers, rows with the same protocol are added to its figure.
 
@@ -47,7 +51,7 @@ def write_report(stored: Stored, output: Path) -> Path:
     beside = overlay(images, choices.published) if choices.published else None
     pictures = gallery(stored)
     output.mkdir(parents=True, exist_ok=True)
-    drawn = list(embed(pictures, output, choices.paper)) if len(images) else []
+    drawn = draw_pictures(pictures, output, choices.paper, processes) if len(images) else []
     main = _main(drawn)
     rest = [item for item in drawn[len(main) :] if item.section != CLAIMS]
     write_csv(frame, output / "table.csv")

@@ -10,6 +10,7 @@ from mgbench.results.layout import Layout
 from mgbench.results.record import find_study
 from tests import doubles
 from tests.cli.conftest import Command
+from tests.in_process import without_report
 
 TINY = (
     "tune",
@@ -82,7 +83,7 @@ def test_a_file_that_no_search_wrote_is_kept(mgbench: Command, tmp_path: Path) -
 def test_a_whole_search_is_a_study_that_other_commands_read(
     mgbench: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mgbench.report.write_all", lambda results, output, study: output / "index.html")
+    without_report(monkeypatch)
     space = tmp_path / "space.toml"
     space.write_text('[vary]\n"solver.steps" = "3..9"\n')
     words = ("--space", "space.toml", "--trials", "3", "--together", "3", "--seeds", "0", "--devices", "cpu:1")
