@@ -32,6 +32,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from mgbench.components.networks.norm import LayerNorm
 from mgbench.components.processes.distilled import (
     LogitsOf,
     begin_as,
@@ -58,7 +59,7 @@ class MixtureModel(LogitsOf):
 
     def __init__(self, network: NetworkModule, head: HeadModule, components: int, width: int) -> None:
         super().__init__(network, head)
-        self.norm = nn.LayerNorm(network.width, elementwise_affine=False)
+        self.norm = LayerNorm(network.width, elementwise_affine=False)
         self.of_z = nn.Linear(network.width, width)
         self.of_component = nn.Embedding(components, width)
         self.out = nn.Linear(width, network.width)

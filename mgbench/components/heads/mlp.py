@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
-from mgbench.components.networks.blocks import time_features
+from mgbench.components.networks.blocks import time_features, with_product
 from mgbench.components.networks.linear import Linear, linear
+from mgbench.components.networks.norm import LayerNorm
 from mgbench.interfaces.components import Parts
 from mgbench.interfaces.randomness import Streams
 from mgbench.interfaces.sampling import Drawn, guided
@@ -24,20 +25,14 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(width, eps=EPS)
+        self.norm = LayerNorm(width, eps=EPS)
         self.mlp = nn.Sequential(Linear(width, width), nn.SiLU(), Linear(width, width))
         self.modulation = Linear(width, 3 * width)
 
     def forward(self, h: Tensor, condition: Tensor, known: Sequence[Tensor] = ()) -> Tensor:
         """Map h [R,W] to [R,W] given a condition [R,W]; `known` are its shift, 1 + scale and gate if computed before."""
         shift, scale, gate = known or _modulated(self.modulation, condition)
-        return _with_product(h, gate, self.mlp(_with_product(shift, self.norm(h), scale)))
-
-
-def _with_product(added: Tensor, one: Tensor, other: Tensor) -> Tensor:
-    """Added + one·other, float [R,W] each."""
-    # The sum in one pass, whose derivative takes two passes more than that of a product and a sum.
-    return added + one * other if torch.is_grad_enabled() else torch.addcmul(added, one, other)
+        return with_product(h, gate, self.mlp(with_product(shift, self.norm(h), scale)))
 
 
 def _modulated(layer: nn.Linear, condition: Tensor) -> Sequence[Tensor]:
@@ -86,7 +81,7 @@ class TokenMLP(nn.Module):
         self.condition = Linear(condition, width)
         self.entry = Linear(dim, width)
         self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(depth))
-        self.exit_norm = nn.LayerNorm(width, eps=EPS, elementwise_affine=False)
+        self.exit_norm = LayerNorm(width, eps=EPS, elementwise_affine=False)
         self.exit_modulation = Linear(width, 2 * width)
         self.exit = Linear(width, outputs)
         self._initialise()
@@ -117,7 +112,7 @@ class TokenMLP(nn.Module):
         for block, of_block in zip(self.blocks, sets, strict=True):
             h = block(h, y, of_block)
         shift, scale = last or _modulated(self.exit_modulation, y)
-        out: Tensor = self.exit(_with_product(shift, self.exit_norm(h), scale))
+        out: Tensor = self.exit(with_product(shift, self.exit_norm(h), scale))
         return out
 
     def known(self, z: Tensor) -> Known:

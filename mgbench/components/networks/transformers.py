@@ -21,6 +21,7 @@ from mgbench.components.networks.blocks import (
     true_places,
 )
 from mgbench.components.networks.linear import Linear
+from mgbench.components.networks.norm import LayerNorm
 from mgbench.hookspecs import hookimpl
 from mgbench.interfaces.data import TokenSpace
 from mgbench.recipes.spec import Count, Share
@@ -43,13 +44,13 @@ class MaskedAutoencoder(nn.Module):
         own_vector = options.unconditional == "class_token"
         self.class_token = nn.Parameter(0.02 * torch.randn(width)) if own_vector else None
         self.encoder_positions = positions(length, width)
-        self.embed_norm = nn.LayerNorm(width, eps=EPS)
+        self.embed_norm = LayerNorm(width, eps=EPS)
         self.encoder = nn.ModuleList(Block(width, options.heads, options.dropout) for _ in range(options.depth))
-        self.encoder_norm = nn.LayerNorm(width, eps=EPS)
+        self.encoder_norm = LayerNorm(width, eps=EPS)
         self.bridge = Linear(width, width)
         self.decoder_positions = positions(length, width)
         self.decoder = nn.ModuleList(Block(width, options.heads, options.dropout) for _ in range(options.depth))
-        self.decoder_norm = nn.LayerNorm(width, eps=EPS)
+        self.decoder_norm = LayerNorm(width, eps=EPS)
         self.head_positions = positions(space.length, width)
         self.apply(initialise)
 
@@ -102,9 +103,9 @@ class SingleStream(nn.Module):
         own_vector = options.unconditional == "class_token"
         self.class_token = nn.Parameter(0.02 * torch.randn(width)) if own_vector else None
         self.positions = positions(1 + space.length, width)
-        self.embed_norm = nn.LayerNorm(width, eps=EPS)
+        self.embed_norm = LayerNorm(width, eps=EPS)
         self.blocks = nn.ModuleList(Block(width, options.heads, options.dropout) for _ in range(options.depth))
-        self.norm = nn.LayerNorm(width, eps=EPS)
+        self.norm = LayerNorm(width, eps=EPS)
         self.apply(initialise)
 
     def forward(self, tokens: Tensor, mask: Tensor, labels: Tensor, at: Tensor | None = None) -> Tensor:
