@@ -1,7 +1,6 @@
 """Real images that may exceed memory: a tensor, or images that are read on access."""
 
 import hashlib
-import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +14,8 @@ from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
+
+from mgbench.machine import cores
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -102,8 +103,7 @@ class _Colour:
 
 def threads() -> int:
     """The number of threads that read images: one per available core, up to 16."""
-    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(found, _MOST_THREADS)
+    return min(cores(), _MOST_THREADS)
 
 
 def fits(shape: Iterable[int]) -> bool:
