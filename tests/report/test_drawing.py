@@ -1,11 +1,17 @@
 """Pictures drawn by several processes are those that one process draws."""
 
+import ast
 import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 
+from mgbench.report import figures
 from mgbench.report.figures import gallery
 from mgbench.report.measures import slug
 from mgbench.report.page import drawing
@@ -54,6 +60,57 @@ def test_what_goes_wrong_in_any_process_is_raised(pictures, tmp_path, place):
 
 def broken():
     return 1 / 0
+
+
+# A process that is killed while a helper of it waits; it prints the number of the helper.
+WAITS = """
+import os, time
+from concurrent.futures import ProcessPoolExecutor
+from mgbench.machine import context
+from mgbench.report.page.drawing import _begin
+if __name__ == "__main__":
+    pool = ProcessPoolExecutor(1, context(), _begin)
+    print(pool.submit(os.getpid).result(), flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="this system does not list its processes in files")
+def test_a_helper_ends_with_the_process_that_it_helps(tmp_path):
+    script = tmp_path / "waits.py"
+    script.write_text(WAITS)
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as parent:
+        helper = int(parent.stdout.readline())
+        ran = runs(helper)
+        parent.kill()
+    assert ran
+    until = time.monotonic() + 30
+    while runs(helper) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not runs(helper)
+
+
+def runs(number):
+    """Whether a process runs, rather than waits to be forgotten."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("path", sorted(Path(figures.__file__).parent.glob("*.py")), ids=lambda path: path.stem)
+def test_every_picture_can_be_sent_to_another_process(path):
+    """Its functions are partials of functions of a module."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    known = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    known |= {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "Picture":
+            drawn = [call.args[5], *(word.value for word in call.keywords if word.arg == "animate")]
+            for function in drawn:
+                assert isinstance(function, ast.Call), ast.unparse(function)
+                assert ast.unparse(function.func) == "partial"
+                assert ast.unparse(function.args[0]) in known
 
 
 def test_what_a_helper_leaves_when_it_is_ended_is_drawn_here(pictures, tmp_path):

@@ -1,12 +1,15 @@
 """Draw all pictures of a report, by one process or several."""
 
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import chain
+from multiprocessing import parent_process
 from pathlib import Path
+from threading import Thread
 
 from mgbench.machine import context
 from mgbench.report.figures.picture import Picture
@@ -31,7 +34,7 @@ def draw_pictures(pictures: list[Picture], output: Path, paper: bool = False, pr
 def _together(pictures: list[Picture], output: Path, paper: bool, helpers: int) -> dict[int, list[Embedded]]:
     """Draw pictures from the last one on, while helpers, which import for a second, draw them from the first one on."""
     waiting, drawn = deque(enumerate(pictures)), dict[int, list[Embedded]]()
-    with ProcessPoolExecutor(helpers, context(), _leave_interrupts) as pool, ThreadPoolExecutor(helpers) as askers:
+    with ProcessPoolExecutor(helpers, context(), _begin) as pool, ThreadPoolExecutor(helpers) as askers:
 
         def ask() -> None:
             with suppress(BrokenExecutor):
@@ -55,9 +58,18 @@ def _taken(take: Callable[[], Numbered]) -> Iterator[Numbered]:
             yield take()
 
 
-def _leave_interrupts() -> None:
-    """Ctrl-C reaches every process; the one that asked for help ends the others."""
+def _begin() -> None:
+    """Leave Ctrl-C, which reaches every process, to the one that asked for help; and end with it, should it be killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # The queue of an executor would be waited for without end.
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _drawn(picture: Picture, output: Path, paper: bool) -> list[Embedded]:
