@@ -135,7 +135,7 @@ class Block(nn.Module):
 
 
 def with_product(added: Tensor, one: Tensor, other: Tensor) -> Tensor:
-    """Added + one·other float [B,M,W] of three of that shape, or [B,1,W] for all positions; or without positions, [R,W]."""
+    """Added + one·other, float [R,W] each, or [B,M,W], where [B,1,W] is for all positions."""
     # The sum in one pass, whose derivative takes two passes more than that of a product and a sum.
     return added + one * other if torch.is_grad_enabled() else torch.addcmul(added, one, other)
 
